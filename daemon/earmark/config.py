@@ -1,0 +1,143 @@
+"""Every setting, its default and its limits.
+
+`config/earmark.toml` shows the same with comments; a test holds the two together. All structs are frozen: a
+change of configuration is a new Config. Units are in the names, or in the comment beside the field.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+ModelId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,96}(/[A-Za-z0-9._-]{1,96})?$")]
+Rate = Annotated[int, Meta(ge=8000, le=192000)]
+Unit = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Milliseconds = Annotated[int, Meta(ge=0, le=600_000)]
+
+DEFAULT_MODEL = "earmark/commands"
+REJECTED = ("_unknown_", "_silence_", "_background_")
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all groups of settings: frozen, and an unknown key is an error."""
+
+
+class Server(Settings):
+    """The one port, for HTTP and WebSocket."""
+
+    listen: str = "127.0.0.1:8765"  # HOST:PORT; port 0 takes a free one
+    insecure: bool = False  # allow a non-loopback address without TLS and token
+    allow_hosts: tuple[str, ...] = ()  # further Host headers to answer, besides the address itself
+    allow_origins: tuple[str, ...] = ()  # web pages that may connect, "https://example.org"
+    max_subscribers: Count = 5000
+    backlog: Count = 1000  # events kept for a slow subscriber
+
+
+class Worker(Settings):
+    """The process that owns torch."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"  # auto: bf16 on CUDA, else fp32
+    threads: Annotated[int, Meta(ge=0, le=1024)] = 0  # of torch on the CPU; 0: one per core
+    max_batch: Annotated[int, Meta(ge=1, le=1024)] = 32
+    max_age: NotNegative = 2.0  # seconds after which a live window is dropped instead of classified
+    max_wait_ms: Milliseconds = 0  # how long a batch may wait for company; 0: never
+    queue: Count = 1024  # windows waiting at most; the oldest live one goes
+    timeout: Annotated[float, Meta(gt=0)] = 30.0  # seconds for one batch, then the worker counts as hung
+
+
+class Microphone(Settings, frozen=True, tag_field="kind", tag="microphone"):
+    """A sound device, through PortAudio."""
+
+    name: Name
+    device: str = "default"  # "default", a name or part of one, or /a regular expression/
+    rate: Rate | None = None  # Hz; absent: the classifiers' rate where the device allows
+    channels: Annotated[int, Meta(ge=1, le=64)] = 1  # mixed to mono
+
+
+class File(Settings, frozen=True, tag_field="kind", tag="file"):
+    """A recording, at real time or flat out."""
+
+    name: Name
+    path: str
+    fast: bool = False  # flat out, with backpressure: nothing is dropped
+    loop: bool = False
+
+
+class Command(Settings, frozen=True, tag_field="kind", tag="command"):
+    """Raw PCM from a program's standard output."""
+
+    name: Name
+    argv: Annotated[tuple[str, ...], Meta(min_length=1)]  # program and arguments; no shell
+    rate: Rate = 16000
+    channels: Annotated[int, Meta(ge=1, le=64)] = 1
+    format: Literal["s16le", "s32le", "f32le"] = "s16le"
+
+
+Source = Microphone | File | Command
+
+
+class Model(Settings):
+    """A checkpoint and the name that classifiers and HTTP requests use for it."""
+
+    name: ModelId
+    path: str  # a folder in the Hugging Face layout: config.json, preprocessor_config.json, model.safetensors
+
+
+class Vad(Settings):
+    """How a gate opens and closes."""
+
+    threshold: Unit = 0.5  # speech: probability at which the gate opens; it closes below threshold - 0.15
+    level_db: Annotated[float, Meta(gt=0, le=60)] = 10.0  # level: dB above the noise floor that count as sound
+    min_speech_ms: Milliseconds = 64
+    hangover_ms: Milliseconds = 300  # silence after which the sound counts as ended
+    pre_roll_ms: Milliseconds = 300  # audio from before the onset that belongs to an utterance
+    max_ms: Milliseconds = 10_000  # a longer sound is cut; 0: never
+
+
+class Decide(Settings):
+    """From scores to labels that go on and off."""
+
+    on: Unit = 0.6  # score at which a label goes on
+    off: Unit = 0.45  # sliding: score below which it goes off
+    margin: Unit = 0.1  # utterance: lead over the runner-up
+    smooth: Annotated[int, Meta(ge=1, le=100)] = 3  # sliding: windows in the mean
+    hits: Annotated[int, Meta(ge=1, le=100)] = 2  # sliding: windows over `on` in a row before it goes on
+    min_on: NotNegative = 0.0  # sliding, seconds: a label stays on at least so long
+    max_on: NotNegative = 0.0  # sliding, seconds: then it goes off with "timeout"; 0: never
+    refractory_ms: Milliseconds = 400  # utterance: the same label does not fire again so soon
+    exclusive: bool = True  # sliding: one label at a time
+    ignore: tuple[str, ...] = REJECTED  # labels that never go on
+    labels: dict[str, Unit] = msgspec.field(default_factory=dict)  # per label: its own `on`
+
+
+class Classifier(Settings):
+    """A model, the sources it hears, and what is made of its scores."""
+
+    name: Name
+    model: ModelId = DEFAULT_MODEL
+    sources: tuple[Name, ...] = ()  # empty: all
+    gate: Literal["speech", "level", "open"] = "speech"
+    mode: Literal["utterance", "sliding"] = "utterance"
+    window: NotNegative = 0.0  # seconds; 0: the model's own length, else 1.0
+    max_window: NotNegative = 0.0  # utterance, seconds: a longer one is cut to it; 0: the model's own limit
+    hop: Annotated[float, Meta(gt=0)] = 1.0  # sliding, seconds from window to window
+    top_k: Annotated[int, Meta(ge=0)] = 5  # labels in a result event; 0: all
+    vad: Vad = Vad()
+    decide: Decide = Decide()
+
+
+class Config(Settings):
+    """The whole configuration. Without sources: the default microphone; without classifiers: voice commands."""
+
+    server: Server = Server()
+    worker: Worker = Worker()
+    ring: Annotated[float, Meta(ge=2, le=600)] = 20.0  # seconds of sound kept per source
+    source: tuple[Source, ...] = (Microphone(name="microphone"),)
+    model: tuple[Model, ...] = ()
+    classifier: tuple[Classifier, ...] = (Classifier(name="commands"),)

@@ -1,0 +1,1 @@
+"""Pure logic: no threads, clocks, sockets, files, logging or torch."""

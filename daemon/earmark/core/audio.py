@@ -1,0 +1,85 @@
+"""What flows between the stages, all addressed by integer sample positions.
+
+A position counts samples of one source's stream from its first sample, at the rate of the object that
+carries it. A jump in position is the record of lost audio. Seconds are made only where people read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Samples = npt.NDArray[np.float32]
+"""Mono samples, float32, nominally within [-1, 1], shape (n,)."""
+
+Nanoseconds = int
+"""A reading of the monotonic clock."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """What a device gave us in one go: any length, no gap inside.
+
+    `rate` is the source's own rate in Hz and `position` counts at it; `captured` is the monotonic time at which
+    the last sample was handed over.
+    """
+
+    position: int
+    samples: Samples
+    rate: int
+    captured: Nanoseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The gate opened: sound of interest began at `position`."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The gate closed: sound of interest ended at `position`.
+
+    `cut` says that it had not ended but reached the maximum length: an Opened at the same position follows.
+    """
+
+    position: int
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A window to cut: samples [start, end) of the ring, made for the sound at [speech_start, speech_end)."""
+
+    start: int
+    end: int
+    speech_start: int
+    speech_end: int
+    final: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """One stretch of sound on its way to the model.
+
+    `span` is in samples at `rate`; `samples` are exactly `span.end - span.start` of them, read-only.
+    `captured` is the monotonic time of the last sample. `live` windows age and go first; the others (files read
+    flat out) wait for ever and are never dropped.
+    """
+
+    source: str
+    classifier: str
+    model: str
+    span: Span
+    samples: Samples
+    rate: int
+    captured: Nanoseconds
+    live: bool = True
+
+
+def seconds(position: int, rate: int) -> float:
+    """A position as people read it, to the millisecond."""
+    return round(position / rate, 3)

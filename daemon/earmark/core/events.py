@@ -1,0 +1,163 @@
+"""The events of the stream, as `docs/protocol.md` describes them.
+
+Clients import this module: it needs the standard library and msgspec, nothing else.
+Fields that are None, UNSET or at their default are left out of the JSON where `omit_defaults` says so.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+SourceState = Literal["starting", "listening", "quiet", "muted", "clipping", "stalled", "lost", "stopped"]
+LossCause = Literal["device", "overflow", "stall", "overload", "worker"]
+OffReason = Literal["quiet", "replaced", "timeout", "source_lost", "reload", "shutdown"]
+GapCause = Literal["slow", "too_old", "epoch"]
+
+
+class Score(msgspec.Struct, frozen=True):
+    """One label and its score, in the field order of the Inference API."""
+
+    score: float
+    label: str
+
+
+class SourceInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A source as `hello` and `/info` show it. `rate` is the source's own, in Hz; 0 while it is unknown."""
+
+    name: str
+    state: SourceState
+    device: str = ""
+    rate: int = 0
+    detail: str = ""
+
+
+class ClassifierInfo(msgspec.Struct, frozen=True):
+    """A classifier as `hello` and `/info` show it. `window` and `hop` are seconds."""
+
+    name: str
+    model: str
+    labels: tuple[str, ...]
+    sources: tuple[str, ...]
+    gate: str
+    mode: str
+    window: float
+    hop: float
+
+
+class Hello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
+    """The first message on every subscription. `seq` is the newest event's number, `oldest` the oldest kept."""
+
+    version: str
+    epoch: str
+    seq: int
+    oldest: int
+    sources: tuple[SourceInfo, ...]
+    classifiers: tuple[ClassifierInfo, ...]
+
+
+class Result(msgspec.Struct, frozen=True, tag_field="type", tag="result", omit_defaults=True):
+    """Scores of one window. `start` and `end` are seconds in the source's stream; `lag` seconds since capture."""
+
+    seq: int
+    time: str
+    source: str
+    classifier: str
+    start: float
+    end: float
+    final: bool = msgspec.field(default_factory=lambda: False)
+    lag: float = msgspec.field(default_factory=lambda: 0.0)
+    result: tuple[Score, ...] = msgspec.field(default_factory=lambda: ())
+    suppressed: str = ""
+
+
+class Why(msgspec.Struct, frozen=True):
+    """Why a label went on: the scores, the threshold, the hits seen and needed, the gate."""
+
+    raw: float
+    smoothed: float
+    threshold: float
+    hits: int
+    needed: int
+    gate: str
+
+
+class Label(msgspec.Struct, frozen=True, tag_field="type", tag="label", omit_defaults=True):
+    """A label that began (`on`) or ended (`off`); the two share an `id`. An `on` with an `end` has no `off`."""
+
+    seq: int
+    time: str
+    source: str
+    classifier: str
+    id: str
+    label: str
+    state: Literal["on", "off"]
+    start: float
+    score: float | None = None
+    end: float | None = None
+    peak: float | None = None
+    reason: OffReason | None = None
+    why: Why | None = None
+
+
+class Source(msgspec.Struct, frozen=True, tag_field="type", tag="source", omit_defaults=True):
+    """A source changed its state."""
+
+    seq: int
+    time: str
+    source: str
+    state: SourceState
+    detail: str = ""
+    device: str = ""
+
+
+class Loss(msgspec.Struct, frozen=True, tag_field="type", tag="loss", omit_defaults=True):
+    """Sound between `start` and `end` (seconds in the stream) was not captured or not classified."""
+
+    seq: int
+    time: str
+    source: str
+    start: float
+    end: float
+    cause: LossCause
+    classifier: str = ""
+
+
+class Gap(msgspec.Struct, frozen=True, tag_field="type", tag="gap", rename={"from_": "from"}):
+    """This subscriber will not get the events `from` to `to`, both included."""
+
+    from_: int
+    to: int
+    cause: GapCause
+
+
+class Subscribed(msgspec.Struct, frozen=True, tag_field="type", tag="subscribed"):
+    """The answer to a change of filter that was taken."""
+
+    seq: int
+
+
+class Error(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
+    """Something that a client asked for was refused, or the daemon met an error that concerns everybody."""
+
+    error: str
+
+
+Numbered = Result | Label | Source | Loss
+"""The events that carry a sequence number and are published to everybody."""
+
+Event = Hello | Result | Label | Source | Loss | Gap | Subscribed | Error
+
+_decoder = msgspec.json.Decoder(Event)
+_encoder = msgspec.json.Encoder()
+
+
+def encode(event: Event) -> bytes:
+    """The event as one JSON object, UTF-8, without line breaks."""
+    return _encoder.encode(event)
+
+
+def decode(data: bytes | str) -> Event:
+    """The event in `data`. Unknown fields are ignored; an unknown type raises msgspec.ValidationError."""
+    return _decoder.decode(data)

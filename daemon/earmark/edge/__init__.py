@@ -1,0 +1,1 @@
+"""Shells: each module owns one thread, device, socket, process or file."""

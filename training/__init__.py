@@ -1,0 +1,1 @@
+"""How the checkpoints that Earmark ships were made, and how to make them again."""

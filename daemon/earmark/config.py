@@ -27,7 +27,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Base of all groups of settings: frozen, and an unknown key is an error."""
 
 
-class Server(Settings):
+class Server(Settings, frozen=True):
     """The one port, for HTTP and WebSocket."""
 
     listen: str = "127.0.0.1:8765"  # HOST:PORT; port 0 takes a free one
@@ -38,7 +38,7 @@ class Server(Settings):
     backlog: Count = 1000  # events kept for a slow subscriber
 
 
-class Worker(Settings):
+class Worker(Settings, frozen=True):
     """The process that owns torch."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -82,14 +82,14 @@ class Command(Settings, frozen=True, tag_field="kind", tag="command"):
 Source = Microphone | File | Command
 
 
-class Model(Settings):
+class Model(Settings, frozen=True):
     """A checkpoint and the name that classifiers and HTTP requests use for it."""
 
     name: ModelId
     path: str  # a folder in the Hugging Face layout: config.json, preprocessor_config.json, model.safetensors
 
 
-class Vad(Settings):
+class Vad(Settings, frozen=True):
     """How a gate opens and closes."""
 
     threshold: Unit = 0.5  # speech: probability at which the gate opens; it closes below threshold - 0.15
@@ -100,7 +100,7 @@ class Vad(Settings):
     max_ms: Milliseconds = 10_000  # a longer sound is cut; 0: never
 
 
-class Decide(Settings):
+class Decide(Settings, frozen=True):
     """From scores to labels that go on and off."""
 
     on: Unit = 0.6  # score at which a label goes on
@@ -116,7 +116,7 @@ class Decide(Settings):
     labels: dict[str, Unit] = msgspec.field(default_factory=dict)  # per label: its own `on`
 
 
-class Classifier(Settings):
+class Classifier(Settings, frozen=True):
     """A model, the sources it hears, and what is made of its scores."""
 
     name: Name
@@ -132,7 +132,7 @@ class Classifier(Settings):
     decide: Decide = Decide()
 
 
-class Config(Settings):
+class Config(Settings, frozen=True):
     """The whole configuration. Without sources: the default microphone; without classifiers: voice commands."""
 
     server: Server = Server()

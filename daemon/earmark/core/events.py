@@ -160,4 +160,5 @@ def encode(event: Event) -> bytes:
 
 def decode(data: bytes | str) -> Event:
     """The event in `data`. Unknown fields are ignored; an unknown type raises msgspec.ValidationError."""
-    return _decoder.decode(data)
+    event: Event = _decoder.decode(data)
+    return event

@@ -137,7 +137,7 @@ class Config(Settings, frozen=True):
 
     server: Server = Server()
     worker: Worker = Worker()
-    ring: Annotated[float, Meta(ge=2, le=600)] = 20.0  # seconds of sound kept per source
+    ring: Annotated[float, Meta(ge=5, le=600)] = 20.0  # seconds of sound kept per source
     source: tuple[Source, ...] = (Microphone(name="microphone"),)
     model: tuple[Model, ...] = ()
     classifier: tuple[Classifier, ...] = (Classifier(name="commands"),)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from earmark.core.audio import Closed, Opened, Span
+from earmark.core.windows import Lengths, Sliding, Utterances
+
+FIXED = Lengths(window=1000, limit=1000, hop=500, pre_roll=300, grid=250)
+GROWING = Lengths(window=1000, limit=3000, hop=500, pre_roll=300, grid=250)
+
+
+def utter(lengths: Lengths, onset: int, offset: int, start: int = 0, end: int = 100_000) -> Span:
+    cutter = Utterances(lengths)
+    cutter.opened(Opened(onset))
+    (span,) = cutter.closed(Closed(offset), start, end)
+    return span
+
+
+def test_a_short_word_stands_in_the_middle_of_its_window() -> None:
+    assert utter(FIXED, 5000, 5200) == Span(4600, 5600, 5000, 5200, final=True)
+
+
+def test_a_word_that_has_just_ended_gets_more_sound_from_before() -> None:
+    assert utter(FIXED, 5000, 5200, end=5300) == Span(4300, 5300, 5000, 5200, final=True)
+
+
+def test_the_pre_roll_is_kept_when_the_word_fills_the_window() -> None:
+    assert utter(FIXED, 5000, 5900) == Span(4700, 5700, 5000, 5900, final=True)
+
+
+def test_at_the_start_of_the_stream_sound_from_after_fills_the_window() -> None:
+    assert utter(FIXED, 100, 300) == Span(0, 1000, 100, 300, final=True)
+
+
+def test_a_long_utterance_grows_its_window_in_steps_up_to_the_limit() -> None:
+    assert utter(GROWING, 5000, 5700).end - utter(GROWING, 5000, 5700).start == 1000
+    assert utter(GROWING, 5000, 5701).end - utter(GROWING, 5000, 5701).start == 1250
+    long = utter(GROWING, 5000, 9000)
+    assert (long.start, long.end) == (4700, 7700)
+
+
+def test_closing_what_never_opened_gives_nothing() -> None:
+    assert Utterances(FIXED).closed(Closed(10), 0, 100) == []
+    assert Sliding(FIXED).closed(Closed(10), 0, 100) == []
+
+
+@given(
+    onset=st.integers(0, 20_000), length=st.integers(1, 6000), start=st.integers(0, 20_000), late=st.integers(0, 600)
+)
+def test_an_utterance_has_its_pre_roll_and_a_length_on_the_grid(onset: int, length: int, start: int, late: int) -> None:
+    start = min(start, onset)
+    end = onset + length + late
+    span = utter(GROWING, onset, onset + length, start, end)
+
+    size = span.end - span.start
+    assert GROWING.window <= size <= GROWING.limit
+    assert (size - GROWING.window) % GROWING.grid == 0
+    assert span.end <= end
+    assert span.start <= max(start, onset - GROWING.pre_roll)
+
+
+def test_windows_slide_by_the_hop_while_the_gate_is_open() -> None:
+    cutter = Sliding(FIXED)
+    cutter.opened(Opened(5000))
+
+    assert [span.end for span in cutter.advance(0, 5499)] == []
+    assert [span.end for span in cutter.advance(0, 6700)] == [5500, 6000, 6500]
+    assert cutter.closed(Closed(6800), 0, 7000) == [Span(5800, 6800, 5800, 6800, final=True)]
+    assert cutter.advance(0, 9000) == []
+
+
+def test_a_window_that_would_begin_before_the_stream_waits_for_the_next_hop() -> None:
+    cutter = Sliding(FIXED)
+    cutter.opened(Opened(0))
+
+    assert [(span.start, span.end) for span in cutter.advance(0, 1500)] == [(0, 1000), (500, 1500)]
+
+
+def test_a_short_stream_has_one_window_nevertheless() -> None:
+    cutter = Sliding(FIXED)
+    cutter.opened(Opened(0))
+    cutter.advance(0, 400)
+
+    assert cutter.closed(Closed(400), 0, 400) == [Span(-600, 400, -600, 400, final=True)]
+
+
+def test_a_cut_does_not_interrupt_sliding_windows() -> None:
+    cutter = Sliding(FIXED)
+    cutter.opened(Opened(5000))
+    cutter.advance(0, 5600)
+
+    assert cutter.closed(Closed(5650, cut=True), 0, 5700) == []
+    cutter.opened(Opened(5650))
+    assert [span.end for span in cutter.advance(0, 6100)] == [6000]

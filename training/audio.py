@@ -23,11 +23,12 @@ def load(path: Path) -> Samples:
     return np.ascontiguousarray(mono, dtype=np.float32)
 
 
-def levels(samples: Samples, frame: int) -> NDArray[np.float32]:
+def levels(samples: Samples, frame: int) -> Samples:
     """Level of each whole frame in dB relative to full scale; silence is -120."""
     count = len(samples) // frame
     power = np.square(samples[: count * frame].reshape(count, frame)).mean(axis=1)
-    return (10 * np.log10(power + 1e-12)).astype(np.float32)
+    decibels: Samples = (10 * np.log10(power + 1e-12)).astype(np.float32)
+    return decibels
 
 
 def active_span(samples: Samples, frame: int = 320) -> tuple[int, int]:

@@ -58,7 +58,7 @@ class Voice:
             }[self.program]
             subprocess.run(command, check=True, capture_output=True)
             spoken = trim(load(path))
-        return (spoken * (PEAK / np.abs(spoken).max())).astype(np.float32)
+        return spoken * np.float32(PEAK / np.abs(spoken).max())
 
 
 VOICES = (
@@ -94,21 +94,24 @@ def trim(samples: Samples, below_peak_db: float = 40.0) -> Samples:
     return word
 
 
+def margin(word: str, samples: Samples, judge: Judge, floor: Samples) -> float:
+    """By how much the right label leads where the word sits worst: early, in the middle, or late."""
+    label = word if word in COMMANDS else "_unknown_"
+    leads = []
+    for place in (0.2, 0.5, 0.8):
+        window = floor[:RATE].copy()
+        start = max(0, int((RATE - len(samples)) * place))
+        window[start : start + len(samples)] += samples[:RATE]
+        scores = judge(window)
+        right = scores.pop(label)
+        leads.append(right - max(scores.values()))
+    return min(leads)
+
+
 def takes(word: str, judge: Judge | None, floor: Samples) -> list[Take]:
-    """The word in every voice, judged in the middle of one second of the recording's floor."""
-    found = []
-    for voice in VOICES:
-        samples = voice.speak(word)
-        margin = 0.0
-        if judge is not None:
-            window = floor[:RATE].copy()
-            start = max(0, (RATE - len(samples)) // 2)
-            window[start : start + len(samples)] += samples[:RATE]
-            scores = judge(window)
-            right = scores.pop(word if word in COMMANDS else "_unknown_")
-            margin = right - max(scores.values())
-        found.append(Take(word, voice, samples, margin))
-    return found
+    """The word in every voice."""
+    spoken = [(voice, voice.speak(word)) for voice in VOICES]
+    return [Take(word, voice, said, margin(word, said, judge, floor) if judge else 0.0) for voice, said in spoken]
 
 
 def cast(script: list[str], judge: Judge | None, floor: Samples) -> list[Take]:
@@ -133,9 +136,7 @@ def lay_out(cast_: list[Take], floor: Samples, rng: np.random.Generator) -> tupl
         end = position + len(take.samples)
         sound[position:end] += take.samples
         label = take.word if take.word in COMMANDS else "_unknown_"
-        truth.append(
-            {"label": label, "start": round(position / RATE, 3), "end": round(end / RATE, 3)}
-        )
+        truth.append({"label": label, "start": round(position / RATE, 3), "end": round(end / RATE, 3)})
         position = end + int(rng.uniform(*PAUSES_S) * RATE)
     return sound[:position], truth
 

@@ -168,6 +168,11 @@ class Batcher:
         keys = [(lane, lane.oldest()) for lane in (self._live, self._one_shot)]
         return min((lane.first(key).captured + self.max_wait for lane, key in keys if key), default=None)
 
+    def next_expiry(self) -> Nanoseconds | None:
+        """When the oldest live job becomes stale. None without one."""
+        key = self._live.oldest()
+        return None if key is None else self._live.first(key).captured + self.max_age + 1
+
     def stale(self, now: Nanoseconds) -> list[Job]:
         """The live jobs captured more than `max_age` ago, removed: late truth is no truth in a live stream."""
         jobs = self._live.older_than(now - self.max_age)
@@ -182,7 +187,7 @@ class Batcher:
 
     def _due(self, lane: Lane, now: Nanoseconds) -> Key | None:
         oldest = lane.oldest()
-        if oldest is not None and lane.first(oldest).captured + self.max_wait > now:
+        if self.max_wait and oldest is not None and lane.first(oldest).captured + self.max_wait > now:
             return lane.oldest(full=self.max_batch)  # nobody has waited long enough, but a full batch never waits
         return oldest
 

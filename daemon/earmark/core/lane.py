@@ -50,6 +50,10 @@ class Lane(Generic[Asked, Answer]):
         place.answer, place.known = answer, True
         return self._release()
 
+    def first_unknown(self) -> Place[Asked, Answer] | None:
+        """The place that everything waits for; None where nothing waits."""
+        return self._places[0] if self._places else None
+
     def _release(self) -> list[tuple[Asked, Answer | None]]:
         ready: list[tuple[Asked, Answer | None]] = []
         while self._places and self._places[0].known:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from earmark.core.audio import Nanoseconds, Window, seconds
 from earmark.core.decide import Decider, Decision, Off, On, Probabilities, Suppressed
-from earmark.core.events import Label, LossCause, OffReason, Result
-from earmark.core.events import Loss as LossEvent
+from earmark.core.events import Label, Loss, LossCause, OffReason, Result, Source
 from earmark.core.lane import Lane, Place
 from earmark.core.scores import ranked
 
@@ -20,7 +19,7 @@ class Draft:
     `captured` is the monotonic time at which what it tells of happened.
     """
 
-    event: Result | Label | LossEvent
+    event: Result | Label | Loss | Source
     captured: Nanoseconds
 
 
@@ -70,6 +69,7 @@ class Reporter:
         self._top_k = top_k
         self._lane: Lane[Asked, Answer] = Lane()
         self._ids: dict[str, str] = {}  # label that is on → its id
+        self._at = 0.0  # seconds in the stream up to which was decided
 
     def __len__(self) -> int:
         """Windows and news that wait for answers."""
@@ -87,6 +87,13 @@ class Reporter:
         """Nothing is heard any more from `at` seconds on."""
         return self._drafts(self._lane.note(Silence(at, captured, reason)))
 
+    def end(self, reason: OffReason, now: Nanoseconds) -> list[Draft]:
+        """No answers come any more: windows without one are lost, and everything goes off."""
+        drafts: list[Draft] = []
+        while (ticket := self._lane.first_unknown()) is not None:
+            drafts += self.answered(ticket, Missed("overload"))
+        return drafts + self.silence(self._at, now, reason)
+
     def _drafts(self, released: list[tuple[Asked, Answer | None]]) -> list[Draft]:
         drafts: list[Draft] = []
         for asked, answer in released:
@@ -103,6 +110,7 @@ class Reporter:
     def _scored(self, window: Window, scores: Probabilities) -> list[Draft]:
         span = window.span
         start, end = seconds(span.speech_start, window.rate), seconds(span.speech_end, window.rate)
+        self._at = max(self._at, end)
         decisions = self._decider.scored(start, end, scores, final=span.final)
         suppressed = next((item.reason for item in decisions if isinstance(item, Suppressed)), "")
         result = Result(
@@ -117,7 +125,7 @@ class Reporter:
             suppressed=suppressed,
         )
         labels = [self._label(item) for item in decisions if not isinstance(item, Suppressed)]
-        return [Draft(event, window.captured) for event in (result, *labels)]
+        return [Draft(result, window.captured), *(Draft(label, window.captured) for label in labels)]
 
     def _label(self, decision: Decision) -> Label:
         match decision:
@@ -134,6 +142,6 @@ class Reporter:
     def _event(self, identity: str, label: str, state: str, start: float, **more: object) -> Label:
         return Label(0, "", self.source, self.classifier, identity, label, state, start, **more)  # type: ignore[arg-type]
 
-    def _loss(self, window: Window, cause: LossCause) -> LossEvent:
+    def _loss(self, window: Window, cause: LossCause) -> Loss:
         start, end = (seconds(at, window.rate) for at in (window.span.speech_start, window.span.speech_end))
-        return LossEvent(0, "", self.source, start, end, cause, self.classifier)
+        return Loss(0, "", self.source, start, end, cause, self.classifier)

@@ -108,12 +108,12 @@ def parse(query: Mapping[str, object] | Iterable[tuple[str, object]]) -> Subscri
 def _unknown(name: str) -> str:
     if name == "since":
         return "since: resuming is not available in this version; connect without it and take what comes from now on"
-    return f"{name[:64]}: no such parameter{_did_you_mean(name, _READERS)}; known are {', '.join(_READERS)}"
+    return f"{name[:64]}: no such parameter; {_did_you_mean(name, _READERS)}known are {', '.join(_READERS)}"
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
     near = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"did you mean {near[0]}? " if near else ""
 
 
 def _names(name: str, values: Sequence[object]) -> frozenset[str]:
@@ -129,8 +129,8 @@ def _names(name: str, values: Sequence[object]) -> frozenset[str]:
 def _types(name: str, values: Sequence[object]) -> frozenset[str]:
     types = _names(name, values)
     for kind in sorted(types - TYPES - ALWAYS):
-        known = ", ".join(sorted(TYPES))
-        raise SubscriptionError(f"{name}: no such type {_shown(kind)}{_did_you_mean(kind, TYPES)}; known are {known}")
+        hint = _did_you_mean(kind, sorted(TYPES))
+        raise SubscriptionError(f"{name}: no such type {_shown(kind)}; {hint}known are {', '.join(sorted(TYPES))}")
     return types - ALWAYS or (ALWAYS if types else DEFAULT_TYPES)
 
 
@@ -167,7 +167,7 @@ def _choice(*known: str) -> Callable[[str, Sequence[object]], str]:
         if value in known:
             return str(value)
         hint = _did_you_mean(str(value), known)
-        raise SubscriptionError(f"{name}: {_shown(value)} is none of {', '.join(known)}{hint}")
+        raise SubscriptionError(f"{name}: {_shown(value)} is not known; {hint}known are {', '.join(known)}")
 
     return read
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 from earmark.config import Vad
 from earmark.core.audio import Block, Closed, Opened, Span, Window
-from earmark.core.events import LossCause
 from earmark.core.health import Change, Health
+from earmark.core.news import Finished, Lost, News, State, Turned
 from earmark.core.windows import Cutter
 from earmark.edge.gates import LevelGate, SpeechGate, step_all
 from earmark.edge.intake import Began, Broke, Ended, Intake, Overflowed
@@ -17,47 +17,6 @@ from earmark.edge.track import Track
 from earmark.edge.vad import RATE, Silero
 
 GateKind = Literal["speech", "level", "open"]
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """Sound from `start` to `end` seconds in the stream was not captured."""
-
-    source: str
-    start: float
-    end: float
-    cause: LossCause
-
-
-@dataclass(frozen=True, slots=True)
-class Turned:
-    """A gate opened or closed for a classifier, at `at` seconds. `broken`: because the source did."""
-
-    source: str
-    classifier: str
-    opened: bool
-    at: float
-    captured: int
-    broken: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """A source's state changed."""
-
-    source: str
-    change: Change
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A source has delivered its last; all its windows were told of before."""
-
-    source: str
-    error: str
-
-
-News = Window | Turned | Lost | State | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +164,7 @@ class Ear:
 
     def _track(self, rate: int) -> Track:
         if rate not in self._tracks:
-            self._tracks[rate] = Track(rate, self._seconds)
+            self._tracks[rate] = Track(rate, self._seconds, live=self.intake.live)
         return self._tracks[rate]
 
     def _make_gate(self, kind: GateKind, vad: Vad, rate: int) -> SpeechGate | LevelGate:

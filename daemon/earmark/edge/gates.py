@@ -18,7 +18,7 @@ RELEASE_DB = 3.0
 QUIET_DB = -50.0  # above, a step is never skipped
 QUIET_MARGIN_DB = 3.0  # below -50 dBFS and within this of the floor, a step is plainly quiet
 AWAKE_STEPS = 16  # after a step that was not quiet, so many are looked at
-WARM_STEPS = 8  # steps of the past that a waking stream's state is made from
+WARM_STEPS = 8  # skipped steps that a waking stream goes over again
 
 News = list[Opened | Closed]
 
@@ -108,8 +108,11 @@ class SpeechGate:
         return self._awake > 0
 
     def _warm_up(self) -> None:
-        """The state is old: make it anew from the steps before this one, so that an onset is heard as one."""
-        self._silero.forget(self.slot)
+        """Go over the steps just before this one, so that an onset is heard as one.
+
+        The state stays what it was when the stream became quiet. Measured on 250 words after pauses: against a
+        stream in which no step is skipped, 3 onsets move by more than 64 ms; from a fresh state, 15 do.
+        """
         first = max(self.position - WARM_STEPS * STEP, self.track.ring.start + CONTEXT)
         for position in range(first + (self.position - first) % STEP, self.position, STEP):
             self._silero.probabilities([self.slot], [self._frame(position)])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self
 
-from earmark.edge.ear import Ear, Hearing, News
+from earmark.core.audio import Nanoseconds
+from earmark.core.news import News
+from earmark.edge.ear import Ear, Hearing
 from earmark.edge.gates import SpeechGate, step_all
 from earmark.edge.intake import Intake
 from earmark.edge.vad import Silero
@@ -28,8 +31,11 @@ class Listener:
     the intakes hold. `rounds` counts rounds, for a watchdog.
     """
 
-    def __init__(self, deliver: Callable[[list[News]], None]) -> None:
+    def __init__(
+        self, deliver: Callable[[list[News]], None], *, clock: Callable[[], Nanoseconds] = time.monotonic_ns
+    ) -> None:
         self._deliver = deliver
+        self._clock = clock
         self._news: list[News] = []
         self._ears: dict[str, Ear] = {}
         self._ready: deque[Ear] = deque()
@@ -46,7 +52,7 @@ class Listener:
         """An ear for one more source; the Intake is for the source to deliver into."""
         if self._silero is None and any(hearing.gate == "speech" for hearing in hearings):
             self._silero = Silero()
-        intake = Intake(name, partial(self.wake, name), live=live, rates=rates)
+        intake = Intake(name, partial(self.wake, name), live=live, rates=rates, clock=self._clock)
         ear = Ear(intake, hearings, seconds, self._silero, self._news)
         self._ears[name] = ear
         self._owners.update((gate, ear) for gate in ear.speech_gates)

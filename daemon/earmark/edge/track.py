@@ -15,8 +15,9 @@ class Track:
     for, so that position p was heard p / rate seconds into the stream, whatever the source's own rate.
     """
 
-    def __init__(self, rate: int, seconds: float) -> None:
+    def __init__(self, rate: int, seconds: float, *, live: bool = True) -> None:
         self.rate = rate
+        self._live = live
         self.ring = Ring(int(seconds * rate))
         self._resampler: soxr.ResampleStream | None = None
         self._source_rate = 0
@@ -50,5 +51,10 @@ class Track:
         self._source_rate = 0
 
     def captured(self, position: int) -> Nanoseconds:
-        """The monotonic time at which the sample before `position` was handed over, from the newest block's."""
+        """The monotonic time at which the sample before `position` was handed over.
+
+        Reckoned back from the newest block; a recording that is read flat out has no such time but that block's.
+        """
+        if not self._live:
+            return self._captured
         return min(self._captured, self._captured - self._heard + position * 1_000_000_000 // self.rate)

@@ -1,0 +1,173 @@
+"""What a delivery costs the server: CPU time of this process per event and subscriber.
+
+Three ways in one run, over loopback sockets to a process that only reads: Earmark's hub behind its server, a bare
+asyncio `transport.write` of the same bytes, and `websockets.broadcast` of the same text.
+
+    python -m benchmarks.fanout [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+
+import websockets.asyncio.server
+from websockets.asyncio.server import ServerConnection
+
+from benchmarks.table import Row, print_table
+from earmark import config
+from earmark.core.events import Hello, Result, Score, encode
+from earmark.core.frames import text_frame
+from earmark.edge.hub import Hub
+from earmark.edge.port import make_room
+from earmark.edge.server import Server
+
+GOAL = 1.5
+REST = 0.05  # seconds between rounds, in which the reader empties its sockets
+SCORES = tuple(Score(0.81, label) for label in ("happy", "neutral", "calm", "sad", "angry"))
+EVENT = Result(1043, "2026-11-22T07:31:05.120Z", "desk", "emotion", 12.32, 15.32, lag=0.048, result=SCORES)
+TEXT = encode(EVENT)
+FRAME = text_frame(TEXT)
+
+# argv: port, connections, request; says how many are connected, then reads until its standard input ends
+READER = """
+import selectors, socket, sys, threading, os
+port, count, request = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].encode().decode("unicode_escape").encode()
+selector = selectors.DefaultSelector()
+for _ in range(count):
+    sock = socket.create_connection(("127.0.0.1", port))
+    if request:
+        sock.sendall(request)
+        sock.recv(4096)
+    sock.setblocking(False)
+    selector.register(sock, selectors.EVENT_READ)
+print("connected", flush=True)
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+while True:
+    for key, _ in selector.select():
+        try:
+            if not key.fileobj.recv(65536):
+                selector.unregister(key.fileobj)
+        except BlockingIOError:
+            pass
+"""
+REQUEST = (
+    "GET /v1/events HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n"
+    "Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\\r\\n\\r\\n"
+)
+
+Send = Callable[[], None]
+"""Sends one event to everybody."""
+
+
+@contextlib.asynccontextmanager
+async def readers(port: int, count: int, request: str) -> AsyncIterator[None]:
+    """A process with `count` connections that reads and forgets."""
+    arguments = [sys.executable, "-c", READER, str(port), str(count), request]
+    process = await asyncio.create_subprocess_exec(*arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        await process.stdout.readline()
+        yield
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+@contextlib.asynccontextmanager
+async def bare(count: int) -> AsyncIterator[Send]:
+    """asyncio's own transports, and nothing around them."""
+    transports: list[asyncio.Transport] = []
+
+    class Keep(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            assert isinstance(transport, asyncio.Transport)
+            transports.append(transport)
+
+    def send() -> None:
+        for transport in transports:
+            transport.write(FRAME)
+
+    server = await asyncio.get_running_loop().create_server(Keep, "127.0.0.1", 0, backlog=2048)
+    async with server, readers(server.sockets[0].getsockname()[1], count, ""):
+        await reached(lambda: len(transports) == count)
+        yield send
+        for transport in transports:
+            transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def broadcast(count: int) -> AsyncIterator[Send]:
+    """The library's own way."""
+    connections: set[ServerConnection] = set()
+
+    async def keep(connection: ServerConnection) -> None:
+        connections.add(connection)
+        await connection.wait_closed()
+
+    text = TEXT.decode()
+    async with websockets.asyncio.server.serve(keep, "127.0.0.1", 0, compression=None, backlog=2048) as server:
+        async with readers(next(iter(server.sockets)).getsockname()[1], count, REQUEST):
+            await reached(lambda: len(connections) == count)
+            yield lambda: websockets.asyncio.server.broadcast(connections, text)
+            for connection in connections:
+                connection.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def earmark(count: int) -> AsyncIterator[Send]:
+    """The hub, behind the server. Encoding and framing the event is part of it."""
+    hub = Hub(1000, lambda epoch, seq: Hello("0", epoch, seq, seq, (), ()))
+    settings = config.Server(listen="127.0.0.1:0", max_subscribers=count)
+    async with Server(settings, hub, ready=lambda: None, info=hub.stats) as server:
+        async with readers(server.port, count, REQUEST):
+            await reached(lambda: hub.stats().subscribers == count)
+            yield lambda: hub.publish(EVENT)
+
+
+async def reached(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+async def measure(count: int, rounds: int) -> dict[str, float]:
+    """Median CPU in µs per delivery of each way. The rounds take turns, so that noise meets all alike."""
+    async with bare(count) as first, broadcast(count) as second, earmark(count) as third:
+        ways: dict[str, Send] = {"bare": first, "broadcast": second, "earmark": third}
+        spent: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(rounds):
+            for name, send in ways.items():
+                before = time.process_time_ns()
+                send()
+                spent[name].append((time.process_time_ns() - before) / count / 1000)
+                await asyncio.sleep(REST)
+    return {name: statistics.median(times) for name, times in spent.items()}
+
+
+def run(quick: bool = False) -> list[Row]:
+    """The table's rows. `quick` takes a few seconds."""
+    rows = []
+    for count in (500,) if quick else (500, 2000):
+        make_room(6 * count)
+        cost = asyncio.run(measure(count, 20 if quick else 100))
+        ratio = cost["earmark"] / cost["bare"]
+        rows += [
+            Row(f"fan-out to {count}: a delivery", cost["earmark"], "µs CPU"),
+            Row(f"fan-out to {count}: a bare write", cost["bare"], "µs CPU"),
+            Row(f"fan-out to {count}: a delivery / a bare write", ratio, "×", f"≤ {GOAL}", ratio <= GOAL),
+            Row(f"fan-out to {count}: a delivery / websockets.broadcast", cost["earmark"] / cost["broadcast"], "×"),
+        ]
+    return rows
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="What a delivery costs the server.")
+    parser.add_argument("--quick", action="store_true", help="500 subscribers only, fewer rounds")
+    print_table(run(parser.parse_args().quick))

@@ -1,0 +1,46 @@
+"""Earmark's client: what a daemon hears, as typed events.
+
+    async for event in earmark_client.events("127.0.0.1:8765", labels=["stop"]):
+        print(event)
+
+`events_sync` does the same without asyncio. Needs neither numpy nor torch.
+"""
+
+from earmark.core.events import (
+    ClassifierInfo,
+    Error,
+    Event,
+    Gap,
+    Hello,
+    Label,
+    Loss,
+    Result,
+    Score,
+    Source,
+    SourceInfo,
+    Subscribed,
+    Why,
+)
+from earmark.errors import EarmarkError, ServerError, SubscriptionError
+from earmark_client.stream import events, events_sync
+
+__all__ = [
+    "ClassifierInfo",
+    "EarmarkError",
+    "Error",
+    "Event",
+    "Gap",
+    "Hello",
+    "Label",
+    "Loss",
+    "Result",
+    "Score",
+    "ServerError",
+    "Source",
+    "SourceInfo",
+    "Subscribed",
+    "SubscriptionError",
+    "Why",
+    "events",
+    "events_sync",
+]

@@ -1,0 +1,75 @@
+"""The command `earmark`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import earmark
+from earmark.errors import EarmarkError
+from earmark_client import status, watch
+
+EXAMPLES = """\
+examples:
+  earmark watch             show what the daemon on this machine hears
+  earmark status            ask whether it is ready
+  earmark devices           list the microphones
+`earmark COMMAND --help` tells more. The daemon itself is `earmarkd`.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. The exit code: 0 done or interrupted, 1 an error told in one line, 2 wrong usage."""
+    args = _parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return 0
+    except BrokenPipeError:
+        # the reader of a pipe has gone; Python would complain once more when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except EarmarkError as error:
+        print(f"earmark: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="earmark",
+        description="Listen in on an Earmark daemon.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"earmark {earmark.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    watch.add_parser(commands)
+    status.add_parser(commands)
+    devices = commands.add_parser(
+        "devices",
+        help="list the microphones of this machine",
+        description="List the microphones of this machine, by the names that a source's `device` setting takes.",
+        epilog="examples:\n  earmark devices\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    devices.set_defaults(run=_devices)
+    return parser
+
+
+def _devices(args: argparse.Namespace) -> int:
+    # the one import of the daemon's edge in the client, and lazy: this command alone needs PortAudio
+    try:
+        from earmark.edge.devices import format_table, list_devices
+    except ImportError as error:
+        print(f"earmark: devices needs the daemon's packages ({error}): pip install 'earmark[daemon]'", file=sys.stderr)
+        return 1
+    print(format_table(list_devices()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

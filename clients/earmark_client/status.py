@@ -1,0 +1,93 @@
+"""`earmark status`: what a daemon says about itself."""
+
+from __future__ import annotations
+
+import argparse
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from earmark.errors import ServerError
+from earmark_client.address import DEFAULT, Address, address
+
+TIMEOUT = 5.0  # seconds
+EXAMPLES = """\
+examples:
+  earmark status                     the daemon on this machine
+  earmark status 192.168.1.20:8765   another one
+exit code: 0 if the daemon is ready, 1 if it is not or cannot be reached
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "status",
+        help="show whether a daemon is ready, and what it has loaded",
+        description="Show whether a daemon is ready, and what it has loaded.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("url", metavar="URL", nargs="?", default=DEFAULT, help=f"HOST:PORT (default {DEFAULT})")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print `/ready` and `/info`. Raises ServerError."""
+    where = address(args.url)
+    ready = fetch(where, "/ready")
+    is_ready = isinstance(ready, dict) and ready.get("ready") is True
+    print(f"{where.host}: ready" if is_ready else f"{where.host}: not ready")
+    if not is_ready and isinstance(ready, dict):
+        print(*_indented(ready.get("missing", {}), 1), sep="\n")
+    print(*_indented(fetch(where, "/info"), 0), sep="\n")
+    return 0 if is_ready else 1
+
+
+def fetch(where: Address, path: str) -> Any:
+    """The JSON that a route answers, whatever its status. Raises ServerError."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(where.page(path), timeout=TIMEOUT) as response:
+            body = response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            body = error.read()
+    except urllib.error.URLError as error:
+        if isinstance(error.reason, ConnectionRefusedError):
+            raise ServerError(f"nothing listens on {where.host}: is earmarkd running?") from None
+        raise ServerError(f"cannot reach {where.host}: {error.reason}") from None
+    except (OSError, ValueError) as error:
+        raise ServerError(f"cannot reach {where.host}: {error}") from None
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        raise ServerError(f"{where.host} answers {path} with something that is not JSON: is it earmarkd?") from None
+
+
+def _indented(content: object, depth: int) -> Iterator[str]:
+    """`name: value` lines; what is inside something is indented below it."""
+    space = "  " * depth
+    if isinstance(content, dict):
+        for name, value in content.items():
+            if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict) for item in value)):
+                yield f"{space}{name}:"
+                yield from _indented(value, depth + 1)
+            else:
+                yield f"{space}{name}: {_flat(value)}"
+    elif isinstance(content, list):
+        for item in content:
+            yield f"{space}- {_flat(item)}"
+    else:
+        yield f"{space}{_flat(content)}"
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_flat(inner)}" for name, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_flat, value))
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return "".join(char if char.isprintable() else "?" for char in text)

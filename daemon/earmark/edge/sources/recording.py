@@ -1,0 +1,156 @@
+"""A recording, decoded block by block and never as a whole: a 356 KB FLAC decodes to 2.8 GB."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import soundfile
+
+from earmark.core.audio import Samples
+from earmark.edge.sources.pcm import mono
+from earmark.errors import AudioError, SourceError
+
+RATES = range(8000, 192_001)  # Hz; what a header says beyond is a lie, or nothing that a model was trained on
+WHOLE = 0.98  # of the promised length: what MP3 headers promise is an estimate
+STREAMED = 2**31 - 2**16  # a length in a header from here on was written by a program that could not know it
+
+
+class Recording(Protocol):
+    """Sound from a file, mono."""
+
+    rate: int
+
+    def read(self, count: int) -> Samples:
+        """The next samples, `count` of them or about so many; none at the end. Raises AudioError where it is damaged,
+        after everything before the damage was returned."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def open_recording(path: str) -> Recording:
+    """By libsndfile (WAV, FLAC, OGG, Opus, MP3, AIFF...), else by FFmpeg where PyAV is installed (WebM, M4A, AAC...).
+
+    Raises SourceError if there is no such file, AudioError if it is not audio that we can take.
+    """
+    _check_readable(path)
+    recording: Recording
+    try:
+        recording = _SndFile(path)
+    except soundfile.LibsndfileError as error:
+        recording = _open_by_ffmpeg(path, error.error_string.rstrip("."))
+    if recording.rate not in RATES:
+        recording.close()
+        raise AudioError(f"{path}: {recording.rate} is not a sample rate (Hz, {RATES[0]} to {RATES[-1]}); convert it")
+    return recording
+
+
+def check(path: str) -> None:
+    """Raise SourceError, in one sentence with the file's name and a remedy, unless the file begins with sound."""
+    recording = open_recording(path)
+    try:
+        if not len(recording.read(recording.rate // 10)):
+            raise AudioError(f"{path}: holds no sound")
+    finally:
+        recording.close()
+
+
+def _check_readable(path: str) -> None:
+    """The decoders say "System error" to all of this, and a pipe would block them."""
+    try:
+        if not Path(path).is_dir() and Path(path).exists() and not Path(path).is_file():
+            raise SourceError(f"{path}: not a regular file; to listen to a pipe or a device, use a command source")
+        Path(path).open("rb").close()
+    except OSError as error:
+        raise SourceError(f"{path}: {(error.strerror or str(error)).lower()}; correct `path`") from error
+
+
+class _SndFile:
+    """A file that libsndfile reads."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file = soundfile.SoundFile(path)
+        self.rate: int = self._file.samplerate
+        self._position = 0
+
+    def read(self, count: int) -> Samples:
+        """See Recording."""
+        try:
+            frames = self._file.read(count, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise self._damaged(error.error_string.rstrip(".")) from error
+        self._position += len(frames)
+        if not len(frames) and self._position:
+            self._check_length()
+        return mono(frames)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def _check_length(self) -> None:
+        """Cut files: FLAC fails, MP3 ends, and of a WAV libsndfile only notes what its header had promised."""
+        if self._position < WHOLE * self._file.frames:
+            raise self._damaged("it ends before its header says so")
+        note = re.search(r"(?:data|SSND) : (\d+) \(should be (\d+)\)", self._file.extra_info)
+        if note and int(note[2]) < int(note[1]) < STREAMED:
+            raise self._damaged(f"of {note[1]} bytes that its header promises, {note[2]} are there")
+
+    def _damaged(self, how: str) -> AudioError:
+        return AudioError(f"{self._path}: damaged after {self._position / self.rate:.3f} s: {how}; replace the file")
+
+
+def _open_by_ffmpeg(path: str, why_not: str) -> Recording:
+    try:
+        import av
+    except ImportError:
+        remedy = "convert it to WAV or FLAC, or for WebM, M4A and AAC: pip install 'earmark[av]'"
+        raise AudioError(f"{path}: cannot be read as audio: {why_not}; {remedy}") from None
+    try:
+        return _FFmpegFile(path)
+    except av.FFmpegError as error:
+        raise AudioError(
+            f"{path}: cannot be read as audio: {error.strerror or why_not}; convert it to WAV or FLAC"
+        ) from error
+
+
+class _FFmpegFile:
+    """A file that FFmpeg reads."""
+
+    def __init__(self, path: str) -> None:
+        import av
+
+        self._path = path
+        self._failures = av.FFmpegError
+        self._container = av.open(path, metadata_errors="replace")
+        if not self._container.streams.audio:
+            self._container.close()
+            raise AudioError(f"{path}: has no audio track; convert one that has to WAV or FLAC")
+        self.rate: int = self._container.streams.audio[0].rate
+        self._blocks = self._decode(av.AudioResampler(format="fltp", rate=self.rate))
+        self._position = 0
+
+    def read(self, count: int) -> Samples:
+        """See Recording: the blocks are the codec's own."""
+        try:
+            samples = next(self._blocks, np.zeros(0, np.float32))
+        except self._failures as error:
+            where = f"{self._position / self.rate:.3f} s"
+            raise AudioError(f"{self._path}: damaged after {where}: {error.strerror}; replace the file") from error
+        self._position += len(samples)
+        return samples
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._container.close()
+
+    def _decode(self, resampler: Any) -> Iterator[Samples]:
+        """The resampler makes floats of whatever the codec gives; the mix is ours, so that it is the same for all."""
+        for frame in self._container.decode(audio=0):
+            for converted in resampler.resample(frame):
+                yield mono(converted.to_ndarray().T)

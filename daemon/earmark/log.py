@@ -1,0 +1,29 @@
+"""Logging for an operator: one line when a state changes, on standard error."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+_PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+
+class _Journal(logging.Formatter):
+    """systemd's journal has the time already; it takes the priority from `<N>` (sd-daemon(3))."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"<{_PRIORITY.get(record.levelno, 5)}>{super().format(record)}"
+
+
+def set_up(*, verbose: bool = False) -> None:
+    """Send log records to standard error; DEBUG of Earmark's own with `verbose`."""
+    handler = logging.StreamHandler(sys.stderr)
+    if "JOURNAL_STREAM" in os.environ:
+        handler.setFormatter(_Journal("%(message)s"))
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("earmark").setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -1,0 +1,103 @@
+"""Tiny random checkpoints, one for each architecture that transformers maps for audio classification.
+
+`MAKERS` names them. Each is a network of a few thousand weights with its feature extractor, saved as any checkpoint is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers as tf
+
+LABELS = ("down", "go", "left", "no", "off")
+RATE = 16000
+
+SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+CONVOLUTIONS = {"conv_dim": (16,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
+HEAD = {"classifier_proj_size": 16}
+NAMED = {
+    "id2label": dict(enumerate(LABELS)),
+    "label2id": {label: number for number, label in enumerate(LABELS)},
+}
+
+
+def waves(network: type[Any], config: type[Any], **fields: Any) -> tuple[Any, Any]:
+    """The wav2vec2 family: convolutions over the samples themselves."""
+    settings = SMALL | CONVOLUTIONS | HEAD | NAMED | fields
+    return network(config(**settings)), tf.Wav2Vec2FeatureExtractor(return_attention_mask=False)
+
+
+def layer_norm(network: type[Any], config: type[Any]) -> tuple[Any, Any]:
+    """The large models of the family, which take an attention mask."""
+    model, _ = waves(network, config, feat_extract_norm="layer", do_stable_layer_norm=True)
+    return model, tf.Wav2Vec2FeatureExtractor(return_attention_mask=True)
+
+
+def squeezed(network: type[Any], config: type[Any]) -> tuple[Any, Any]:
+    return waves(network, config, conv_dim=(16,) * 13, squeeze_factor=2)
+
+
+def spectrogram_transformer() -> tuple[Any, Any]:
+    config = tf.ASTConfig(**SMALL, **NAMED, max_length=128, num_mel_bins=64)
+    return tf.ASTForAudioClassification(config), tf.ASTFeatureExtractor(max_length=128, num_mel_bins=64)
+
+
+def wav2vec2_bert() -> tuple[Any, Any]:
+    config = tf.Wav2Vec2BertConfig(**SMALL, **HEAD, **NAMED, feature_projection_input_dim=160)
+    return tf.Wav2Vec2BertForSequenceClassification(config), tf.SeamlessM4TFeatureExtractor()
+
+
+def whisper(width: int = 32, layers: int = 2) -> tuple[Any, Any]:
+    """One second, as the embedded checkpoints have it."""
+    config = tf.WhisperConfig(
+        num_mel_bins=80,
+        max_source_positions=50,
+        d_model=width,
+        encoder_layers=layers,
+        encoder_attention_heads=4,
+        encoder_ffn_dim=3 * width,
+        decoder_layers=1,
+        decoder_attention_heads=1,
+        decoder_ffn_dim=1,
+        vocab_size=1,
+        pad_token_id=0,
+        bos_token_id=0,
+        eos_token_id=0,
+        decoder_start_token_id=0,
+        classifier_proj_size=width,
+        **NAMED,
+    )
+    return tf.WhisperForAudioClassification(config), tf.WhisperFeatureExtractor(feature_size=80, chunk_length=1)
+
+
+MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
+    "ast": spectrogram_transformer,
+    "data2vec": lambda: waves(tf.Data2VecAudioForSequenceClassification, tf.Data2VecAudioConfig),
+    "hubert": lambda: waves(tf.HubertForSequenceClassification, tf.HubertConfig),
+    "sew": lambda: squeezed(tf.SEWForSequenceClassification, tf.SEWConfig),
+    "sew-d": lambda: squeezed(tf.SEWDForSequenceClassification, tf.SEWDConfig),
+    "unispeech": lambda: waves(tf.UniSpeechForSequenceClassification, tf.UniSpeechConfig),
+    "unispeech-sat": lambda: waves(tf.UniSpeechSatForSequenceClassification, tf.UniSpeechSatConfig),
+    "wav2vec2": lambda: waves(tf.Wav2Vec2ForSequenceClassification, tf.Wav2Vec2Config),
+    "wav2vec2-layer": lambda: layer_norm(tf.Wav2Vec2ForSequenceClassification, tf.Wav2Vec2Config),
+    "wav2vec2-bert": wav2vec2_bert,
+    "wav2vec2-conformer": lambda: waves(tf.Wav2Vec2ConformerForSequenceClassification, tf.Wav2Vec2ConformerConfig),
+    "wavlm": lambda: waves(tf.WavLMForSequenceClassification, tf.WavLMConfig),
+    "whisper": whisper,
+}
+
+
+def save(folder: Path, kind: str = "whisper", **fields: Any) -> Path:
+    """A random checkpoint of `kind` in `folder`; the same weights each time, and large enough to tell clips apart."""
+    torch.manual_seed(0)
+    network, extractor = MAKERS[kind](**fields)
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            if weight.dim() > 1:  # fresh weights are so small that every clip sounds the same
+                weight.mul_(20 if name.startswith("classifier") else 4)
+    network.save_pretrained(folder)
+    extractor.save_pretrained(folder)
+    return folder

@@ -1,0 +1,79 @@
+"""A process that listens to one microphone and reports, because PortAudio is initialised once per process.
+
+    python -m tests.hear '{"name": "m", "device": "default"}' OUT
+
+Prints a line of JSON for everything drained, with the monotonic time `at` which is the same in all processes; the
+samples go to the file OUT as float32. Ends when its standard input does, and says how long close() took.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from typing import Any
+
+import msgspec
+
+from earmark import config
+from earmark.core.audio import Block
+from earmark.edge.intake import Began, Broke, Ended, Intake, Item, Overflowed
+from earmark.edge.sources import build
+
+
+def report(item: Item) -> dict[str, Any]:
+    match item:
+        case Began(device, rate):
+            return {"kind": "began", "device": device, "rate": rate}
+        case Broke(state, detail):
+            return {"kind": state, "detail": detail}
+        case Ended(error):
+            return {"kind": "ended", "error": error}
+        case Overflowed(position):
+            return {"kind": "overflowed", "position": position}
+        case Block(position, samples, rate, captured):
+            return {
+                "kind": "block",
+                "position": position,
+                "count": len(samples),
+                "rate": rate,
+                "captured": captured / 1e9,
+            }
+
+
+def say(what: dict[str, Any]) -> None:
+    print(json.dumps({"at": time.monotonic(), **what}), flush=True)
+
+
+def main(settings: str, path: str) -> None:
+    woken = threading.Event()
+    done = threading.Event()
+    intake = Intake("test", woken.set)
+    source = build(msgspec.json.decode(settings, type=config.Microphone), intake)
+
+    def drain() -> None:
+        with open(path, "wb") as out:
+            while not done.is_set():
+                woken.wait()
+                woken.clear()
+                for item in intake.drain():
+                    if isinstance(item, Block):
+                        out.write(item.samples.tobytes())
+                    say(report(item))
+
+    listening = threading.Thread(target=drain)
+    listening.start()
+    source.start()
+    sys.stdin.read()
+    before = time.monotonic()
+    source.close()
+    took = time.monotonic() - before
+    done.set()
+    woken.set()
+    listening.join()
+    say({"kind": "closed", "took": took})
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,333 @@
+"""The client against a real server, and the command `earmark` as people start it."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from earmark import config
+from earmark.errors import ServerError, SubscriptionError
+from earmark_client import Event, Hello, Label, events, events_sync
+from earmark_client.address import address
+from tests.serving import DEADLINE, Serving, serve
+
+COMMAND = [sys.executable, "-W", "error", "-m", "earmark_client"]
+ENVIRONMENT = os.environ | {"TZ": "UTC", "PYTHONPATH": "daemon:clients"}
+
+
+def earmark(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run([*COMMAND, *arguments], env=ENVIRONMENT, capture_output=True, text=True, timeout=DEADLINE)
+
+
+async def following(stream: AsyncIterator[Event], count: int) -> list[Event]:
+    async with asyncio.timeout(DEADLINE):
+        return [await anext(stream) for _ in range(count)]
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    return serve(_nothing).server.port
+
+
+async def _nothing(serving: Serving) -> None:
+    pass
+
+
+class Running:
+    """`earmark` as a process, without a terminal. Its output is read line by line."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.stdout, self.stderr = self.process.stdout, self.process.stderr
+        self._deadline = threading.Timer(DEADLINE, self.process.kill)
+
+    def __enter__(self) -> Running:
+        self._deadline.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._deadline.cancel()
+        self.process.kill()
+        self.process.communicate()
+
+    async def line(self) -> str:
+        return (await asyncio.to_thread(self.stdout.readline)).rstrip("\n")
+
+    async def notice(self) -> str:
+        return (await asyncio.to_thread(self.stderr.readline)).rstrip("\n")
+
+    async def end(self) -> int:
+        return await asyncio.to_thread(self.process.wait, DEADLINE)
+
+
+def test_events_are_typed_and_filtered() -> None:
+    async def scenario(serving: Serving) -> None:
+        async with contextlib.aclosing(events(serving.host, labels=["go", "left"], min_score=0.5)) as stream:
+            (first,) = await following(stream, 1)
+            assert isinstance(first, Hello)
+            assert first.epoch == serving.hub.epoch
+            serving.hear("stop")
+            serving.hear("go")
+            (event,) = await following(stream, 1)
+            assert isinstance(event, Label)
+            assert (event.seq, event.label) == (2, "go")
+
+    serve(scenario)
+
+
+def test_without_asyncio_it_is_the_same() -> None:
+    def listen(host: str, connected: Callable[[], object]) -> list[Event]:
+        stream = events_sync(host, labels="go")
+        first = next(stream)
+        connected()
+        both = [first, next(stream)]
+        stream.close()
+        return both
+
+    async def scenario(serving: Serving) -> None:
+        loop = asyncio.get_running_loop()
+        connected = asyncio.Event()
+        listening = asyncio.create_task(
+            asyncio.to_thread(listen, serving.host, lambda: loop.call_soon_threadsafe(connected.set))
+        )
+        await connected.wait()
+        serving.hear("go")
+        first, second = await listening
+        assert isinstance(first, Hello)
+        assert isinstance(second, Label)
+
+    serve(scenario)
+
+
+def test_it_reconnects_when_the_server_comes_back_on_its_port() -> None:
+    async def main() -> None:
+        first = Serving(config.Server(listen="127.0.0.1:0"))
+        async with contextlib.AsyncExitStack() as stack:
+            async with first.server:
+                stream = await stack.enter_async_context(contextlib.aclosing(events(first.host)))
+                (hello,) = await following(stream, 1)
+            waiting = asyncio.create_task(following(stream, 1))
+            second = Serving(config.Server(listen=first.host))
+            async with second.server:
+                (again,) = await waiting
+                assert isinstance(hello, Hello)
+                assert isinstance(again, Hello)
+                assert again.epoch == second.hub.epoch != hello.epoch
+                second.hear()
+                (event,) = await following(stream, 1)
+                assert isinstance(event, Label)
+
+    asyncio.run(main())
+
+
+def test_without_reconnect_the_stream_ends_with_the_server() -> None:
+    async def main() -> None:
+        serving = Serving(config.Server(listen="127.0.0.1:0"))
+        async with serving.server:
+            stream = events(serving.host, reconnect=False)
+            await following(stream, 1)
+        assert [event async for event in stream] == []
+
+    asyncio.run(main())
+
+
+def test_a_wrong_filter_raises_the_servers_sentence_and_is_not_tried_again() -> None:
+    async def scenario(serving: Serving) -> None:
+        wrong: list[dict[str, Any]] = [{"lables": "go"}, {"types": "reslt"}]
+        for filters in wrong:
+            with pytest.raises(SubscriptionError, match="did you mean"):
+                await following(events(serving.host, **filters), 1)
+            with pytest.raises(SubscriptionError, match="did you mean"):
+                await asyncio.to_thread(next, events_sync(serving.host, **filters))
+        assert serving.hub.stats().refused == 4
+
+    serve(scenario)
+
+
+def test_where_nothing_listens_it_says_so() -> None:
+    port = free_port()
+    with pytest.raises(ServerError, match=f"nothing listens on 127.0.0.1:{port}: is earmarkd running"):
+        next(events_sync(f"127.0.0.1:{port}", reconnect=False))
+    with pytest.raises(ServerError, match="nothing listens"):
+        asyncio.run(following(events(f"localhost:{port}", reconnect=False), 1))
+
+
+def test_arrays_of_the_api_are_not_events() -> None:
+    with pytest.raises(SubscriptionError, match="shape"):
+        next(events_sync(shape="api"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", ":80", "h:80", "ws://h:80", "http://h:80", "h:80/v1/events", "ws://h:80/v1/events/", "http://h:80/"],
+)
+def test_addresses_in_all_their_forms(url: str) -> None:
+    if url in ("", ":80"):
+        with pytest.raises(SubscriptionError, match="is not an address"):
+            address(url)
+    else:
+        assert address(url).events({}) == "ws://h:80/v1/events"
+        assert address(url).page("/info") == "http://h:80/info"
+
+
+@pytest.mark.parametrize("url", ["h:x", "h:99999", "ftp://h", "h/other", "h?labels=go"])
+def test_what_is_no_address_is_told(url: str) -> None:
+    with pytest.raises(SubscriptionError, match="is not an address"):
+        address(url)
+
+
+def test_addresses_have_a_default_port_and_ipv6_brackets() -> None:
+    assert address("kiosk").host == "kiosk:8765"
+    assert address("[::1]").host == "[::1]:8765"
+    assert address("https://h").events({"labels": ["a", "b"], "top_k": 2, "every": None}) == (
+        "wss://h:8765/v1/events?labels=a%2Cb&top_k=2"
+    )
+
+
+def test_the_client_needs_none_of_the_daemons_packages() -> None:
+    code = (
+        "import sys, earmark_client, earmark_client.__main__\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules}))\n"
+        "print(sorted(name for name in sys.modules if name.startswith('earmark.')))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    packages, ours = map(ast.literal_eval, done.stdout.splitlines())
+    assert not {"numpy", "torch", "transformers", "uvicorn", "starlette", "onnxruntime", "sounddevice"} & set(packages)
+    assert ours == ["earmark.core", "earmark.core.events", "earmark.core.lines", "earmark.errors"]
+
+
+def test_watch_prints_a_line_for_each_command_and_ends_with_ctrl_c() -> None:
+    async def scenario(serving: Serving) -> None:
+        with Running("watch", serving.host) as watch:
+            assert await watch.notice() == "connected to Earmark 0.1.0, which hears no source"
+            serving.score()
+            serving.hear("stop")
+            assert await watch.line() == "07:31:05  desk  commands  stop  0.97"
+            watch.process.send_signal(signal.SIGINT)
+            assert await watch.end() == 0
+            assert await watch.notice() == ""
+
+    serve(scenario)
+
+
+def test_watch_json_prints_the_messages_unchanged() -> None:
+    async def scenario(serving: Serving) -> None:
+        with Running("watch", serving.host, "--json", "--types", "result", "--top-k", "1") as watch:
+            assert json.loads(await watch.line())["type"] == "hello"
+            serving.hear()
+            serving.score()
+            message: dict[str, Any] = json.loads(await watch.line())
+            assert (message["seq"], len(message["result"])) == (2, 1)
+
+    serve(scenario)
+
+
+def test_watch_shape_api_prints_arrays() -> None:
+    async def scenario(serving: Serving) -> None:
+        with Running("watch", serving.host, "--shape", "api", "--top-k", "1") as watch:
+            await serving.until(lambda: serving.hub.stats().subscribers == 1)
+            serving.score()
+            assert await watch.line() == '[{"score":0.81,"label":"stop"}]'
+
+    serve(scenario)
+
+
+def test_watch_tells_in_one_line_what_is_wrong_with_a_filter() -> None:
+    async def scenario(serving: Serving) -> None:
+        with Running("watch", serving.host, "--every", "often") as watch:
+            assert await watch.end() == 1
+            assert watch.stderr.read() == "earmark: every: 'often' is not a number\n"
+
+    serve(scenario)
+
+
+def test_watch_keeps_trying_and_says_so_once() -> None:
+    port = free_port()
+
+    async def main() -> None:
+        with Running("watch", f"127.0.0.1:{port}") as watch:
+            notice = f"earmark: nothing listens on 127.0.0.1:{port}: is earmarkd running? (trying again)"
+            assert await watch.notice() == notice
+            serving = Serving(config.Server(listen=f"127.0.0.1:{port}"))
+            async with serving.server:
+                assert (await watch.notice()).startswith("connected")
+            assert (
+                await watch.notice()
+                == f"earmark: the daemon at 127.0.0.1:{port} has closed the connection (trying again)"
+            )
+
+    asyncio.run(main())
+
+
+def test_watch_no_reconnect_ends_where_nothing_listens() -> None:
+    port = free_port()
+    done = earmark("watch", f"127.0.0.1:{port}", "--no-reconnect")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"earmark: nothing listens on 127.0.0.1:{port}: is earmarkd running?\n"
+
+
+def test_watch_ends_quietly_when_its_reader_goes() -> None:
+    async def scenario(serving: Serving) -> None:
+        with Running("watch", serving.host, "--quiet") as watch:
+            await serving.until(lambda: serving.hub.stats().subscribers == 1)
+            watch.stdout.close()
+            await serving.until(lambda: bool(serving.hear()) and watch.process.poll() is not None)
+            assert watch.process.returncode == 0
+            assert watch.stderr.read() == ""
+            watch.stdout = watch.process.stdout = open(os.devnull)  # closed by communicate()
+
+    serve(scenario)
+
+
+def test_status_tells_whether_the_daemon_is_ready() -> None:
+    async def scenario(serving: Serving) -> None:
+        with Running("status", serving.host) as status:
+            assert await status.end() == 0
+            text = status.stdout.read()
+            assert text.startswith(f"{serving.host}: ready\nversion: 0.1.0\nevents:\n  subscribers: 0\n")
+        serving.missing = {"model": "loading"}
+        with Running("status", serving.host) as status:
+            assert await status.end() == 1
+            assert status.stdout.read().startswith(f"{serving.host}: not ready\n  model: loading\n")
+
+    serve(scenario)
+
+
+def test_status_says_where_nothing_listens() -> None:
+    port = free_port()
+    done = earmark("status", f"127.0.0.1:{port}")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"earmark: nothing listens on 127.0.0.1:{port}: is earmarkd running?\n",
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["watch"], ["status"], ["devices"]])
+def test_help_has_examples(arguments: list[str]) -> None:
+    done = earmark(*arguments, "--help")
+    assert "examples:\n  earmark" in done.stdout
+
+
+def test_version() -> None:
+    done = earmark("--version")
+    assert done.stdout.startswith("earmark 0.")

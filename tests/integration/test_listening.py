@@ -1,0 +1,155 @@
+"""From blocks to windows on the real listening thread with the real VAD; no model."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import soxr
+
+from earmark.core.audio import Samples
+from earmark.core.windows import Sliding
+from earmark.core.news import Lost, State, Turned
+from earmark.edge.intake import Intake
+from tests.listening import RATE, hearing, listen, recording, windows
+from tests.signals import Word, demo, noise, tone
+
+
+@pytest.fixture(scope="module")
+def spoken() -> tuple[Samples, list[Word]]:
+    samples, rate, words = demo()
+    assert rate == RATE
+    return samples, words
+
+
+def test_each_word_is_one_utterance_with_its_true_start_and_end(spoken: tuple[Samples, list[Word]]) -> None:
+    samples, words = spoken
+
+    spans = [window.span for window in windows(listen(recording(samples)))]
+
+    assert len(spans) == len(words)
+    for span, word in zip(spans, words, strict=True):
+        assert span.speech_start / RATE == pytest.approx(word.start, abs=0.15)
+        assert span.speech_end / RATE == pytest.approx(word.end, abs=0.15)
+
+
+@pytest.mark.parametrize("block", [7, 512, 16_000])
+def test_windows_do_not_depend_on_how_the_sound_was_cut_into_blocks(
+    spoken: tuple[Samples, list[Word]], block: int
+) -> None:
+    samples = spoken[0][: 6 * RATE]
+    expected = windows(listen(recording(samples)))
+
+    got = windows(listen(recording(samples, block=block)))
+
+    assert [window.span for window in got] == [window.span for window in expected]
+    for one, other in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(one.samples, other.samples)
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 48000])
+def test_other_rates_give_the_same_utterances(spoken: tuple[Samples, list[Word]], rate: int) -> None:
+    samples, words = spoken
+    resampled = soxr.resample(samples[: 6 * RATE], RATE, rate)
+
+    spans = [window.span for window in windows(listen(recording(resampled, rate, block=rate // 50)))]
+
+    expected = [word for word in words if word.end < 5.9]
+    assert len(spans) == len(expected)
+    for span, word in zip(spans, expected, strict=True):
+        assert span.speech_start / RATE == pytest.approx(word.start, abs=0.15)
+
+
+def test_a_resampled_window_is_what_resampling_offline_gives(spoken: tuple[Samples, list[Word]]) -> None:
+    samples = soxr.resample(spoken[0][: 4 * RATE], RATE, 48000)
+    offline = soxr.resample(samples, 48000, RATE)
+
+    (first, *_) = windows(listen(recording(samples, 48000, block=960)))
+
+    np.testing.assert_allclose(first.samples, offline[first.span.start : first.span.end], atol=1e-4)
+
+
+def test_a_300_ms_word_after_silence_is_not_clipped_in_100_of_100_trials(
+    spoken: tuple[Samples, list[Word]],
+) -> None:
+    samples, words = spoken
+    short = itertools.cycle([word for word in words if word.end - word.start < 0.42])
+    generator = np.random.default_rng(5)
+    parts, onsets, at = [], [], 0
+    for _ in range(100):
+        word = next(short)
+        said = samples[int(word.start * RATE) : int(word.start * RATE) + int(0.3 * RATE)]
+        pause = int(generator.uniform(0.9, 2.5) * RATE)
+        parts += [np.zeros(pause, np.float32), said * 10 ** (generator.uniform(-20, 0) / 20)]
+        onsets.append(at + pause)
+        at += pause + len(said)
+    stream = np.concatenate([*parts, np.zeros(RATE, np.float32)]).astype(np.float32)
+    stream += noise(len(stream), -62)
+
+    spans = [window.span for window in windows(listen(recording(stream)))]
+
+    held = [
+        any(span.start <= onset - 0.2 * RATE and span.end >= onset + 0.3 * RATE for span in spans) for onset in onsets
+    ]
+    assert sum(held) == 100
+
+
+def test_nothing_is_stitched_across_a_gap(spoken: tuple[Samples, list[Word]]) -> None:
+    samples, words = spoken
+    word = words[0]
+    middle = int((word.start + word.end) / 2 * RATE)
+    now = [0]
+
+    def play(intake: Intake) -> None:
+        intake.begin("a microphone", RATE)
+        intake.offer(samples[:middle])
+        intake.broke("lost", "unplugged")
+        now[0] += 2_000_000_000 + (3 * RATE - middle) * 1_000_000_000 // RATE  # it was away for two seconds
+        intake.begin("a microphone", RATE)
+        intake.offer(samples[middle : 3 * RATE])
+        intake.end()
+
+    news = listen(play, live=True, clock=lambda: now[0])
+
+    (loss,) = [item for item in news if isinstance(item, Lost)]
+    assert (loss.start, loss.end) == (round(middle / RATE, 3), round(middle / RATE + 2, 3))
+    assert loss.cause == "device"
+    assert [item.change.state for item in news if isinstance(item, State)] == [
+        "listening",
+        "lost",
+        "listening",
+        "stopped",
+    ]
+    for window in windows(news):
+        assert window.span.end <= middle or window.span.speech_start >= middle + 2 * RATE
+    broken = [item for item in news if isinstance(item, Turned) and item.broken]
+    assert [item.opened for item in broken] == [False]
+
+
+def test_noise_and_a_tone_are_not_speech_but_sounds() -> None:
+    beep = np.concatenate([noise(2 * RATE, -60), tone(RATE, 1000), noise(2 * RATE, -60)])
+
+    assert windows(listen(recording(beep))) == []
+    (window,) = windows(listen(recording(beep), [hearing("level")]))
+    assert window.span.speech_start / RATE == pytest.approx(2.0, abs=0.05)
+    assert window.span.speech_end / RATE == pytest.approx(3.0, abs=0.1)
+
+
+def test_an_open_gate_slides_over_everything() -> None:
+    news = listen(recording(noise(5 * RATE, -60)), [hearing("open", Sliding)])
+
+    spans = [window.span for window in windows(news)]
+    assert [span.end for span in spans[:-1]] == [RATE // 2 * count for count in range(2, 10)]
+    assert spans[-1].final
+    assert all(span.end - span.start == RATE for span in spans)
+
+
+def test_classifiers_of_different_rates_hear_one_source(spoken: tuple[Samples, list[Word]]) -> None:
+    samples = spoken[0][: 3 * RATE]
+    low, high = hearing(), hearing(rate=32000)
+    told = windows(listen(recording(samples), [low, high]))
+
+    pairs = {window.rate: window.span for window in told if window.span.speech_start / window.rate < 1.5}
+    assert pairs[32000].speech_start == 2 * pairs[16000].speech_start
+    assert pairs[32000].end - pairs[32000].start == 32000

@@ -1,0 +1,252 @@
+"""A real sound server, a real PortAudio; every scenario in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.pulse import Pulse, missing
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+
+ROOT = Path(__file__).parents[2]
+PATHS = f"{ROOT / 'daemon'}:{ROOT}"
+SOON = 10.0  # seconds after which a test gives up on what it does not measure
+Line = dict[str, Any]
+
+
+class Hearing:
+    """A process that listens (see tests/hear.py) and what it reported so far."""
+
+    def __init__(self, environment: dict[str, str], out: Path, *, paths: str = PATHS, **settings: object) -> None:
+        self.lines: list[Line] = []
+        self._out = out
+        self._queue: queue.Queue[Line] = queue.Queue()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.hear", json.dumps({"kind": "microphone", "name": "m", **settings}), str(out)],
+            env={**environment, "PYTHONPATH": paths},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def __enter__(self) -> Hearing:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+
+    def until(self, kind: str, *, after: float = 0.0) -> Line:
+        """The next line of this kind, said after the given moment; `at` in it is for the test to judge."""
+        deadline = time.monotonic() + SOON
+        while True:
+            try:
+                line = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                news = [line for line in self.lines if line["kind"] != "block"]
+                raise AssertionError(f"no {kind!r} came within {SOON} s; what came: {news}") from None
+            self.lines.append(line)
+            if line["kind"] == kind and line["at"] > after:
+                return line
+
+    def close(self) -> float:
+        """Make it close the source and end; the seconds that close() took."""
+        assert self._process.stdin is not None
+        before = time.monotonic()
+        self._process.stdin.close()
+        closed = self.until("closed")
+        assert self._process.wait(SOON) == 0
+        assert time.monotonic() - before < 3.0, "the process did not end"
+        return float(closed["took"])
+
+    def samples(self) -> np.ndarray[Any, np.dtype[np.float32]]:
+        return np.fromfile(self._out, np.float32)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._queue.put(json.loads(line))
+
+
+@pytest.fixture
+def pulse() -> Iterator[Pulse]:
+    with Pulse() as server:
+        yield server
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "heard.f32"
+
+
+def bursts(rate: int, seconds: float = 1.5) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """A rising tone in syllables: no two moments are alike, so that there is only one lag at which it correlates."""
+    time = np.arange(round(rate * seconds)) / rate
+    tone = np.sin(2 * np.pi * (300 + 600 * time) * time) * np.sin(2 * np.pi * 2.3 * time) ** 2
+    return np.asarray(0.4 * tone, np.float32)
+
+
+def correlation(heard: np.ndarray[Any, Any], played: np.ndarray[Any, Any]) -> float:
+    """Of what was played with what was heard, at the best lag."""
+    lag = int(np.argmax(np.correlate(heard, played, "valid")))
+    return float(np.corrcoef(heard[lag : lag + len(played)], played)[0, 1])
+
+
+def gaps(lines: list[Line]) -> list[int]:
+    """The jumps in position, in samples."""
+    blocks = [line for line in lines if line["kind"] == "block"]
+    ends = [block["position"] + block["count"] for block in blocks]
+    return [block["position"] - end for end, block in zip(ends, blocks[1:], strict=False) if block["position"] != end]
+
+
+def test_what_is_heard_is_what_was_played(pulse: Pulse, out: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "played.wav", bursts(48000), 48000)
+    with Hearing(pulse.environment, out) as hearing:
+        assert hearing.until("began") | {"at": 0} == {"at": 0, "kind": "began", "device": "default", "rate": 16000}
+        assert pulse.play(tmp_path / "played.wav").wait(SOON) == 0
+        played = time.monotonic()
+        hearing.until("block", after=played + 0.5)
+        assert hearing.close() < 2.0
+        assert {line["count"] for line in hearing.lines if line["kind"] == "block"} == {320}
+        assert gaps(hearing.lines) == []
+        assert correlation(hearing.samples(), bursts(16000)) > 0.99
+
+
+def test_rate_and_channels_are_as_configured(pulse: Pulse, out: Path) -> None:
+    with Hearing(pulse.environment, out, device="PUL", rate=44100, channels=2) as hearing:
+        began = hearing.until("began")
+        assert (began["device"], began["rate"]) == ("pulse", 44100)
+        assert hearing.until("block")["rate"] == 44100
+        assert hearing.close() < 2.0
+
+
+def test_unplugged_is_lost_and_plugged_in_again_goes_on_after_a_jump(pulse: Pulse, out: Path) -> None:
+    with Hearing(pulse.environment, out, device="pulse") as hearing:
+        hearing.until("block")
+        unplugged = time.monotonic()
+        pulse.unplug()
+        lost = hearing.until("lost")
+        assert lost["at"] - unplugged < 2.0
+        assert "'pulse' went away" in lost["detail"]
+        last = next(line for line in reversed(hearing.lines) if line["kind"] == "block")
+        time.sleep(1.0)  # absent for a while
+        plugged = time.monotonic()
+        pulse.replug()
+        assert hearing.until("began")["at"] - plugged < 2.0
+        first = hearing.until("block")
+        hearing.until("block")
+        absent = first["captured"] - last["captured"] - first["count"] / first["rate"]
+        assert gaps(hearing.lines) == [pytest.approx(absent * 16000, abs=160)]
+        assert absent > 1.0
+        assert hearing.close() < 2.0
+
+
+def test_a_suspended_device_is_stalled_and_recovers(pulse: Pulse, out: Path) -> None:
+    with Hearing(pulse.environment, out, device="pulse") as hearing:
+        hearing.until("block")
+        suspended = time.monotonic()
+        pulse.suspend()
+        stalled = hearing.until("stalled")
+        assert stalled["at"] - suspended < 2.0
+        assert "delivers nothing" in stalled["detail"]
+        resumed = time.monotonic()
+        pulse.resume()
+        assert hearing.until("began")["at"] - resumed < 5.0
+        hearing.until("block")
+        assert len(gaps(hearing.lines)) == 1
+        assert hearing.close() < 2.0
+
+
+def test_a_frozen_sound_server_is_stalled_and_does_not_hold_up_the_end(pulse: Pulse, out: Path) -> None:
+    with Hearing(pulse.environment, out, device="pulse") as hearing:
+        hearing.until("block")
+        frozen = time.monotonic()
+        pulse.freeze()
+        assert hearing.until("stalled")["at"] - frozen < 2.0
+        assert hearing.close() < 2.0  # and the process ended, though PortAudio would wait for ever
+
+
+def test_after_a_freeze_the_sound_from_before_is_not_delivered_as_now(pulse: Pulse, out: Path) -> None:
+    with Hearing(pulse.environment, out, device="pulse") as hearing:
+        hearing.until("block")
+        pulse.freeze()
+        hearing.until("stalled")
+        thawed = time.monotonic()
+        pulse.thaw()
+        assert hearing.until("began")["at"] - thawed < 5.0
+        after = hearing.until("block", after=time.monotonic() + 1.0)
+        first = next(line for line in hearing.lines if line["kind"] == "block")
+        elapsed = after["captured"] - first["captured"]
+        assert after["position"] - first["position"] == pytest.approx(elapsed * 16000, abs=0.1 * 16000)
+        assert sum(line["kind"] == "block" and line["at"] > thawed for line in hearing.lines) <= 50 * (
+            after["at"] - thawed + 0.1
+        )
+        assert hearing.close() < 2.0
+
+
+def test_a_device_that_is_absent_at_start_is_named_and_found_when_it_appears(pulse: Pulse, out: Path) -> None:
+    pulse.stop()
+    with Hearing(pulse.environment, out, device="pulse") as hearing:
+        starting = hearing.until("starting")
+        assert "there is no sound device 'pulse'; there is none at all" in starting["detail"]
+        appeared = time.monotonic()
+        pulse.start()
+        assert hearing.until("began")["at"] - appeared < 5.0
+        hearing.until("block")
+        assert [line["kind"] for line in hearing.lines if line["kind"] != "block"].count("starting") <= 2
+        assert hearing.close() < 2.0
+
+
+def test_close_does_not_wait_for_a_device_that_is_absent(pulse: Pulse, out: Path) -> None:
+    with Hearing(pulse.environment, out, device="Yeti") as hearing:
+        assert "no sound device 'Yeti'; there are: pulse, default" in hearing.until("starting")["detail"]
+        assert hearing.close() < 2.0
+
+
+def test_a_missing_library_is_said_with_the_remedy(out: Path, pulse: Pulse, tmp_path: Path) -> None:
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
+    with Hearing(pulse.environment, out, paths=f"{tmp_path}:{PATHS}") as hearing:
+        assert "apt install libportaudio2" in hearing.until("starting")["detail"]
+        assert hearing.close() < 2.0
+
+
+def test_the_log_keeps_clean_of_what_the_sound_libraries_print(pulse: Pulse) -> None:
+    script = (
+        "import sys\n"
+        "from earmark.edge.devices import format_table, list_devices\n"
+        "list_devices()\n"
+        "print(format_table(list_devices()))\n"
+        "print('mine', file=sys.stderr)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**pulse.environment, "PYTHONPATH": PATHS},
+        capture_output=True,
+        text=True,
+        timeout=SOON,
+    )
+    assert run.stderr == "mine\n"
+    assert "*  default  ALSA     32        8000 16000 44100 48000 96000" in run.stdout.splitlines()

@@ -1,0 +1,162 @@
+"""Every architecture in this very process, against transformers' own pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import pipeline
+
+from earmark.core.scores import softmax
+from earmark.edge import checkpoint, model
+from earmark.errors import ModelError
+from tests import checkpoints
+
+CPU = torch.device("cpu")
+
+
+def clips(count: int, length: int = checkpoints.RATE) -> model.Floats:
+    """Tones of different pitch with a little noise, shape (count, length)."""
+    time = np.arange(length) / checkpoints.RATE
+    pitch = 150 + 40 * np.arange(count)[:, None]
+    noise = np.random.default_rng(1).standard_normal((count, length))
+    return (0.3 * np.sin(2 * np.pi * pitch * time) + 0.02 * noise).astype(np.float32)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> None:
+    model.use_threads(1)  # these networks are so small that more threads only wait for each other
+
+
+@pytest.fixture(params=checkpoints.MAKERS, scope="module")
+def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkpoints.save(tmp_path_factory.mktemp(request.param), request.param)
+
+
+@pytest.fixture(scope="module")
+def loaded(saved: Path) -> model.AudioModel:
+    return model.load("test/tiny", saved, CPU, "fp32")
+
+
+def test_scores_are_those_of_the_pipeline(saved: Path, loaded: model.AudioModel) -> None:
+    clip = clips(3)[2]
+    theirs = {each["label"]: each["score"] for each in pipeline("audio-classification", str(saved))(clip, top_k=None)}
+    ours = softmax(loaded.classify(clips(3)))[2]
+    assert checkpoint.read(saved).labels == checkpoints.LABELS
+    assert dict(zip(checkpoints.LABELS, ours, strict=True)) == pytest.approx(theirs, abs=1e-5)
+    assert max(theirs.values()) > 0.21  # else any answer would do
+
+
+def test_scores_do_not_depend_on_company(loaded: model.AudioModel) -> None:
+    together = loaded.classify(clips(32))
+    alone = np.concatenate([loaded.classify(clip[None]) for clip in clips(32)[::8]])
+    assert together.dtype == np.float32
+    assert np.abs(together[::8] - alone).max() < 1e-4
+    assert together.std(axis=0).max() > 0.01  # else company could not show
+
+
+def test_the_shortest_window_is_what_the_checkpoint_says(saved: Path, loaded: model.AudioModel) -> None:
+    least = checkpoint.read(saved).minimum
+    assert np.isfinite(loaded.classify(clips(2, least))).all()
+
+
+def edited(tmp_path: Path, drop: str = "", rename: dict[str, str] | None = None, kind: str = "wav2vec2") -> Path:
+    """A checkpoint whose weights with names in `drop` are gone, and whose others are renamed."""
+    path = checkpoints.save(tmp_path, kind)
+    weights = load_file(path / "model.safetensors")
+    kept = {name: weight for name, weight in weights.items() if not drop or drop not in name}
+    for old, new in (rename or {}).items():
+        kept = {name.replace(old, new): weight for name, weight in kept.items()}
+    assert kept.keys() != weights.keys()
+    save_file(kept, path / "model.safetensors", metadata={"format": "pt"})
+    return path
+
+
+def test_a_checkpoint_with_another_head_is_refused_with_the_names_of_what_is_missing(tmp_path: Path) -> None:
+    path = edited(tmp_path, rename={"projector": "classifier.dense", "classifier.weight": "classifier.output.weight"})
+    with pytest.raises(ModelError, match=r"^test/tiny: .*classifier\.weight, projector\.bias, projector\.weight$"):
+        model.load("test/tiny", path, CPU, "fp32")
+
+
+def test_a_head_of_another_shape_is_refused_by_name(tmp_path: Path) -> None:
+    path = checkpoints.save(tmp_path, "wav2vec2")
+    weights = load_file(path / "model.safetensors")
+    save_file(weights | {"classifier.bias": torch.zeros(9)}, path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"weights classifier\.bias$"):
+        model.load("test/tiny", path, CPU, "fp32")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"drop": "masked_spec_embed"},
+        {"rename": {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}},
+    ],
+)
+def test_harmless_differences_change_nothing(tmp_path: Path, change: dict[str, Any]) -> None:
+    plain = model.load("plain", checkpoints.save(tmp_path / "plain", "wav2vec2"), CPU, "fp32")
+    other = model.load("other", edited(tmp_path / "other", **change), CPU, "fp32")
+    assert np.array_equal(plain.classify(clips(2)), other.classify(clips(2)))
+
+
+def test_int8_stays_near_fp32(tmp_path: Path) -> None:
+    path = checkpoints.save(tmp_path, "whisper")
+    exact, coarse = (softmax(model.load("tiny", path, CPU, each).classify(clips(8))) for each in ("fp32", "int8"))
+    assert np.abs(exact - coarse).max() < 0.05
+    assert not np.array_equal(exact, coarse)
+
+
+def test_bf16_answers_in_float32(tmp_path: Path) -> None:
+    path = checkpoints.save(tmp_path, "whisper")
+    exact, coarse = (model.load("tiny", path, CPU, each).classify(clips(8)) for each in ("fp32", "bf16"))
+    assert coarse.dtype == np.float32
+    assert np.abs(softmax(exact) - softmax(coarse)).max() < 0.05
+
+
+class Extractor:
+    """Features are the samples."""
+
+    sampling_rate = checkpoints.RATE
+
+    def __call__(self, samples: list[model.Floats], **_: object) -> dict[str, torch.Tensor]:
+        return {"input_values": torch.from_numpy(np.stack(samples))}
+
+
+class SmallDevice:
+    """A network on a device with memory for `room` windows; the logits are the first two samples."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.sizes: list[int] = []
+
+    def __call__(self, input_values: torch.Tensor) -> Any:
+        self.sizes.append(len(input_values))
+        if len(input_values) > self.room:
+            raise torch.OutOfMemoryError("no memory")
+        self.logits = input_values[:, :2]
+        return self
+
+
+def test_a_batch_that_does_not_fit_is_halved_until_it_does_and_the_size_is_remembered() -> None:
+    device = SmallDevice(room=3)
+    tight = model.AudioModel("tiny", device, Extractor(), CPU)
+    batch = clips(8, 400)
+    assert np.array_equal(tight.classify(batch), batch[:, :2])
+    assert np.array_equal(tight.classify(batch), batch[:, :2])
+    assert device.sizes == [8, 4, 2, 2, 2, 2, 2, 2, 2, 2]
+
+
+def test_a_single_window_that_does_not_fit_is_an_error() -> None:
+    with pytest.raises(torch.OutOfMemoryError):
+        model.AudioModel("tiny", SmallDevice(room=0), Extractor(), CPU).classify(clips(2, 400))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_a_device_that_is_not_there_is_an_error_and_auto_takes_what_is() -> None:
+    with pytest.raises(ModelError, match=r'worker\.device: .* has no "cuda"'):
+        model.choose_device("cuda")
+    assert model.choose_device("auto").type in ("cpu", "mps")

@@ -1,0 +1,255 @@
+"""How the shipped command model was made, and that it is what its card says."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import os
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed (the extra `daemon`)")
+transformers = pytest.importorskip("transformers", reason="transformers is not installed (the extra `daemon`)")
+soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed (the extra `daemon`)")
+pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra `dev`)")
+
+from training import commands  # noqa: E402  after the skips
+from training.audio import RATE, Samples, active_span, load  # noqa: E402
+from training.augment import PLAIN, Augment, Recipe, bend, mask, mix  # noqa: E402
+from training.bank import WINDOW, fill, read_noise  # noqa: E402
+from training.corpora import COMMANDS, LABELS, SILENCE, UNKNOWN, Clip, hush, read_clips, read_noises  # noqa: E402
+from training.draw import chances  # noqa: E402
+from training.evaluate import answer, hear, interval  # noqa: E402
+from training.features import LogMel, feature_extractor  # noqa: E402
+from training.judge import NOISE_OF, PEOPLE  # noqa: E402
+from training.learn import Budget, Learner, Tuning  # noqa: E402
+from training.network import build  # noqa: E402
+from training.pieces import pieces  # noqa: E402
+from training.splits import Side, side_of  # noqa: E402
+
+EARMARK = Path(__file__).resolve().parents[2] / "daemon" / "earmark"
+SHIPPED = EARMARK / "models" / "commands"
+DEMO = EARMARK / "demo"
+DATA = os.environ.get("EARMARK_DATA")
+
+
+def tone(hertz: float, seconds: float = 1.0) -> Samples:
+    """A tone of 0.4 s in the middle of a clip that is otherwise faint noise."""
+    count = int(seconds * RATE)
+    sound = np.random.default_rng(int(hertz)).standard_normal(count) * 1e-3
+    middle = slice(count // 2 - RATE // 5, count // 2 + RATE // 5)
+    sound[middle] += 0.3 * np.sin(2 * np.pi * hertz * np.arange(count)[middle] / RATE)
+    return sound.astype(np.float32)
+
+
+def speaker_on(side: Side, nth: int = 0) -> str:
+    found = (name for name in map("{:08x}".format, itertools.count()) if side_of(name) == side)
+    return next(itertools.islice(found, nth, None))
+
+
+def write_corpus(folder: Path, rows: list[tuple[str, str, str, Samples]]) -> None:
+    """file, label, speaker, sound"""
+    folder.mkdir(parents=True)
+    with (folder / "index.csv").open("w", newline="") as index:
+        writer = csv.writer(index)
+        writer.writerow(["file", "label", "speaker", "seconds"])
+        for name, label, speaker, sound in rows:
+            (folder / name).parent.mkdir(exist_ok=True)
+            soundfile.write(folder / name, sound, RATE)
+            writer.writerow([name, label, speaker, f"{len(sound) / RATE:.3f}"])
+
+
+@pytest.fixture(scope="module")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every label is a tone, said by two people on each side; laid out like the real data."""
+    data: Path = tmp_path_factory.mktemp("data")
+    rows = []
+    for k, label in enumerate(LABELS):
+        for side, nth in itertools.product(get_args(Side), range(2)):
+            who = speaker_on(side, nth)
+            name = f"{label}/{'tree_' if label == UNKNOWN else ''}{who}_nohash_0.wav"
+            said = "tree" if label == UNKNOWN else who
+            rows.append((name, label, said, tone(200 * (k + 1))))
+    write_corpus(data / "speech_commands_v2_test", rows)
+    hiss = np.random.default_rng(0).standard_normal(20 * RATE).astype(np.float32) * 0.1
+    write_corpus(data / "background_noise", [("hiss.wav", "noise", "", hiss)])
+    return data
+
+
+def test_a_speaker_is_always_on_the_same_side() -> None:
+    assert [side_of(s) for s in ("022cd682", "03401e93", "voice-slt", "librispeech-103")] == [
+        "train", "train", "train", "train",
+    ]  # fmt: skip
+    shares = [sum(side_of(f"{n:08x}") == side for n in range(10_000)) / 10_000 for side in ("train", "dev", "test")]
+    assert shares == pytest.approx([0.75, 0.10, 0.15], abs=0.01)
+
+
+def test_no_speaker_is_on_two_sides_and_unknown_words_are_their_speakers(tones: Path) -> None:
+    clips = read_clips(tones)
+    sides: dict[str, set[Side]] = {}
+    for clip in clips:
+        sides.setdefault(clip.speaker, set()).add(clip.side)
+    assert all(len(found) == 1 for found in sides.values())
+    other = [clip for clip in clips if clip.label == UNKNOWN]
+    assert {clip.word for clip in other} == {"tree"}
+    assert {clip.speaker for clip in other} == {speaker_on(s, n) for s in get_args(Side) for n in range(2)}
+
+
+@pytest.mark.parametrize("sound", [tone(440), tone(440) * 1e-4, np.zeros(RATE, np.float32), tone(700, 0.5)])
+def test_features_are_the_extractors(sound: Samples) -> None:
+    extractor = feature_extractor()
+    theirs = extractor(sound, sampling_rate=RATE, return_tensors="pt").input_features
+    padded = torch.zeros(1, WINDOW)
+    padded[0, : len(sound)] = torch.from_numpy(sound)
+    ours = LogMel(extractor)(padded)
+    assert ours.shape == (1, 80, 100)
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+def test_a_plain_window_is_the_clip(tones: Path) -> None:
+    clips = read_clips(tones)[:4]
+    augment = Augment(fill(clips), torch.zeros(2 * WINDOW), PLAIN, torch.Generator())
+    windows = augment.windows(torch.arange(4))
+    for window, clip in zip(windows, clips, strict=True):
+        np.testing.assert_allclose(window[:-1], load(clip.path)[:-1], atol=1e-4)
+
+
+def test_a_shifted_word_stays_in_its_window(tones: Path) -> None:
+    clips = [clip for clip in read_clips(tones) if clip.label == "yes"]
+    recipe = Recipe(room=0, noise=0, gain=0, floor=0)
+    augment = Augment(fill(clips), torch.zeros(2 * WINDOW), recipe, torch.Generator().manual_seed(0))
+    for window in augment.windows(torch.zeros(50, dtype=torch.long)):
+        begin, end = active_span(window.numpy())
+        assert end - begin >= 0.3 * RATE
+    assert len({active_span(w.numpy())[0] for w in augment.windows(torch.zeros(9, dtype=torch.long))}) > 1
+
+
+def test_the_same_seed_hears_the_same(tones: Path) -> None:
+    bank, noise = fill(read_clips(tones)), read_noise(read_noises(tones), (0, 1))
+
+    def once() -> Any:
+        generator = torch.Generator().manual_seed(7)
+        windows = Augment(bank, noise, Recipe(), generator).windows(torch.arange(20))
+        features = mask(bend(LogMel(feature_extractor())(windows), generator), generator)
+        return mix(features, torch.eye(20), generator)
+
+    for first, second in zip(once(), once(), strict=True):
+        assert torch.equal(first, second)
+
+
+def test_every_command_is_as_likely_as_the_next(tones: Path) -> None:
+    clips = [*read_clips(tones), *hush(30)]
+    weights = chances(clips)
+    share = {label: float(sum(weights[k] for k, c in enumerate(clips) if c.label == label)) for label in LABELS}
+    assert sum(share.values()) == pytest.approx(1)
+    assert len({round(share[word], 6) for word in COMMANDS}) == 1
+    assert share[UNKNOWN] == pytest.approx(0.25)
+    assert share[SILENCE] == pytest.approx(0.07)
+
+
+def test_a_piece_is_what_lies_between_two_dips_and_is_as_long_as_a_word() -> None:
+    def syllable(seconds: float) -> Samples:
+        return (0.3 * np.hanning(int(seconds * RATE))).astype(np.float32)
+
+    rng = np.random.default_rng(0)
+    sound = np.concatenate([np.zeros(3200), *map(syllable, (0.3, 0.5, 0.12, 0.4)), np.zeros(3200)])
+    noisy = (sound * rng.standard_normal(len(sound)) + 1e-4 * rng.standard_normal(len(sound))).astype(np.float32)
+    found = [(begin / RATE, end / RATE) for begin, end in pieces(noisy)]
+    assert found == [pytest.approx((0.5, 1.0), abs=0.03)]
+
+
+def test_the_interval_counts_people_not_clips() -> None:
+    right = np.array([True] * 50 + [False] * 50)
+    people = ["a"] * 50 + ["b"] * 50
+    assert interval(right, people) == (0.0, 1.0)
+    low, high = interval(right, [str(n) for n in range(100)])
+    assert 0.35 < low < 0.45 < 0.55 < high < 0.65
+
+
+def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    def learner() -> Learner:
+        return Learner(build(LABELS), Tuning(), torch.Generator(), tmp_path / "state.pt")
+
+    features, targets = torch.rand(4, 80, 100), torch.eye(12)[:4]
+    first = learner()
+    first.run(lambda: (features, targets), lambda model: {"score": 1.0}, Budget(steps=2))
+    second = learner()
+    assert second.resume()
+    assert (second.progress.steps, second.progress.best_step) == (2, 2)
+    for name, weight in first.model.state_dict().items():
+        assert torch.equal(weight, second.model.state_dict()[name])
+    second.run(lambda: (features, targets), lambda model: {"score": 0.5}, Budget(steps=3))
+    assert (second.progress.steps, second.progress.best_step) == (3, 2)
+
+
+def test_a_run_writes_a_folder_that_plain_transformers_loads(tones: Path, tmp_path: Path) -> None:
+    out, reports = tmp_path / "out", tmp_path / "reports"
+    options = ["--steps", "3", "--batch", "8", "--look-every", "2", "--device", "cpu"]
+    commands.main(["--data", str(tones), "--out", str(out), "--reports", str(reports), *options])
+    check_folder(out)
+    figures = json.loads((out / "evaluation.json").read_text())
+    assert figures["training"]["steps"] == 3
+    assert figures["held_out_words"]["clips"] == 20
+    assert {path.name for path in out.iterdir()} == {
+        "README.md", "config.json", "evaluation.json", "model.safetensors", "preprocessor_config.json",
+    }  # fmt: skip
+    assert {path.name for path in reports.iterdir()} == {"confusion.png", "history.png"}
+
+
+def check_folder(folder: Path) -> Any:
+    """The labels, no key missing or left over, and nothing about the machine; returns the model."""
+    model, loading = transformers.AutoModelForAudioClassification.from_pretrained(folder, output_loading_info=True)
+    assert {name: list(keys) for name, keys in loading.items() if keys} == {}
+    assert list(model.config.id2label.values()) == list(LABELS)
+    assert model.config.label2id == {label: k for k, label in enumerate(LABELS)}
+    assert (folder / "model.safetensors").stat().st_size < 8_000_000
+    assert "_name_or_path" not in json.loads((folder / "config.json").read_text())
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
+    assert extractor(tone(440), sampling_rate=RATE, return_tensors="pt").input_features.shape == (1, 80, 100)
+    return model.eval()
+
+
+def test_the_shipped_checkpoint_is_whole() -> None:
+    check_folder(SHIPPED)
+
+
+def test_the_shipped_checkpoint_works_in_a_pipeline() -> None:
+    classify = transformers.pipeline("audio-classification", str(SHIPPED), device="cpu")
+    answers = classify({"raw": tone(440), "sampling_rate": RATE}, top_k=len(LABELS))
+    assert {answer["label"] for answer in answers} == set(LABELS)
+
+
+def test_the_shipped_checkpoint_knows_the_words_of_the_demo() -> None:
+    sound = load(DEMO / "commands.flac")
+    truth = json.loads((DEMO / "commands.json").read_text())
+    assert {entry["label"] for entry in truth} >= set(COMMANDS)
+    windows = []
+    for entry in truth:
+        middle = int((entry["start"] + entry["end"]) / 2 * RATE)
+        windows.append(sound[middle - WINDOW // 2 : middle + WINDOW // 2])
+    model, features = check_folder(SHIPPED), LogMel(feature_extractor())
+    heard = features(torch.from_numpy(np.stack(windows)))
+    expected = torch.tensor([LABELS.index(entry["label"]) for entry in truth])
+    given = answer(model, heard, expected)
+    assert [LABELS[k] for k in given.scores.argmax(1)] == [entry["label"] for entry in truth]
+    assert given.scores.max(1).min() > 0.6
+
+
+@pytest.mark.skipif(not DATA, reason="EARMARK_DATA does not say where the recordings are")
+def test_people_who_were_kept_back_are_understood_as_well_as_the_card_says() -> None:
+    assert DATA is not None
+    data = Path(DATA)
+
+    def spoken(clip: Clip) -> bool:
+        return clip.side == "test" and clip.corpus in PEOPLE and clip.label in COMMANDS
+
+    sample = [clip for clip in read_clips(data) if spoken(clip)][::2]
+    bank, noise = fill(sample), read_noise(read_noises(data), NOISE_OF["test"])
+    features = hear(bank, noise, PLAIN, LogMel(feature_extractor()), torch.arange(len(sample)))
+    accuracy = answer(check_folder(SHIPPED), features, bank.labels).right.mean()
+    low, _ = json.loads((SHIPPED / "evaluation.json").read_text())["held_out_words"]["interval_95"]
+    assert accuracy >= low - 0.03

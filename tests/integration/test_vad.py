@@ -1,0 +1,75 @@
+"""Silero VAD as we run it against the package's own implementation, on speech."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from earmark.core.audio import Samples
+from earmark.edge.vad import CONTEXT, STEP, Silero
+from tests.signals import DEMO, demo, noise
+
+# In a process of its own: importing silero_vad sets torch's threads and imports torch.
+REFERENCE = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+import silero_vad, soundfile, torch
+samples, rate = soundfile.read(sys.argv[1], dtype="float32")
+model = silero_vad.load_silero_vad()
+steps = [torch.from_numpy(samples[i : i + 512]) for i in range(0, len(samples) - 511, 512)]
+print(json.dumps([model(step, rate).item() for step in steps]))
+"""
+
+
+@pytest.fixture(scope="module")
+def reference() -> list[float]:
+    command = [sys.executable, "-c", REFERENCE, str(DEMO / "commands.flac")]
+    probabilities: list[float] = json.loads(
+        subprocess.run(command, capture_output=True, check=True, timeout=120).stdout
+    )
+    return probabilities
+
+
+def frames(samples: Samples) -> list[Samples]:
+    padded = np.concatenate([np.zeros(CONTEXT, np.float32), samples])
+    return [padded[at : at + CONTEXT + STEP] for at in range(0, len(samples) - STEP + 1, STEP)]
+
+
+def test_probabilities_equal_the_reference_implementation_on_speech(reference: list[float]) -> None:
+    silero = Silero()
+    slot = silero.join()
+
+    got = [float(silero.probabilities([slot], [frame])[0]) for frame in frames(demo()[0])]
+
+    np.testing.assert_allclose(got, reference, atol=1e-3)
+    assert max(reference) > 0.9
+
+
+def test_a_stream_does_not_depend_on_its_company_in_the_batch(reference: list[float]) -> None:
+    silero = Silero()
+    slots = [silero.join() for _ in range(5)]
+    speech = frames(demo()[0])[:200]
+    others = [frames(noise(200 * STEP, -20, seed)) for seed in range(4)]
+    order = [slots[3], slots[0], slots[4], slots[1], slots[2]]
+
+    got = [silero.probabilities(order, [frame, *(other[at] for other in others)])[0] for at, frame in enumerate(speech)]
+
+    np.testing.assert_allclose(got, reference[:200], atol=1e-3)
+
+
+def test_a_slot_given_back_begins_afresh(reference: list[float]) -> None:
+    silero = Silero()
+    slot = silero.join()
+    for frame in frames(noise(50 * STEP, -20)):
+        silero.probabilities([slot], [frame])
+    silero.leave(slot)
+    again = silero.join()
+
+    got = [float(silero.probabilities([again], [frame])[0]) for frame in frames(demo()[0])[:50]]
+
+    assert again == slot
+    np.testing.assert_allclose(got, reference[:50], atol=1e-3)

@@ -1,0 +1,253 @@
+"""The supervised model process, for real: started, killed, stopped, orphaned."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from earmark import config
+from earmark.core.audio import Samples
+from earmark.core.scores import softmax
+from earmark.edge import checkpoint, wire
+from earmark.edge.worker import Worker, WorkerState
+from earmark.errors import ModelError, WorkerError
+from tests import checkpoints
+
+SETTINGS = config.Worker(threads=1, device="cpu")
+DEADLINE = 120  # seconds; this machine may be busy
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs signals and pidfd_open as Linux has them")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> checkpoint.Checkpoint:
+    return checkpoint.read(checkpoints.save(tmp_path_factory.mktemp("tiny"), "whisper"), "test/tiny")
+
+
+def clips(count: int, length: int = checkpoints.RATE) -> list[Samples]:
+    random = np.random.default_rng(count)
+    return [random.normal(0, 0.1, length).astype(np.float32) for _ in range(count)]
+
+
+class Followed(Worker):
+    """A worker whose states are written down, with something to do at some of them."""
+
+    def __init__(self, *found: checkpoint.Checkpoint, settings: config.Worker = SETTINGS) -> None:
+        self.states: list[WorkerState] = []
+        self.at_ready: Callable[[int], None] = lambda pid: None
+        super().__init__(settings, found, on_change=self._write_down)
+
+    def _write_down(self, state: WorkerState) -> None:
+        self.states.append(state)
+        if state.phase == "ready" and state.pid:
+            self.at_ready(state.pid)
+
+
+def play(scene: Callable[[], Awaitable[Any]]) -> Any:
+    async def bounded() -> Any:
+        async with asyncio.timeout(DEADLINE):
+            return await scene()
+
+    return asyncio.run(bounded())
+
+
+def signalled(name: signal.Signals) -> Callable[[int], None]:
+    return lambda pid: os.kill(pid, name)
+
+
+def test_a_worker_tells_what_it_waits_for_and_answers_as_the_bare_model(tiny: checkpoint.Checkpoint) -> None:
+    from earmark.edge import model  # torch, which this file must not load before it knows that it is wanted
+
+    async def scene() -> tuple[list[WorkerState], list[wire.Floats]]:
+        async with Followed(tiny) as worker:
+            await worker.ready()
+            alone = [await worker.classify("test/tiny", [clip]) for clip in clips(32)[:2]]
+            together = await worker.classify("test/tiny", clips(32))
+            too_many_for_a_slot = await worker.classify("test/tiny", clips(3, 2_000_000))
+            assert too_many_for_a_slot.shape == (3, len(checkpoints.LABELS))
+            with pytest.raises(WorkerError, match="too long"):
+                await worker.classify("test/tiny", clips(1, 5_000_000))
+        return worker.states, [*alone, together]
+
+    states, (first, second, together) = play(scene)
+    phases = list(dict.fromkeys(state.phase for state in states))
+    assert phases == ["starting", "loading", "ready", "stopped"]
+    assert {"importing torch and transformers", "loading test/tiny"} <= {state.detail for state in states}
+    assert (states[-2].device, states[-2].loaded, states[-2].restarts) == ("cpu", {"test/tiny"}, 0)
+    assert states[-1].pid is None
+    assert together.shape == (32, len(checkpoints.LABELS))
+    assert np.abs(np.concatenate([first, second]) - together[:2]).max() < 1e-4
+    bare = model.load("bare", tiny.path, model.choose_device("cpu"), "fp32")
+    assert np.abs(softmax(bare.classify(np.stack(clips(32)))) - softmax(together)).max() < 1e-5
+
+
+def test_a_batch_under_which_the_process_dies_is_tried_once_more_and_answered(tiny: checkpoint.Checkpoint) -> None:
+    async def scene() -> None:
+        async with Followed(tiny) as worker:
+            await worker.ready()
+            before = await worker.classify("test/tiny", clips(4))
+            pid = worker.state.pid
+            assert pid
+            os.kill(pid, signal.SIGSTOP)  # so that the batch is in its middle
+            answer = asyncio.create_task(worker.classify("test/tiny", clips(4)))
+            await asyncio.sleep(0)  # the request is with it
+            os.kill(pid, signal.SIGKILL)
+            assert np.array_equal(await answer, before)
+            assert (worker.state.phase, worker.state.restarts) == ("ready", 1)
+            assert worker.state.pid not in (pid, None)
+            assert any("was killed by SIGKILL" in state.detail for state in worker.states)
+
+    play(scene)
+
+
+def test_a_batch_that_kills_twice_fails_and_the_one_behind_it_does_not(tiny: checkpoint.Checkpoint) -> None:
+    async def scene() -> None:
+        async with Followed(tiny) as worker:
+            worker.at_ready = signalled(signal.SIGSTOP)  # each process stops before it sees a batch
+            await worker.ready()
+            deadly = asyncio.create_task(worker.classify("test/tiny", clips(2)))
+            behind = asyncio.create_task(worker.classify("test/tiny", clips(3)))
+            await asyncio.sleep(0)
+            worker.at_ready = lambda pid: (signalled(signal.SIGSTOP)(pid), signalled(signal.SIGKILL)(pid))[0]
+            assert worker.state.pid
+            os.kill(worker.state.pid, signal.SIGKILL)
+            while worker.state.restarts < 2:
+                await worker.changed()
+            worker.at_ready = lambda pid: None
+            with pytest.raises(WorkerError, match="died 2 times under the same batch of 2"):
+                await deadly
+            assert (await behind).shape == (3, len(checkpoints.LABELS))
+
+    play(scene)
+
+
+def test_a_process_that_hangs_is_killed_and_the_batch_answered_by_the_next(tiny: checkpoint.Checkpoint) -> None:
+    async def scene() -> None:
+        settings = config.Worker(threads=1, device="cpu", timeout=1.0)
+        async with Followed(tiny, settings=settings) as worker:
+            await worker.ready()
+            assert worker.state.pid
+            os.kill(worker.state.pid, signal.SIGSTOP)
+            assert (await worker.classify("test/tiny", clips(2))).shape == (2, len(checkpoints.LABELS))
+            assert any("did not answer within 1 s" in state.detail for state in worker.states)
+            assert worker.state.restarts == 1
+
+    play(scene)
+
+
+def test_errors_of_one_model_or_one_batch_leave_the_process_alive(tmp_path: Path, tiny: checkpoint.Checkpoint) -> None:
+    from safetensors.torch import load_file, save_file
+
+    broken = checkpoint.read(checkpoints.save(tmp_path, "wav2vec2"), "test/broken")
+    weights = load_file(tmp_path / "model.safetensors")
+    headless = {name: weight for name, weight in weights.items() if not name.startswith(("classifier", "projector"))}
+    save_file(headless, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    family = checkpoint.read(checkpoints.save(tmp_path / "family", "wav2vec2"), "test/family")
+
+    async def scene() -> None:
+        async with Followed(broken, tiny, family) as worker:
+            with pytest.raises(ModelError, match=r"test/broken: .* classifier\.bias, classifier\.weight, projector"):
+                await worker.ready()
+            assert worker.state.phase == "ready"
+            assert worker.state.loaded == {"test/tiny", "test/family"}
+            with pytest.raises(ModelError, match="test/broken: "):
+                await worker.classify("test/broken", clips(1))
+            with pytest.raises(ModelError, match="test/other: no such model"):
+                await worker.classify("test/other", clips(1))
+            with pytest.raises(WorkerError, match="test/family: RuntimeError"):
+                await worker.classify("test/family", clips(1, 399))
+            assert worker.state.pid
+            for ignored in (signal.SIGINT, signal.SIGTERM):
+                os.kill(worker.state.pid, ignored)
+            assert (await worker.classify("test/family", clips(1, 400))).shape == (1, 5)
+            assert worker.state.restarts == 0
+
+    play(scene)
+
+
+def test_a_worker_that_is_left_while_it_starts_ends_its_process_and_tells_who_waits(
+    tiny: checkpoint.Checkpoint,
+) -> None:
+    async def scene() -> None:
+        async with Followed(tiny) as worker:
+            waiting = asyncio.create_task(worker.classify("test/tiny", clips(1)))
+            while worker.state.pid is None:
+                await worker.changed()
+            pid = worker.state.pid
+        with pytest.raises(WorkerError, match="stopped"):
+            await waiting
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+    play(scene)
+
+
+def test_a_process_that_cannot_start_is_reported_after_many_deaths(
+    tiny: checkpoint.Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setattr("earmark.edge.worker.FIRST_DELAY", 0.001)
+
+    async def scene() -> None:
+        async with Followed(tiny) as worker:
+            with pytest.raises(WorkerError, match=r"does not serve: .*cannot be started"):
+                await worker.ready()
+            assert (worker.state.phase, worker.state.restarts) == ("failed", 5)
+
+    play(scene)
+
+
+DAEMON = """
+import asyncio, sys
+from pathlib import Path
+from earmark import config
+from earmark.edge import checkpoint
+from earmark.edge.worker import Worker
+
+async def main():
+    async with Worker(config.Worker(threads=1), [checkpoint.read(Path(sys.argv[1]))]) as worker:
+        await worker.ready()
+        print(worker.state.pid, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def test_the_process_dies_with_the_daemon(tiny: checkpoint.Checkpoint) -> None:
+    daemon = subprocess.Popen([sys.executable, "-c", DAEMON, str(tiny.path)], stdout=subprocess.PIPE, env=environment())
+    with daemon:
+        assert daemon.stdout
+        process = os.pidfd_open(int(daemon.stdout.readline()))
+        try:
+            daemon.kill()
+            assert select.select([process], [], [], 10)[0], "the model process outlived the daemon"
+        finally:
+            os.close(process)
+
+
+def test_the_process_ends_with_the_stream_even_in_the_middle_of_a_message() -> None:
+    ours, theirs = socket.socketpair()
+    slots = wire.Slots.create()
+    command = [sys.executable, "-m", "earmark.edge.model_process", *map(str, (theirs.fileno(), slots.fd, os.getpid()))]
+    with subprocess.Popen(command, pass_fds=(theirs.fileno(), slots.fd), env=environment()) as process:
+        theirs.close()
+        ours.sendall(wire.frame(wire.Start("cpu", "fp32", 1, 4))[:-3])
+        ours.close()
+        assert process.wait(DEADLINE) == 0
+    slots.close()
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(Path(wire.__file__).parents[2])}

@@ -1,0 +1,76 @@
+"""Drive the listening thread in tests: sound in, news out."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Sequence
+
+from earmark.config import Vad
+from earmark.core.audio import Samples, Window
+from earmark.core.windows import Cutter, Lengths, Utterances
+from earmark.core.news import Finished, News
+from earmark.edge.ear import GateKind, Hearing
+from earmark.edge.intake import Intake
+from earmark.edge.listen import Listener
+
+RATE = 16000
+SECOND = Lengths(window=RATE, limit=RATE, hop=RATE // 2, pre_roll=int(0.3 * RATE), grid=RATE // 4)
+
+
+def hearing(
+    gate: GateKind = "speech",
+    cutter: Callable[[Lengths], Cutter] = Utterances,
+    rate: int = RATE,
+    vad: Vad | None = None,
+) -> Hearing:
+    """A classifier with windows of one second."""
+    lengths = Lengths(
+        SECOND.window * rate // RATE,
+        SECOND.limit * rate // RATE,
+        SECOND.hop * rate // RATE,
+        SECOND.pre_roll * rate // RATE,
+        SECOND.grid * rate // RATE,
+    )
+    return Hearing("test", "test/model", rate, gate, vad or Vad(), cutter(lengths))
+
+
+def listen(
+    play: Callable[[Intake], None],
+    hearings: Sequence[Hearing] | None = None,
+    *,
+    live: bool = False,
+    clock: Callable[[], int] = time.monotonic_ns,
+) -> list[News]:
+    """All news of one source that `play` feeds and ends; windows count as answered at once."""
+    inbox: queue.SimpleQueue[list[News]] = queue.SimpleQueue()
+
+    def deliver(news: list[News]) -> None:
+        for window in windows(news):
+            listener.answered(window.source)
+        inbox.put(news)
+
+    listener = Listener(deliver, clock=clock)
+    intake = listener.add("desk", hearings or [hearing()], 20.0, live=live, rates=(RATE,))
+    told: list[News] = []
+    with listener:
+        play(intake)
+        while not any(isinstance(item, Finished) for item in told):
+            told += inbox.get(timeout=60)
+    return told
+
+
+def recording(samples: Samples, rate: int = RATE, block: int = 320) -> Callable[[Intake], None]:
+    """A source that plays `samples` in blocks and ends."""
+
+    def play(intake: Intake) -> None:
+        intake.begin("a recording", rate)
+        for start in range(0, len(samples), block):
+            intake.put(samples[start : start + block])
+        intake.end()
+
+    return play
+
+
+def windows(news: Sequence[News]) -> list[Window]:
+    return [item for item in news if isinstance(item, Window)]

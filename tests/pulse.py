@@ -1,0 +1,139 @@
+"""A microphone without hardware: a private PulseAudio whose null sink plays into the source that is recorded.
+
+Seen with PulseAudio 16.1: `norewinds=1` on the sink is essential (without it the first block comes 1.5 s late), and
+its standard streams must not be ours, or pytest waits for them. PortAudio reads PULSE_SERVER and lists the devices
+once, when it is loaded: whoever listens must be a fresh process with `environment`.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+SINK = "mic"
+PATIENCE = 10.0  # seconds for the server to come up, or to answer
+
+
+def missing() -> str:
+    """What must be installed before a Pulse can be entered; empty when nothing is missing."""
+    tools = [tool for tool in ("pulseaudio", "pactl", "paplay") if shutil.which(tool) is None]
+    if ctypes.util.find_library("portaudio") is None:
+        tools.append("libportaudio2")
+    return (
+        f"needs {', '.join(tools)} (apt install pulseaudio pulseaudio-utils libasound2-plugins libportaudio2)"
+        * bool(tools)
+    )
+
+
+class Pulse:
+    """A private sound server with one microphone, as a context manager: leaving it kills the server."""
+
+    def __init__(self, rate: int = 48000) -> None:
+        self._rate = rate
+        self._folder = Path(tempfile.mkdtemp(prefix="earmark-pulse-"))
+        self._server: subprocess.Popen[bytes] | None = None
+        self._module = ""
+        self._environment = {
+            **os.environ,
+            "HOME": str(self._folder),
+            "XDG_RUNTIME_DIR": str(self._folder),
+            "PULSE_RUNTIME_PATH": str(self._folder / "p"),
+            "PULSE_STATE_PATH": str(self._folder / "s"),
+            "PULSE_SERVER": f"unix:{self._folder / 'native'}",
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs in its environment to hear this server and no other."""
+        return dict(self._environment)
+
+    def __enter__(self) -> Pulse:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def start(self) -> None:
+        """Start the server and plug the microphone in; returns when it can be recorded from."""
+        command = ["pulseaudio", "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1"]
+        command += ["--disallow-exit=yes", "--realtime=no", "--high-priority=no"]
+        command += ["-L", f"module-native-protocol-unix auth-anonymous=1 socket={self._folder / 'native'}"]
+        with open(self._folder / "log", "ab") as log:
+            self._server = subprocess.Popen(
+                command, env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
+            )
+        self._until(lambda: self._pactl("info").returncode == 0, "PulseAudio did not come up")
+        self.replug()
+
+    def stop(self) -> None:
+        """Kill the server, frozen or not."""
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
+            self._server = None
+
+    def unplug(self) -> None:
+        """The microphone is pulled out."""
+        self._pactl("unload-module", self._module, check=True)
+
+    def replug(self) -> None:
+        """The microphone is plugged in and is the default."""
+        arguments = (f"sink_name={SINK}", f"rate={self._rate}", "channels=1", "norewinds=1")
+        self._module = self._pactl("load-module", "module-null-sink", *arguments, check=True).stdout.strip()
+        self._pactl("set-default-source", f"{SINK}.monitor", check=True)
+
+    def suspend(self) -> None:
+        """The microphone stays but delivers nothing."""
+        self._pactl("suspend-sink", SINK, "1", check=True)
+
+    def resume(self) -> None:
+        """The end of suspend()."""
+        self._pactl("suspend-sink", SINK, "0", check=True)
+
+    def freeze(self) -> None:
+        """The whole sound server stands still, with its connections open."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """The end of freeze()."""
+        self._signal(signal.SIGCONT)
+
+    def play(self, wav: Path) -> subprocess.Popen[bytes]:
+        """Play a file into the microphone; the caller waits for the process."""
+        return subprocess.Popen(
+            ["paplay", f"--device={SINK}", str(wav)], env=self._environment, stdin=subprocess.DEVNULL
+        )
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._server is not None, "the server is not running"
+        self._server.send_signal(number)
+
+    def _pactl(self, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["pactl", *arguments],
+            env=self._environment,
+            check=check,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=PATIENCE,
+        )
+
+    def _until(self, holds: Callable[[], bool], otherwise: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{otherwise}: {(self._folder / 'log').read_text()[-500:]}")
+            time.sleep(0.02)

@@ -1,0 +1,96 @@
+"""A hub and a server on a free port, with made-up events, for tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import websockets.asyncio.client
+from websockets.asyncio.client import ClientConnection
+
+from earmark import config
+from earmark.core.events import Hello, Label, Result, Score
+from earmark.edge.hub import Hub
+from earmark.edge.server import Server
+
+DEADLINE = 20.0  # seconds for whatever a test waits for
+TIME = "2026-11-22T07:31:05.120Z"
+
+
+def result(seq: int, source: str = "desk", classifier: str = "commands", **changes: Any) -> Result:
+    """A result with three labels, `stop` on top."""
+    scores = (Score(0.81, "stop"), Score(0.1, "go"), Score(0.09, "left"))
+    fields: dict[str, Any] = {"time": TIME, "start": 1.0, "end": 2.0, "result": scores} | changes
+    return Result(seq, source=source, classifier=classifier, **fields)
+
+
+def command(seq: int, label: str = "stop", score: float = 0.97) -> Label:
+    """A voice command: an `on` with an end."""
+    return Label(seq, TIME, "desk", "commands", f"e-{seq}", label, "on", 1.0, score, end=1.6)
+
+
+def hello(epoch: str, seq: int) -> Hello:
+    return Hello("0.1.0", epoch, seq, seq + 1, (), ())
+
+
+class Serving:
+    """A hub and its server. `missing` is what `/ready` says."""
+
+    def __init__(self, settings: config.Server, *, backlog: int = 1000, stall: float = 30.0, **more: Any) -> None:
+        self.hub = Hub(backlog, hello, stall=stall)
+        self.missing: dict[str, object] | None = None
+        self.server = Server(
+            settings,
+            self.hub,
+            ready=lambda: self.missing,
+            info=lambda: {"version": "0.1.0", "events": self.hub.stats()},
+            **more,
+        )
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.server.port}"
+
+    def hear(self, label: str = "stop", score: float = 0.97) -> int:
+        """Publish a voice command; its number."""
+        seq = self.hub.next_seq()
+        self.hub.publish(command(seq, label, score))
+        return seq
+
+    def score(self, **changes: Any) -> int:
+        """Publish a result; its number."""
+        seq = self.hub.next_seq()
+        self.hub.publish(result(seq, **changes))
+        return seq
+
+    def connect(self, query: str = "", path: str = "/v1/events", **more: Any) -> websockets.asyncio.client.connect:
+        return websockets.asyncio.client.connect(f"ws://{self.host}{path}?{query}", proxy=None, **more)
+
+    @asynccontextmanager
+    async def subscriber(self, query: str = "", **more: Any) -> AsyncIterator[ClientConnection]:
+        """A connection whose hello has been read."""
+        async with self.connect(query, **more) as connection:
+            await connection.recv()
+            yield connection
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Let the loop run until `holds`, for what the server does on its own and tells nobody."""
+        async with asyncio.timeout(DEADLINE):
+            while not holds():
+                await asyncio.sleep(0.005)
+
+
+def serve(
+    scenario: Callable[[Serving], Awaitable[None]], settings: config.Server | None = None, **more: Any
+) -> Serving:
+    """Run `scenario` with a server on a free port, and end both."""
+
+    async def main() -> Serving:
+        serving = Serving(settings or config.Server(listen="127.0.0.1:0"), **more)
+        async with asyncio.timeout(3 * DEADLINE), serving.server:
+            await scenario(serving)
+        return serving
+
+    return asyncio.run(main())

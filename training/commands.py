@@ -1,0 +1,179 @@
+"""Train the command model that Earmark ships, judge it and write its folder.
+
+Twelve labels: ten command words, `_unknown_` and `_silence_`; one second of sound at 16 kHz. The
+folder loads with plain transformers. A stopped run goes on where it was when called again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import WhisperForAudioClassification
+
+from training.augment import PLAIN, Augment, Recipe, bend, mask, mix
+from training.bank import fill, read_noise
+from training.corpora import LABELS, SILENCE, Clip, hush, read_clips, read_noises
+from training.draw import chances, draw
+from training.evaluate import answer, hear
+from training.features import LogMel, feature_extractor
+from training.judge import NOISE_OF, judge
+from training.learn import Batches, Budget, Learner, Look, Tuning
+from training.network import build, save
+from training.pictures import draw_history
+from training.pieces import cut_up
+
+log = logging.getLogger("training.commands")
+
+STATE = "unfinished.pt"
+EXAMPLES = """examples:
+  python -m training.commands --data DATA --out OUT --minutes 30
+  EARMARK_DATA=DATA python -m training.commands --out OUT --steps 5000 --seed 2
+"""
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.commands",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    data = os.environ.get("EARMARK_DATA")
+    parser.add_argument(
+        "--data", type=Path, default=data, required=not data,
+        help="folder of the corpora (default: $EARMARK_DATA)",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
+    parser.add_argument(
+        "--reports", type=Path, default=Path("training/reports/commands"),
+        help="folder for the pictures (default: training/reports/commands)",
+    )  # fmt: skip
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long")
+    parser.add_argument("--steps", type=int, default=10_000, help="stop after so many (default: 10000)")
+    parser.add_argument("--batch", type=int, default=96, help="windows a step (default: 96)")
+    parser.add_argument("--look-every", type=int, default=500, help="steps between looks at dev")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
+    return parser.parse_args(argv)
+
+
+def device_of(name: str) -> str:
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = arguments(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    torch.set_flush_denormal(True)
+    torch.manual_seed(options.seed)
+    clips, noises = read_clips(options.data), read_noises(options.data)
+    budget = Budget(options.minutes, options.steps, options.look_every)
+    device = device_of(options.device)
+    best, learner = train(clips, noises, options.out, budget, options.batch, options.seed, device)
+    save(best, feature_extractor(), options.out)
+    settings = {"seed": options.seed, "batch": options.batch, "device": name_of(device)}
+    record(options.out, {**settings, **story(best, learner, clips)})
+    draw_history(learner.progress.history, options.reports / "history.png")
+    figures = judge(options.out, options.data, options.reports)
+    learner.state.unlink()
+    log.info("on people who were kept back: %s", figures["held_out_words"])
+
+
+def story(model: WhisperForAudioClassification, learner: Learner, clips: list[Clip]) -> dict[str, object]:
+    """What evaluation.json tells of the training."""
+    progress = learner.progress
+    return {
+        "steps": progress.steps,
+        "minutes": round(progress.seconds / 60, 1),
+        "best_step": progress.best_step,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "dev": progress.history[-1],
+        "clips": {
+            side: dict(Counter(clip.corpus for clip in clips if clip.side == side)) for side in ("train", "dev", "test")
+        },
+    }
+
+
+def record(out: Path, training: dict[str, object]) -> None:
+    """Start evaluation.json with how the model came about; the judge adds what it is worth."""
+    (out / "evaluation.json").write_text(json.dumps({"training": training}))
+
+
+def name_of(device: str) -> str:
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    return f"{torch.get_num_threads()} CPU threads" if device == "cpu" else device
+
+
+def train(
+    clips: list[Clip],
+    noises: list[Path],
+    out: Path,
+    budget: Budget,
+    batch: int,
+    seed: int,
+    device: str,
+) -> tuple[WhisperForAudioClassification, Learner]:
+    """Train on the train side, choose on the dev side."""
+    extractor = feature_extractor()
+    log_mel = LogMel(extractor)
+    generator = torch.Generator().manual_seed(seed)
+    model = build(LABELS).to(device)
+    learner = Learner(model, Tuning(), generator, out / STATE)
+    learner.resume()
+    side = [clip for clip in clips if clip.side == "train"]
+    side += cut_up(clip for clip in side if clip.corpus == "librispeech")
+    side += hush(sum(clip.label == SILENCE for clip in side) or len(side) // 10)
+    batches = batches_from(side, read_noise(noises, NOISE_OF["train"]), log_mel, batch, generator)
+    dev = [clip for clip in clips if clip.side == "dev"]
+    look = look_at(dev, read_noise(noises, NOISE_OF["dev"]), log_mel)
+    best = learner.run(batches, look, budget)
+    return best, learner
+
+
+def batches_from(clips: list[Clip], noise: Tensor, log_mel: LogMel, size: int, generator: torch.Generator) -> Batches:
+    """Clips drawn, cut, bent, masked and mixed."""
+    weights = chances(clips)
+    augment = Augment(fill(clips), noise, Recipe(), generator)
+    labels = augment.bank.labels
+
+    def batch() -> tuple[Tensor, Tensor]:
+        which = draw(weights, size, generator)
+        features = mask(bend(log_mel(augment.windows(which)), generator), generator)
+        return mix(features, functional.one_hot(labels[which], len(LABELS)).float(), generator)
+
+    return batch
+
+
+def look_at(clips: list[Clip], noise: Tensor, log_mel: LogMel) -> Look:
+    """The dev side twice: as recorded, and as training hears it. Chosen by balanced accuracy."""
+    bank = fill(clips)
+    everything = torch.arange(len(clips))
+    heard = {
+        "plain": hear(bank, noise, PLAIN, log_mel, everything),
+        "rough": hear(bank, noise, Recipe(), log_mel, everything),
+    }
+
+    def look(model: WhisperForAudioClassification) -> dict[str, float]:
+        answers = {name: answer(model, features, bank.labels) for name, features in heard.items()}
+        words = answers["plain"].right[answers["plain"].commands].mean()
+        figures = {name: given.balanced() for name, given in answers.items()}
+        return {"words": float(words), **figures, "score": sum(figures.values()) / len(figures)}
+
+    return look
+
+
+if __name__ == "__main__":
+    main()

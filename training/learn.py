@@ -1,0 +1,175 @@
+"""The training loop: a fixed budget of steps or minutes, the best of many looks at the dev side.
+
+A run can be stopped at any time and goes on from its last look: what it needs is in one file. The
+learning rate follows how much of the budget is spent, so a run by --steps repeats exactly on the same
+machine and one by --minutes only nearly.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from transformers import WhisperForAudioClassification
+
+log = logging.getLogger(__name__)
+
+Batches = Callable[[], tuple[Tensor, Tensor]]
+"""The next batch: features [batch, mels, frames] and target probabilities [batch, labels]."""
+
+Look = Callable[[WhisperForAudioClassification], dict[str, float]]
+"""Figures about a model; `score` is the one to choose by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a run may spend; whichever is spent first ends it."""
+
+    minutes: float = math.inf
+    steps: int = 1_000_000_000
+    look_every: int = 250
+
+    def spent(self, steps: int, seconds: float) -> float:
+        return min(1.0, max(steps / self.steps, seconds / 60 / self.minutes))
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    rate: float = 1.5e-3
+    warm_up: float = 0.04
+    decay: float = 0.05
+    average: float = 0.998
+    smoothing: float = 0.05
+    clip: float = 1.0
+
+    def rate_at(self, spent: float) -> float:
+        """Rises evenly over the warm-up, then falls as a half cosine."""
+        if spent < self.warm_up:
+            return self.rate * (spent / self.warm_up + 0.01)
+        done = (spent - self.warm_up) / (1 - self.warm_up)
+        return self.rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+@dataclass(slots=True)
+class Progress:
+    steps: int = 0
+    seconds: float = 0.0
+    best: float = -1.0
+    best_step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class Learner:
+    """One run: a model, a moving average of it (which is what is judged and kept), an optimizer."""
+
+    def __init__(
+        self,
+        model: WhisperForAudioClassification,
+        tuning: Tuning,
+        generator: torch.Generator,
+        state: Path,
+    ) -> None:
+        self.model, self.tuning, self.generator, self.state = model, tuning, generator, state
+        average = get_ema_multi_avg_fn(tuning.average)  # type: ignore[no-untyped-call]  # torch's
+        self.average = AveragedModel(model, multi_avg_fn=average)
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in model.parameters() if p.ndim >= 2 and p.requires_grad]},
+            {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(
+            groups,
+            lr=tuning.rate,
+            weight_decay=tuning.decay,
+            betas=(0.9, 0.98),
+        )
+        self.progress = Progress()
+        self.kept: dict[str, Tensor] = {}
+
+    def run(self, batches: Batches, look: Look, budget: Budget) -> WhisperForAudioClassification:
+        """Train until the budget is spent; returns the best averaged model."""
+        progress, began, losses = self.progress, time.monotonic() - self.progress.seconds, []
+        while (spent := budget.spent(progress.steps, progress.seconds)) < 1:
+            losses.append(self.step(*batches(), self.tuning.rate_at(spent)))
+            progress.steps += 1
+            progress.seconds = time.monotonic() - began
+            if progress.steps % budget.look_every == 0:
+                self.look(look, sum(losses) / len(losses), spent)
+                losses = []
+        self.look(look, sum(losses) / len(losses) if losses else math.nan, 1.0)
+        best = self.averaged()
+        best.load_state_dict(self.kept)
+        return best
+
+    def step(self, features: Tensor, targets: Tensor, rate: float) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.model.train()
+        device = self.model.device
+        with torch.autocast(device.type, torch.bfloat16):
+            logits = self.model(input_features=features.to(device)).logits
+        loss = functional.cross_entropy(logits.float(), targets.to(device), label_smoothing=self.tuning.smoothing)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.tuning.clip)
+        self.optimizer.step()
+        self.average.update_parameters(self.model)
+        return float(loss.detach())
+
+    def averaged(self) -> WhisperForAudioClassification:
+        model = self.average.module
+        assert isinstance(model, WhisperForAudioClassification)
+        return model.eval()
+
+    def look(self, look: Look, loss: float, spent: float) -> None:
+        """Judge the average on the dev side, remember it if it is the best, and save the run."""
+        progress = self.progress
+        figures = look(self.averaged())
+        progress.history.append({"step": progress.steps, "loss": loss, **figures})
+        if figures["score"] >= progress.best:
+            progress.best, progress.best_step = figures["score"], progress.steps
+            self.kept = {k: v.clone() for k, v in self.averaged().state_dict().items()}
+        shown = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        log.info(
+            "%5.1f %%  step %d  %.1f min  loss %.3f  %s  (best at %d)",
+            100 * spent, progress.steps, progress.seconds / 60, loss, shown, progress.best_step,
+        )  # fmt: skip
+        self.save()
+
+    def save(self) -> None:
+        saved: dict[str, Any] = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "torch": torch.get_rng_state(),
+            "progress": {name: getattr(self.progress, name) for name in Progress.__slots__},
+            "kept": self.kept,
+        }
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.state.with_suffix(".partial")
+        torch.save(saved, partial)
+        partial.replace(self.state)
+
+    def resume(self) -> bool:
+        """Go on from the state file, if there is one."""
+        if not self.state.exists():
+            return False
+        saved = torch.load(self.state, weights_only=True)
+        self.model.load_state_dict(saved["model"])
+        self.average.load_state_dict(saved["average"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.generator.set_state(saved["generator"])
+        torch.set_rng_state(saved["torch"])
+        self.progress = Progress(**saved["progress"])
+        self.kept = saved["kept"]
+        log.info("going on from step %d", self.progress.steps)
+        return True

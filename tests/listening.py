@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 from earmark.config import Vad
 from earmark.core.audio import Samples, Window
-from earmark.core.windows import Cutter, Lengths, Utterances
 from earmark.core.news import Finished, News
+from earmark.core.windows import Cutter, Lengths, Utterances
 from earmark.edge.ear import GateKind, Hearing
 from earmark.edge.intake import Intake
 from earmark.edge.listen import Listener

@@ -35,19 +35,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     log.set_up(verbose=options.verbose)
     try:
-        settings = _settings(options)
-        _run(settings, options)
+        _run(_settings(options), options)
     except EarmarkError as error:
         print(f"earmarkd: {error}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        print(f"earmarkd: {error.name} is not installed: pip install 'earmark[daemon]'", file=sys.stderr)
+        return 1
     return 0
 
 
 def _run(settings: config.Config, options: argparse.Namespace) -> None:
-    try:
-        from earmark import service
-    except ModuleNotFoundError as error:
-        raise EarmarkError(f"{error.name} is not installed: pip install 'earmark[daemon]'") from None
+    from earmark import service
+
     if options.check:
         for found in service.verify(settings):
             print(found)
@@ -59,7 +59,7 @@ def _settings(options: argparse.Namespace) -> config.Config:
     """The configuration file, with what the command line says on top."""
     settings = config.Config()
     if options.config is not None:
-        from earmark.edge.configfile import load
+        from earmark.service import load
 
         settings = load(options.config)
     if options.demo and options.file:

@@ -11,9 +11,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Name = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="a name (letters, digits, - and _, 64 at most)")
+]
 ModelId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,96}(/[A-Za-z0-9._-]{1,96})?$")]
-Rate = Annotated[int, Meta(ge=8000, le=192000)]
+Rate = Annotated[int, Meta(ge=8000, le=192000, description="a sample rate (Hz, 8000 to 192000)")]
 Unit = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[float, Meta(ge=0)]

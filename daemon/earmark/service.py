@@ -26,6 +26,7 @@ from earmark.core.events import Hello, Result
 from earmark.core.news import News
 from earmark.core.report import Draft, Missed, Ticket
 from earmark.core.scores import Floats, apply
+from earmark.edge.configfile import load
 from earmark.edge.dispatch import Dispatcher, Drop
 from earmark.edge.hub import Hub
 from earmark.edge.intake import Intake
@@ -41,6 +42,8 @@ from earmark.edge.worker import Worker, WorkerState
 from earmark.errors import SourceError, WorkerError
 
 log = logging.getLogger(__name__)
+
+__all__ = ["Options", "Service", "load", "run", "verify"]
 
 DRAIN_SECONDS = 1.5  # at shutdown, for windows that are on their way
 

@@ -9,8 +9,8 @@ import pytest
 import soxr
 
 from earmark.core.audio import Samples
-from earmark.core.windows import Sliding
 from earmark.core.news import Lost, State, Turned
+from earmark.core.windows import Sliding
 from earmark.edge.intake import Intake
 from tests.listening import RATE, hearing, listen, recording, windows
 from tests.signals import Word, demo, noise, tone

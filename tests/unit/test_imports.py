@@ -71,9 +71,11 @@ def test_only_the_service_and_edge_import_edge() -> None:
         assert [name for name in imported(file) if name.startswith("earmark.edge")] == [], file
 
 
-def test_clients_import_only_the_events_and_the_errors() -> None:
-    allowed = ("earmark.core.events", "earmark.errors", "earmark_client")
-    assert offences(CLIENTS.rglob("*.py"), allowed) == []
+def test_clients_import_only_events_their_lines_and_the_errors() -> None:
+    allowed = ("earmark.core.events", "earmark.core.lines", "earmark.errors", "earmark_client")
+    # `earmark devices` must look at this machine's sound devices itself; it imports them when it is called
+    known = ["clients/earmark_client/__main__.py: earmark.edge.devices"]
+    assert offences(CLIENTS.rglob("*.py"), allowed) == known
 
 
 @pytest.mark.parametrize("package", [DAEMON, CLIENTS])

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import inspect
 
 from earmark.config import Config
 from earmark.errors import ConfigError
 
 _AT = re.compile(r" - at `(key in )?\$?(?P<path>[^`]*)`$")
+_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`")
 
 
@@ -71,55 +73,91 @@ def complaints(config: Config) -> Iterator[str]:
 
 
 def _explain(message: str, tables: dict[str, Any]) -> str:
-    """msgspec's message as `source[0].rate: …`."""
+    """msgspec's message as `source[0].rate: 0 is not a sample rate (Hz, 8000 to 192000)`."""
     at = _AT.search(message)
     path = at["path"].lstrip(".") if at else ""
     text = message[: at.start()] if at else message
     if unknown := _UNKNOWN.match(text):
-        field = unknown["field"]
-        where = f"{path}.{field}" if path else field
-        return f"{where}: no such setting{_nearest(field, _known(path, tables))}"
-    value = _value(path, tables)
-    text = re.sub(r"^Expected", "expected", text).replace("Object missing required field", "a setting is missing:")
-    text = text.replace("Invalid value", "invalid value")
-    return f"{path or 'the file'}: {text}" + (f" (it is {value!r})" if isinstance(value, str | int | float) else "")
+        return f"{_join(path, unknown['field'])}: no such setting{_nearest(unknown['field'], _fields(path, tables))}"
+    if missing := _MISSING.match(text):
+        path, text = _join(path, missing["field"]), "is missing"
+        choices = _choices(path, tables)
+        return f"{path}: {text}" + (f"; one of {', '.join(choices)}" if choices else "")
+    value, description = _value(path, tables), _description(path, tables)
+    if choices := _choices(path, tables):
+        return f"{path}: {value!r} is none of {', '.join(choices)}"
+    if description:
+        return f"{path}: {value!r} is not {description}"
+    it_is = f" (it is {value!r})" if isinstance(value, str | int | float) else ""
+    return f"{path or 'the file'}: {text[:1].lower()}{text[1:]}{it_is}"
 
 
-def _known(path: str, tables: dict[str, Any]) -> list[str]:
+def _join(path: str, field: str) -> str:
+    return f"{path}.{field}" if path else field
+
+
+def _fields(path: str, tables: dict[str, Any]) -> list[str]:
     """The settings that the table at `path` may have."""
-    kind: Any = Config
-    for part in filter(None, re.split(r"[.\[\]]+", path)):
-        if part.isdigit() or part == "...":
-            continue
-        fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-        kind = _struct(fields.get(part), _value(path, tables))
-        if kind is None:
-            return []
-    return [field.encode_name for field in msgspec.structs.fields(kind)]
+    found = _bare(_type(path, tables))
+    return [field.encode_name for field in found.fields] if isinstance(found, inspect.StructType) else []
 
 
-def _struct(annotation: Any, table: Any) -> Any:
-    """The struct within an annotation; of a tagged union the one that the table's `kind` names."""
-    found = [kind for kind in _flatten(msgspec.inspect.type_info(annotation)) if isinstance(kind, type)]
+def _choices(path: str, tables: dict[str, Any]) -> list[str]:
+    """What may stand at `path`, where it is one of a few words."""
+    found = _bare(_type(path, tables))
+    if isinstance(found, inspect.LiteralType):
+        return [str(value) for value in found.values]
+    parent, _, field = path.rpartition(".")
+    table = _type(parent, tables)
+    kinds = table.types if isinstance(table, inspect.UnionType) else ()
+    tags = [(kind.tag_field, kind.tag) for kind in kinds if isinstance(kind, inspect.StructType)]
+    return [str(tag) for name, tag in tags if name == field]
+
+
+def _description(path: str, tables: dict[str, Any]) -> str:
+    found = _type(path, tables)
+    extra = found.extra_json_schema if isinstance(found, inspect.Metadata) else None
+    return str(extra["description"]) if extra and "description" in extra else ""
+
+
+def _type(path: str, tables: dict[str, Any]) -> Any:
+    """The type of what stands at `path`; of a tagged union the member that the table's `kind` names, if it does."""
+    found: Any = inspect.type_info(Config)
+    way = ""
+    for part in _parts(path):
+        way = f"{way}[{part}]" if part.isdigit() or part == "..." else _join(way, part)
+        inner = _bare(found)
+        if isinstance(inner, inspect.StructType):
+            found = next((field.type for field in inner.fields if field.encode_name == part), None)
+        else:
+            found = getattr(inner, "item_type", None)
+        found = _member(found, _value(way, tables))
+    return found
+
+
+def _member(found: Any, table: Any) -> Any:
+    """Of a union of tables the one that is meant, of `X | None` the X."""
+    if not isinstance(found, inspect.UnionType):
+        return found
     named = table.get("kind") if isinstance(table, dict) else None
-    for kind in found:
-        if named is not None and kind.__struct_config__.tag == named:  # type: ignore[attr-defined]
+    for kind in found.types:
+        if isinstance(kind, inspect.StructType) and named is not None and kind.tag == named:
             return kind
-    return found[0] if found else None
+    others = [kind for kind in found.types if not isinstance(kind, inspect.NoneType)]
+    return others[0] if len(others) == 1 else found
 
 
-def _flatten(info: Any) -> Iterator[type]:
-    if isinstance(info, msgspec.inspect.StructType):
-        yield info.cls
-    for name in ("item_type", "types"):
-        inner = getattr(info, name, ())
-        for part in inner if isinstance(inner, tuple) else (inner,):
-            yield from _flatten(part)
+def _bare(found: Any) -> Any:
+    return found.type if isinstance(found, inspect.Metadata) else found
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in re.split(r"\.(?!\.)|[\[\]]+", path) if part.strip(".")] if "..." not in path else []
 
 
 def _value(path: str, tables: Any) -> Any:
     """What stands at `source[0].rate`, or None."""
-    for part in filter(None, re.split(r"[.\[\]]+", path)):
+    for part in _parts(path):
         try:
             tables = tables[int(part)] if isinstance(tables, list) else tables[part]
         except (KeyError, IndexError, ValueError, TypeError):

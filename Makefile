@@ -1,0 +1,34 @@
+# The two commands that matter: `make demo` and `make test`. Both install what they need into .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+LISTEN ?= 127.0.0.1:8765
+
+.PHONY: demo test check bench wheel clean
+
+demo: .venv/ready  ## listen to the bundled recording and print what is heard
+	$(BIN)/earmarkd --demo --listen $(LISTEN)
+
+test: check  ## everything: format, types, tests
+	$(BIN)/python -m pytest
+
+check: .venv/ready  ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: .venv/ready  ## one table of measurements beside their goals; some minutes
+	$(BIN)/python -m benchmarks
+
+wheel: .venv/ready  ## dist/earmark-VERSION-py3-none-any.whl
+	$(BIN)/python -m build --wheel --outdir dist
+
+clean:
+	rm -rf .venv dist
+
+# Everything is pinned by constraints.txt: it is what was tested. torch comes first and alone, so that the pinned
+# build is taken as it is and no second one is looked at.
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[daemon,av,dev]'
+	touch $@

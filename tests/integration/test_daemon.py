@@ -1,0 +1,244 @@
+"""The daemon as its users run it: a process, its output, its port, its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import earmark_client
+from earmark.core.events import Label
+from tests.daemon import DEADLINE, ROOT, Daemon, earmarkd, environment, events, heard
+from tests.pulse import Pulse, missing
+from tests.signals import DEMO, Word, demo
+
+RECORDING = str(DEMO / "commands.flac")
+
+
+@pytest.fixture(scope="module")
+def words() -> list[Word]:
+    return demo()[2]
+
+
+def test_a_recording_flat_out_gives_one_result_per_utterance_with_its_times_and_ends(words: list[Word]) -> None:
+    done = earmarkd("--file", RECORDING, "--fast", "--once", "--events", "-")
+
+    assert done.returncode == 0, done.stderr
+    results = events(done.stdout, "result")
+    assert heard(results) == [word.label for word in words]
+    for result, word in zip(results, words, strict=True):
+        assert result["start"] == pytest.approx(word.start, abs=0.15)
+        assert result["end"] == pytest.approx(word.end, abs=0.15)
+    labels = events(done.stdout, "label")
+    assert [label["label"] for label in labels] == [word.label for word in words if word.label != "_unknown_"]
+    numbers = [json.loads(line)["seq"] for line in done.stdout.splitlines()]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert events(done.stdout, "loss") == []
+
+
+def test_a_recording_at_real_time_gives_the_same_and_every_subscriber_sees_it(
+    words: list[Word], tmp_path: Path
+) -> None:
+    samples, rate, _ = demo()
+    short = tmp_path / "short.wav"
+    soundfile.write(short, samples[: 9 * rate], rate)
+    expected = [word.label for word in words if word.end < 8.5]
+    seen: list[str] = []
+
+    with Daemon("--file", str(short)) as daemon:
+        address = daemon.address
+
+        def subscribe() -> None:
+            async def follow() -> None:
+                async for event in earmark_client.events(f"ws://{address}", classifiers=["commands"]):
+                    if isinstance(event, Label):
+                        seen.append(event.label)
+                        if len(seen) == len(expected):
+                            return
+
+            asyncio.run(asyncio.wait_for(follow(), DEADLINE))
+
+        follower = threading.Thread(target=subscribe)
+        follower.start()
+        daemon.until(lambda event: event["type"] == "source" and event["state"] == "stopped")
+        follower.join(DEADLINE)
+        with urllib.request.urlopen(f"http://{address}/ready", timeout=10) as answer:
+            assert answer.status == 200  # without --once it goes on serving
+        results = [event for event in daemon.events if event["type"] == "result"]
+        assert daemon.end() == 0
+
+    assert heard(results) == expected
+    assert seen == expected
+    assert all(result["lag"] < 2 for result in results)
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing() or "nothing is missing")
+def test_the_same_words_through_a_microphone_give_the_same_labels(words: list[Word], tmp_path: Path) -> None:
+    samples, rate, _ = demo()
+    wav = tmp_path / "say.wav"
+    soundfile.write(wav, samples[: 9 * rate], rate)
+    expected = [word.label for word in words if word.end < 8.5]
+    settings = tmp_path / "earmark.toml"
+    settings.write_text('[[source]]\nkind = "microphone"\nname = "desk"\ndevice = "pulse"\n')
+
+    with Pulse() as pulse, Daemon("--config", str(settings), extra=pulse.environment) as daemon:
+        daemon.until(lambda event: event["type"] == "source" and event["state"] == "listening")
+        player = pulse.play(wav)
+        daemon.until(lambda event: event["type"] == "result", count=len(expected))
+        player.wait(DEADLINE)
+
+    results = [event for event in daemon.events if event["type"] == "result"]
+    assert heard(results) == expected
+    first = results[0]["start"] - words[0].start  # when the playing began, in the microphone's stream
+    for result, word in zip(results, words, strict=False):
+        assert result["start"] - first == pytest.approx(word.start, abs=0.15)
+
+
+def test_another_rate_and_two_channels_give_the_same_labels(words: list[Word], tmp_path: Path) -> None:
+    import soxr
+
+    samples, rate, _ = demo()
+    stereo = soxr.resample(np.column_stack([samples, samples]), rate, 44100)
+    soundfile.write(tmp_path / "stereo.wav", stereo, 44100, subtype="PCM_24")
+
+    done = earmarkd("--file", str(tmp_path / "stereo.wav"), "--fast", "--once", "--events", "-")
+
+    assert heard(events(done.stdout, "result")) == [word.label for word in words]
+
+
+def test_readable_lines_say_what_was_heard(words: list[Word]) -> None:
+    done = earmarkd("--file", RECORDING, "--fast", "--once")
+
+    lines = [line.split() for line in done.stdout.splitlines()]
+    said = [fields[3] for fields in lines if len(fields) == 5 and fields[2] == "commands"]
+    assert said == [word.label for word in words if word.label != "_unknown_"]
+    assert "\x1b" not in done.stdout  # plain in a pipe
+    assert earmarkd("--file", RECORDING, "--fast", "--once", "--quiet").stdout == ""
+
+
+def test_several_files_are_heard_at_once() -> None:
+    done = earmarkd("--file", RECORDING, "--file", RECORDING, "--fast", "--once", "--events", "-")
+
+    by_source: dict[str, list[str]] = {}
+    for result in events(done.stdout, "result"):
+        by_source.setdefault(result["source"], []).append(result["result"][0]["label"])
+    assert set(by_source) == {"commands", "commands-2"}
+    assert by_source["commands"] == by_source["commands-2"]
+
+
+def test_the_daemon_process_never_imports_torch() -> None:
+    program = (
+        "import sys; from earmark.__main__ import main; "
+        f"code = main(['--listen', '127.0.0.1:0', '--file', {RECORDING!r}, '--fast', '--once', '--quiet']); "
+        "print(code, sorted({'torch', 'transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment(), timeout=DEADLINE
+    )
+    assert done.stdout == "0 []\n", done.stderr
+
+
+def test_systemd_is_told_when_it_is_warm_and_when_it_stops(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(DEADLINE)
+        with Daemon("--demo", extra={"NOTIFY_SOCKET": str(tmp_path / "notify")}) as daemon:
+            assert manager.recv(100) == b"READY=1"
+            with urllib.request.urlopen(f"http://{daemon.address}/ready", timeout=10) as answer:
+                assert answer.status == 200
+            assert daemon.end() == 0
+            assert manager.recv(100) == b"STOPPING=1"
+
+
+def test_the_systemd_unit_is_valid_and_safe(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("needs systemd-analyze (apt install systemd)")
+    unit = tmp_path / "earmarkd.service"
+    text = (ROOT / "systemd" / "earmarkd.service").read_text()
+    unit.write_text(text.replace("/opt/earmark/bin/earmarkd", sys.executable))
+
+    verified = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, timeout=60)
+    assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
+    security = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", str(unit)], capture_output=True, text=True, timeout=60
+    )
+    assert float(security.stdout.split("exposure level for earmarkd.service:")[1].split()[0]) <= 1.5
+
+
+def test_a_killed_worker_is_replaced_and_nobody_is_dropped() -> None:
+    with Daemon("--demo") as daemon:
+        daemon.until(lambda event: event["type"] == "label")
+        address = daemon.address
+        with urllib.request.urlopen(f"http://{address}/info", timeout=10) as answer:
+            worker = json.load(answer)["worker"]["pid"]
+        import os
+
+        os.kill(worker, signal.SIGKILL)
+        daemon.logged("restarting")
+        daemon.until(lambda event: event["type"] == "label" and event["source"] == "demo", count=2)
+        with urllib.request.urlopen(f"http://{address}/info", timeout=10) as answer:
+            info = json.load(answer)
+        assert info["worker"]["restarts"] == 1
+        assert info["worker"]["pid"] != worker
+        assert daemon.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["--config", "/nowhere/earmark.toml"], 2, "/nowhere/earmark.toml: no such file"),
+        (["--config", "WRONG"], 2, "server.lissen: no such setting; did you mean listen?"),
+        (["--file", "/nowhere/talk.wav"], 1, "/nowhere/talk.wav"),
+        (["--file", "GARBAGE"], 1, "garbage.wav"),
+        (["--listen", "BUSY"], 1, "is taken, perhaps by another earmarkd"),
+        (["--listen", "nonsense"], 2, "server.listen: 'nonsense' is not HOST:PORT"),
+        (["--listen", "0.0.0.0:0"], 1, "server.insecure = true"),
+        (["--config", "NOMODEL"], 1, "is not a folder; a checkpoint is one"),
+        (["--config", "UNKNOWN"], 2, 'there is no model "earmark/comands"; did you mean earmark/commands?'),
+        (["--demo", "--events", "/nowhere/events"], 1, "--events: /nowhere/events cannot be written"),
+        (["--fast"], 2, "--fast goes with --file"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(arguments: list[str], code: int, sentence: str, tmp_path: Path) -> None:
+    files = {
+        "WRONG": '[server]\nlissen = "a"\n',
+        "GARBAGE": "this is not sound",
+        "NOMODEL": '[[model]]\nname = "a/b"\npath = "/nowhere/model"\n[[classifier]]\nname = "c"\nmodel = "a/b"\n',
+        "UNKNOWN": '[[classifier]]\nname = "c"\nmodel = "earmark/comands"\n',
+    }
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        arguments = [item.replace("BUSY", f"127.0.0.1:{busy.getsockname()[1]}") for item in arguments]
+        for name, text in files.items():
+            path = tmp_path / (f"{name.lower()}.wav" if name == "GARBAGE" else f"{name.lower()}.toml")
+            path.write_text(text)
+            arguments = [str(path) if item == name else item for item in arguments]
+        done = earmarkd(*arguments)
+
+    said = [line for line in done.stderr.splitlines() if line.startswith("earmarkd: ")]
+    assert done.returncode == code, done.stderr
+    assert len(said) == 1
+    assert sentence in said[0]
+    assert "Traceback" not in done.stderr
+
+
+def test_check_says_what_would_run_and_runs_nothing() -> None:
+    done = earmarkd("--check", "--config", str(ROOT / "config" / "earmark.toml"))
+
+    assert done.returncode == 0, done.stderr
+    assert "classifier commands: earmark/commands, 12 labels, speech gate, utterance, hears microphone" in done.stdout
+
+
+def test_help_shows_examples_and_version_is_one_line() -> None:
+    assert "examples:" in earmarkd("--help").stdout
+    assert earmarkd("--version").stdout.startswith("earmarkd ")

@@ -86,10 +86,10 @@ class Daemon:
             if words in line:
                 return line
         deadline = time.monotonic() + DEADLINE
-        while (line := self._lines.get(timeout=max(0.01, deadline - time.monotonic()))) is not None:
-            self.log.append(line)
-            if words in line:
-                return line
+        while (new := self._lines.get(timeout=max(0.01, deadline - time.monotonic()))) is not None:
+            self.log.append(new)
+            if words in new:
+                return new
         raise AssertionError(f"the daemon ended without saying {words!r}: {self.log}")
 
     def until(self, holds: Callable[[dict[str, Any]], bool], count: int = 1) -> dict[str, Any]:

@@ -48,6 +48,7 @@ def write_card(path: Path, figures: dict[str, Any]) -> None:
             for pair in figures["commonest_confusions"]
         ),
         recipe=Recipe(),
+        note=" " + training["note"] if "note" in training else "",
         steps=training["steps"],
         batch=training["batch"],
         minutes=training["minutes"],

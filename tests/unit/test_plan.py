@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from earmark import config
+from earmark.edge.plan import plans
+from earmark.errors import ConfigError
+
+
+def settings(folder: Path | None = None, /, **changes: Any) -> config.Config:
+    model = "a/model" if folder else config.DEFAULT_MODEL
+    classifier = config.Classifier(name="words", **({"model": model} | changes))
+    models = (config.Model(name="a/model", path=str(folder)),) if folder else ()
+    return config.Config(classifier=(classifier,), model=models)
+
+
+@pytest.fixture
+def wav2vec2(tmp_path: Path) -> Path:
+    """A folder that says of itself what a checkpoint says; the weights are never read here."""
+    (tmp_path / "config.json").write_text(
+        json.dumps(
+            {
+                "model_type": "wav2vec2",
+                "architectures": ["Wav2Vec2ForSequenceClassification"],
+                "id2label": {"0": "happy", "1": "sad"},
+            }
+        )
+    )
+    (tmp_path / "preprocessor_config.json").write_text('{"sampling_rate": 16000}')
+    (tmp_path / "model.safetensors").touch()
+    return tmp_path
+
+
+def test_the_embedded_model_gives_its_own_window() -> None:
+    (plan,) = plans(settings())
+
+    assert plan.lengths.window == plan.lengths.limit == 16000
+    assert plan.info.window == 1.0
+    assert plan.info.hop == 0.0
+    assert plan.sources == ("microphone",)
+    assert "stop" in plan.info.labels
+
+
+def test_a_model_that_takes_any_length_takes_the_settings(wav2vec2: Path) -> None:
+    (plan,) = plans(settings(wav2vec2, mode="sliding", window=3.0, hop=0.5))
+
+    assert (plan.lengths.window, plan.lengths.hop) == (48000, 8000)
+    assert (plan.info.window, plan.info.hop) == (3.0, 0.5)
+    assert plan.seconds > 3.6
+
+
+def test_without_settings_a_window_has_a_second_and_an_utterance_ten(wav2vec2: Path) -> None:
+    (plan,) = plans(settings(wav2vec2))
+    assert (plan.lengths.window, plan.lengths.limit) == (16000, 160000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"window": 2.0}, "classifier[0].window: earmark/commands takes 1 s at most, not 2 s"),
+        ({"model": "earmark/comand"}, 'classifier[0].model: there is no model "earmark/comand"; did you mean earmark'),
+        (
+            {"decide": config.Decide(labels={"halt": 0.5})},
+            'classifier[0].decide.labels: earmark/commands has no label "halt"',
+        ),
+    ],
+)
+def test_what_does_not_fit_is_said(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plans(settings(**changes))
+    assert str(caught.value).startswith(sentence)
+
+
+def test_a_window_must_be_long_enough_for_the_model(wav2vec2: Path) -> None:
+    with pytest.raises(ConfigError, match=r"a/model needs 0\.025 s at least"):
+        plans(settings(wav2vec2, window=0.01))

@@ -194,8 +194,11 @@ class Service:
             self._stop.set()
 
     def _broken_pipe(self) -> None:
-        """Whoever read standard output is gone. On the printer's thread."""
-        if self._options.once:
+        """Whoever read standard output is gone. On the printer's thread.
+
+        Where the events went there, that was what the daemon ran for; readable lines are a courtesy.
+        """
+        if self._options.once or self._options.events == "-":
             self._loop.call_soon_threadsafe(self._stop.set)
 
     def _take_signals(self) -> None:

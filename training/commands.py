@@ -99,7 +99,7 @@ def story(model: WhisperForAudioClassification, learner: Learner, clips: list[Cl
         "minutes": round(progress.seconds / 60, 1),
         "best_step": progress.best_step,
         "parameters": sum(p.numel() for p in model.parameters()),
-        "dev": progress.history[-1],
+        "dev": next(row for row in progress.history if row["step"] == progress.best_step),
         "clips": {
             side: dict(Counter(clip.corpus for clip in clips if clip.side == side)) for side in ("train", "dev", "test")
         },

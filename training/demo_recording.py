@@ -115,13 +115,13 @@ def takes(word: str, judge: Judge | None, floor: Samples) -> list[Take]:
 
 
 def cast(script: list[str], judge: Judge | None, floor: Samples) -> list[Take]:
-    """Choose a voice for each word: the least used of those within 0.1 of the best margin."""
+    """Choose a voice for each word: the least used of those within 0.05 of the best margin."""
     used: Counter[Voice] = Counter()
     chosen: list[Take] = []
     for word in script:
         candidates = takes(word, judge, floor)
         best = max(take.margin for take in candidates)
-        good = [take for take in candidates if take.margin >= best - 0.1]
+        good = [take for take in candidates if take.margin >= best - 0.05]
         take = min(good, key=lambda t: (used[t.voice], -t.margin))
         used[take.voice] += 1
         chosen.append(take)

@@ -164,7 +164,7 @@ def confusions(ask: Ask, clips: Sequence[Clip], picture: Path) -> Figures:
     }
 
 
-def forward_time(folder: Path, rounds: int = 200) -> Figures:
+def forward_time(folder: Path, rounds: int = 100) -> Figures:
     """Milliseconds for one window on one thread: the extractor, the model, and both."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

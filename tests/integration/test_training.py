@@ -6,6 +6,7 @@ import csv
 import itertools
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -35,6 +36,16 @@ EARMARK = Path(__file__).resolve().parents[2] / "daemon" / "earmark"
 SHIPPED = EARMARK / "models" / "commands"
 DEMO = EARMARK / "demo"
 DATA = os.environ.get("EARMARK_DATA")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads of OpenMP wait for each other in loops: beside busy neighbours a second costs more than it brings."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(False)  # training sets it
 
 
 def tone(hertz: float, seconds: float = 1.0) -> Samples:

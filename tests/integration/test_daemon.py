@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import socket
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from contextlib import aclosing
 from pathlib import Path
 
 import numpy as np
@@ -61,11 +63,12 @@ def test_a_recording_at_real_time_gives_the_same_and_every_subscriber_sees_it(
 
         def subscribe() -> None:
             async def follow() -> None:
-                async for event in earmark_client.events(f"ws://{address}", classifiers=["commands"]):
-                    if isinstance(event, Label):
-                        seen.append(event.label)
-                        if len(seen) == len(expected):
-                            return
+                async with aclosing(earmark_client.events(f"ws://{address}", classifiers=["commands"])) as stream:
+                    async for event in stream:
+                        if isinstance(event, Label):
+                            seen.append(event.label)
+                            if len(seen) == len(expected):
+                                return
 
             asyncio.run(asyncio.wait_for(follow(), DEADLINE))
 
@@ -182,8 +185,6 @@ def test_a_killed_worker_is_replaced_and_nobody_is_dropped() -> None:
         address = daemon.address
         with urllib.request.urlopen(f"http://{address}/info", timeout=10) as answer:
             worker = json.load(answer)["worker"]["pid"]
-        import os
-
         os.kill(worker, signal.SIGKILL)
         daemon.logged("restarting")
         daemon.until(lambda event: event["type"] == "label" and event["source"] == "demo", count=2)

@@ -5,12 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import transformers as tf
+from safetensors.numpy import load_file, save_file
+
+Weights = dict[str, npt.NDArray[np.float32]]
 
 LABELS = ("down", "go", "left", "no", "off")
 RATE = 16000
@@ -101,3 +107,41 @@ def save(folder: Path, kind: str = "whisper", **fields: Any) -> Path:
     network.save_pretrained(folder)
     extractor.save_pretrained(folder)
     return folder
+
+
+def save_with_head(folder: Path, output: str, kind: str = "wav2vec2-layer", **config: Any) -> Weights:
+    """A random checkpoint of `kind` whose head is `classifier.dense` and `classifier.OUTPUT`, as authors other than
+    transformers' name them; `config` goes into config.json as it is. Returns the head's weights.
+    """
+    save(folder, kind)
+    stock = load_file(folder / "model.safetensors")
+    width, random = SMALL["hidden_size"], np.random.default_rng(2)
+    shapes = {"dense.weight": (width, width), "dense.bias": (width,)}
+    shapes |= {f"{output}.weight": (len(LABELS), width), f"{output}.bias": (len(LABELS),)}
+    head = {
+        f"classifier.{name}": random.normal(0, width**-0.5, shape).astype(np.float32) for name, shape in shapes.items()
+    }
+    body = {name: weight for name, weight in stock.items() if not name.startswith(("classifier", "projector"))}
+    write_weights(folder, body | head)
+    edit_config(folder, config)
+    return head
+
+
+def write_weights(folder: Path, weights: Weights, files: int = 1) -> None:
+    """Replace the weights of a checkpoint, in one safetensors file or in several with an index."""
+    if files == 1:
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        return
+    (folder / "model.safetensors").unlink()
+    placed = {name: f"model-{number % files + 1:05}-of-{files:05}.safetensors" for number, name in enumerate(weights)}
+    for file in set(placed.values()):
+        part = {name: weight for name, weight in weights.items() if placed[name] == file}
+        save_file(part, folder / file, metadata={"format": "pt"})
+    index = {"metadata": {"total_size": sum(weight.nbytes for weight in weights.values())}, "weight_map": placed}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def edit_config(folder: Path, fields: Mapping[str, Any]) -> None:
+    """Change fields of config.json."""
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | dict(fields)))

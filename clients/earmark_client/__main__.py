@@ -9,12 +9,15 @@ from collections.abc import Sequence
 
 import earmark
 from earmark.errors import EarmarkError
-from earmark_client import status, watch
+from earmark_client import classify, models, pull, status, watch
 
 EXAMPLES = """\
 examples:
   earmark watch             show what the daemon on this machine hears
   earmark status            ask whether it is ready
+  earmark classify x.wav    let it classify a recording
+  earmark models            list the models that it can use
+  earmark pull ORG/NAME     fetch one more from the Hugging Face Hub
   earmark devices           list the microphones
 `earmark COMMAND --help` tells more. The daemon itself is `earmarkd`.
 """
@@ -49,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     watch.add_parser(commands)
     status.add_parser(commands)
+    classify.add_parser(commands)
+    models.add_parser(commands)
+    pull.add_parser(commands)
     devices = commands.add_parser(
         "devices",
         help="list the microphones of this machine",
@@ -61,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _devices(args: argparse.Namespace) -> int:
-    # the one import of the daemon's edge in the client, and lazy: this command alone needs PortAudio
+    # the daemon's edge, imported when it is needed: this command alone wants PortAudio
     try:
         from earmark.edge.devices import format_table, list_devices
     except ImportError as error:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +10,8 @@ import msgspec
 
 from earmark.errors import ServerError
 from earmark_client.address import DEFAULT, Address, address
+from earmark_client.exchange import exchange, printable
 
-TIMEOUT = 5.0  # seconds
 EXAMPLES = """\
 examples:
   earmark status                     the daemon on this machine
@@ -48,21 +46,8 @@ def run(args: argparse.Namespace) -> int:
 
 def fetch(where: Address, path: str) -> Any:
     """The JSON that a route answers, whatever its status. Raises ServerError."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(where.page(path), timeout=TIMEOUT) as response:
-            body = response.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            body = error.read()
-    except urllib.error.URLError as error:
-        if isinstance(error.reason, ConnectionRefusedError):
-            raise ServerError(f"nothing listens on {where.host}: is earmarkd running?") from None
-        raise ServerError(f"cannot reach {where.host}: {error.reason}") from None
-    except (OSError, ValueError) as error:
-        raise ServerError(f"cannot reach {where.host}: {error}") from None
-    try:
-        return msgspec.json.decode(body)
+        return exchange(where, path).json()
     except msgspec.DecodeError:
         raise ServerError(f"{where.host} answers {path} with something that is not JSON: is it earmarkd?") from None
 
@@ -90,4 +75,4 @@ def _flat(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(_flat, value))
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return "".join(char if char.isprintable() else "?" for char in text)
+    return printable(text)

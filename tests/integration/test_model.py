@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import pipeline
+from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES
 
-from earmark.core.scores import softmax
+from earmark.core.scores import Function, apply, default_function, softmax
 from earmark.edge import checkpoint, model
 from earmark.errors import ModelError
 from tests import checkpoints
@@ -42,13 +43,39 @@ def loaded(saved: Path) -> model.AudioModel:
     return model.load("test/tiny", saved, CPU, "fp32")
 
 
-def test_scores_are_those_of_the_pipeline(saved: Path, loaded: model.AudioModel) -> None:
-    clip = clips(3)[2]
-    theirs = {each["label"]: each["score"] for each in pipeline("audio-classification", str(saved))(clip, top_k=None)}
-    ours = softmax(loaded.classify(clips(3)))[2]
+@pytest.fixture(scope="module")
+def theirs(saved: Path) -> Any:
+    """transformers' own pipeline of the same checkpoint."""
+    return pipeline("audio-classification", str(saved))
+
+
+def test_the_tiny_checkpoints_cover_all_architectures_that_transformers_maps_for_the_task() -> None:
+    assert checkpoint.ARCHITECTURES == dict(MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES)
+    made = {type(maker()[0]).__name__ for maker in checkpoints.MAKERS.values()}
+    assert made == set(checkpoint.ARCHITECTURES.values())
+    assert len(made) == 12
+
+
+@pytest.mark.parametrize("function", get_args(Function))
+def test_scores_are_those_of_the_pipeline(
+    saved: Path, loaded: model.AudioModel, theirs: Any, function: Function
+) -> None:
+    found = theirs(clips(3)[2], top_k=None, function_to_apply=function)
+    expected = {each["label"]: each["score"] for each in found}
+    ours = apply(function, loaded.classify(clips(3)), "test/tiny")[2]
     assert checkpoint.read(saved).labels == checkpoints.LABELS
-    assert dict(zip(checkpoints.LABELS, ours, strict=True)) == pytest.approx(theirs, abs=1e-5)
-    assert max(theirs.values()) > 0.21  # else any answer would do
+    assert dict(zip(checkpoints.LABELS, ours, strict=True)) == pytest.approx(expected, abs=1e-5)
+    assert np.std(list(expected.values())) > 0.005  # else any answer would do
+
+
+@pytest.mark.parametrize("problem_type", ["regression", "multi_label_classification", None])
+def test_without_a_wish_the_function_is_the_pipelines(tmp_path: Path, problem_type: str | None) -> None:
+    path = checkpoints.save(tmp_path, "wav2vec2")
+    checkpoints.edit_config(path, {"problem_type": problem_type})
+    expected = {each["label"]: each["score"] for each in pipeline("audio-classification", str(path))(clips(1)[0])}
+    function = default_function(checkpoint.read(path).problem_type)
+    ours = apply(function, model.load("test/tiny", path, CPU, "fp32").classify(clips(1)), "test/tiny")[0]
+    assert dict(zip(checkpoints.LABELS, ours, strict=True)) == pytest.approx(expected, abs=1e-5)
 
 
 def test_scores_do_not_depend_on_company(loaded: model.AudioModel) -> None:
@@ -77,7 +104,7 @@ def edited(tmp_path: Path, drop: str = "", rename: dict[str, str] | None = None,
 
 
 def test_a_checkpoint_with_another_head_is_refused_with_the_names_of_what_is_missing(tmp_path: Path) -> None:
-    path = edited(tmp_path, rename={"projector": "classifier.dense", "classifier.weight": "classifier.output.weight"})
+    path = edited(tmp_path, rename={"projector": "emotion.dense", "classifier.weight": "emotion.out_proj.weight"})
     with pytest.raises(ModelError, match=r"^test/tiny: .*classifier\.weight, projector\.bias, projector\.weight$"):
         model.load("test/tiny", path, CPU, "fp32")
 

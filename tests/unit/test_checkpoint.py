@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from earmark.edge.checkpoint import ARCHITECTURES, embedded, read, shortest
+from earmark.edge.checkpoint import ARCHITECTURES, embedded, read, require_classifier, shortest
 from earmark.errors import ModelError
 
 CONFIG: dict[str, Any] = {
@@ -102,13 +102,14 @@ def test_every_architecture_of_the_task_is_taken(tmp_path: Path, model_type: str
     assert read(folder(tmp_path, config)).model_type == model_type
 
 
-@pytest.mark.parametrize("architectures", [["Wav2Vec2ForSpeechClassification"], [], None])
+@pytest.mark.parametrize("architectures", [["Wav2Vec2ForSpeechClassification"], ["EmotionModel"], [], None])
 def test_unusual_class_names_are_left_to_the_weights(tmp_path: Path, architectures: object) -> None:
     assert read(folder(tmp_path, CONFIG | {"architectures": architectures})).model_type == "wav2vec2"
 
 
 @pytest.mark.parametrize(
-    "architecture", ["Wav2Vec2ForCTC", "Wav2Vec2Model", "Wav2Vec2ForAudioFrameClassification", "Wav2Vec2ForXVector"]
+    "architecture",
+    ["Wav2Vec2ForCTC", "Wav2Vec2Model", "Wav2Vec2ForAudioFrameClassification", "Wav2Vec2ForXVector", "OwnForCTC"],
 )
 def test_another_task_is_refused(tmp_path: Path, architecture: str) -> None:
     text = refusal(folder(tmp_path, CONFIG | {"architectures": [architecture]}))
@@ -165,9 +166,20 @@ def test_revision_and_licence_are_read_where_they_are(tmp_path: Path) -> None:
     path = folder(tmp_path / "snapshots" / REVISION)
     (path / "README.md").write_text("---\ntags: [audio]\nlicense: 'apache-2.0'\n---\n# Card\nlicense: no\n")
     assert (read(path).revision, read(path).licence) == (REVISION, "apache-2.0")
+    pulled = folder(tmp_path / f"org--name@{REVISION}")
+    (tmp_path / "org--name").symlink_to(pulled.name)
+    assert {read(pulled).revision, read(tmp_path / "org--name").revision} == {REVISION}
     plain = folder(tmp_path / "plain")
     (plain / "README.md").write_text("# Card\nlicense: no\n")
     assert (read(plain).revision, read(plain).licence) == ("", "")
+
+
+def test_whether_it_classifies_is_known_before_there_are_weights(tmp_path: Path) -> None:
+    (folder(tmp_path) / "model.safetensors").unlink()
+    require_classifier(tmp_path)
+    folder(tmp_path, CONFIG | {"architectures": ["Wav2Vec2ForCTC"]})
+    with pytest.raises(ModelError, match="is not an audio classifier"):
+        require_classifier(tmp_path)
 
 
 def test_embedded_checkpoints_are_found_by_name(tmp_path: Path) -> None:

@@ -42,7 +42,8 @@ class Checkpoint:
 
     `window` is the one length that the model always works on (Whisper pads to it), None where it takes any.
     `limit` is the most that it hears in one go, None where only memory limits it; `minimum` the least.
-    `revision` is the 40-digit commit where the folder is a snapshot of the Hub's cache, else empty.
+    `revision` is the 40-digit commit where the folder is a snapshot of the Hub's cache or comes from `earmark pull`,
+    else empty.
     """
 
     name: str
@@ -90,6 +91,13 @@ def read(path: Path, name: str = "") -> Checkpoint:
     )
 
 
+def require_classifier(path: Path) -> None:
+    """ModelError where config.json in folder `path` is not that of an audio classifier; the weights may be absent."""
+    config = _json(path, "config.json", "is this a Hugging Face checkpoint?")
+    _architecture(path, config)
+    _labels(path, config)
+
+
 def embedded(folder: Path = EMBEDDED) -> dict[str, Path]:
     """The checkpoints that come with Earmark: model id, `earmark/NAME`, to folder."""
     return {f"earmark/{file.parent.name}": file.parent for file in sorted(folder.glob("*/config.json"))}
@@ -112,9 +120,10 @@ def _architecture(path: Path, config: dict[str, Any]) -> tuple[str, str]:
     if model_type not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise ModelError(f"{path}: model type {model_type!r} does not classify audio; those that do: {known}")
-    # Not an exact match: fine-tuned checkpoints name classes of their own (Wav2Vec2ForSpeechClassification), and
-    # whether the head fits is decided by its weights, when they are loaded.
-    if not named.endswith("Classification") or named.endswith("FrameClassification"):
+    # Not an exact match: authors name classes of their own (Wav2Vec2ForSpeechClassification, EmotionModel), and
+    # whether the head fits is decided by its weights, when they are loaded. What is left are transformers' names.
+    known_name = named.startswith(ARCHITECTURES[model_type].partition("For")[0]) or "For" in named or not named
+    if known_name and (not named.endswith("Classification") or named.endswith("FrameClassification")):
         raise ModelError(
             f"{path}: {named} is not an audio classifier; a {model_type} that is one is a {ARCHITECTURES[model_type]}"
         )
@@ -176,8 +185,9 @@ def shortest(kernels: Iterable[int], strides: Iterable[int], frames: int = 1) ->
 
 
 def _revision(path: Path) -> str:
-    """The Hub's cache keeps a checkpoint at `.../snapshots/COMMIT`."""
-    return path.name if re.fullmatch(r"[0-9a-f]{40}", path.name) else ""
+    """The Hub's cache keeps a checkpoint at `.../snapshots/COMMIT`, `earmark pull` at `.../ORG--NAME@COMMIT`."""
+    found = re.fullmatch(r"(?:.*@)?([0-9a-f]{40})", path.resolve().name)
+    return found[1] if found else ""
 
 
 def _licence(path: Path) -> str:

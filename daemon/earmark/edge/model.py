@@ -14,14 +14,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import transformers
-from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
+from transformers import AutoFeatureExtractor
 
+from earmark.edge import heads
 from earmark.errors import ModelError
 
 Floats = npt.NDArray[np.float32]
 
 # Training alone uses it: the embedding of masked time steps
 HARMLESS = ("masked_spec_embed",)
+HEAD = ("classifier.", "projector.")
 # In the order of speed on CPUs with VNNI or AMX instructions, of 2021 and later
 ENGINES = ("onednn", "x86", "fbgemm", "qnnpack")
 
@@ -91,21 +93,15 @@ def load(name: str, path: Path, device: torch.device, precision: str) -> AudioMo
     """The checkpoint in folder `path`, on `device`.
 
     Raises ModelError where its weights do not fill the network: whatever is missing would be random, and would
-    answer all the same. Known layouts whose head has other names belong before the check.
+    answer all the same. Nor may a part of its head be left over: then the network is not the one that was trained.
     """
-    network, info = AutoModelForAudioClassification.from_pretrained(
-        path,
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-        dtype=torch.float32,
-        ignore_mismatched_sizes=True,  # for the report; they are refused here, and by name
-        output_loading_info=True,
-    )
+    network, info = heads.network(name, path)
     missing = [key for key in info["missing_keys"] if not key.endswith(HARMLESS)]
     mismatched = [key for key, *_ in info["mismatched_keys"]]
     if missing or mismatched:
         raise ModelError(f"{name}: the checkpoint does not hold the weights {_listed([*missing, *mismatched])}")
+    if left_over := [key for key in info["unexpected_keys"] if key.startswith(HEAD)]:
+        raise ModelError(f"{name}: the checkpoint has a head unknown here, with the weights {_listed(left_over)}")
     extractor = AutoFeatureExtractor.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     network, dtype = _at_precision(network.eval(), device, precision)
     return AudioModel(name, network.to(device), extractor, device, dtype)

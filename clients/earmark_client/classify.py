@@ -1,0 +1,203 @@
+"""`earmark classify`: recordings through a running daemon, over its HTTP API."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from earmark.errors import EarmarkError, ServerError
+from earmark_client.address import DEFAULT, Address, address
+from earmark_client.exchange import Answer, NothingListens, bearer, exchange, printable
+from earmark_client.watch import has_colour
+
+SHOWN = 5  # labels of a file in the table, where --top-k does not say
+TIMEOUT = 600.0  # seconds for one answer: an hour of sound on a slow machine takes minutes
+BUSY = (429, 503)
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds; the first where the daemon names none
+PATIENCE = 300.0  # seconds of such pauses for one file
+CLEAR_LINE = "\r\x1b[K"
+EXAMPLES = """\
+examples:
+  earmark classify dog.wav                            with the daemon's default model
+  earmark classify *.flac --model earmark/commands    another of its models; see: earmark models
+  earmark classify talk.mp3 --top-k 3 --json | jq .   for other programs, a line for each file
+exit code: 0 if every file was classified, 1 if one was not. EARMARK_TOKEN is shown to a daemon that wants one.
+"""
+
+
+class Score(msgspec.Struct, frozen=True):
+    score: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked about every file."""
+
+    where: Address
+    model: str | None = None
+    top_k: int | None = None
+    function: str | None = None
+    token: str | None = None
+
+    @property
+    def path(self) -> str:
+        """Path and query of the request."""
+        given = {"top_k": self.top_k, "function_to_apply": self.function}
+        query = urlencode({name: value for name, value in given.items() if value is not None})
+        return (f"/models/{quote(self.model)}" if self.model else "/") + (f"?{query}" if query else "")
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "classify",
+        help="classify recordings with a running daemon",
+        description="Classify recordings with a running daemon: WAV, FLAC, OGG, Opus, MP3 and whatever else it takes.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+")
+    parser.add_argument("--model", metavar="ID", help="default: the daemon's default model")
+    parser.add_argument("--url", default=DEFAULT, help=f"HOST:PORT of the daemon (default {DEFAULT})")
+    parser.add_argument("--top-k", metavar="N", type=int, help=f"so many labels (default: {SHOWN}, with --json all)")
+    parser.add_argument(
+        "--function", choices=("softmax", "sigmoid", "none"), help="from logits to scores; default: the model's own"
+    )
+    parser.add_argument("--json", action="store_true", help="a line for each file: file and result, or file and error")
+    parser.add_argument("--token", default=os.environ.get("EARMARK_TOKEN"), help="default: EARMARK_TOKEN")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Classify the files one after the other. Raises ServerError where nothing listens."""
+    top_k = SHOWN if args.top_k is None and not args.json else args.top_k
+    question = Question(address(args.url), args.model, top_k, args.function, args.token)
+    page = _Json() if args.json else _Table(args.files)
+    failed = 0
+    for number, file in enumerate(args.files, 1):
+        page.begin(number, len(args.files), file)
+        try:
+            page.result(file, classify(question, Path(file)))
+        except NothingListens:
+            page.end()
+            raise
+        except EarmarkError as error:
+            failed += 1
+            page.error(file, str(error))
+    page.end()
+    return 1 if failed else 0
+
+
+def classify(question: Question, file: Path, *, pause: Callable[[float], None] = time.sleep) -> list[Score]:
+    """The file's labels by falling score. Waits, with `pause`, while the model is loading or the daemon is busy.
+
+    Raises ServerError with the daemon's sentence, or one about the file.
+    """
+    headers = {"Content-Type": "application/octet-stream", "x-wait-for-model": "true"} | bearer(question.token)
+    waited = 0.0
+    while True:
+        try:
+            with file.open("rb") as body:
+                length = os.fstat(body.fileno()).st_size
+                answer = exchange(
+                    question.where, question.path, body=body, length=length, headers=headers, timeout=TIMEOUT
+                )
+        except OSError as error:
+            raise ServerError(f"cannot be read: {error.strerror}") from None
+        if answer.status not in BUSY:
+            return _scores(answer)
+        seconds = pause_wanted(answer)
+        waited += seconds
+        if waited > PATIENCE:
+            raise ServerError(f"{answer.error()}; waited {waited - seconds:.0f} s for it")
+        pause(seconds)
+
+
+def pause_wanted(answer: Answer) -> float:
+    """Seconds, within limits, as a busy daemon names them in Retry-After or estimated_time."""
+    wanted: object = answer.headers.get("retry-after")
+    if wanted is None:
+        try:
+            found = answer.json()
+        except msgspec.DecodeError:
+            found = None
+        wanted = found.get("estimated_time") if isinstance(found, dict) else None
+    try:
+        seconds = float(str(wanted))
+    except ValueError:
+        return FIRST_PAUSE
+    return min(max(seconds, FIRST_PAUSE), LONGEST_PAUSE) if math.isfinite(seconds) else FIRST_PAUSE
+
+
+def _scores(answer: Answer) -> list[Score]:
+    if answer.status == 401:
+        raise ServerError(f"{answer.error()}; give --token, or set EARMARK_TOKEN")
+    if answer.status != 200:
+        raise ServerError(answer.error())
+    try:
+        return msgspec.json.decode(answer.body, type=list[Score])
+    except msgspec.DecodeError:  # a ValidationError is one
+        raise ServerError("the answer is no list of labels and scores: is it earmarkd?") from None
+
+
+class _Json:
+    """One line for each file on standard output, whatever became of it."""
+
+    def begin(self, number: int, count: int, file: str) -> None:
+        """Progress is for people."""
+
+    def result(self, file: str, scores: Sequence[Score]) -> None:
+        print(json.dumps({"file": file, "result": [msgspec.to_builtins(score) for score in scores]}), flush=True)
+
+    def error(self, file: str, sentence: str) -> None:
+        print(json.dumps({"file": file, "error": sentence}), flush=True)
+
+    def end(self) -> None:
+        """Nothing is pending."""
+
+
+class _Table:
+    """A row for each file as soon as it is there; what is being worked on stands below, on a terminal."""
+
+    def __init__(self, files: Sequence[str]) -> None:
+        self._width = min(max(map(len, files)), 48)
+        self._colour = has_colour(sys.stdout)
+        self._progress = len(files) > 1 and sys.stderr.isatty()
+
+    def begin(self, number: int, count: int, file: str) -> None:
+        if self._progress:
+            text = f"{number}/{count}  {printable(file)}"[: shutil.get_terminal_size().columns - 1]
+            print(f"{CLEAR_LINE}{text}", end="", file=sys.stderr, flush=True)
+
+    def result(self, file: str, scores: Sequence[Score]) -> None:
+        self.end()
+        print(row(file, scores, self._width, self._colour), flush=True)
+
+    def error(self, file: str, sentence: str) -> None:
+        self.end()
+        print(f"earmark: {printable(file)}: {sentence}", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        if self._progress:
+            print(CLEAR_LINE, end="", file=sys.stderr, flush=True)
+
+
+def row(file: str, scores: Sequence[Score], width: int, colour: bool) -> str:
+    """`file  best label  its score  the others`; the others dim."""
+    if not scores:
+        return f"{printable(file):<{width}}  nothing"
+    best, *others = scores
+    rest = printable(", ".join(f"{other.label} {other.score:.2f}" for other in others))
+    styled = f"\x1b[2m{rest}\x1b[0m" if colour and rest else rest
+    return f"{printable(file):<{width}}  {printable(best.label):<16}  {best.score:.2f}  {styled}".rstrip()

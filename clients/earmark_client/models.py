@@ -1,0 +1,113 @@
+"""`earmark models`: what a daemon can classify with."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from earmark.errors import ServerError
+from earmark_client.address import DEFAULT, address
+from earmark_client.exchange import bearer, exchange, printable
+
+PATH = "/v1/models"
+HEAD = ("", "model", "state", "labels", "rate", "size", "licence", "from")
+EXAMPLES = """\
+examples:
+  earmark models                       of the daemon on this machine
+  earmark models 192.168.1.20:8765     of another one
+  earmark models --json | jq '.[].id'  for other programs
+The default model is starred. EARMARK_TOKEN is shown to a daemon that wants one.
+"""
+
+
+class Model(msgspec.Struct, frozen=True):
+    """One entry of the daemon's list. What a daemon leaves out is unknown."""
+
+    id: str
+    aliases: tuple[str, ...] = ()
+    default: bool = False
+    origin: str = ""
+    revision: str | None = None
+    licence: str | None = None
+    labels: tuple[str, ...] = ()
+    rate: int | None = None  # Hz
+    bytes: int | None = None
+    state: str = ""
+    why: str | None = None
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "models",
+        help="list the models that a daemon can use",
+        description="List the models that a daemon can use: loaded or why not, labels, rate, size, licence, origin.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("url", metavar="URL", nargs="?", default=DEFAULT, help=f"HOST:PORT (default {DEFAULT})")
+    parser.add_argument("--json", action="store_true", help="print the daemon's own list, unchanged")
+    parser.add_argument("--token", default=os.environ.get("EARMARK_TOKEN"), help="default: EARMARK_TOKEN")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the list. Raises ServerError."""
+    where = address(args.url)
+    answer = exchange(where, PATH, headers=bearer(args.token))
+    if answer.status != 200:
+        raise ServerError(f"{where.host} does not list its models: {answer.error()}")
+    try:
+        found = msgspec.json.decode(answer.body, type=list[Model])
+    except msgspec.DecodeError:  # a ValidationError is one
+        raise ServerError(f"{where.host} answers {PATH} with something that is no list of models") from None
+    print(answer.body.decode() if args.json else table(found))
+    return 0
+
+
+def table(models: Sequence[Model]) -> str:
+    """The models for people, a line each, with the reason below where one cannot be used."""
+    rows = [HEAD, *(tuple(map(printable, _row(model))) for model in models)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([lines[0], *_with_reasons(models, lines[1:])])
+
+
+def _with_reasons(models: Sequence[Model], lines: Sequence[str]) -> Iterator[str]:
+    for model, line in zip(models, lines, strict=True):
+        yield line
+        if model.why:
+            yield f"      {printable(model.why)}"
+
+
+def _row(model: Model) -> Sequence[str]:
+    names = f"{model.id} ({', '.join(model.aliases)})" if model.aliases else model.id
+    origin = f"{model.origin} {model.revision[:12]}" if model.revision else model.origin
+    return (
+        "*" if model.default else "",
+        names,
+        model.state,
+        _labels(model.labels),
+        f"{model.rate} Hz" if model.rate else "",
+        _size(model.bytes),
+        model.licence or "unknown",
+        origin,
+    )
+
+
+def _labels(labels: Sequence[str], most: int = 32) -> str:
+    """How many, and the first few: as many as fit into `most` characters."""
+    shown = ""
+    for label in labels:
+        if len(f"{shown} {label}") > most:
+            return f"{len(labels)}:{shown} ..."
+        shown += f" {label}"
+    return f"{len(labels)}:{shown}"
+
+
+def _size(count: int | None) -> str:
+    if count is None:
+        return ""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

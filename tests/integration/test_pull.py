@@ -1,0 +1,241 @@
+"""`earmark pull` from a Hub on loopback, as people start it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from earmark.edge import checkpoint, configfile, manifest, model, pulled
+from earmark.errors import ModelError
+from tests import checkpoints
+from tests.daemon import DEADLINE, environment
+from tests.fakehub import COMMIT, FakeHub
+
+MODEL = "acme/tiny"
+CARD = "---\nlicense: apache-2.0\n---\n# Tiny\n"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """The model's repository."""
+    folder = checkpoints.save(tmp_path / "source", "wav2vec2")
+    (folder / "README.md").write_text(CARD)
+    return folder
+
+
+@pytest.fixture
+def hub(source: Path) -> Iterator[FakeHub]:
+    with FakeHub({MODEL: source}) as hub:
+        yield hub
+
+
+@pytest.fixture
+def pull(tmp_path: Path, hub: FakeHub) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `earmark pull` against the hub, with folders of its own."""
+
+    def run(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+        own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "EARMARK_MODELS": str(models(tmp_path))}
+        own |= {"NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_TELEMETRY": "1"} | extra
+        outer = {name: value for name, value in environment().items() if "OFFLINE" not in name}
+        return subprocess.run(
+            [sys.executable, "-m", "earmark_client", "pull", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            env=outer | own,
+        )
+
+    return run
+
+
+def models(tmp_path: Path) -> Path:
+    return tmp_path / "models"
+
+
+def pickle(source: Path, files: int = 1) -> None:
+    """Keep the weights as torch.save does, in one file or in several; two of them are one piece of memory."""
+    weights = load_file(source / "model.safetensors")
+    both = torch.cat([weights["projector.bias"], weights["classifier.bias"]]) if "projector.bias" in weights else None
+    if both is not None:
+        weights["projector.bias"], weights["classifier.bias"] = both[: -len(checkpoints.LABELS)], both[-5:]
+    (source / "model.safetensors").unlink()
+    names = sorted(weights)
+    for number in range(files):
+        part = {name: weights[name] for name in names[number::files]}
+        which = "" if files == 1 else f"-{number + 1:05}-of-{files:05}"
+        torch.save(part, source / f"pytorch_model{which}.bin")
+
+
+def left_over(tmp_path: Path) -> list[str]:
+    return sorted(os.listdir(models(tmp_path))) if models(tmp_path).exists() else []
+
+
+def test_a_model_is_pinned_checked_and_its_settings_are_printed(tmp_path: Path, hub: FakeHub, pull: Any) -> None:
+    done = pull(MODEL)
+    folder = models(tmp_path) / f"acme--tiny@{COMMIT}"
+    assert (done.returncode, tomllib.loads(done.stdout)) == (0, {"model": [{"name": MODEL, "path": str(folder)}]})
+    assert configfile.parse(tomllib.loads(done.stdout)).model[0].name == MODEL
+    found = checkpoint.read(folder, MODEL)
+    assert (found.revision, found.licence, found.labels) == (COMMIT, "apache-2.0", checkpoints.LABELS)
+    assert sorted(os.listdir(folder)) == [
+        *("README.md", "config.json", "manifest.json", "model.safetensors", "preprocessor_config.json")
+    ]
+    assert (folder / manifest.FILE).read_text().count("\n") > 6  # for people too
+    noted = manifest.check(folder)
+    assert (noted.id, noted.revision, noted.converted) == (MODEL, COMMIT, {})
+    assert len(noted.files) == 4
+    assert f"pulled: {MODEL} at {COMMIT}, licence apache-2.0" in done.stderr
+    assert "trying it out" in done.stderr
+    assert "%" not in done.stderr  # no progress bars where there is no terminal
+    assert pulled.find(MODEL, models=models(tmp_path)) == pulled.find(MODEL, COMMIT, models(tmp_path)) == folder
+
+
+def test_what_is_there_is_not_fetched_again_and_a_commit_needs_no_network(
+    tmp_path: Path, hub: FakeHub, pull: Any
+) -> None:
+    assert pull(MODEL).returncode == 0
+    hub.asked.clear()
+    again = pull(f"{MODEL}@main")
+    assert (again.returncode, hub.fetched(), len(hub.asked)) == (0, [], 1)
+    assert "already there" in again.stderr
+    pulled.newest(models(tmp_path), MODEL).unlink()
+    pinned = pull(f"{MODEL}@{COMMIT}", "--into", str(models(tmp_path)), HF_ENDPOINT="http://127.0.0.1:1")
+    assert (pinned.returncode, pinned.stdout) == (0, again.stdout)
+    assert pulled.newest(models(tmp_path), MODEL).is_symlink()
+
+
+def test_a_damaged_folder_is_made_anew(tmp_path: Path, pull: Any) -> None:
+    assert pull(MODEL).returncode == 0
+    folder = pulled.folder(models(tmp_path), MODEL, COMMIT)
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"config\.json is not the file that was fetched"):
+        manifest.check(folder)
+    assert "pulled" in pull(f"{MODEL}@{COMMIT}").stderr
+    manifest.check(folder)
+
+
+@pytest.mark.parametrize("files", [1, 3])
+def test_pickled_weights_become_safetensors_with_the_same_answers(
+    tmp_path: Path, source: Path, pull: Any, files: int
+) -> None:
+    clip = np.random.default_rng(0).normal(0, 0.1, (1, 8000)).astype(np.float32)
+    expected = model.load(MODEL, source, torch.device("cpu"), "fp32").classify(clip)
+    pickle(source, files)
+    assert pull(MODEL).returncode == 0
+    folder = pulled.folder(models(tmp_path), MODEL, COMMIT)
+    assert not list(folder.glob("*.bin"))
+    assert len(manifest.check(folder).converted) == files
+    assert np.array_equal(model.load(MODEL, folder, torch.device("cpu"), "fp32").classify(clip), expected)
+
+
+def test_weights_in_several_safetensors_files_are_all_fetched(
+    tmp_path: Path, source: Path, hub: FakeHub, pull: Any
+) -> None:
+    weights = {name: weight.numpy() for name, weight in load_file(source / "model.safetensors").items()}
+    checkpoints.write_weights(source, weights, files=2)
+    assert pull(MODEL).returncode == 0
+    assert len(manifest.check(pulled.folder(models(tmp_path), MODEL, COMMIT)).files) == 6
+
+
+def test_the_recommended_models_layout_is_pulled_from_a_pickle(tmp_path: Path, source: Path, pull: Any) -> None:
+    checkpoints.save_with_head(source, "output")
+    pickle(source)
+    assert pull(MODEL).returncode == 0
+
+
+class Evil:
+    """Unpickled, it would leave a file."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.mark,)
+
+
+def test_a_pickle_with_code_in_it_is_refused_and_the_code_does_not_run(tmp_path: Path, source: Path, pull: Any) -> None:
+    (source / "model.safetensors").unlink()
+    torch.save({"weight": Evil(tmp_path / "mark")}, source / "pytorch_model.bin")
+    done = pull(MODEL)
+    assert (done.returncode, done.stdout) == (1, "")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"earmark: {MODEL}: pytorch_model.bin is not a file of weights and nothing else")
+    assert not (tmp_path / "mark").exists()
+    assert left_over(tmp_path) == []
+
+
+def test_what_does_not_classify_audio_is_refused_before_its_weights_are_fetched(
+    tmp_path: Path, source: Path, hub: FakeHub, pull: Any
+) -> None:
+    checkpoints.edit_config(source, {"architectures": ["Wav2Vec2ForCTC"]})
+    done = pull(MODEL)
+    assert done.returncode == 1
+    assert f"earmark: {MODEL}: Wav2Vec2ForCTC is not an audio classifier" in done.stderr
+    assert "model.safetensors" not in hub.fetched()
+    assert left_over(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("gone", "sentence"),
+    [
+        ("config.json", "holds no config.json; it is not a model of transformers"),
+        ("preprocessor_config.json", "holds no preprocessor_config.json"),
+        ("model.safetensors", "holds neither model.safetensors nor pytorch_model.bin"),
+    ],
+)
+def test_a_file_that_the_model_lacks_is_named(source: Path, pull: Any, gone: str, sentence: str) -> None:
+    (source / gone).unlink()
+    done = pull(MODEL)
+    assert (done.returncode, f"earmark: {MODEL}: {sentence}" in done.stderr) == (1, True)
+
+
+def test_a_checkpoint_that_could_not_be_served_is_refused_with_the_names_of_its_keys(
+    tmp_path: Path, source: Path, pull: Any
+) -> None:
+    weights = {name: weight.numpy() for name, weight in load_file(source / "model.safetensors").items()}
+    del weights["classifier.bias"]
+    checkpoints.write_weights(source, weights)
+    done = pull(MODEL)
+    sentence = f"earmark: {MODEL}: the checkpoint does not hold the weights classifier.bias"
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, sentence)
+    assert left_over(tmp_path) == []
+
+
+def test_bytes_other_than_the_hub_names_are_refused(tmp_path: Path, hub: FakeHub, pull: Any) -> None:
+    hub.broken = "model.safetensors"
+    done = pull(MODEL)
+    assert (done.returncode, "is not the file that the Hub names" in done.stderr) == (1, True)
+    assert left_over(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra", "sentence"),
+    [
+        (["acme/absent"], {}, "has no such model, or it is private"),
+        ([f"{MODEL}@v9"], {}, "there is no revision 'v9'"),
+        ([MODEL], {"HF_ENDPOINT": "http://127.0.0.1:1"}, "cannot be fetched from http://127.0.0.1:1"),
+        ([MODEL], {"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE forbids"),
+        ([MODEL], {"EARMARK_MODELS": "/proc/none"}, "cannot be kept in /proc/none"),
+        (["../etc"], {}, "is not a model id; write ORG/NAME"),
+        ([f"{MODEL}@"], {}, "is not a model id"),
+    ],
+)
+def test_what_goes_wrong_is_told_in_a_sentence(
+    pull: Any, arguments: list[str], extra: dict[str, str], sentence: str
+) -> None:
+    done = pull(*arguments, **extra)
+    assert (done.returncode, done.stdout) == (1, "")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("earmark: ")
+    assert sentence in last
+    assert "Traceback" not in done.stderr

@@ -36,8 +36,14 @@ def earmarkd(*arguments: str, timeout: float = DEADLINE) -> subprocess.Completed
 class Daemon:
     """A running daemon; its events come from its standard output. Leaving the context stops it with SIGTERM."""
 
-    def __init__(self, *arguments: str, extra: dict[str, str] | None = None, port: int = 0) -> None:
-        command = [sys.executable, "-m", "earmark", "--listen", f"127.0.0.1:{port}", "--events", "-", *arguments]
+    def __init__(
+        self,
+        *arguments: str,
+        extra: dict[str, str] | None = None,
+        port: int = 0,
+        program: Sequence[str] = ("-m", "earmark"),
+    ) -> None:
+        command = [sys.executable, *program, "--listen", f"127.0.0.1:{port}", "--events", "-", *arguments]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -163,6 +163,8 @@ def _event(text: str) -> Event | None:
         return decode(text)
     except msgspec.ValidationError:  # a newer daemon's message
         return None
+    except msgspec.DecodeError:
+        raise ServerError("what answers there is no Earmark daemon: its messages are not JSON") from None
 
 
 def _text(message: str | bytes) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from earmark.core.events import Hello, decode
 from earmark.core.lines import line
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, ServerError
 from earmark_client.address import DEFAULT, Filter, address
 from earmark_client.stream import messages_sync
 
@@ -81,6 +81,8 @@ def _show(text: str, colour: bool, quiet: bool) -> None:
         event = decode(text)
     except msgspec.ValidationError:  # a newer daemon's message
         return
+    except msgspec.DecodeError:
+        raise ServerError("what answers there is no Earmark daemon: its messages are not JSON") from None
     is_hello = isinstance(event, Hello)
     shown = line(event, has_colour(sys.stderr) if is_hello else colour)
     if shown is not None and not (is_hello and quiet):

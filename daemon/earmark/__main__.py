@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
 import sys
 from collections.abc import Sequence
@@ -84,7 +85,8 @@ def _name(path: str, taken: Sequence[config.Source]) -> str:
     """A source's name from a file's: no two alike."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(path).stem).strip("-")[:48] or "file"
     names = {source.name for source in taken}
-    return stem if stem not in names else f"{stem}-{len(names) + 1}"
+    free = (f"{stem}-{number}" for number in itertools.count(2))
+    return stem if stem not in names else next(name for name in free if name not in names)
 
 
 def _parser() -> argparse.ArgumentParser:

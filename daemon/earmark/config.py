@@ -33,11 +33,26 @@ class Server(Settings, frozen=True):
     """The one port, for HTTP and WebSocket."""
 
     listen: str = "127.0.0.1:8765"  # HOST:PORT; port 0 takes a free one
-    insecure: bool = False  # allow a non-loopback address without TLS and token
+    insecure: bool = False  # allow a non-loopback address without a token
+    token_file: str = ""  # one token a line, mode 0600; whoever connects needs one of them. Empty: nobody needs any
     allow_hosts: tuple[str, ...] = ()  # further Host headers to answer, besides the address itself
     allow_origins: tuple[str, ...] = ()  # web pages that may connect, "https://example.org"
     max_subscribers: Count = 5000
     backlog: Count = 1000  # events kept for a slow subscriber
+
+
+class Http(Settings, frozen=True):
+    """Clips that clients post. MB are 10^6 bytes."""
+
+    max_body_mb: Count = 64  # of a request, as it is sent
+    max_seconds: Annotated[float, Meta(gt=0)] = 3600.0  # of a clip
+    max_decoded_mb: Count = 1300  # of a clip decoded, all channels: an hour of stereo at 44.1 kHz is 1270
+    memory_mb: Count = 512  # of bodies and mono clips that wait: half for each
+    queue: Count = 256  # requests at the same time; one more is told 429
+    window: Annotated[float, Meta(ge=1, le=60)] = 30.0  # seconds in one go for a model without a limit of its own
+    wait: Annotated[float, Meta(ge=1, le=3600)] = 120.0  # seconds that a request waits for a model or an answer
+    decoders: Annotated[int, Meta(ge=1, le=64)] = 2  # threads that decode
+    cache_mb: Annotated[int, Meta(ge=0)] = 32  # of answers kept; 0: none
 
 
 class Worker(Settings, frozen=True):
@@ -47,7 +62,7 @@ class Worker(Settings, frozen=True):
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"  # auto: bf16 on CUDA, else fp32
     threads: Annotated[int, Meta(ge=0, le=1024)] = 0  # of torch on the CPU; 0: one per core
     max_batch: Annotated[int, Meta(ge=1, le=1024)] = 32
-    max_age: NotNegative = 2.0  # seconds after which a live window is dropped instead of classified
+    max_age: Annotated[float, Meta(ge=0.1)] = 2.0  # seconds after which a live window is dropped instead of classified
     max_wait_ms: Milliseconds = 0  # how long a batch may wait for company; 0: never
     queue: Count = 1024  # windows waiting at most; the oldest live one goes
     timeout: Annotated[float, Meta(gt=0)] = 30.0  # seconds for one batch, then the worker counts as hung
@@ -88,7 +103,10 @@ class Model(Settings, frozen=True):
     """A checkpoint and the name that classifiers and HTTP requests use for it."""
 
     name: ModelId
-    path: str  # a folder in the Hugging Face layout: config.json, preprocessor_config.json, model.safetensors
+    path: str | None = None  # a folder in the Hugging Face layout; absent: `name` is a Hub id, fetched before
+    revision: str | None = None  # without a path: a commit of 40 digits, a branch or a tag; absent: main
+    aliases: tuple[ModelId, ...] = ()  # further names, for HTTP requests
+    default: bool = False  # answers requests that name no model; without any, the first classifier's model does
 
 
 class Vad(Settings, frozen=True):
@@ -128,7 +146,7 @@ class Classifier(Settings, frozen=True):
     mode: Literal["utterance", "sliding"] = "utterance"
     window: NotNegative = 0.0  # seconds; 0: the model's own length, else 1.0
     max_window: NotNegative = 0.0  # utterance, seconds: a longer one is cut to it; 0: the model's own limit
-    hop: Annotated[float, Meta(gt=0)] = 1.0  # sliding, seconds from window to window
+    hop: Annotated[float, Meta(ge=0.01, le=3600)] = 1.0  # sliding, seconds from window to window
     top_k: Annotated[int, Meta(ge=0)] = 5  # labels in a result event; 0: all
     vad: Vad = Vad()
     decide: Decide = Decide()
@@ -138,6 +156,7 @@ class Config(Settings, frozen=True):
     """The whole configuration. Without sources: the default microphone; without classifiers: voice commands."""
 
     server: Server = Server()
+    http: Http = Http()
     worker: Worker = Worker()
     ring: Annotated[float, Meta(ge=5, le=600)] = 20.0  # seconds of sound kept per source
     source: tuple[Source, ...] = (Microphone(name="microphone"),)

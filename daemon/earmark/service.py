@@ -26,6 +26,11 @@ from earmark.core.events import Hello, Result
 from earmark.core.news import News
 from earmark.core.report import Draft, Missed, Ticket
 from earmark.core.scores import Floats, apply
+from earmark.edge import about, tokenfile
+from earmark.edge.asking import Asking, Piece
+from earmark.edge.catalogue import catalogue
+from earmark.edge.clip_routes import Api
+from earmark.edge.clips import Clips
 from earmark.edge.configfile import load
 from earmark.edge.dispatch import Dispatcher, Drop
 from earmark.edge.hub import Hub
@@ -34,6 +39,7 @@ from earmark.edge.listen import Listener
 from earmark.edge.notify import notify
 from earmark.edge.outputs import Outputs
 from earmark.edge.plan import Plan, plans
+from earmark.edge.registry import Registry
 from earmark.edge.server import Server
 from earmark.edge.sources import build
 from earmark.edge.sources.base import Source as SourceShell
@@ -45,7 +51,7 @@ log = logging.getLogger(__name__)
 
 __all__ = ["Options", "Service", "load", "run", "verify"]
 
-DRAIN_SECONDS = 1.5  # at shutdown, for windows that are on their way
+DRAIN_SECONDS = 1.0  # at shutdown, for windows that are on their way
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,11 @@ class Service:
         )
         self._dispatcher = Dispatcher(self._batcher, self._worker, answered=self._answered, dropped=self._dropped)
         self._listener = Listener(self._deliver)
-        self._server = Server(settings.server, self._hub, ready=self._missing, info=self._info)
+        self._asking = Asking(self._dispatcher, settings.http.wait)
+        self._registry = Registry(catalogue(settings), settings.classifier[0].model, self._worker)
+        self._clips = Clips(settings.http, self._registry, self._asking)
+        routes = Api(self._clips, self._registry, self._device, self._info, __version__).routes()
+        self._server = Server(settings.server, self._hub, ready=self._missing, info=self._info, routes=routes)
         self._outputs = Outputs(options.events, quiet=options.quiet, whole=options.once, on_broken=self._broken_pipe)
 
     async def run(self) -> None:
@@ -100,6 +110,7 @@ class Service:
             print(f"earmarkd {__version__}: subscribe at {self._address}/v1/events", file=sys.stderr, flush=True)
             sources = [build(source, self._ear(source)) for source in self._settings.source]
             await stack.enter_async_context(self._dispatcher)
+            stack.enter_context(self._clips)
             if not await self._until(self._worker.ready()):
                 return
             stack.push_async_callback(self._wind_up)
@@ -163,6 +174,9 @@ class Service:
         self._end_if_done()
 
     def _answered(self, job: Job, logits: Floats) -> None:
+        if isinstance(job.tag, Piece):
+            self._asking.answered(job, logits)
+            return
         plan = self._plans[_tag(job)[0].classifier]
         try:
             self._settle(job, apply(plan.function, logits, job.model))
@@ -171,6 +185,9 @@ class Service:
             self._settle(job, Missed("worker"))
 
     def _dropped(self, job: Job, drop: Drop) -> None:
+        if isinstance(job.tag, Piece):
+            self._asking.dropped(job, drop)
+            return
         self._settle(job, Missed(drop.cause))
 
     def _settle(self, job: Job, answer: Floats | Missed) -> None:
@@ -238,29 +255,13 @@ class Service:
             missing["listening"] = "shutting down" if self._stop.is_set() else "not yet"
         return missing or None
 
+    def _device(self) -> str:
+        return self._worker.state.device or "cpu"
+
     def _info(self) -> object:
-        state, batcher = self._worker.state, self._batcher
-        return {
-            "version": __version__,
-            "epoch": self._hub.epoch,
-            "seq": self._hub.seq,
-            "sources": tuple(self._desk.sources.values()),
-            "classifiers": tuple(plan.info for plan in self._plans.values()),
-            "worker": {
-                "phase": state.phase,
-                "detail": state.detail,
-                "pid": state.pid,
-                "device": state.device,
-                "restarts": state.restarts,
-            },
-            "windows": {
-                "queued": len(batcher),
-                "classified": batcher.taken,
-                "stale": batcher.went_stale,
-                "pushed_out": batcher.pushed_out,
-            },
-            "subscribers": self._hub.stats(),
-        }
+        plans = self._plans.values()
+        parts = self._registry, self._clips, self._worker.state, self._batcher
+        return about.info(__version__, self._hub, tuple(self._desk.sources.values()), plans, *parts)
 
 
 def _tag(job: Job) -> tuple[Window, Ticket]:
@@ -290,6 +291,7 @@ def verify(settings: config.Config) -> list[str]:
         f"{plan.settings.gate} gate, {plan.settings.mode}, hears {', '.join(plan.sources)}"
         for plan in plans(settings)
     ]
+    tokenfile.read(settings.server.token_file)
     for source in settings.source:
         if isinstance(source, config.File):
             check(source.path)

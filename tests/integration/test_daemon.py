@@ -130,14 +130,17 @@ def test_readable_lines_say_what_was_heard(words: list[Word]) -> None:
     assert earmarkd("--file", RECORDING, "--fast", "--once", "--quiet").stdout == ""
 
 
-def test_several_files_are_heard_at_once() -> None:
-    done = earmarkd("--file", RECORDING, "--file", RECORDING, "--fast", "--once", "--events", "-")
+def test_several_files_are_heard_at_once(tmp_path: Path) -> None:
+    other = tmp_path / "commands-3.flac"
+    shutil.copy(RECORDING, other)
+    files = [argument for path in (RECORDING, str(other), RECORDING) for argument in ("--file", path)]
+    done = earmarkd(*files, "--fast", "--once", "--events", "-")
 
     by_source: dict[str, list[str]] = {}
     for result in events(done.stdout, "result"):
         by_source.setdefault(result["source"], []).append(result["result"][0]["label"])
-    assert set(by_source) == {"commands", "commands-2"}
-    assert by_source["commands"] == by_source["commands-2"]
+    assert set(by_source) == {"commands", "commands-2", "commands-3"}
+    assert by_source["commands"] == by_source["commands-2"] == by_source["commands-3"]
 
 
 def test_the_daemon_process_never_imports_torch() -> None:
@@ -202,6 +205,7 @@ def test_a_killed_worker_is_replaced_and_nobody_is_dropped() -> None:
         (["--config", "WRONG"], 2, "server.lissen: no such setting; did you mean listen?"),
         (["--file", "/nowhere/talk.wav"], 1, "/nowhere/talk.wav"),
         (["--file", "GARBAGE"], 1, "garbage.wav"),
+        (["--file", "RAW"], 1, "raw PCM names no rate; convert it to WAV"),
         (["--listen", "BUSY"], 1, "is taken, perhaps by another earmarkd"),
         (["--listen", "nonsense"], 2, "server.listen: 'nonsense' is not HOST:PORT"),
         (["--listen", "0.0.0.0:0"], 1, "server.insecure = true"),
@@ -215,13 +219,15 @@ def test_what_is_wrong_is_said_in_one_line(arguments: list[str], code: int, sent
     files = {
         "WRONG": '[server]\nlissen = "a"\n',
         "GARBAGE": "this is not sound",
+        "RAW": "neither is this",
         "NOMODEL": '[[model]]\nname = "a/b"\npath = "/nowhere/model"\n[[classifier]]\nname = "c"\nmodel = "a/b"\n',
         "UNKNOWN": '[[classifier]]\nname = "c"\nmodel = "earmark/comands"\n',
     }
+    endings = {"GARBAGE": "wav", "RAW": "raw"}
     with socket.create_server(("127.0.0.1", 0)) as busy:
         arguments = [item.replace("BUSY", f"127.0.0.1:{busy.getsockname()[1]}") for item in arguments]
         for name, text in files.items():
-            path = tmp_path / (f"{name.lower()}.wav" if name == "GARBAGE" else f"{name.lower()}.toml")
+            path = tmp_path / f"{name.lower()}.{endings.get(name, 'toml')}"
             path.write_text(text)
             arguments = [str(path) if item == name else item for item in arguments]
         done = earmarkd(*arguments)

@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from earmark import config
 from earmark.core.events import Label, Result, decode
 from earmark.edge.hub import Hub
-from earmark.edge.port import address
+from earmark.edge.port import address, listen
 from earmark.edge.routes import answer
 from earmark.errors import ConfigError, ServerError
 from tests.serving import DEADLINE, Serving, hello, serve
@@ -504,3 +504,10 @@ def test_a_hub_without_a_server_publishes_to_nobody() -> None:
     hub = Hub(10, hello)
     hub.publish(Label(hub.next_seq(), "t", "desk", "c", "e", "stop", "on", 1.0))
     assert (hub.stats().published, hub.stats().delivered, hub.seq) == (1, 0, 1)
+
+
+def test_an_event_behind_another_does_not_wait_for_its_acknowledgement() -> None:
+    with listen(config.Server(listen="127.0.0.1:0")) as sock:
+        sock.setblocking(True)
+        with socket.create_connection(sock.getsockname()), sock.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -30,6 +30,7 @@ def test_the_documented_configuration_is_the_default() -> None:
     ("kind", "table"),
     [
         (config.Server, lambda tables: tables["server"]),
+        (config.Http, lambda tables: tables["http"]),
         (config.Worker, lambda tables: tables["worker"]),
         (config.Microphone, lambda tables: tables["source"][0]),
         (config.File, lambda tables: tables["source"][1]),
@@ -92,7 +93,15 @@ def test_the_documented_alternatives_are_valid() -> None:
             '[[classifier]]\nname = "c d"',
             "classifier[0].name: 'c d' is not a name (letters, digits, - and _, 64 at most)",
         ),
-        ("[[classifier]]\nname='c'\n[classifier.decide]\non = 0.3", "classifier[0].decide.off: 0.45 is above on = 0.3"),
+        (
+            "[[classifier]]\nname='c'\nmode='sliding'\n[classifier.decide]\non = 0.3",
+            "classifier[0].decide.off: 0.45 is above on = 0.3; a label goes off below where it goes on",
+        ),
+        ("[[classifier]]\nname='c'\nhop = 0.00001", "classifier[0].hop: expected `float` >= 0.01 (it is 1e-05)"),
+        (
+            "[[classifier]]\nname='c'\ngate='open'",
+            'classifier[0].mode: an open gate never closes, so no utterance ever ends; set mode = "sliding"',
+        ),
         ("source = []", "source: there is none, so there is nothing to listen to"),
     ],
 )

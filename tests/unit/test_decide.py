@@ -110,6 +110,13 @@ def test_of_an_exclusive_set_the_better_one_replaces_the_other() -> None:
     assert told == [(4.0, "happy", "on"), (6.0, "happy", "replaced"), (6.0, "sad", "on")]
 
 
+def test_the_last_window_counts_once_when_it_is_told_twice() -> None:
+    decider = moods(hits=2)
+    assert decider.scored(0, 3, probabilities(0.9, 0)) == []
+    assert decider.scored(0, 3, probabilities(0.9, 0), final=True) == []
+    assert decider.ended(3, "quiet") == []
+
+
 def test_labels_that_are_not_exclusive_live_side_by_side() -> None:
     told = play(moods(exclusive=False), (0.9, 0.9), (0.9, 0.9))
     assert told == [(4.0, "happy", "on"), (4.0, "sad", "on")]

@@ -40,7 +40,7 @@ class FakeWorker:
     async def changed(self) -> None:
         await self._changed.wait()
 
-    async def classify(self, model: str, batch: Sequence[Samples]) -> Floats:
+    async def classify(self, model: str, batch: Sequence[Samples], attempts: int) -> Floats:
         self.batches.append([float(samples[0]) for samples in batch])
         self.began.set()
         await self._open.wait()

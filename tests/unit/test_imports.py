@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 DAEMON = ROOT / "daemon" / "earmark"
 CLIENTS = ROOT / "clients" / "earmark_client"
 HEAVY = {"torch", "transformers", "torchaudio"}
-HEAVY_MODULES = {DAEMON / "edge" / f"{name}.py" for name in ("model", "heads", "model_process", "pull_process")}
+HEAVY_MODULES = {DAEMON / "edge" / f"{name}.py" for name in ("cnn", "heads", "model", "model_process", "pull_process")}
 # The standard library's parts that touch the world or time; pure logic gets all of that passed in
 WORLDLY = {
     *("asyncio", "concurrent", "ctypes", "http", "io", "logging", "mmap", "multiprocessing", "os", "pathlib"),

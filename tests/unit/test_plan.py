@@ -62,6 +62,11 @@ def test_without_settings_a_window_has_a_second_and_an_utterance_ten(wav2vec2: P
     ("changes", "sentence"),
     [
         ({"window": 2.0}, "classifier[0].window: earmark/commands takes 1 s at most, not 2 s"),
+        ({"max_window": 0.5}, "classifier[0].max_window: 0.5 s is shorter than the model's window, 1 s"),
+        (
+            {"vad": config.Vad(pre_roll_ms=501)},
+            "classifier[0].vad.pre_roll_ms: 501 leaves too little of a window of 1 s for the sound itself",
+        ),
         ({"model": "earmark/comand"}, 'classifier[0].model: there is no model "earmark/comand"; did you mean earmark'),
         (
             {"decide": config.Decide(labels={"halt": 0.5})},

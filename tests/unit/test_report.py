@@ -103,6 +103,15 @@ def test_a_suppressed_candidate_is_a_result_that_says_so() -> None:
     assert draft.event.suppressed == "margin"
 
 
+def test_an_off_never_lies_before_what_it_ends() -> None:
+    desk = reporter()
+    (_, on) = desk.answered(desk.ticket(window(1300, 2300)), scores(0.9))
+    (off,) = desk.silence(1.00049, 2300, "quiet")
+    assert isinstance(on.event, Label)
+    assert isinstance(off.event, Label)
+    assert off.event.end == 2.3
+
+
 def test_at_the_end_everything_goes_off_and_what_waits_is_lost() -> None:
     desk = reporter()
     desk.answered(desk.ticket(window(0, 1000)), scores(0.9))

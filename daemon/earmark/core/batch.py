@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import bisect
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from earmark.core.audio import Nanoseconds, Samples
 
 MS = 1_000_000
 SECOND = 1_000_000_000
+BULK = 2**19  # samples: 32 windows of a second at 16 kHz, or one of half a minute
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,6 +20,7 @@ class Job:
 
     `captured` is the monotonic time of its last sample, or of the request's arrival. Live jobs age and go first;
     the others wait for ever. `tag` is the caller's own: a Window, an HTTP request.
+    `attempts` is how often the model process may die under it; a job that is suspected to kill it goes `alone`.
     """
 
     model: str
@@ -26,21 +28,27 @@ class Job:
     live: bool
     captured: Nanoseconds
     tag: object
+    attempts: int = 2
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Jobs of one model and one length, oldest first, all live or all one-shot."""
+    """Jobs of one model, one length and one number of attempts, oldest first, all live or all one-shot."""
 
     model: str
     jobs: tuple[Job, ...]
+
+    @property
+    def attempts(self) -> int:
+        return self.jobs[0].attempts
 
     def __len__(self) -> int:
         return len(self.jobs)
 
 
-Key = tuple[str, int]
-"""A model and a length in samples: what may share a batch."""
+Key = tuple[str, int, int, int]
+"""A model, a length in samples, attempts, and for who must be alone something of its own: what may share a batch."""
 
 
 class Lane:
@@ -54,16 +62,20 @@ class Lane:
         return self._size
 
     def add(self, job: Job) -> None:
-        queue = self._queues.setdefault((job.model, len(job.samples)), deque())
+        key = (job.model, len(job.samples), job.attempts, id(job) if job.alone else 0)
+        queue = self._queues.setdefault(key, deque())
         if queue and queue[-1].captured > job.captured:  # rare: two sources, and one was late
             queue.insert(bisect.bisect_right(queue, job.captured, key=_captured), job)
         else:
             queue.append(job)
         self._size += 1
 
-    def oldest(self, full: int = 1) -> Key | None:
-        """The key with the oldest job, among those that hold at least `full`. Looks at one job per key."""
-        keys = [key for key, queue in self._queues.items() if len(queue) >= full]
+    def oldest(self, full: int = 1, without: Container[str] = ()) -> Key | None:
+        """The key with the oldest job, among those that hold at least `full`, of all models but those `without`.
+
+        Looks at one job per key.
+        """
+        keys = [key for key, queue in self._queues.items() if len(queue) >= full and key[0] not in without]
         return min(keys, key=lambda key: self._queues[key][0].captured, default=None)
 
     def first(self, key: Key) -> Job:
@@ -113,10 +125,22 @@ class Batcher:
     Live jobs always go before one-shot jobs, and never in one batch with them, so that a clip that kills the worker
     takes no live window along. One-shot jobs therefore wait for as long as live sound alone keeps the worker busy:
     they are never dropped here, and their callers bound their number with has_room() and their patience with discard().
+    A batch of theirs holds no more than `bulk` samples, or one job: a live window that comes meanwhile waits for it.
+
+    `without` names models whose jobs must wait, because they are not loaded yet.
     """
 
-    def __init__(self, *, max_batch: int = 32, queue: int = 1024, max_age: float = 2.0, max_wait_ms: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        max_batch: int = 32,
+        queue: int = 1024,
+        max_age: float = 2.0,
+        max_wait_ms: int = 0,
+        bulk: int = BULK,
+    ) -> None:
         self.max_batch = max_batch
+        self.bulk = bulk
         self.queue = queue  # live jobs at most, and one-shot jobs before has_room() says no
         self.max_age: Nanoseconds = round(max_age * SECOND)
         self.max_wait: Nanoseconds = max_wait_ms * MS
@@ -153,19 +177,19 @@ class Batcher:
         self.pushed_out += 1
         return self._live.pop(oldest)[0]
 
-    def take(self, now: Nanoseconds) -> Batch | None:
+    def take(self, now: Nanoseconds, without: Container[str] = ()) -> Batch | None:
         """The next batch, or None where nothing waits or everything is held for company until next_deadline()."""
         for lane in (self._live, self._one_shot):
-            key = self._due(lane, now)
+            key = self._due(lane, now, without)
             if key is not None:
-                jobs = lane.pop(key, self.max_batch)
+                jobs = lane.pop(key, self._most(lane, key))
                 self.taken += len(jobs)
                 return Batch(key[0], jobs)
         return None
 
-    def next_deadline(self) -> Nanoseconds | None:
+    def next_deadline(self, without: Container[str] = ()) -> Nanoseconds | None:
         """When the oldest job has waited for `max_wait_ms`: take() gives a batch from then on. None when empty."""
-        keys = [(lane, lane.oldest()) for lane in (self._live, self._one_shot)]
+        keys = [(lane, lane.oldest(without=without)) for lane in (self._live, self._one_shot)]
         return min((lane.first(key).captured + self.max_wait for lane, key in keys if key), default=None)
 
     def next_expiry(self) -> Nanoseconds | None:
@@ -185,11 +209,17 @@ class Batcher:
         self.discarded += len(jobs)
         return jobs
 
-    def _due(self, lane: Lane, now: Nanoseconds) -> Key | None:
-        oldest = lane.oldest()
+    def _due(self, lane: Lane, now: Nanoseconds, without: Container[str]) -> Key | None:
+        oldest = lane.oldest(without=without)
         if self.max_wait and oldest is not None and lane.first(oldest).captured + self.max_wait > now:
-            return lane.oldest(full=self.max_batch)  # nobody has waited long enough, but a full batch never waits
+            # nobody has waited long enough, but a full batch never waits
+            return lane.oldest(full=self.max_batch, without=without)
         return oldest
+
+    def _most(self, lane: Lane, key: Key) -> int:
+        if lane is self._live:
+            return self.max_batch
+        return max(1, min(self.max_batch, self.bulk // max(1, key[1])))
 
 
 def _captured(job: Job) -> Nanoseconds:

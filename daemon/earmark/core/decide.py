@@ -147,12 +147,16 @@ class Sliding:
     _hits: dict[int, _Hits] = field(default_factory=dict)
     _active: dict[int, _Active] = field(default_factory=dict)
     _expired: set[int] = field(default_factory=set)  # timed out, and not below its threshold since
+    _scored_to: float = -1.0  # end of the newest window
 
     def __post_init__(self) -> None:
         self._recent = deque(maxlen=self.rules.smooth)
 
     def scored(self, start: float, end: float, scores: Probabilities, *, final: bool = False) -> list[Decision]:
         """Take the window from `start` to `end` seconds; windows come in order."""
+        if final and end == self._scored_to:
+            return []  # the same sound again, to say that it was the last
+        self._scored_to = end
         self._recent.append(scores)
         smoothed = np.mean(np.stack(self._recent), axis=0)
         self._count(start, smoothed)
@@ -167,6 +171,7 @@ class Sliding:
         self._recent.clear()
         self._hits.clear()
         self._expired.clear()
+        self._scored_to = -1.0
         return [self._off(index, at, reason) for index in list(self._active)]
 
     def _count(self, start: float, smoothed: Probabilities) -> None:

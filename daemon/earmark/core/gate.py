@@ -16,7 +16,7 @@ class GateSettings:
     release: float
     min_speech: int
     hangover: int
-    maximum: int  # 0: no limit
+    maximum: int  # 0: no limit; in a pause it waits for the pause to end
 
 
 class State(Enum):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from earmark.core.audio import Nanoseconds, Window, seconds
 from earmark.core.decide import Decider, Decision, Off, On, Probabilities, Suppressed
@@ -38,6 +40,8 @@ class Missed:
 
     cause: LossCause
 
+
+_NOTHING = np.zeros(0, dtype=np.float32)
 
 Asked = Window | Silence
 Answer = Probabilities | Missed
@@ -77,7 +81,7 @@ class Reporter:
 
     def ticket(self, window: Window) -> Ticket:
         """The window's place in the order."""
-        return self._lane.expect(window)
+        return self._lane.expect(replace(window, samples=_NOTHING))  # the lane may have to keep it for long
 
     def answered(self, ticket: Ticket, answer: Answer) -> list[Draft]:
         """The window's probabilities, one per label, or why there are none."""
@@ -99,7 +103,7 @@ class Reporter:
         for asked, answer in released:
             match asked, answer:
                 case Silence(at, captured, reason), _:
-                    decisions = self._decider.ended(at, reason)
+                    decisions = self._decider.ended(max(round(at, 3), self._at), reason)
                     drafts += [Draft(self._label(decision), captured) for decision in decisions]
                 case Window(), Missed(cause):
                     drafts.append(Draft(self._loss(asked, cause), asked.captured))

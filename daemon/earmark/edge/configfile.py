@@ -6,14 +6,14 @@ import difflib
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import inspect
 
-from earmark.config import Config
+from earmark.config import Config, Model
 from earmark.errors import ConfigError
 
 _AT = re.compile(r" - at `(key in )?\$?(?P<path>[^`]*)`$")
@@ -56,6 +56,7 @@ def complaints(config: Config) -> Iterator[str]:
         for name, count in Counter(item.name for item in items).items():
             if count > 1:
                 yield f'{table}: {count} are named "{name}"; names must differ'
+    yield from _models(config.model)
     if not config.source:
         yield "source: there is none, so there is nothing to listen to"
     if not config.classifier:
@@ -66,10 +67,22 @@ def complaints(config: Config) -> Iterator[str]:
         for name in classifier.sources:
             if name not in sources:
                 yield f'{where}.sources: there is no source "{name}"{_nearest(name, sources)}'
-        if classifier.decide.off > classifier.decide.on:
-            yield f"{where}.decide.off: {classifier.decide.off} is above on = {classifier.decide.on}"
+        chosen = classifier.decide
+        if classifier.mode == "sliding" and chosen.off > chosen.on:
+            yield f"{where}.decide.off: {chosen.off} is above on = {chosen.on}; a label goes off below where it goes on"
+        if classifier.gate == "open" and classifier.mode == "utterance":
+            yield f'{where}.mode: an open gate never closes, so no utterance ever ends; set mode = "sliding"'
         if classifier.max_window and classifier.max_window < classifier.window:
             yield f"{where}.max_window: {classifier.max_window} s is shorter than window = {classifier.window} s"
+
+
+def _models(models: Sequence[Model]) -> Iterator[str]:
+    names = Counter(name for model in models for name in {model.name, *model.aliases})
+    for name, count in names.items():
+        if count > 1 and sum(model.name == name for model in models) < 2:
+            yield f'model: "{name}" is the name or alias of {count} models; names must differ'
+    if sum(model.default for model in models) > 1:
+        yield f"model: {sum(model.default for model in models)} are the default; there can be one"
 
 
 def _explain(message: str, tables: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from earmark.core.audio import Nanoseconds, Samples
 from earmark.core.batch import SECOND, Batch, Batcher, Job
 from earmark.edge.worker import WorkerState
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, WorkerDied
 
 logger = logging.getLogger(__name__)
 
@@ -31,15 +31,19 @@ class Classifies(Protocol):
     @property
     def state(self) -> WorkerState: ...
     async def changed(self) -> None: ...
-    async def classify(self, model: str, batch: Sequence[Samples]) -> Floats: ...
+    async def classify(self, model: str, batch: Sequence[Samples], attempts: int) -> Floats: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Why a job has no answer: too old or pushed out because there was too much, or the worker could not."""
+    """Why a job has no answer: too old or pushed out because there was too much, or the worker could not.
+
+    `died` is how many jobs were in the batch under which the process died or hung; 0 where it did not.
+    """
 
     cause: Literal["overload", "worker"]
     reason: str
+    died: int = 0
 
 
 class Dispatcher:
@@ -134,12 +138,13 @@ class Dispatcher:
         now = self._clock()
         self._drop(self._batcher.stale(now), self._overload("older than worker.max_age"))
         due = self._batcher.next_expiry()
-        if len(self._in_flight) < self._depth and self._worker.state.phase == "ready":
-            batch = self._batcher.take(now)
+        state = self._worker.state
+        if len(self._in_flight) < self._depth and state.phase == "ready":
+            batch = self._batcher.take(now, state.loading)
             if batch:
                 self._start(batch)
                 return
-            due = min((at for at in (due, self._batcher.next_deadline()) if at is not None), default=None)
+            due = min((at for at in (due, self._batcher.next_deadline(state.loading)) if at is not None), default=None)
         self._rest()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None if due is None else max(0, due - now) / SECOND):
@@ -152,7 +157,9 @@ class Dispatcher:
 
     async def _classify(self, batch: Batch) -> None:
         try:
-            logits = await self._worker.classify(batch.model, [job.samples for job in batch.jobs])
+            logits = await self._worker.classify(batch.model, [job.samples for job in batch.jobs], batch.attempts)
+        except WorkerDied as error:
+            self._drop(batch.jobs, Drop("worker", str(error), died=len(batch)))
         except EarmarkError as error:
             self._drop(batch.jobs, Drop("worker", str(error)))
         except Exception as error:

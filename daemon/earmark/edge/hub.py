@@ -204,9 +204,18 @@ class Hub:
                     member.thinner.passed(seq)
             elif member.thinner.offer(seq, key, frame, now):
                 ready.append(member)
-            elif member.timer is None:
-                member.timer = loop.call_at(member.thinner.next_due() or now, self._send_held, member)
+            else:
+                self._arm(member, loop)
         self._send(ready, seq, key, frame)
+
+    def _arm(self, member: Subscriber, loop: asyncio.AbstractEventLoop) -> None:
+        """Set the timer of a thinned subscriber to the first result that it holds."""
+        due = member.thinner.next_due() if member.thinner is not None else None
+        if due is None or (member.timer is not None and member.timer.when() <= due):
+            return
+        if member.timer is not None:
+            member.timer.cancel()
+        member.timer = loop.call_at(due, self._send_held, member)
 
     def _send_held(self, member: Subscriber) -> None:
         """The timer of a thinned subscriber: what was held goes out now, unless it has left or changed its mind."""
@@ -216,9 +225,7 @@ class Hub:
         loop = asyncio.get_running_loop()
         for held in member.thinner.due(loop.time()):
             self._send([member], held.seq, held.key, held.frame)
-        due = member.thinner.next_due()
-        if due is not None:
-            member.timer = loop.call_at(due, self._send_held, member)
+        self._arm(member, loop)
 
     def _keep(self, member: Subscriber, seq: int, key: Key | None, frame: bytes) -> None:
         if member.backlog is None:

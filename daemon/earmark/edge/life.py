@@ -45,7 +45,8 @@ class Life:
         self._waiting: dict[int, asyncio.Future[wire.Answer]] = {}  # in the order of the requests, and of the answers
         self._number = 0
         self._loading = 0
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.TimerHandle | None = None  # for the batch that is at work
+        self._loading_alarm: asyncio.TimerHandle | None = None
         self._condemned = ""  # why we killed it
         self._process: Process
         self._reader: asyncio.StreamReader
@@ -74,12 +75,13 @@ class Life:
         finally:
             theirs.close()
         self._send(start)
-        self._watch()
+        self._watch_loading()
 
     def load(self, request: wire.Load) -> None:
+        """Have one more model loaded, beside what is classified meanwhile."""
         self._loading += 1
         self._send(request)
-        self._watch()
+        self._watch_loading()
 
     async def classify(self, model: str, slot: int, count: int, length: int) -> wire.Floats:
         """Logits for what is in the slot. Raises Died, and WorkerError where the model failed on it."""
@@ -98,13 +100,12 @@ class Life:
             while True:
                 header = await self._reader.readexactly(wire.HEADER)
                 self._take(wire.decode_reply(await self._reader.readexactly(int.from_bytes(header, "big"))))
-                self._watch()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         except msgspec.MsgspecError:
             self._condemn("sent nonsense and was killed")
         finally:
-            self._cancel_alarm()
+            self._cancel_alarms()
             self._give_up()
 
     async def ended(self) -> str:
@@ -114,7 +115,7 @@ class Life:
 
     async def stop(self) -> None:
         """Ask the process to end, and see to it. Within two seconds; a process that is still importing is killed."""
-        self._cancel_alarm()
+        self._cancel_alarms()
         if self._loading:
             self._kill()
         else:
@@ -126,14 +127,17 @@ class Life:
         match reply:
             case wire.Answer(number=number):
                 answer = self._waiting.pop(number)
+                self._watch()
                 if not answer.done():  # it is where its caller was cancelled
                     answer.set_result(reply)
             case wire.Failure(number=number, error=error):
                 answer = self._waiting.pop(number)
+                self._watch()
                 if not answer.done():
                     answer.set_exception(WorkerError(error))
             case _:
                 self._loading -= isinstance(reply, wire.Loaded | wire.Refused)
+                self._watch_loading()
                 self._on_news(reply)
 
     def _send(self, request: wire.Request) -> None:
@@ -143,16 +147,25 @@ class Life:
 
     def _watch(self) -> None:
         """Set the alarm anew: whoever is at work now has its whole time."""
-        self._cancel_alarm()
-        if self._loading or self._waiting:
-            seconds = max(START_TIMEOUT, self._timeout) if self._loading else self._timeout
-            reason = f"did not answer within {seconds:g} s and was killed"
-            self._alarm = asyncio.get_running_loop().call_later(seconds, self._condemn, reason)
+        self._alarm = self._wound(self._alarm, self._timeout if self._waiting else None)
 
-    def _cancel_alarm(self) -> None:
-        if self._alarm:
-            self._alarm.cancel()
-            self._alarm = None
+    def _watch_loading(self) -> None:
+        """Loading goes on beside the batches, and has an alarm of its own."""
+        seconds = max(START_TIMEOUT, self._timeout) if self._loading else None
+        self._loading_alarm = self._wound(self._loading_alarm, seconds)
+
+    def _cancel_alarms(self) -> None:
+        self._alarm = self._wound(self._alarm, None)
+        self._loading_alarm = self._wound(self._loading_alarm, None)
+
+    def _wound(self, alarm: asyncio.TimerHandle | None, seconds: float | None) -> asyncio.TimerHandle | None:
+        """In the place of `alarm` one that rings after so many seconds, or none."""
+        if alarm is not None:
+            alarm.cancel()
+        if seconds is None:
+            return None
+        reason = f"did not answer within {seconds:g} s and was killed"
+        return asyncio.get_running_loop().call_later(seconds, self._condemn, reason)
 
     def _condemn(self, reason: str) -> None:
         self._condemned = reason

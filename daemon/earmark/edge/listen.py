@@ -20,6 +20,7 @@ from earmark.edge.vad import Silero
 
 log = logging.getLogger(__name__)
 
+JOIN_SECONDS = 2.0
 ENOUGH = 64  # windows on their way from a source that can wait
 
 
@@ -67,7 +68,7 @@ class Listener:
     ) -> None:
         self._closing = True
         self._signal.set()
-        self._thread.join()
+        self._thread.join(JOIN_SECONDS)  # a daemon thread: a stuck round must not keep the process
 
     @property
     def alive(self) -> bool:
@@ -108,7 +109,11 @@ class Listener:
             if ear.intake.live or ear.outstanding < ENOUGH:
                 ears.append(ear)
         for ear in ears:
-            ear.listen()
+            try:
+                ear.listen()
+            except Exception:
+                log.exception("%s: some of its sound was lost to an error", ear.name)
+                self.wake(ear.name)  # what came after it is still in the intake, and a feeder may wait for room
         if self._silero is not None:
             gates = [gate for ear in ears for gate in ear.speech_gates]
             for gate, what, end in step_all(gates, self._silero):

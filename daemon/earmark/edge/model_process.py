@@ -1,7 +1,8 @@
 """The process that owns torch: `python -m earmark.edge.model_process SOCKET MEMORY PARENT`.
 
 Started by earmark.edge.worker, with two inherited descriptors and the parent's process id. One thread takes requests
-in order. It ends when it is told to, when the socket ends, and on Linux by signal the moment the daemon dies.
+in order, another loads models beside it. It ends when it is told to, when the socket ends, and on Linux by signal the
+moment the daemon dies.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import contextlib
 import ctypes
 import logging
 import os
+import queue
 import signal
 import socket
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -77,7 +80,11 @@ def receive(requests: BinaryIO) -> wire.Request | None:
 
 
 class Service:
-    """The loaded models, and what is done with them."""
+    """The loaded models, and what is done with them.
+
+    A thread of our own loads one model after the other, while the caller's classifies with those that are there; it
+    ends with the process.
+    """
 
     def __init__(self, settings: wire.Start, connection: socket.socket, slots: wire.Slots) -> None:
         from earmark.edge import model
@@ -87,8 +94,20 @@ class Service:
         self._connection = connection
         self._slots = slots
         self._models: dict[str, AudioModel] = {}
+        self._sending = threading.Lock()
+        self._wanted: queue.SimpleQueue[wire.Load] = queue.SimpleQueue()
+        threading.Thread(target=self._load_all, name="load", daemon=True).start()
 
     def load(self, request: wire.Load) -> None:
+        """Have it loaded; Loaded or Refused tells."""
+        self._wanted.put(request)
+
+    def _load_all(self) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the daemon is gone
+            while True:
+                self._load(self._wanted.get())
+
+    def _load(self, request: wire.Load) -> None:
         """Load and warm up; whatever goes wrong concerns this model alone."""
         from earmark.edge import model
 
@@ -123,7 +142,8 @@ class Service:
             self._send(wire.Answer(request.number, logits.shape[1], logits.tobytes()))
 
     def _send(self, reply: wire.Reply) -> None:
-        self._connection.sendall(wire.frame(reply))
+        with self._sending:
+            self._connection.sendall(wire.frame(reply))
 
 
 def sentence(error: Exception) -> str:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 
 from earmark import config
 from earmark.core import decide, windows
 from earmark.core.events import ClassifierInfo
 from earmark.core.report import Reporter
 from earmark.core.scores import Function, default_function
-from earmark.edge.checkpoint import Checkpoint, embedded, read
+from earmark.edge.catalogue import catalogue
+from earmark.edge.checkpoint import Checkpoint
 from earmark.edge.ear import Hearing
 from earmark.errors import ConfigError
 
 WINDOW = 1.0  # seconds, where neither the settings nor the model say
 LIMIT = 10.0  # seconds of an utterance, likewise
 GRID = 0.25  # seconds by which windows of utterances grow
-MARGIN = 2.0  # seconds of sound kept beyond what a window needs
+MARGIN = 5.0  # seconds of sound kept beyond what a window needs: more than an intake holds when it comes late
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +90,18 @@ class Plan:
 
 def plans(settings: config.Config) -> tuple[Plan, ...]:
     """One plan a classifier. ConfigError for a model that is not there, ModelError for a folder that is none."""
-    folders = embedded() | {model.name: Path(model.path).expanduser() for model in settings.model}
+    entries = catalogue(settings)
     checkpoints: dict[str, Checkpoint] = {}
     made = []
     for index, classifier in enumerate(settings.classifier):
         name = classifier.model
-        if name not in folders:
-            close = get_close_matches(name, folders, n=1)
+        if name not in entries:
+            close = get_close_matches(name, entries, n=1)
             hint = (
-                f"did you mean {close[0]}?" if close else f"there are {', '.join(folders)}; others go under [[model]]"
+                f"did you mean {close[0]}?" if close else f"there are {', '.join(entries)}; others go under [[model]]"
             )
             raise ConfigError(f'classifier[{index}].model: there is no model "{name}"; {hint}')
-        checkpoint = checkpoints.setdefault(name, read(folders[name], name))
+        checkpoint = checkpoints[name] = checkpoints.get(name) or entries[name].read()
         unknown = sorted({*classifier.decide.labels} - {*checkpoint.labels})
         if unknown:
             raise ConfigError(f'classifier[{index}].decide.labels: {name} has no label "{unknown[0]}"')
@@ -115,16 +115,27 @@ def _lengths(where: str, settings: config.Classifier, checkpoint: Checkpoint) ->
     most = checkpoint.window or checkpoint.limit
     window = round(settings.window * rate) or checkpoint.window or round(WINDOW * rate)
     limit = round(settings.max_window * rate) or most or max(round(LIMIT * rate), window)
-    if most and max(window, limit) > most:
+    for name, length in (("window", window), ("max_window", limit)):
+        if most and length > most:
+            raise ConfigError(
+                f"{where}.{name}: {settings.model} takes {most / rate:g} s at most, not {length / rate:g} s"
+            )
+    if limit < window:
         raise ConfigError(
-            f"{where}.window: {settings.model} takes {most / rate:g} s at most, not {max(window, limit) / rate:g} s"
+            f"{where}.max_window: {limit / rate:g} s is shorter than the model's window, {window / rate:g} s"
+        )
+    pre_roll = settings.vad.pre_roll_ms * rate // 1000
+    if settings.mode == "utterance" and 2 * pre_roll > limit:
+        raise ConfigError(
+            f"{where}.vad.pre_roll_ms: {settings.vad.pre_roll_ms} leaves too little of a window of {limit / rate:g} s"
+            " for the sound itself; at most half of it"
         )
     if window < checkpoint.minimum:
         raise ConfigError(f"{where}.window: {settings.model} needs {checkpoint.minimum / rate:g} s at least")
     return windows.Lengths(
         window,
-        max(limit, window),
+        limit,
         round(settings.hop * rate),
-        settings.vad.pre_roll_ms * rate // 1000,
+        pre_roll,
         round(GRID * rate),
     )

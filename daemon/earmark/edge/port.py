@@ -37,15 +37,18 @@ def listen(settings: config.Server) -> socket.socket:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         # where a name has both, IPv4 first: that is what 127.0.0.1 in a client's URL reaches
         family, _, _, _, where = min(found, key=lambda entry: entry[0] != socket.AF_INET)
-        if not settings.insecure and not ipaddress.ip_address(str(where[0]).partition("%")[0]).is_loopback:
+        safe = settings.insecure or settings.token_file
+        if not safe and not ipaddress.ip_address(str(where[0]).partition("%")[0]).is_loopback:
             raise ServerError(
                 f"server.listen: {settings.listen} can be reached from other machines, and everybody there could "
-                "listen along; listen on 127.0.0.1, or set server.insecure = true if you want that"
+                "listen along; listen on 127.0.0.1, set server.token_file, or server.insecure = true if you want that"
             )
         sock = socket.create_server((str(where[0]), port), family=family, backlog=ACCEPT_BACKLOG)
     except OSError as error:
         raise ServerError(_explained(error, host, port)) from None
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # accepted sockets inherit it
+    # and this, which asyncio forgets for them: an event right behind another would wait 40 ms for the first one's ACK
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setblocking(False)
     return sock
 

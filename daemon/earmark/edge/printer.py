@@ -41,8 +41,11 @@ class Printer:
         try:
             self._lines.put(None, timeout=self._patience)
         except queue.Full:
-            return  # the thread is a daemon: it ends with the process
+            pass  # the thread is a daemon: it ends with the process
         self._thread.join(self._patience)
+        if self._thread.is_alive():
+            self.lost += self._lines.qsize()
+            log.error("%s: its reader is too slow, %d lines are lost", self._name, self.lost)
 
     def write(self, line: bytes) -> None:
         """One line, without its end."""

@@ -10,6 +10,7 @@ from collections.abc import Generator, Sequence
 from types import TracebackType
 from typing import Self, cast
 
+import h11
 import msgspec
 import uvicorn
 from starlette.routing import BaseRoute
@@ -17,14 +18,17 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from earmark import config
 from earmark.core.access import Access
+from earmark.edge import tokenfile
+from earmark.edge.guard import Guard
 from earmark.edge.hub import Hub
 from earmark.edge.port import ACCEPT_BACKLOG, address, listen, make_room
-from earmark.edge.routes import Guard, Info, Ready, application
+from earmark.edge.routes import Info, Ready, application
 from earmark.edge.upgrade import HANDSHAKE_SECONDS, MAX_FRAMES, Upgrades
 
 log = logging.getLogger(__name__)
 
-CLOSE_SECONDS = 1.5  # for subscribers to say goodbye at shutdown
+CLOSE_SECONDS = 1.0  # for subscribers to say goodbye at shutdown
+LINGER_SECONDS = 2.0  # for a client that was refused to end what it sends
 
 
 class Server:
@@ -49,8 +53,9 @@ class Server:
         self._settings = settings
         self.host, self.port = address(settings.listen)
         access = Access(self.host, settings.allow_hosts, settings.allow_origins)
-        self._upgrades = Upgrades(hub, access, settings.max_subscribers, max_frames)
-        self._app = Guard(application(ready, info, routes), access)
+        tokens = tokenfile.read(settings.token_file)
+        self._upgrades = Upgrades(hub, access, settings.max_subscribers, max_frames, tokens)
+        self._app = Guard(application(ready, info, routes), access, tokens)
 
     @property
     def url(self) -> str:
@@ -113,7 +118,11 @@ class _Uvicorn(uvicorn.Server):
 
 
 class _Http(H11Protocol):
-    """uvicorn's HTTP, with a limit on the time to the first request and errors in JSON."""
+    """uvicorn's HTTP, with a limit on the time to the first request and errors in JSON.
+
+    A client that is refused before its body has come may send on for a moment: most only read the answer when they
+    have sent everything. What it sends is thrown away as it comes; then the connection is closed.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
@@ -124,6 +133,15 @@ class _Http(H11Protocol):
         head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
         self.transport.write(f"{head}connection: close\r\n\r\n".encode() + body)
         self.transport.close()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY:
+            self.loop.call_later(LINGER_SECONDS, self._cut_off, self.cycle)
+
+    def _cut_off(self, cycle: object) -> None:
+        if self.cycle is cycle and self.conn.their_state is h11.SEND_BODY:
+            self.transport.abort()
 
     def _give_up(self) -> None:
         if self.scope is None:  # no request has come; an upgrade is one

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from http import HTTPStatus
 from typing import Any, cast
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 from websockets.asyncio.connection import Connection
@@ -25,6 +25,7 @@ from websockets.typing import Subprotocol
 from earmark.core.access import Access
 from earmark.core.events import Error, encode
 from earmark.core.subscription import Subscription, parse
+from earmark.core.tokens import Tokens
 from earmark.edge.hub import Hub, Subscriber
 from earmark.edge.routes import EVENTS_PATH
 from earmark.errors import SubscriptionError
@@ -44,6 +45,7 @@ CLOSE_SECONDS = 2.0
 RETRY_AFTER = "5"  # seconds
 FLOODING = 1008
 GOING_AWAY = 1001
+NOBODY_NEEDS_ONE = Tokens()
 SLICE = 4096  # bytes parsed between two looks at the rate: a read can hold 40,000 pings
 
 
@@ -53,9 +55,17 @@ class Upgrades:
     Ends with close().
     """
 
-    def __init__(self, hub: Hub, access: Access, max_subscribers: int, max_frames: int = MAX_FRAMES) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        access: Access,
+        max_subscribers: int,
+        max_frames: int = MAX_FRAMES,
+        tokens: Tokens = NOBODY_NEEDS_ONE,
+    ) -> None:
         self.hub = hub
         self.access = access
+        self.tokens = tokens
         self.max_frames = max_frames
         self._max_subscribers = max_subscribers
         self._accepted: set[SubscriberConnection] = set()
@@ -112,14 +122,19 @@ class Upgrades:
     def _refuse(self, connection: ServerConnection, request: Request) -> Response | None:
         """The answer to a handshake that is refused, or None. Accepting takes one of the places."""
         assert isinstance(connection, SubscriberConnection)
-        target = urlsplit(request.path)
+        path, _, query = request.path.partition("?")
         refusal = self.access.refusal(request.headers.get("Host"), request.headers.get("Origin"))
         if refusal is not None:
             return self._refusal(connection, HTTPStatus.FORBIDDEN, refusal)
-        if target.path != EVENTS_PATH:
+        refusal = self._without_token(request)
+        if refusal is not None:
+            response = self._refusal(connection, HTTPStatus.UNAUTHORIZED, refusal)
+            response.headers["WWW-Authenticate"] = "Bearer"
+            return response
+        if path != EVENTS_PATH:
             return self._refusal(connection, HTTPStatus.NOT_FOUND, f"no WebSocket here; events are at {EVENTS_PATH}")
         try:
-            connection.subscription = parse(parse_qsl(target.query, keep_blank_values=True))
+            connection.subscription = parse(parse_qsl(query, keep_blank_values=True))
         except SubscriptionError as error:
             return self._refusal(connection, HTTPStatus.BAD_REQUEST, str(error))
         if len(self._accepted) >= self._max_subscribers:
@@ -129,6 +144,12 @@ class Upgrades:
             return response
         self._accepted.add(connection)
         return None
+
+    def _without_token(self, request: Request) -> str | None:
+        """Why a handshake is refused for want of a token, which is in a header or, from a browser, a subprotocol."""
+        offered = request.headers.get_all("Sec-WebSocket-Protocol")
+        subprotocols = [name.strip() for line in offered for name in line.split(",")]
+        return self.tokens.refusal(request.headers.get("Authorization"), subprotocols)
 
     def _refusal(self, connection: ServerConnection, status: HTTPStatus, text: str) -> Response:
         self.hub.refused += 1
@@ -249,7 +270,7 @@ def _subscription(message: str | bytes) -> Subscription:
         raise SubscriptionError("messages are JSON text, and this one is binary")
     try:
         content: Any = msgspec.json.decode(message)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:  # the latter for brackets, thousands deep
         raise SubscriptionError(f"not JSON: {error}") from None
     if not isinstance(content, dict) or content.pop("type", None) != "subscribe":
         raise SubscriptionError('the only message known here is {"type":"subscribe", …}')

@@ -16,7 +16,7 @@ from earmark.core.audio import Samples
 from earmark.edge import wire
 from earmark.edge.checkpoint import Checkpoint
 from earmark.edge.life import Died, Life
-from earmark.errors import ModelError, WorkerError
+from earmark.errors import ModelError, WorkerDied, WorkerError
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,8 @@ class WorkerState:
     """What people and `/ready` are told.
 
     `phase` is "failed" where no model can be served or the process died MANY times in a row; `detail` says what it
-    waits for or why. `device` is "cpu", "cuda" or "mps" once a model is loaded, before that empty.
+    waits for or why. `device` is "cpu", "cuda" or "mps" once a model is loaded, before that empty. Models are `loaded`,
+    `refused` or still `loading`; it is "ready" without those that came by load().
     """
 
     phase: Phase = "starting"
@@ -42,11 +43,14 @@ class WorkerState:
     device: str = ""
     restarts: int = 0
     loaded: frozenset[str] = frozenset()
+    loading: frozenset[str] = frozenset()
     refused: Mapping[str, str] = field(default_factory=dict)  # model to reason
 
 
 class Worker:
     """Keeps a model process alive and puts batches to it. All of it on the event loop.
+
+    It must have all `checkpoints` before it is ready; load() adds more while it serves.
 
     Entered, it starts the process at once and does not wait for it; left, it ends the process within two seconds and
     whoever waits in classify() or ready() gets WorkerError. `on_change` is called with each new state.
@@ -62,7 +66,8 @@ class Worker:
         self._settings = settings
         self._checkpoints = {checkpoint.name: checkpoint for checkpoint in checkpoints}
         self._on_change = on_change
-        self._state = WorkerState()
+        self._needed = frozenset(self._checkpoints)
+        self._state = WorkerState(loading=self._needed)
         self._changed = asyncio.Event()  # of the present state; replaced when that changes
         self._deaths = 0  # in a row
         self._serving_since: float | None = None
@@ -99,36 +104,48 @@ class Worker:
 
         Raises ModelError for one that was refused, and WorkerError when the process died MANY times in a row.
         """
-        while self._state.phase != "ready" or self._state.refused:
-            if self._state.refused and not self._missing():
-                raise ModelError("; ".join(self._state.refused.values()))
+        while self._state.phase != "ready" or self._refused():
+            if self._refused() and not self._missing():
+                raise ModelError("; ".join(self._refused()))
             if self._state.phase in ("stopped", "failed"):
                 raise WorkerError(f"the model process does not serve: {self._state.detail}")
             await self.changed()
 
-    async def classify(self, model: str, batch: Sequence[Samples]) -> wire.Floats:
+    def load(self, checkpoint: Checkpoint) -> None:
+        """Serve this one too, from now on and after each restart. It is loaded beside what is served meanwhile."""
+        if checkpoint.name in self._checkpoints:
+            return
+        self._checkpoints[checkpoint.name] = checkpoint
+        self._change()
+        if self._life is not None:
+            self._life.load(_load(checkpoint))
+
+    async def classify(self, model: str, batch: Sequence[Samples], attempts: int = ATTEMPTS) -> wire.Floats:
         """Logits of shape (windows, labels) for windows of equal length. Waits while the process starts.
 
-        A batch under which the process dies is tried once more on the next one. Raises WorkerError when that dies
-        too or the model fails on the batch, and ModelError for a model that is unknown or was refused.
+        A batch under which the process dies is tried again on the next one. Raises WorkerDied when `attempts`
+        processes died, WorkerError when the model fails on the batch, and ModelError for a model that is unknown or
+        was refused.
         """
         rows = wire.capacity(len(batch[0]))
-        parts = [await self._classify(model, batch[start : start + rows]) for start in range(0, len(batch), rows)]
+        starts = range(0, len(batch), rows)
+        parts = [await self._classify(model, batch[start : start + rows], attempts) for start in starts]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    async def _classify(self, model: str, batch: Sequence[Samples]) -> wire.Floats:
+    async def _classify(self, model: str, batch: Sequence[Samples], attempts: int) -> wire.Floats:
         """A batch that fits into a slot."""
         slot = await self._free.get()
         try:
             self._slots.write(slot, batch)  # it outlives the process
             deaths = 0
-            while deaths < ATTEMPTS:
+            while deaths < attempts:
                 life = await self._life_with(model)
                 try:
                     return await life.classify(model, slot, len(batch), len(batch[0]))
                 except Died as death:
                     deaths += death.guilty
-            raise WorkerError(f"{model}: the model process died {ATTEMPTS} times under the same batch of {len(batch)}")
+            times = "" if attempts == 1 else f" {attempts} times"
+            raise WorkerDied(f"{model}: the model process died{times} under the same batch of {len(batch)}")
         finally:
             self._free.put_nowait(slot)
 
@@ -143,6 +160,8 @@ class Worker:
                 raise ModelError(f"{model}: no such model is configured")
             if model in self._state.refused:
                 raise ModelError(self._state.refused[model])
+            if self._state.phase == "failed":
+                raise WorkerError(f"{model}: {self._state.detail}")
             await self.changed()
 
     async def _supervise(self) -> None:
@@ -176,7 +195,7 @@ class Worker:
             self._life = life
             self._change(phase=self._unless_failed("starting"), pid=life.pid)
             for checkpoint in self._checkpoints.values():
-                life.load(wire.Load(checkpoint.name, str(checkpoint.path.resolve()), usual_length(checkpoint)))
+                life.load(_load(checkpoint))  # those that are needed are first
             await life.run()
             self._life = None  # before anything else runs: who is told that it died must not find it here again
             return await life.ended()
@@ -185,46 +204,61 @@ class Worker:
             await life.stop()
 
     def _hear(self, reply: wire.Reply) -> None:
-        """News from the process, while it starts."""
+        """News from the process, while it loads."""
         match reply:
+            case wire.Progress() if self._state.phase == "ready":
+                logger.info("The model process is %s", reply.text)
             case wire.Progress(phase=phase, text=text):
                 self._change(phase=self._unless_failed(phase), detail=text)
             case wire.Loaded(model=model, device=device):
                 self._change(loaded=self._state.loaded | {model}, device=device)
-                self._loaded_another()
+                self._loaded_another(model)
             case wire.Refused(model=model, error=error):
                 logger.error("%s", error)
                 self._change(refused={**self._state.refused, model: error})
-                self._loaded_another()
+                self._loaded_another(model)
 
-    def _loaded_another(self) -> None:
+    def _loaded_another(self, model: str) -> None:
         if self._missing():
             return
-        if self._state.loaded or not self._checkpoints:
+        if self._state.phase == "ready":
+            if model in self._state.loaded:
+                logger.info("The model process serves %s too", model)
+        elif self._needed & self._state.loaded or not self._needed:
             self._serving_since = _now()
             self._change(phase="ready", detail="")
             logger.info("The model process serves %s on %s", ", ".join(sorted(self._state.loaded)), self._state.device)
         else:
-            self._change(phase="failed", detail="; ".join(self._state.refused.values()))
+            self._change(phase="failed", detail="; ".join(self._refused()))
 
     def _unless_failed(self, phase: Phase) -> Phase:
         """After MANY deaths in a row only success is news."""
         return "failed" if self._deaths >= MANY else phase
 
     def _missing(self) -> set[str]:
-        """The checkpoints that are neither loaded nor refused yet."""
-        return self._checkpoints.keys() - self._state.loaded - self._state.refused.keys()
+        """The checkpoints that are needed and neither loaded nor refused yet."""
+        return set(self._needed & self._state.loading)
+
+    def _refused(self) -> list[str]:
+        """Why those that are needed were refused."""
+        return [why for model, why in self._state.refused.items() if model in self._needed]
 
     def _change(self, **fields: object) -> None:
         if self._state.phase == "stopped":  # the last word
             return
-        self._state = replace(self._state, **fields)  # type: ignore[arg-type]  # mypy cannot see through **
+        state = replace(self._state, **fields)  # type: ignore[arg-type]  # mypy cannot see through **
+        known = frozenset(self._checkpoints)
+        self._state = replace(state, loading=known - state.loaded - state.refused.keys())
         self._changed.set()
         self._changed = asyncio.Event()
         try:
             self._on_change(self._state)
         except Exception:
             logger.exception("Whoever follows the worker's state raised")
+
+
+def _load(checkpoint: Checkpoint) -> wire.Load:
+    return wire.Load(checkpoint.name, str(checkpoint.path.resolve()), usual_length(checkpoint))
 
 
 def usual_length(checkpoint: Checkpoint) -> int:

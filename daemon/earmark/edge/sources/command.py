@@ -31,8 +31,9 @@ class Command:
     """A program whose standard output is listened to, started again for ever when it ends.
 
     One thread starts it, reads both its pipes and ends it. When the intake is full the thread does not read: the pipe
-    fills and the program waits, so that `ffmpeg -i file` becomes as slow as we are and loses nothing. A program that
-    cannot wait, such as arecord, loses sound in its own buffer and says so on its own standard error.
+    fills and the program waits, so that `ffmpeg -i file` becomes as slow as listening is. Its windows are live all the
+    same: those that the model cannot keep up with are dropped and told. A program that cannot wait, such as arecord,
+    loses sound in its own buffer and says so on its own standard error.
 
     close() ends the program's whole process group, which it leads: SIGTERM, and SIGKILL a second later.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from earmark.core.audio import Nanoseconds, Samples
 from earmark.edge.intake import Intake
 from earmark.edge.sources.recording import Recording, check, open_recording
 from earmark.errors import AudioError, SourceError
+
+log = logging.getLogger(__name__)
 
 __all__ = ["File", "check"]
 
@@ -66,6 +69,9 @@ class File:
                 self._play()
         except SourceError as error:
             self._intake.end(str(error))
+        except Exception as error:
+            log.exception("%s: reading failed", self._settings.path)
+            self._intake.end(f"{self._settings.path}: cannot be read on: {error!r}")
         else:
             self._intake.end()
 

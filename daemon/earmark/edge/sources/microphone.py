@@ -87,6 +87,9 @@ class Microphone:
                 stream, opening = self._open()
             except SourceError as error:
                 self._say("lost" if self._heard else "starting", f"{error}; tried again every few seconds")
+            except Exception as error:  # whatever PortAudio thinks of next must not end the listening for good
+                log.exception("%s: opening failed", self._device)
+                self._say("lost" if self._heard else "starting", f"{error!r}; tried again every few seconds")
             else:
                 failure = self._watch(stream, opening)
                 opening.deaf = True

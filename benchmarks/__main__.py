@@ -1,0 +1,46 @@
+"""All benchmarks, or those that are named, in one table with the goals of docs/design.md.
+
+    python -m benchmarks [--quick] [fanout latency listening start worker]
+
+Each runs in a process of its own, so that none measures what another has loaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+from benchmarks.each import NAMES, measure
+from benchmarks.table import Row, print_table
+
+
+def main() -> int:
+    """The exit code: 1 where a benchmark could not run; a goal that is missed is no error."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, beside the goals.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones (all: {', '.join(NAMES)})")
+    parser.add_argument("--quick", action="store_true", help="in two minutes or so, with more noise")
+    options = parser.parse_args()
+    for name in options.names:
+        if name not in NAMES:
+            parser.error(f"there is no benchmark {name!r}; there are {', '.join(NAMES)}")
+    rows: list[Row] = []
+    failed = []
+    for name in options.names or NAMES:
+        began = time.monotonic()
+        print(f"{name} ...", end=" ", file=sys.stderr, flush=True)
+        try:
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                rows += pool.submit(measure, name, options.quick).result()
+            print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
+        except Exception as error:
+            failed.append(name)
+            print(f"failed: {error!r}", file=sys.stderr)
+    print_table(rows)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,15 @@
+"""One benchmark by its name. A module of its own, because a spawned process cannot import from `__main__`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from benchmarks.table import Row
+
+NAMES = ("start", "latency", "listening", "fanout", "worker")
+
+
+def measure(name: str, quick: bool) -> list[Row]:
+    """The rows of `benchmarks.NAME`."""
+    rows: list[Row] = import_module(f"benchmarks.{name}").run(quick)
+    return rows

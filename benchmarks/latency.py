@@ -1,0 +1,240 @@
+"""How much time Earmark adds: from a window's last sample to its result at a subscriber, less the model's own time.
+
+One process, one clock: this one writes blocks of 20 ms into named pipes when their last sample would have sounded,
+the daemon hears them through `cat` (command sources), and results come back here over a real WebSocket. A result's
+window ends in a known block, so its latency is arrival minus the moment at which that block was written. What the
+window's last sample waited for the rest of its block is not in it ("beyond one capture block"). In it are: the pipe and
+`cat`, the source's thread, the listening thread, the event loop, both ways to the model process, batching and
+waiting for another source's window, deciding, the WebSocket, and this process's own reading.
+
+An utterance is cut when its gate closes, `hangover` after the sound: there the block counts in which the gate
+closes. That is found beforehand, by hearing the same blocks here.
+
+    python -m benchmarks.latency [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.process import daemon
+from benchmarks.table import Row, print_table
+from earmark import config
+from earmark.core.audio import Samples, Window
+from earmark.core.events import Result
+from earmark.core.news import News
+from earmark.edge.checkpoint import EMBEDDED
+from earmark.edge.listen import Listener
+from earmark.edge.plan import Plan, plans
+from earmark.edge.sources.pcm import Pcm
+from earmark_client import events
+from tests.signals import demo
+
+BLOCK = 320  # samples, 20 ms
+RATE = 16000
+P50_GOAL, P99_GOAL = 3.0, 10.0  # ms
+SOURCES = 8
+HOP = 2.048  # seconds: a whole number of the gate's steps of 32 ms
+STAGGER = HOP / SOURCES + 0.001
+PACE = 0.12  # seconds between forwards of the bare model, as windows come here
+
+SLIDING = '[[classifier]]\nname = "commands"\ngate = "open"\nmode = "sliding"\nhop = {hop}\n'
+UTTERANCES = '[[classifier]]\nname = "commands"\n'
+
+Written = dict[str, list[float]]
+"""For each source, when each block was written, by time.monotonic()."""
+
+
+def rotated(count: int) -> list[Samples]:
+    """The demo, begun at another place for each source."""
+    samples, _, _ = demo()
+    return [np.roll(samples, -number * len(samples) // count) for number in range(count)]
+
+
+def configuration(folder: Path, classifier: str) -> Path:
+    """A configuration file with a command source for each named pipe, which are made."""
+    lines = [classifier]
+    for number in range(SOURCES):
+        pipe = folder / f"s{number}"
+        os.mkfifo(pipe)
+        lines.append(f'[[source]]\nkind = "command"\nname = "s{number}"\nargv = ["cat", "{pipe}"]\n')
+    path = folder / "earmark.toml"
+    path.write_text("\n".join(lines))
+    return path
+
+
+class Feeder:
+    """Writes all sources' blocks at real time from a thread of its own.
+
+    Sources begin STAGGER apart, so that their windows do not all come at once.
+    """
+
+    def __init__(self, folder: Path, sounds: Sequence[Samples], seconds: float) -> None:
+        self.written: Written = {f"s{number}": [] for number in range(len(sounds))}
+        self._pipes = [os.open(folder / name, os.O_WRONLY) for name in self.written]  # waits for cat
+        self._blocks = [_blocks(sound) for sound in sounds]
+        self._rounds = round(seconds * RATE / BLOCK)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        # ends with its last block, or when the daemon closes the pipes
+        begin = time.monotonic() + 0.1
+        names = list(self.written)
+        schedule = sorted(
+            (begin + (turn + 1) * BLOCK / RATE + number * STAGGER, number, turn)
+            for number in range(len(names))
+            for turn in range(self._rounds)
+        )
+        with contextlib.suppress(BrokenPipeError):
+            for due, number, turn in schedule:
+                time.sleep(max(0.0, due - time.monotonic()))
+                self.written[names[number]].append(time.monotonic())
+                os.write(self._pipes[number], self._blocks[number][turn % len(self._blocks[number])])
+
+    def close(self) -> None:
+        self._thread.join()
+        for pipe in self._pipes:
+            os.close(pipe)
+
+
+def _blocks(sound: Samples) -> list[bytes]:
+    pcm = np.round(sound * 32767).astype("<i2")
+    return [pcm[start : start + BLOCK].tobytes() for start in range(0, len(pcm) - BLOCK + 1, BLOCK)]
+
+
+def closing_blocks(plan: Plan, sound: Samples, seconds: float) -> dict[float, int]:
+    """For each utterance, by the second at which it ends: the block after which its gate had closed."""
+    found: dict[float, int] = {}
+    here = 0
+
+    def deliver(news: list[News]) -> None:
+        found.update((round(item.span.speech_end / RATE, 3), here) for item in news if isinstance(item, Window))
+
+    listener = Listener(deliver)
+    intake = listener.add("s", [plan.hearing()], 20.0, live=True, rates=(RATE,))
+    intake.begin("s", RATE)
+    blocks, pcm = _blocks(sound), Pcm("s16le", 1)
+    for here in range(round(seconds * RATE / BLOCK)):
+        intake.offer(pcm.feed(blocks[here % len(blocks)]))
+        listener._round()
+    return found
+
+
+async def collect(port: int, seconds: float) -> list[tuple[float, Result]]:
+    """All results of so many seconds, each with its arrival by time.monotonic()."""
+    arrived: list[tuple[float, Result]] = []
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            async for event in events(f"127.0.0.1:{port}", reconnect=False):
+                if isinstance(event, Result):
+                    arrived.append((time.monotonic(), event))
+    return arrived
+
+
+def listen(classifier: str, sounds: Sequence[Samples], seconds: float) -> tuple[list[tuple[float, Result]], Written]:
+    """Play and collect."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = configuration(folder, classifier)
+        with daemon("--config", str(path)) as running:
+            running.until_ready()
+            feeder = Feeder(folder, sounds, seconds)
+            arrived = asyncio.run(collect(running.port, seconds + SOURCES * STAGGER + 1))
+            feeder.close()
+    return arrived, feeder.written
+
+
+def sliding(hop: float, seconds: float) -> list[float]:
+    """Milliseconds from the block with a window's last sample to its result; windows of one second every `hop`."""
+    arrived, written = listen(SLIDING.format(hop=hop), rotated(SOURCES), seconds)
+    return [
+        1000 * (at - written[event.source][-(-round(event.end * RATE) // BLOCK) - 1])
+        for at, event in arrived
+        if not event.final and event.end > 2
+    ]
+
+
+def utterances(seconds: float) -> list[float]:
+    """Milliseconds from the block in which the gate closes to the utterance's result."""
+    sounds = rotated(SOURCES)
+    plan = plans(config.Config())[0]
+    closing = {f"s{number}": closing_blocks(plan, sound, seconds) for number, sound in enumerate(sounds)}
+    arrived, written = listen(UTTERANCES, sounds, seconds)
+    known = [(at, event.source, closing[event.source].get(event.end)) for at, event in arrived]
+    unknown = sum(block is None for _, _, block in known)
+    if unknown:
+        print(f"latency: {unknown} of {len(known)} utterances were cut elsewhere, and left out", file=sys.stderr)
+    return [1000 * (at - written[source][block]) for at, source, block in known if block is not None]
+
+
+class Bare:
+    """The model in this process, feature extraction included."""
+
+    def __init__(self) -> None:
+        import torch
+
+        from earmark.edge import model
+
+        model.use_threads(0)
+        self._model = model.load("bare", EMBEDDED / "commands", torch.device("cpu"), "fp32")
+        self._sound, _, _ = demo()
+        self.spent: list[float] = []
+
+    def forwards(self, count: int) -> None:
+        """Milliseconds for one window each, as seldom as windows come here, while nothing else of ours runs."""
+        spent = []
+        for number in range(count + 5):
+            window = self._sound[None, number * 1000 : number * 1000 + RATE]
+            before = time.monotonic()
+            self._model.classify(window)
+            spent.append(1000 * (time.monotonic() - before))
+            time.sleep(PACE)
+        self.spent += spent[5:]
+
+
+def compare(name: str, play: Callable[[], list[float]], count: int, *, judged: bool = True) -> Iterator[Row]:
+    """Median and 99th percentile of what `play` gives, less the bare model's median before and after it."""
+    bare = Bare()
+    bare.forwards(count)
+    values = play()
+    bare.forwards(count)
+    forward = statistics.median(bare.spent)
+    for percent, goal in ((50, P50_GOAL), (99, P99_GOAL)):
+        value = float(np.percentile(values, percent)) - forward
+        title = f"latency added: {name}, p{percent} of {len(values)}"
+        yield Row(title, value, "ms", f"≤ {goal:g}", value <= goal) if judged else Row(title, value, "ms")
+    yield Row(f"latency: the bare model's forward beside it, p50 of {len(bare.spent)}", forward, "ms")
+    yield Row("latency: the same, p99", float(np.percentile(bare.spent, 99)), "ms")
+
+
+def run(quick: bool = False) -> list[Row]:
+    """The table's rows."""
+    seconds, count = (12, 20) if quick else (33, 40)
+    rows = [
+        *compare("utterances", lambda: utterances(seconds), count),
+        *compare(f"windows every {HOP} s", lambda: sliding(HOP, seconds), count),
+    ]
+    if not quick:
+        rows += compare(
+            "windows every 2 s, not a whole number of steps", lambda: sliding(2.0, seconds / 2), count, judged=False
+        )
+    return rows
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="How much time is added to the model's own.")
+    parser.add_argument("--quick", action="store_true", help="fewer windows")
+    print_table(run(parser.parse_args().quick))

@@ -1,0 +1,81 @@
+"""The daemon as a process of its own, for benchmarks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+DEADLINE = 120.0  # seconds to be ready in
+
+
+class Daemon:
+    """A running daemon. `started` is time.monotonic() when it was asked for."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, notices: socket.socket, started: float) -> None:
+        self.pid = process.pid
+        self.port = port
+        self.started = started
+        self._process = process
+        self._notices = notices
+
+    def until_healthy(self) -> float:
+        """Seconds from the command to the first answer to /health."""
+        while time.monotonic() - self.started < DEADLINE:
+            with contextlib.suppress(urllib.error.URLError, ConnectionError):
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5):
+                    return time.monotonic() - self.started
+            self._check()
+            time.sleep(0.002)
+        raise TimeoutError("the daemon does not answer")
+
+    def until_ready(self) -> float:
+        """Seconds from the command to the notice that it is ready, as systemd gets it."""
+        self._notices.settimeout(1.0)
+        while time.monotonic() - self.started < DEADLINE:
+            with contextlib.suppress(TimeoutError):
+                if b"READY=1" in self._notices.recv(4096):
+                    return time.monotonic() - self.started
+            self._check()
+        raise TimeoutError("the daemon does not become ready")
+
+    def _check(self) -> None:
+        if self._process.poll() is not None:
+            raise RuntimeError(f"the daemon ended with status {self._process.returncode}")
+
+
+@contextlib.contextmanager
+def daemon(*arguments: str) -> Iterator[Daemon]:
+    """`python -m earmark` with these arguments on a free port, ended at the end."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
+        notices.bind(str(Path(folder) / "notify"))
+        environment = os.environ | {"NOTIFY_SOCKET": str(Path(folder) / "notify")}
+        command = [sys.executable, "-m", "earmark", "--listen", f"127.0.0.1:{port}", "--quiet", *arguments]
+        started = time.monotonic()
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        try:
+            yield Daemon(process, port, notices, started)
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port

@@ -1,0 +1,151 @@
+"""http-api.md, Headers of a request, and faults.md 17: tokens, Host, Origin, and what is never opened or fetched."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import websockets.asyncio.client
+from websockets.exceptions import InvalidStatus
+
+from tests.daemon import Daemon, earmarkd
+from tests.posting import COMMANDS, Client, encoded, word
+
+CLIP = encoded(word("yes"))
+TOKEN, OTHER = "hf_0123456789abcdef", "second-token"
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory, silence: Path) -> Iterator[Client]:
+    """A daemon that wants tokens. It need not be ready."""
+    folder: Path = tmp_path_factory.mktemp("guarded")
+    tokens = folder / "tokens"
+    tokens.write_text(f"# ours\n{TOKEN}\n\n{OTHER}\n")
+    tokens.chmod(0o600)
+    (folder / "earmark.toml").write_text(f'[server]\ntoken_file = "{tokens}"\n')
+    with Daemon("--config", str(folder / "earmark.toml"), "--file", str(silence)) as daemon:
+        yield Client(daemon.address)
+
+
+@pytest.mark.parametrize("value", [f"Bearer {TOKEN}", f"Bearer: {TOKEN}", f"bearer {TOKEN}", f"BEARER  {OTHER}"])
+def test_a_token_is_accepted_as_documented_as_misprinted_and_in_any_case(guarded: Client, value: str) -> None:
+    assert guarded.get("/status/earmark/commands", authorization=value).status == 200
+
+
+def test_without_a_token_everything_but_health_is_401(guarded: Client) -> None:
+    for path in ("/", "/info", "/ready", "/status/earmark/commands", "/v1/models", "/openapi.json", "/nowhere"):
+        reply = guarded.get(path)
+        assert (reply.status, reply.headers["www-authenticate"]) == (401, "Bearer")
+        assert reply.error
+    assert guarded.post(CLIP).status == 401
+    assert guarded.get("/health").status == 200
+    assert guarded.ask("OPTIONS", COMMANDS).status == 204  # a browser sends no token with a preflight
+
+
+@pytest.mark.parametrize("value", ["Bearer wrong", "Bearer", "Bearer ", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x"])
+def test_a_wrong_token_is_401_with_the_sentence_of_the_contract(guarded: Client, value: str) -> None:
+    reply = guarded.post(CLIP, authorization=value)
+    assert (reply.status, reply.error) == (401, "Invalid credentials in Authorization header")
+
+
+def test_a_token_in_the_url_is_no_token(guarded: Client) -> None:
+    assert guarded.get(f"/info?token={TOKEN}").status == 401
+
+
+def test_the_event_stream_wants_a_token_in_a_header_or_a_subprotocol(guarded: Client) -> None:
+    url = f"ws://{guarded.address}/v1/events"
+    offered = "earmark.token." + base64.urlsafe_b64encode(TOKEN.encode()).decode().rstrip("=")
+    wrong = "earmark.token." + base64.urlsafe_b64encode(b"wrong").decode().rstrip("=")
+
+    async def connect(**more: object) -> str | None:
+        async with websockets.asyncio.client.connect(url, proxy=None, **more) as connection:  # type: ignore[arg-type]
+            assert json.loads(await connection.recv())["type"] == "hello"
+            return connection.subprotocol
+
+    async def scene() -> None:
+        assert await connect(additional_headers={"Authorization": f"Bearer {TOKEN}"}) is None
+        assert await connect(subprotocols=["earmark.v1", offered]) == "earmark.v1"  # the token is not sent back
+        for more in (
+            {},
+            {"subprotocols": ["earmark.v1", wrong]},
+            {"additional_headers": {"Authorization": "Bearer x"}},
+        ):
+            with pytest.raises(InvalidStatus) as caught:
+                await connect(**more)
+            assert caught.value.response.status_code == 401
+
+    asyncio.run(scene())
+
+
+def test_a_token_file_that_others_may_read_is_refused(tmp_path: Path, silence: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text(TOKEN)
+    tokens.chmod(0o644)
+    (tmp_path / "earmark.toml").write_text(f'[server]\ntoken_file = "{tokens}"\n')
+    done = earmarkd("--config", str(tmp_path / "earmark.toml"), "--file", str(silence))
+    assert (done.returncode, "chmod 600" in done.stderr) == (2, True)
+    assert TOKEN not in done.stderr
+
+
+def test_a_form_of_a_foreign_page_and_a_foreign_host_are_refused(client: Client) -> None:
+    assert client.post(CLIP, origin="https://evil.example").status == 403
+    assert client.post(CLIP, origin="null").status == 403
+    assert client.post(CLIP, host="evil.example").status == 403
+
+
+WATCHER = """
+import os, sys
+log = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def watch(event, arguments):
+    if event in ("open", "os.listdir", "os.scandir", "subprocess.Popen", "os.posix_spawn", "os.exec", "os.system") or (
+        event in ("socket.connect", "socket.getaddrinfo", "urllib.Request", "ctypes.dlopen")
+    ):
+        os.write(log, f"{event} {arguments!r}\\n".encode(errors="replace"))
+sys.addaudithook(watch)
+from earmark.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_no_path_and_no_url_that_a_client_sends_is_opened_or_fetched(tmp_path: Path, silence: Path) -> None:
+    secret = tmp_path / "secret.wav"
+    secret.write_bytes(CLIP)
+    (tmp_path / "watcher.py").write_text(WATCHER)
+    log = tmp_path / "log"
+    with socket.create_server(("127.0.0.1", 0)) as trap:
+        trap.setblocking(False)
+        url = f"http://127.0.0.1:{trap.getsockname()[1]}/a.wav"
+        with Daemon("--file", str(silence), program=(str(tmp_path / "watcher.py"), str(log))) as daemon:
+            client = Client(daemon.address)
+            client.ready()
+            assert client.post(CLIP).status == 200  # whatever is loaded on first use is loaded now
+            before = log.read_text()
+            assert "silence.wav" in before  # the hook sees what is opened
+            for target in (str(secret), f"file://{secret}", url, "/etc/passwd", "../../etc/passwd", "~/.ssh/id_rsa"):
+                for body in bodies(target):
+                    assert client.post(body).status == 400
+                for path in (f"/models/{target}", f"/status/{target}", f"/{target}"):
+                    assert client.post(CLIP, path.replace(" ", "%20")).status in (404, 405)
+            assert client.post(CLIP, f"{COMMANDS}?inputs={url}&model={secret}").status == 200
+            after = log.read_text().removeprefix(before)
+        with pytest.raises(BlockingIOError):
+            trap.accept()
+    assert after == ""
+
+
+def bodies(target: str) -> list[bytes]:
+    """All ways to name a file or an address in a body."""
+    return [
+        json.dumps({"inputs": target}).encode(),
+        json.dumps({"inputs": base64.b64encode(target.encode()).decode()}).encode(),
+        target.encode(),
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{target}\n#EXT-X-ENDLIST\n".encode(),
+        f"ffconcat version 1.0\nfile '{target}'\n".encode(),
+        f"v=0\no=- 0 0 IN IP4 127.0.0.1\nm=audio 5004 RTP/AVP 0\na={target}\n".encode(),
+        f"[playlist]\nFile1={target}\n".encode(),
+    ]

@@ -1,0 +1,120 @@
+"""HTTP requests share the worker with the live streams, live first; and give the same scores."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from earmark.core.audio import Samples
+from earmark.core.batch import Batcher, Job
+from earmark.edge.asking import Asking, Piece
+from earmark.edge.dispatch import Dispatcher, Drop
+from earmark.edge.wire import Floats
+from earmark.edge.worker import WorkerState
+from tests.daemon import Daemon, earmarkd, events
+from tests.posting import COMMANDS, DEADLINE, RATE, Client, encoded, until
+
+OPEN = """
+[[classifier]]
+name = "all"
+gate = "open"
+mode = "sliding"
+window = 1.0
+hop = 1.0
+top_k = 0
+"""
+
+
+@pytest.mark.parametrize("rate", [16000, 44100])
+def test_a_clip_over_http_and_in_a_file_gives_the_same_scores(client: Client, tmp_path: Path, rate: int) -> None:
+    clip = encoded(np.random.default_rng(4).normal(0, 0.1, rate).astype(np.float32), rate, subtype="FLOAT")
+    (tmp_path / "clip.wav").write_bytes(clip)
+    (tmp_path / "earmark.toml").write_text(OPEN)
+    arguments = ("--config", str(tmp_path / "earmark.toml"), "--file", str(tmp_path / "clip.wav"))
+    done = earmarkd(*arguments, "--fast", "--once", "--events", "-")
+    (result,) = events(done.stdout, "result")
+    heard = {item["label"]: item["score"] for item in result["result"]}
+    assert client.post(clip).scores == pytest.approx(heard, abs=1e-5)
+
+
+class Counting:
+    """A worker that notes what each batch was of. It answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.state = WorkerState(phase="ready")
+        self.batches: list[str] = []
+        self.turn = asyncio.Semaphore(0)
+
+    async def changed(self) -> None:
+        await asyncio.Event().wait()
+
+    async def classify(self, model: str, batch: Sequence[Samples], attempts: int) -> Floats:
+        self.batches.append("live" if batch[0][0] > 0 else "clips")
+        await self.turn.acquire()
+        return np.zeros((len(batch), 2), np.float32)
+
+
+def test_while_50_requests_wait_a_live_window_waits_for_one_batch_at_most() -> None:
+    async def scene() -> None:
+        worker = Counting()
+        asking: Asking
+
+        def answered(job: Job, row: Floats) -> None:
+            if isinstance(job.tag, Piece):
+                asking.answered(job, row)
+
+        def dropped(job: Job, drop: Drop) -> None:
+            raise AssertionError(drop)
+
+        dispatcher = Dispatcher(Batcher(max_batch=4), worker, answered=answered, dropped=dropped)
+        asking = Asking(dispatcher, 10.0)
+        async with asyncio.timeout(10), dispatcher:
+            clip = np.zeros(RATE, np.float32)
+            ask = partial(asking.scores, "m", clip, window=RATE, least=0, function="softmax", alone=False)
+            clips = [asyncio.create_task(ask()) for _ in range(50)]
+            for turn in range(8):  # each live window comes while a batch of clips is with the worker
+                await asyncio.sleep(0.005)
+                assert worker.batches[-1] == "clips"
+                dispatcher.submit(Job("m", np.ones(RATE, np.float32), True, time.monotonic_ns(), turn))
+                for _ in range(2):
+                    worker.turn.release()
+                    await asyncio.sleep(0.005)
+            assert worker.batches == ["clips", "live"] * 8 + ["clips"]
+            for _ in range(50):
+                worker.turn.release()
+            await asyncio.gather(*clips)
+
+    asyncio.run(scene())
+
+
+def test_the_end_of_the_daemon_does_not_wait_for_clips(silence: Path) -> None:
+    clip = encoded((np.arange(1200 * RATE) % 1009 - 504).astype(np.int16), form="FLAC")
+    with Daemon("--file", str(silence)) as daemon, ThreadPoolExecutor(2) as pool:
+        client = Client(daemon.address)
+        unread = pool.submit(client.post, clip, x_wait_for_model="1")
+        client.ready()
+        until(lambda: client.get("/info").json["windows"]["queued"] > 0)
+        assert daemon.end() == 0
+        assert unread.result(DEADLINE).status == 503
+
+
+def test_a_client_that_disconnects_frees_its_place_and_its_windows(client: Client) -> None:
+    host, _, port = client.address.partition(":")
+    long = encoded((np.arange(1800 * RATE) % 1009 - 504).astype(np.int16), form="FLAC")
+    answered = client.get("/info").json["clips"]["answered"]
+    with socket.create_connection((host, int(port)), timeout=10) as sock:
+        head = f"POST {COMMANDS} HTTP/1.1\r\nHost: {client.address}\r\nContent-Length: {len(long)}\r\n\r\n"
+        sock.sendall(head.encode() + long)
+        until(lambda: client.get("/info").json["windows"]["queued"] > 0)
+    until(lambda: client.get("/info").json["clips"]["waiting"] == 0)
+    info = client.get("/info").json
+    assert info["windows"]["queued"] == 0
+    assert info["clips"]["answered"] == answered

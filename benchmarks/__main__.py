@@ -27,19 +27,25 @@ def main() -> int:
         if name not in NAMES:
             parser.error(f"there is no benchmark {name!r}; there are {', '.join(NAMES)}")
     rows: list[Row] = []
-    failed = []
-    for name in options.names or NAMES:
-        began = time.monotonic()
-        print(f"{name} ...", end=" ", file=sys.stderr, flush=True)
-        try:
-            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-                rows += pool.submit(measure, name, options.quick).result()
-            print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
-        except Exception as error:
-            failed.append(name)
-            print(f"failed: {error!r}", file=sys.stderr)
-    print_table(rows)
+    try:
+        failed = [name for name in options.names or NAMES if not succeeds(name, options.quick, rows)]
+    finally:  # also of what was measured before Ctrl-C
+        print_table(rows)
     return 1 if failed else 0
+
+
+def succeeds(name: str, quick: bool, rows: list[Row]) -> bool:
+    """Measure in a fresh process and add to `rows`; progress goes to standard error."""
+    began = time.monotonic()
+    print(f"{name} ...", end=" ", file=sys.stderr, flush=True)
+    try:
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            rows += pool.submit(measure, name, quick).result()
+    except Exception as error:
+        print(f"failed: {error!r}", file=sys.stderr)
+        return False
+    print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
+    return True
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import msgspec
 
 from earmark.errors import ServerError
 from earmark_client.address import DEFAULT, Address, address
-from earmark_client.exchange import exchange, printable
+from earmark_client.exchange import bearer, exchange, printable
 
 EXAMPLES = """\
 examples:
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 def fetch(where: Address, path: str) -> Any:
     """The JSON that a route answers, whatever its status. Raises ServerError."""
     try:
-        return exchange(where, path).json()
+        return exchange(where, path, headers=bearer(os.environ.get("EARMARK_TOKEN"))).json()
     except msgspec.DecodeError:
         raise ServerError(f"{where.host} answers {path} with something that is not JSON: is it earmarkd?") from None
 

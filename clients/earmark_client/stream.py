@@ -6,6 +6,7 @@ No proxies: a daemon is on this machine or on this network.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -21,6 +22,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from earmark.core.events import Event, decode
 from earmark.errors import EarmarkError, ServerError, SubscriptionError
 from earmark_client.address import DEFAULT, Address, Filter, address
+from earmark_client.exchange import bearer
 
 FIRST_DELAY = 0.2  # seconds before the first new try; each further one waits twice as long
 LONGEST_DELAY = 10.0
@@ -40,17 +42,18 @@ Trouble = Callable[[EarmarkError], None]
 
 
 async def events(
-    url: str = DEFAULT, *, reconnect: bool = True, **filters: Filter | None
+    url: str = DEFAULT, *, reconnect: bool = True, token: str | None = None, **filters: Filter | None
 ) -> AsyncGenerator[Event, None]:
     """What the daemon at `url` hears, as it happens; a Hello each time it connects.
 
     `filters` are the query parameters of `docs/protocol.md`: sources, classifiers, types, labels (text or
     collections), min_score, top_k, every, policy. A lost connection is made again, for ever and with pauses of up to
-    ten seconds; with reconnect=False the iterator ends with the stream, or raises ServerError.
+    ten seconds; with reconnect=False the iterator ends with the stream, or raises ServerError. `token`, or else the
+    environment variable EARMARK_TOKEN, is for daemons that want one.
     Raises SubscriptionError with the daemon's sentence where it refuses a filter. Unknown types are skipped.
     """
     _check_shape(filters)
-    async with aclosing(messages(address(url), filters, reconnect=reconnect)) as texts:
+    async with aclosing(messages(address(url), filters, reconnect=reconnect, token=token)) as texts:
         async for text in texts:
             event = _event(text)
             if event is not None:
@@ -58,24 +61,29 @@ async def events(
 
 
 def events_sync(
-    url: str = DEFAULT, *, reconnect: bool = True, **filters: Filter | None
+    url: str = DEFAULT, *, reconnect: bool = True, token: str | None = None, **filters: Filter | None
 ) -> Generator[Event, None, None]:
     """The same as events(), blocking the calling thread."""
     _check_shape(filters)
-    for text in messages_sync(address(url), filters, reconnect=reconnect):
+    for text in messages_sync(address(url), filters, reconnect=reconnect, token=token):
         event = _event(text)
         if event is not None:
             yield event
 
 
 async def messages(
-    where: Address, filters: dict[str, Filter | None], *, reconnect: bool = True, trouble: Trouble | None = None
+    where: Address,
+    filters: dict[str, Filter | None],
+    *,
+    reconnect: bool = True,
+    token: str | None = None,
+    trouble: Trouble | None = None,
 ) -> AsyncGenerator[str, None]:
     """The messages as they come, JSON text."""
-    delay = FIRST_DELAY
+    delay, options = FIRST_DELAY, _options(token)
     while True:
         try:
-            async with websockets.asyncio.client.connect(where.events(filters), **_CONNECT) as connection:
+            async with websockets.asyncio.client.connect(where.events(filters), **options) as connection:
                 async for message in connection:
                     delay = FIRST_DELAY
                     yield _text(message)
@@ -93,13 +101,18 @@ async def messages(
 
 
 def messages_sync(
-    where: Address, filters: dict[str, Filter | None], *, reconnect: bool = True, trouble: Trouble | None = None
+    where: Address,
+    filters: dict[str, Filter | None],
+    *,
+    reconnect: bool = True,
+    token: str | None = None,
+    trouble: Trouble | None = None,
 ) -> Generator[str, None, None]:
     """The same as messages(), blocking."""
-    delay = FIRST_DELAY
+    delay, options = FIRST_DELAY, _options(token)
     while True:
         try:
-            with websockets.sync.client.connect(where.events(filters), **_CONNECT) as connection:
+            with websockets.sync.client.connect(where.events(filters), **options) as connection:
                 for message in connection:
                     delay = FIRST_DELAY
                     yield _text(message)
@@ -114,6 +127,11 @@ def messages_sync(
             trouble(problem)
         time.sleep(_jittered(delay))
         delay = min(delay * 2, LONGEST_DELAY)
+
+
+def _options(token: str | None) -> dict[str, Any]:
+    """How to connect; the token is shown in a header, never in the URL."""
+    return _CONNECT | {"additional_headers": bearer(token or os.environ.get("EARMARK_TOKEN"))}
 
 
 def _explained(error: Exception, where: Address) -> EarmarkError:

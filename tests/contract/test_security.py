@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import websockets.asyncio.client
 from websockets.exceptions import InvalidStatus
 
+import earmark_client
+from earmark.core.events import Event, Hello
+from earmark.errors import ServerError
 from tests.daemon import Daemon, earmarkd
 from tests.posting import COMMANDS, Client, encoded, word
 
@@ -80,6 +85,16 @@ def test_the_event_stream_wants_a_token_in_a_header_or_a_subprotocol(guarded: Cl
             assert caught.value.response.status_code == 401
 
     asyncio.run(scene())
+
+
+def test_the_python_client_shows_its_token(guarded: Client) -> None:
+    async def first(**options: Any) -> Event:
+        async with contextlib.aclosing(earmark_client.events(guarded.address, reconnect=False, **options)) as stream:
+            return await anext(stream)
+
+    assert isinstance(asyncio.run(first(token=TOKEN)), Hello)
+    with pytest.raises(ServerError, match="refuses the connection"):
+        asyncio.run(first())
 
 
 def test_a_token_file_that_others_may_read_is_refused(tmp_path: Path, silence: Path) -> None:

@@ -57,7 +57,7 @@ class Health:
         self._length += len(samples)
         if self.current.state in ("stalled", "lost", "starting"):
             return self._set(Change("listening", "", self.current.device, rate))
-        if self._length < rate // 2:
+        if 2 * self._length < rate:
             return None
         period = np.concatenate(self._period)
         self._period, self._length = [], 0

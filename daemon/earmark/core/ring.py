@@ -54,9 +54,9 @@ class Ring:
 
     def view(self, start: int, end: int) -> Samples:
         """The samples [start, end) without a copy: valid until the next append. ValueError if not all are here."""
-        if not self.start <= start <= end <= self.end:
-            raise ValueError(f"[{start}, {end}) is not within [{self.start}, {self.end})")
         offset = self._used - self.end
+        if not (self._used - self.capacity <= offset + start >= 0 and start <= end <= self.end):
+            raise ValueError(f"[{start}, {end}) is not within [{self.start}, {self.end})")
         return self._buffer[offset + start : offset + end]
 
     def read(self, start: int, end: int) -> Samples:

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from earmark.config import Vad
 from earmark.core.audio import Block, Closed, Opened, Span, Window
 from earmark.core.health import Change, Health
 from earmark.core.news import Finished, Lost, News, State, Turned
 from earmark.core.windows import Cutter
 from earmark.edge.gates import LevelGate, SpeechGate, step_all
-from earmark.edge.intake import Began, Broke, Ended, Intake, Overflowed
+from earmark.edge.intake import Began, Broke, Ended, Intake, Item, Overflowed
 from earmark.edge.track import Track
 from earmark.edge.vad import RATE, Silero
 
@@ -55,6 +57,7 @@ class Ear:
         self._ends = 0  # position after the last block, at the source's rate
         self._rate = 0
         self._dropped = 0
+        self._enough = 0  # samples that must have gathered before any gate can have news
         self._hearers: dict[SpeechGate | LevelGate, list[tuple[Hearing, Track]]] = {}
         shared: dict[tuple[GateKind, Vad, int], SpeechGate | LevelGate] = {}
         for hearing in hearings:
@@ -74,7 +77,7 @@ class Ear:
 
     def listen(self) -> None:
         """Take everything from the intake into the tracks, and judge with the gates that need no batch."""
-        for item in self.intake.drain():
+        for item in _joined(self.intake.drain()):
             match item:
                 case Block():
                     self._take(item)
@@ -97,6 +100,7 @@ class Ear:
             if isinstance(what, Opened):
                 hearing.cutter.opened(Opened(position))
             else:
+                self._advance(hearing, track, upto)
                 closed = Closed(position, what.cut)
                 for span in hearing.cutter.closed(closed, track.ring.start, min(upto, track.ring.end)):
                     self._cut(hearing, track, span)
@@ -105,20 +109,29 @@ class Ear:
             captured = track.captured(position)
             self._news.append(Turned(self.name, hearing.classifier, is_open, position / hearing.rate, captured, broken))
 
+    def has_enough(self) -> bool:
+        """Whether listening to what has gathered can tell anything new."""
+        return not self.intake.holds_less_than(self._enough)
+
     def advance(self) -> None:
-        """Cut the windows that became complete while gates are open."""
+        """Cut the windows that became complete while gates are open. Ends this ear's part in the round."""
         for gate, hearers in self._hearers.items():
-            for hearing, track in hearers:
-                upto = min(gate.position * hearing.rate // gate.track.rate, track.ring.end)
-                for span in hearing.cutter.advance(track.ring.start, upto):
-                    self._cut(hearing, track, span)
+            if gate.is_open:
+                for hearing, track in hearers:
+                    self._advance(hearing, track, gate.position * hearing.rate // gate.track.rate)
+        self._enough = int(min((gate.wants for gate in self._hearers), default=0.0) * self._rate)
+
+    def _advance(self, hearing: Hearing, track: Track, upto: int) -> None:
+        for span in hearing.cutter.advance(track.ring.start, min(upto, track.ring.end)):
+            self._cut(hearing, track, span)
 
     def _take(self, block: Block) -> None:
-        began, at = self._ends / (self._rate or 1), block.position / block.rate
-        if self._rate and (at - began > 0.5 / block.rate or block.rate != self._rate):
-            self._gap(began, at)
+        if (block.position != self._ends or block.rate != self._rate) and self._rate:
+            self._gap(self._ends / self._rate, block.position / block.rate)
         self._ends, self._rate = block.position + len(block.samples), block.rate
-        self._tell(self._health.heard(block.samples, block.rate))
+        change = self._health.heard(block.samples, block.rate)
+        if change is not None:
+            self._tell(change)
         for track in self._tracks.values():
             track.feed(block)
         for gate in self.level_gates:
@@ -176,3 +189,27 @@ class Ear:
         level = LevelGate(self._track(rate), vad, always=kind == "open")
         self.level_gates.append(level)
         return level
+
+
+def _joined(items: list[Item]) -> list[Item]:
+    """The same with blocks that follow each other made one: what comes after costs by the block."""
+    if len(items) < 2:
+        return items
+    joined: list[Item] = []
+    run: list[Block] = []
+    for item in items:
+        if run and not (isinstance(item, Block) and item.position == run[-1].position + len(run[-1].samples)):
+            joined.append(_one(run))
+            run = []
+        if isinstance(item, Block):
+            run.append(item)
+        else:
+            joined.append(item)
+    return [*joined, _one(run)] if run else joined
+
+
+def _one(run: list[Block]) -> Block:
+    if len(run) == 1:
+        return run[0]
+    samples = np.concatenate([block.samples for block in run])
+    return Block(run[0].position, samples, run[0].rate, run[-1].captured)

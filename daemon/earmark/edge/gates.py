@@ -9,7 +9,7 @@ from earmark.core.audio import Closed, Opened, Samples
 from earmark.core.gate import Gate, GateSettings, State
 from earmark.core.level import NoiseFloor, decibels
 from earmark.edge.track import Track
-from earmark.edge.vad import CONTEXT, STEP, Silero
+from earmark.edge.vad import CONTEXT, RATE, STEP, Silero
 
 STEP_SECONDS = 0.032
 FLOOR_DB = -70.0  # the noise floor never counts as lower: hiss above digital silence is not a sound
@@ -18,6 +18,8 @@ RELEASE_DB = 3.0
 QUIET_DB = -50.0  # above, a step is never skipped
 QUIET_MARGIN_DB = 3.0  # below -50 dBFS and within this of the floor, a step is plainly quiet
 AWAKE_STEPS = 16  # after a step that was not quiet, so many are looked at
+DROWSY = 0.1  # seconds that gather while it is plainly quiet: an onset seen so late delays no result, for those come
+# when the sound ends
 WARM_STEPS = 8  # skipped steps that a waking stream goes over again
 
 News = list[Opened | Closed]
@@ -45,6 +47,15 @@ class LevelGate:
             self.position += self._step
             news += [(item, self.position) for item in found]
         return news
+
+    @property
+    def is_open(self) -> bool:
+        return self._gate.is_open
+
+    @property
+    def wants(self) -> float:
+        """Seconds of sound until the next step is complete."""
+        return (self.position + self._step - self.track.ring.end) / self.track.rate
 
     def close(self) -> News:
         """The stream breaks or ends at the ring's end."""
@@ -76,11 +87,9 @@ class SpeechGate:
             self.position = ring.start
             self._silero.forget(self.slot)
         while self.position + STEP <= ring.end:
-            step = ring.view(self.position, self.position + STEP)
-            if self._look(step):
+            if self._look(ring.view(self.position, self.position + STEP)):
                 return self._frame(self.position)
-            self._gate.feed(self.position, 0.0)
-            self.position += STEP
+            self.position += STEP  # the gate need not hear of it: it is quiet, or _look() would have looked
         return None
 
     def judge(self, probability: float) -> News:
@@ -88,6 +97,17 @@ class SpeechGate:
         news = self._gate.feed(self.position, probability)
         self.position += STEP
         return news
+
+    @property
+    def is_open(self) -> bool:
+        return self._gate.is_open
+
+    @property
+    def wants(self) -> float:
+        """Seconds of sound until there is something to judge: a step, or a few of them while it is plainly quiet."""
+        if not self._awake:
+            return DROWSY
+        return (self.position + STEP - self.track.ring.end) / RATE
 
     def close(self) -> News:
         """The stream breaks or ends at the ring's end."""

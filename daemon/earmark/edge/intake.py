@@ -180,13 +180,21 @@ class Intake:
         """
         looking = next(self._numbers)
         blocks = _take_all(self._blocks)
-        self._taken += sum(len(numbered.item.samples) for numbered in blocks)
+        for numbered in blocks:
+            self._taken += len(numbered.item.samples)
+        if not self._room.is_set():
+            self._room.set()
+        if not self._news and not self._ahead and (not blocks or blocks[-1].number < looking):
+            return [numbered.item for numbered in blocks]  # nearly always: sound, and nothing else
         items: list[_Numbered[Item]] = sorted([*self._ahead, *blocks, *_take_all(self._news)], key=_number)
         self._ahead = [numbered for numbered in items if numbered.number > looking]
         drained = [numbered.item for numbered in items if numbered.number < looking]
         self._heard += sum(isinstance(item, Overflowed) for item in drained)
-        self._room.set()
         return drained
+
+    def holds_less_than(self, samples: int) -> bool:
+        """Nothing but less than `samples` of sound waits: it may be left to gather. On the listening thread."""
+        return self._queued() < samples and not self._news and not self._ahead
 
     def close(self) -> None:
         """Nobody listens any more: sound and news are refused, and put() returns False. May be called twice."""

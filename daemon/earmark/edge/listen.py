@@ -106,7 +106,7 @@ class Listener:
         for _ in range(len(self._ready)):
             ear = self._ready.popleft()
             ear.waiting = False  # before draining: what comes from now on wakes again
-            if ear.intake.live or ear.outstanding < ENOUGH:
+            if (ear.intake.live or ear.outstanding < ENOUGH) and ear.has_enough():
                 ears.append(ear)
         for ear in ears:
             try:

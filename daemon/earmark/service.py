@@ -260,7 +260,7 @@ class Service:
 
     def _info(self) -> object:
         plans = self._plans.values()
-        parts = self._registry, self._clips, self._worker.state, self._batcher
+        parts = self._registry, self._clips, self._worker.state, self._batcher, self._desk.lost
         return about.info(__version__, self._hub, tuple(self._desk.sources.values()), plans, *parts)
 
 

@@ -63,6 +63,7 @@ class Listener:
 @pytest.fixture
 def listen() -> Iterator[Callable[..., Listener]]:
     listeners: list[Listener] = []
+    before = set(psutil.Process().children())
 
     def make(*argv: str, **settings: Any) -> Listener:
         listeners.append(Listener(*argv, **settings))
@@ -72,7 +73,7 @@ def listen() -> Iterator[Callable[..., Listener]]:
     for made in listeners:
         made.source.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "command test"]
-    assert not psutil.Process().children(), "a program outlived its source"
+    assert not set(psutil.Process().children()) - before, "a program outlived its source"
 
 
 def python(script: str) -> tuple[str, ...]:

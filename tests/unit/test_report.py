@@ -156,3 +156,5 @@ def test_lost_sound_is_told_with_its_cause() -> None:
     desk = Desk({}, ("desk",))
     (draft,) = desk.hear(Lost("desk", 1.0, 3.5, "device"), now=7)
     assert draft.event == Loss(0, "", "desk", 1.0, 3.5, "device")
+    desk.hear(Lost("desk", 5.0, 6.0, "device"), now=8)
+    assert desk.lost == {"device": {"times": 2, "seconds": 3.5}}

@@ -23,6 +23,7 @@ class Desk:
         self._reporters = reporters
         self.sources = {name: SourceInfo(name, "starting") for name in sources}
         self.errors: dict[str, str] = {}  # sources that ended with an error
+        self.lost: dict[str, dict[str, float]] = {}  # cause of loss → how many times, and seconds of sound in all
         self._running = set(sources)
 
     @property
@@ -36,7 +37,7 @@ class Desk:
 
     def answered(self, window: Window, ticket: Ticket, answer: Answer) -> list[Draft]:
         """A window's probabilities, or why there are none."""
-        return self._reporters[window.source, window.classifier].answered(ticket, answer)
+        return self._counted(self._reporters[window.source, window.classifier].answered(ticket, answer))
 
     def hear(self, news: Turned | Lost | State | Finished, now: Nanoseconds) -> list[Draft]:
         """What became of a source or its gates."""
@@ -45,7 +46,7 @@ class Desk:
                 reason: OffReason = "source_lost" if broken else "quiet"
                 return self._reporters[source, classifier].silence(at, captured, reason)
             case Lost(source, start, end, cause):
-                return [Draft(Loss(0, "", source, start, end, cause), now)]
+                return self._counted([Draft(Loss(0, "", source, start, end, cause), now)])
             case State(source, change):
                 known = self.sources[source]
                 self.sources[source] = msgspec.structs.replace(
@@ -64,4 +65,12 @@ class Desk:
 
     def end(self, reason: OffReason, now: Nanoseconds) -> list[Draft]:
         """No answers come any more: everything that is on goes off, and windows without an answer are lost."""
-        return [draft for reporter in self._reporters.values() for draft in reporter.end(reason, now)]
+        return self._counted([draft for each in self._reporters.values() for draft in each.end(reason, now)])
+
+    def _counted(self, drafts: list[Draft]) -> list[Draft]:
+        for draft in drafts:
+            if isinstance(draft.event, Loss):
+                entry = self.lost.setdefault(draft.event.cause, {"times": 0, "seconds": 0.0})
+                entry["times"] += 1
+                entry["seconds"] = round(entry["seconds"] + draft.event.end - draft.event.start, 3)
+        return drafts

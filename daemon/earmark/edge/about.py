@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 from earmark.core.batch import Batcher
@@ -27,6 +27,7 @@ def info(
     clips: Clips,
     state: WorkerState,
     batcher: Batcher,
+    lost: Mapping[str, Mapping[str, float]],
 ) -> dict[str, object]:
     """Everything, as it is now."""
     return {
@@ -50,6 +51,7 @@ def info(
             "stale": batcher.went_stale,
             "pushed_out": batcher.pushed_out,
         },
+        "lost": lost,
         "clips": clips.stats,
         "subscribers": hub.stats(),
     }

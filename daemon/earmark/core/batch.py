@@ -51,7 +51,7 @@ Key = tuple[str, int, int, int]
 """A model, a length in samples, attempts, and for who must be alone something of its own: what may share a batch."""
 
 
-class Lane:
+class Queues:
     """Jobs in one queue per key, each sorted by `captured`; arrival decides where that is equal."""
 
     def __init__(self) -> None:
@@ -149,8 +149,8 @@ class Batcher:
         self.pushed_out = 0
         self.went_stale = 0
         self.discarded = 0
-        self._live = Lane()
-        self._one_shot = Lane()
+        self._live = Queues()
+        self._one_shot = Queues()
 
     def __len__(self) -> int:
         return len(self._live) + len(self._one_shot)
@@ -173,24 +173,24 @@ class Batcher:
         if len(self._live) <= self.queue:
             return None
         oldest = self._live.oldest()
-        assert oldest is not None  # the lane holds at least `job`
+        assert oldest is not None  # the queues holds at least `job`
         self.pushed_out += 1
         return self._live.pop(oldest)[0]
 
     def take(self, now: Nanoseconds, without: Container[str] = ()) -> Batch | None:
         """The next batch, or None where nothing waits or everything is held for company until next_deadline()."""
-        for lane in (self._live, self._one_shot):
-            key = self._due(lane, now, without)
+        for queues in (self._live, self._one_shot):
+            key = self._due(queues, now, without)
             if key is not None:
-                jobs = lane.pop(key, self._most(lane, key))
+                jobs = queues.pop(key, self._most(queues, key))
                 self.taken += len(jobs)
                 return Batch(key[0], jobs)
         return None
 
     def next_deadline(self, without: Container[str] = ()) -> Nanoseconds | None:
         """When the oldest job has waited for `max_wait_ms`: take() gives a batch from then on. None when empty."""
-        keys = [(lane, lane.oldest(without=without)) for lane in (self._live, self._one_shot)]
-        return min((lane.first(key).captured + self.max_wait for lane, key in keys if key), default=None)
+        keys = [(queues, queues.oldest(without=without)) for queues in (self._live, self._one_shot)]
+        return min((queues.first(key).captured + self.max_wait for queues, key in keys if key), default=None)
 
     def next_expiry(self) -> Nanoseconds | None:
         """When the oldest live job becomes stale. None without one."""
@@ -209,15 +209,15 @@ class Batcher:
         self.discarded += len(jobs)
         return jobs
 
-    def _due(self, lane: Lane, now: Nanoseconds, without: Container[str]) -> Key | None:
-        oldest = lane.oldest(without=without)
-        if self.max_wait and oldest is not None and lane.first(oldest).captured + self.max_wait > now:
+    def _due(self, queues: Queues, now: Nanoseconds, without: Container[str]) -> Key | None:
+        oldest = queues.oldest(without=without)
+        if self.max_wait and oldest is not None and queues.first(oldest).captured + self.max_wait > now:
             # nobody has waited long enough, but a full batch never waits
-            return lane.oldest(full=self.max_batch, without=without)
+            return queues.oldest(full=self.max_batch, without=without)
         return oldest
 
-    def _most(self, lane: Lane, key: Key) -> int:
-        if lane is self._live:
+    def _most(self, queues: Queues, key: Key) -> int:
+        if queues is self._live:
             return self.max_batch
         return max(1, min(self.max_batch, self.bulk // max(1, key[1])))
 

@@ -100,7 +100,7 @@ class Ear:
             if isinstance(what, Opened):
                 hearing.cutter.opened(Opened(position))
             else:
-                self._advance(hearing, track, upto)
+                self._advance(hearing, track, upto - 1)  # one that ends right here is the last one
                 closed = Closed(position, what.cut)
                 for span in hearing.cutter.closed(closed, track.ring.start, min(upto, track.ring.end)):
                     self._cut(hearing, track, span)

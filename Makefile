@@ -32,3 +32,17 @@ clean:
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[daemon,av,dev]'
 	touch $@
+
+# The embedded models, made anew from the recordings in the folder DATA; see training/README.md.
+TRAIN := OMP_WAIT_POLICY=passive $(BIN)/python -m
+MODELS := daemon/earmark/models
+
+.PHONY: train-commands train-emotion train-sounds
+train-commands: .venv/ready
+	$(TRAIN) training.commands --data $(DATA) --out $(MODELS)/commands
+
+train-emotion: .venv/ready
+	$(TRAIN) training.emotion --data $(DATA) --out $(MODELS)/emotion --steps 800 --batch 48 --hearings 4 --members 1 --seed 1
+
+train-sounds: .venv/ready
+	$(TRAIN) training.sounds --data $(DATA) --out $(MODELS)/sounds --steps 800 --batch 48 --hearings 5 --members 2 --seed 1

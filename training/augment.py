@@ -47,18 +47,20 @@ class Room:
 
     LENGTH = 22_400  # a fast size for the FFT; an echo longer than 0.4 s wraps, far below the word
 
-    def __init__(self, count: int, generator: torch.Generator) -> None:
+    def __init__(self, count: int, generator: torch.Generator, length: int = LENGTH) -> None:
+        self.length = length
+
         def uniform(low: float, high: float) -> Tensor:
             return torch.rand(count, 1, generator=generator) * (high - low) + low
 
-        seconds = torch.arange(self.LENGTH) / RATE
-        echo = torch.randn(count, self.LENGTH, generator=generator)
+        seconds = torch.arange(length) / RATE
+        echo = torch.randn(count, length, generator=generator)
         echo *= torch.exp(-6.9 * seconds / uniform(0.1, 0.6))
         echo[:, :32] = 0
         below = 10 ** (-uniform(0, 20) / 20)
         impulse = echo * below / echo.square().sum(1, keepdim=True).sqrt()
         impulse[:, 0] = 1
-        hertz = torch.fft.rfftfreq(self.LENGTH, 1 / RATE).clamp(min=1)
+        hertz = torch.fft.rfftfreq(length, 1 / RATE).clamp(min=1)
         response = 10 ** (uniform(-3, 3) * torch.log2(hertz / 1000).clamp(-4, 3) / 20)
         response /= 1 + (uniform(20, 300) / hertz) ** 4
         narrow = torch.rand(count, 1, generator=generator) < 1 / 3
@@ -66,8 +68,8 @@ class Room:
         self.responses = torch.fft.rfft(impulse) * response
 
     def hear(self, windows: Tensor, which: Tensor) -> Tensor:
-        spectrum = torch.fft.rfft(windows, self.LENGTH) * self.responses[which]
-        heard: Tensor = torch.fft.irfft(spectrum, self.LENGTH)[:, :WINDOW]
+        spectrum = torch.fft.rfft(windows, self.length) * self.responses[which]
+        heard: Tensor = torch.fft.irfft(spectrum, self.length)[:, : windows.shape[1]]
         return heard
 
 
@@ -135,10 +137,10 @@ class Augment:
         return torch.rand(count, 1, generator=self.generator) < chance
 
 
-def bend(features: Tensor, generator: torch.Generator) -> Tensor:
-    """Stretch time by up to 12 % and pitch by up to 8 %, each on its own, about the middle."""
+def bend(features: Tensor, generator: torch.Generator, time: float = 0.12, pitch: float = 0.08) -> Tensor:
+    """Stretch time and pitch by up to so much, each on its own, about the middle."""
     count = len(features)
-    scale = 1 + (torch.rand(count, 2, generator=generator) * 2 - 1) * torch.tensor([0.12, 0.08])
+    scale = 1 + (torch.rand(count, 2, generator=generator) * 2 - 1) * torch.tensor([time, pitch])
     grid = torch.zeros(count, 2, 3)
     grid[:, 0, 0], grid[:, 1, 1] = scale[:, 0], scale[:, 1]
     grid[:, 1, 2] = scale[:, 1] - 1  # the lowest band stays where it is

@@ -43,6 +43,8 @@ def write_card(path: Path, figures: dict[str, Any]) -> None:
             ]
         ),
         voices=table([[e, v["clips"], f"{v['accuracy']:.0%}"] for e, v in figures["synthetic_voices"].items()]),
+        calibration=figures["calibration"],
+        temperature=training.get("temperature", 1.0),
         confusions="\n".join(
             f'* "{pair["said"]}" heard as "{pair["heard"]}": {pair["clips"]} clips'
             for pair in figures["commonest_confusions"]

@@ -29,8 +29,10 @@ from training.features import LogMel, feature_extractor
 from training.judge import NOISE_OF, judge
 from training.learn import Batches, Budget, Learner, Look, Tuning
 from training.network import build, save
+from training.options import device_of, name_of
 from training.pictures import draw_history
 from training.pieces import cut_up
+from training.temper import temper
 
 log = logging.getLogger("training.commands")
 
@@ -67,12 +69,6 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def device_of(name: str) -> str:
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     options = arguments(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -82,8 +78,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     budget = Budget(options.minutes, options.steps, options.look_every)
     device = device_of(options.device)
     best, learner = train(clips, noises, options.out, budget, options.batch, options.seed, device)
+    chosen = temper(best.cpu(), clips, noises)
     save(best, feature_extractor(), options.out)
-    settings = {"seed": options.seed, "batch": options.batch, "device": name_of(device)}
+    settings = {"seed": options.seed, "batch": options.batch, "device": name_of(device), "temperature": chosen}
     record(options.out, {**settings, **story(best, learner, clips)})
     draw_history(learner.progress.history, options.reports / "history.png")
     figures = judge(options.out, options.data, options.reports)
@@ -109,12 +106,6 @@ def story(model: WhisperForAudioClassification, learner: Learner, clips: list[Cl
 def record(out: Path, training: dict[str, object]) -> None:
     """Start evaluation.json with how the model came about; the judge adds what it is worth."""
     (out / "evaluation.json").write_text(json.dumps({"training": training}))
-
-
-def name_of(device: str) -> str:
-    if device == "cuda":
-        return torch.cuda.get_device_name()
-    return f"{torch.get_num_threads()} CPU threads" if device == "cpu" else device
 
 
 def train(

@@ -27,9 +27,13 @@ class LogMel(nn.Module):
         self.register_buffer("filters", filters.contiguous())
         self.register_buffer("window", torch.hann_window(self.size))
 
-    def forward(self, windows: Tensor) -> Tensor:
-        spectrum = torch.stft(windows, self.size, self.hop, window=self.window, return_complex=True)[..., :-1]
+    def mels(self, sounds: Tensor) -> Tensor:
+        """log10 of power, of sounds of any one length."""
+        spectrum = torch.stft(sounds, self.size, self.hop, window=self.window, return_complex=True)[..., :-1]
         power = torch.view_as_real(spectrum).square().sum(-1)
-        mels = (self.filters @ power).clamp(min=1e-10).log10()
+        return (self.filters @ power).clamp(min=1e-10).log10()
+
+    def forward(self, windows: Tensor) -> Tensor:
+        mels = self.mels(windows)
         loudest = mels.amax(dim=(1, 2), keepdim=True)
         return (torch.maximum(mels, loudest - 8) + 4) / 4

@@ -19,15 +19,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from transformers import WhisperForAudioClassification
+from transformers import PreTrainedModel
 
 log = logging.getLogger(__name__)
 
 Batches = Callable[[], tuple[Tensor, Tensor]]
 """The next batch: features [batch, mels, frames] and target probabilities [batch, labels]."""
 
-Look = Callable[[WhisperForAudioClassification], dict[str, float]]
-"""Figures about a model; `score` is the one to choose by."""
+Look = Callable[[PreTrainedModel], dict[str, float]]
+"""Figures about a model; `score` is the one to choose by, and where there is none the last model is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +73,14 @@ class Learner:
 
     def __init__(
         self,
-        model: WhisperForAudioClassification,
+        model: PreTrainedModel,
         tuning: Tuning,
         generator: torch.Generator,
         state: Path,
     ) -> None:
         self.model, self.tuning, self.generator, self.state = model, tuning, generator, state
         average = get_ema_multi_avg_fn(tuning.average)  # type: ignore[no-untyped-call]  # torch's
-        self.average = AveragedModel(model, multi_avg_fn=average)
+        self.average = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
         groups: list[dict[str, Any]] = [
             {"params": [p for p in model.parameters() if p.ndim >= 2 and p.requires_grad]},
             {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
@@ -94,7 +94,7 @@ class Learner:
         self.progress = Progress()
         self.kept: dict[str, Tensor] = {}
 
-    def run(self, batches: Batches, look: Look, budget: Budget) -> WhisperForAudioClassification:
+    def run(self, batches: Batches, look: Look, budget: Budget) -> PreTrainedModel:
         """Train until the budget is spent; returns the best averaged model."""
         progress, began, losses = self.progress, time.monotonic() - self.progress.seconds, []
         while (spent := budget.spent(progress.steps, progress.seconds)) < 1:
@@ -124,9 +124,9 @@ class Learner:
         self.average.update_parameters(self.model)
         return float(loss.detach())
 
-    def averaged(self) -> WhisperForAudioClassification:
+    def averaged(self) -> PreTrainedModel:
         model = self.average.module
-        assert isinstance(model, WhisperForAudioClassification)
+        assert isinstance(model, PreTrainedModel)
         return model.eval()
 
     def look(self, look: Look, loss: float, spent: float) -> None:
@@ -134,8 +134,8 @@ class Learner:
         progress = self.progress
         figures = look(self.averaged())
         progress.history.append({"step": progress.steps, "loss": loss, **figures})
-        if figures["score"] >= progress.best:
-            progress.best, progress.best_step = figures["score"], progress.steps
+        if (score := figures.get("score", math.inf)) >= progress.best:
+            progress.best, progress.best_step = score, progress.steps
             self.kept = {k: v.clone() for k, v in self.averaged().state_dict().items()}
         shown = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
         log.info(

@@ -48,3 +48,16 @@ def draw_history(history: Sequence[dict[str, float]], path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path)
     plt.close(figure)
+
+
+def draw_losses(history: Sequence[dict[str, float]], path: Path) -> None:
+    """The loss of the shipped model on what it is trained on, by step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure, axes = plt.subplots(figsize=(6, 3), dpi=80)
+    axes.plot([row["step"] for row in history], [row["loss"] for row in history], color="tab:gray")
+    axes.set_xlabel("step")
+    axes.set_ylabel("training loss")
+    axes.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(path)
+    plt.close(figure)

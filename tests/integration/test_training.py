@@ -18,7 +18,7 @@ transformers = pytest.importorskip("transformers", reason="transformers is not i
 soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed (the extra `daemon`)")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra `dev`)")
 
-from training import commands  # noqa: E402  after the skips
+from training import calibrate, commands, emotion, sounds  # noqa: E402  after the skips
 from training.audio import RATE, Samples, active_span, load  # noqa: E402
 from training.augment import PLAIN, Augment, Recipe, bend, mask, mix  # noqa: E402
 from training.bank import WINDOW, fill, read_noise  # noqa: E402
@@ -30,6 +30,9 @@ from training.judge import NOISE_OF, PEOPLE  # noqa: E402
 from training.learn import Budget, Learner, Tuning  # noqa: E402
 from training.network import build  # noqa: E402
 from training.pieces import pieces  # noqa: E402
+from training.recordings import BACKGROUND, EMOTIONS, SOUND_LABELS, SOUNDS, read_sounds  # noqa: E402
+from training.report import recall_interval  # noqa: E402
+from training.spectra import Spectrum, gather  # noqa: E402
 from training.splits import Side, side_of  # noqa: E402
 
 EARMARK = Path(__file__).resolve().parents[2] / "daemon" / "earmark"
@@ -209,6 +212,99 @@ def test_a_run_writes_a_folder_that_plain_transformers_loads(tones: Path, tmp_pa
         "README.md", "config.json", "evaluation.json", "model.safetensors", "preprocessor_config.json",
     }  # fmt: skip
     assert {path.name for path in reports.iterdir()} == {"confusion.png", "history.png"}
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Emotions played by four actors and sounds in two folds, each label a tone; laid out like the real data."""
+    data: Path = tmp_path_factory.mktemp("scenes")
+    acted = [
+        (f"{actor}-{k}.wav", label, actor, tone(150 * (k + 1), 1.5))
+        for actor in ("01", "02", "03", "04")
+        for k, label in enumerate(EMOTIONS)
+    ]
+    write_corpus(data / "ravdess_noncommercial", acted)
+    around = [
+        (f"{label}/{fold}-{take}{k}-A.wav", label, f"fold{fold}", tone(150 * (k + 1), 2))
+        for fold in (1, 2)
+        for take in (7, 8)
+        for k, label in enumerate(SOUNDS)
+    ]
+    write_corpus(data / "esc10", around)
+    write_corpus(data / "librispeech", [(f"{k}.wav", "speech", str(k), tone(90 + k, 2)) for k in range(4)])
+    hiss = np.random.default_rng(0).standard_normal(20 * RATE).astype(np.float32) * 0.1
+    write_corpus(data / "background_noise", [("hiss.wav", "noise", "", hiss)])
+    return data
+
+
+@pytest.mark.parametrize(("script", "labels"), [(emotion, EMOTIONS), (sounds, SOUND_LABELS)])
+def test_a_crossed_run_writes_a_folder_that_the_auto_classes_load(
+    script: Any, labels: tuple[str, ...], scenes: Path, tmp_path: Path
+) -> None:
+    out, reports = tmp_path / "out", tmp_path / "reports"
+    options = ["--steps", "3", "--batch", "8", "--look-every", "2", "--hearings", "1", "--device", "cpu"]
+    script.main(["--data", str(scenes), "--out", str(out), "--reports", str(reports), *options])
+    model, loading = transformers.AutoModelForAudioClassification.from_pretrained(out, output_loading_info=True)
+    assert {name: list(keys) for name, keys in loading.items() if keys} == {}
+    assert tuple(model.config.id2label.values()) == labels
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(out)
+    heard = extractor([tone(440), tone(300, 9)], sampling_rate=RATE, return_tensors="pt")
+    assert model(**heard).logits.shape == (2, len(labels))
+    figures = json.loads((out / "evaluation.json").read_text())
+    assert figures["training"]["steps"] == 4
+    assert len(figures["unheard"]["folds"]) == 2
+    assert {path.name for path in out.iterdir()} == {
+        "README.md", "config.json", "evaluation.json", "model.safetensors", "preprocessor_config.json",
+    }  # fmt: skip
+    assert {path.name for path in reports.iterdir()} == {"confusion.png", "history.png"}
+
+
+def test_actors_are_dealt_out_a_woman_for_a_man() -> None:
+    actors = [f"{number:02d}" for number in range(1, 21)]
+    folds = emotion.fold_of(actors)
+    for fold in range(5):
+        women = [int(actor) % 2 == 0 for actor, given in zip(actors, folds, strict=True) if given == fold]
+        assert (len(women), sum(women)) == (4, 2)
+
+
+def test_every_fold_has_background_and_no_reader_is_in_two(scenes: Path) -> None:
+    other = [recording for recording in read_sounds(scenes) if recording.label == BACKGROUND]
+    folds: dict[tuple[str, Any], set[str]] = {}
+    for recording in other:
+        folds.setdefault((str(recording.path), recording.part), set()).add(recording.group)
+    assert {recording.group for recording in other} == {"fold1", "fold2"}
+    assert all(len(found) == 1 for (path, _), found in folds.items() if path != "None")
+
+
+def test_windows_of_a_spectrum_are_the_extractors() -> None:
+    extractor = sounds.plan().extractor
+    sound = tone(440, 3)
+    theirs = extractor(sound, sampling_rate=RATE, return_tensors="pt").input_features
+    frames = LogMel(extractor).mels(torch.from_numpy(sound)[None])[0].T
+    spectra = gather([[Spectrum(frames, 0, len(frames))]])
+    ours = spectra.cut(torch.tensor([0]), torch.tensor([0]), torch.tensor([0]), extractor.nb_max_frames)
+    assert ours.shape == theirs.shape
+    torch.testing.assert_close(ours[..., :148], theirs[..., :148], atol=2e-3, rtol=0)  # float16; the cut is mirrored
+
+
+def test_a_temperature_makes_scores_as_sure_as_they_are_right() -> None:
+    generator = torch.Generator().manual_seed(0)
+    honest = 2 * torch.randn(4000, 5, generator=generator)
+    truth = torch.multinomial(honest.softmax(1), 1, generator=generator)[:, 0]
+    found = calibrate.temperature(honest * 3, truth)
+    assert found == pytest.approx(3, rel=0.1)
+    assert calibrate.error((honest * 3).softmax(1).numpy(), truth.numpy()) > 0.1
+    layer = torch.nn.Linear(5, 5)
+    layer.weight.data, layer.bias.data = 3 * torch.eye(5), torch.zeros(5)
+    calibrate.fold_in(layer, found)
+    assert calibrate.error(layer(honest).softmax(1).detach().numpy(), truth.numpy()) < 0.03
+
+
+def test_the_interval_of_recall_draws_people_and_counts_labels_alike() -> None:
+    truth = np.array([0] * 90 + [1] * 10)
+    right = truth == 0
+    low, high = recall_interval(right, truth, [str(k % 10) for k in range(100)])
+    assert low == high == pytest.approx(0.5)
 
 
 def check_folder(folder: Path) -> Any:

@@ -28,6 +28,9 @@ ARCHITECTURES = {
 }
 """`model_type` to the class that transformers maps for the task."""
 
+KNOWN = ARCHITECTURES | {"earmark-cnn": "EarmarkCnnForAudioClassification"}
+"""The same with our own network (`cnn.py`)."""
+
 EMBEDDED = Path(__file__).parent.parent / "models"
 RATE = 16000  # Hz, where preprocessor_config.json does not say
 FRAME, HOP = 25, 10  # ms, of the filter banks of AST and wav2vec2-BERT
@@ -115,17 +118,17 @@ def _json(path: Path, file: str, remedy: str) -> dict[str, Any]:
 
 def _architecture(path: Path, config: dict[str, Any]) -> tuple[str, str]:
     model_type = config.get("model_type")
-    names = config.get("architectures") or [ARCHITECTURES.get(str(model_type), "")]
+    names = config.get("architectures") or [KNOWN.get(str(model_type), "")]
     named = str(names[0]) if isinstance(names, list) and names else str(names)
-    if model_type not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
+    if model_type not in KNOWN:
+        known = ", ".join(KNOWN)
         raise ModelError(f"{path}: model type {model_type!r} does not classify audio; those that do: {known}")
     # Not an exact match: authors name classes of their own (Wav2Vec2ForSpeechClassification, EmotionModel), and
     # whether the head fits is decided by its weights, when they are loaded. What is left are transformers' names.
-    known_name = named.startswith(ARCHITECTURES[model_type].partition("For")[0]) or "For" in named or not named
+    known_name = named.startswith(KNOWN[model_type].partition("For")[0]) or "For" in named or not named
     if known_name and (not named.endswith("Classification") or named.endswith("FrameClassification")):
         raise ModelError(
-            f"{path}: {named} is not an audio classifier; a {model_type} that is one is a {ARCHITECTURES[model_type]}"
+            f"{path}: {named} is not an audio classifier; a {model_type} that is one is a {KNOWN[model_type]}"
         )
     return model_type, named
 
@@ -158,7 +161,7 @@ def _lengths(
     """Window, limit and minimum, as Checkpoint says."""
     try:
         match model_type:
-            case "whisper":
+            case "whisper" | "earmark-cnn":
                 samples = int(extractor.get("chunk_length", 30) * rate)
                 return samples, samples, 1
             case "audio-spectrogram-transformer":

@@ -16,7 +16,10 @@ import torch
 import transformers
 from transformers import AutoFeatureExtractor
 
-from earmark.edge import heads
+from earmark.edge import (
+    cnn,  # noqa: F401  importing it registers our own network with the Auto classes
+    heads,
+)
 from earmark.errors import ModelError
 
 Floats = npt.NDArray[np.float32]

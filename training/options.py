@@ -1,0 +1,53 @@
+"""What the scripts that train by cross-validation ask on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+EXAMPLES = """examples:
+  python -m training.{name} --data DATA --out OUT
+  EARMARK_DATA=DATA python -m training.{name} --out OUT --minutes 60 --seed 2
+"""
+
+
+def arguments(name: str, about: str, steps: int, batch: int, argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m training.{name}",
+        description=about,
+        epilog=EXAMPLES.format(name=name),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    data, reports = os.environ.get("EARMARK_DATA"), Path("training/reports") / name
+    parser.add_argument(
+        "--data", type=Path, default=data, required=not data,
+        help="folder of the corpora (default: $EARMARK_DATA)",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
+    parser.add_argument("--reports", type=Path, default=reports, help=f"folder for the pictures (default: {reports})")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long, all folds together")
+    parser.add_argument("--steps", type=int, default=steps, help=f"for each fold (default: {steps})")
+    parser.add_argument("--batch", type=int, default=batch, help=f"windows a step (default: {batch})")
+    parser.add_argument("--hearings", type=int, default=6, help="of each recording, beside as it is (default: 6)")
+    parser.add_argument("--members", type=int, default=2, help="networks to be averaged (default: 2)")
+    parser.add_argument("--look-every", type=int, default=100, help="steps between looks")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
+    return parser.parse_args(argv)
+
+
+def device_of(name: str) -> str:
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def name_of(device: str) -> str:
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    return f"{torch.get_num_threads()} CPU threads" if device == "cpu" else device

@@ -1,0 +1,60 @@
+"""Log-mel spectrograms of whole recordings in memory, and windows cut from many of them at once.
+
+Features cost more than anything but the network, so each recording is heard a few times, each time otherwise
+(`hearings`), and training cuts from that: windows, bends and masks are drawn anew at every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+SILENT = -10.0
+"""log10 of the least power that WhisperFeatureExtractor tells from none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """One hearing of one recording: [frames, mels] as log10 of power, and the frames between which it is audible."""
+
+    frames: Tensor
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spectra:
+    """Hearings end to end in float16; every field but `frames` is [recordings, hearings]. The first is as recorded."""
+
+    frames: Tensor
+    offsets: Tensor
+    lengths: Tensor
+    begins: Tensor
+    ends: Tensor
+
+    def cut(self, which: Tensor, hearing: Tensor, starts: Tensor, width: int) -> Tensor:
+        """[windows, mels, width] as WhisperFeatureExtractor gives them; silence where the recording is not."""
+        at = starts[:, None] + torch.arange(width)
+        inside = (at >= 0) & (at < self.lengths[which, hearing][:, None])
+        index = self.offsets[which, hearing][:, None] + torch.where(inside, at, 0)
+        mels = torch.where(inside[..., None], self.frames[index].float(), SILENT)
+        loudest = mels.amax((1, 2), keepdim=True)
+        return ((torch.maximum(mels, loudest - 8) + 4) / 4).transpose(1, 2)
+
+
+def gather(recordings: Iterable[Sequence[Spectrum]]) -> Spectra:
+    """As many hearings of each."""
+    heard = [list(hearings) for hearings in recordings]
+    each = [spectrum for hearings in heard for spectrum in hearings]
+    lengths = torch.tensor([len(spectrum.frames) for spectrum in each])
+    shape = (len(heard), len(heard[0]))
+    return Spectra(
+        frames=torch.cat([spectrum.frames.half() for spectrum in each]),
+        offsets=(lengths.cumsum(0) - lengths).view(shape),
+        lengths=lengths.view(shape),
+        begins=torch.tensor([spectrum.begin for spectrum in each]).view(shape),
+        ends=torch.tensor([spectrum.end for spectrum in each]).view(shape),
+    )

@@ -48,6 +48,7 @@ P50_GOAL, P99_GOAL = 3.0, 10.0  # ms
 SOURCES = 8
 HOP = 2.048  # seconds: a whole number of the gate's steps of 32 ms
 STAGGER = HOP / SOURCES + 0.001
+STEADY = 3.0  # times its median that the bare forward may take at its 99th percentile, where the goals are judged
 PACE = 0.12  # seconds between forwards of the bare model, as windows come here
 
 SLIDING = '[[classifier]]\nname = "commands"\ngate = "open"\nmode = "sliding"\nhop = {hop}\n'
@@ -206,18 +207,31 @@ class Bare:
 
 
 def compare(name: str, play: Callable[[], list[float]], count: int, *, judged: bool = True) -> Iterator[Row]:
-    """Median and 99th percentile of what `play` gives, less the bare model's median before and after it."""
+    """Median and 99th percentile of what `play` gives, less the bare model's median before and after it.
+
+    Where the model alone is that unsteady, or slower alone than with all around it, the difference says nothing.
+    """
     bare = Bare()
     bare.forwards(count)
     values = play()
     bare.forwards(count)
-    forward = statistics.median(bare.spent)
+    forward, tail = statistics.median(bare.spent), float(np.percentile(bare.spent, 99))
+    busy = tail > STEADY * forward or statistics.median(values) < forward
+    if busy:
+        print(
+            f"latency: {name}: not judged, the machine is busy: the model alone takes {forward:.0f} ms, or {tail:.0f}",
+            file=sys.stderr,
+        )
     for percent, goal in ((50, P50_GOAL), (99, P99_GOAL)):
         value = float(np.percentile(values, percent)) - forward
         title = f"latency added: {name}, p{percent} of {len(values)}"
-        yield Row(title, value, "ms", f"≤ {goal:g}", value <= goal) if judged else Row(title, value, "ms")
+        yield (
+            Row(title, value, "ms", f"≤ {goal:g}", None if busy else value <= goal)
+            if judged
+            else Row(title, value, "ms")
+        )
     yield Row(f"latency: the bare model's forward beside it, p50 of {len(bare.spent)}", forward, "ms")
-    yield Row("latency: the same, p99", float(np.percentile(bare.spent, 99)), "ms")
+    yield Row("latency: the same, p99", tail, "ms")
 
 
 def run(quick: bool = False) -> list[Row]:

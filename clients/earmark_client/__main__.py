@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import earmark
 from earmark.errors import EarmarkError
-from earmark_client import classify, models, pull, status, watch
+from earmark_client import classify, learn, models, pull, status, watch
 
 EXAMPLES = """\
 examples:
@@ -18,6 +18,7 @@ examples:
   earmark classify x.wav    let it classify a recording
   earmark models            list the models that it can use
   earmark pull ORG/NAME     fetch one more from the Hugging Face Hub
+  earmark learn NAME ...    learn words of your own from examples
   earmark devices           list the microphones
 `earmark COMMAND --help` tells more. The daemon itself is `earmarkd`.
 """
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     classify.add_parser(commands)
     models.add_parser(commands)
     pull.add_parser(commands)
+    learn.add_parser(commands)
     devices = commands.add_parser(
         "devices",
         help="list the microphones of this machine",

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 DAEMON = ROOT / "daemon" / "earmark"
 CLIENTS = ROOT / "clients" / "earmark_client"
 HEAVY = {"torch", "transformers", "torchaudio"}
-HEAVY_MODULES = {DAEMON / "edge" / f"{name}.py" for name in ("cnn", "heads", "model", "model_process", "pull_process")}
+HEAVY_NAMES = ("cnn", "heads", "learn_process", "model", "model_process", "pull_process")
+HEAVY_MODULES = {DAEMON / "edge" / f"{name}.py" for name in HEAVY_NAMES}
 # The standard library's parts that touch the world or time; pure logic gets all of that passed in
 WORLDLY = {
     *("asyncio", "concurrent", "ctypes", "http", "io", "logging", "mmap", "multiprocessing", "os", "pathlib"),
@@ -73,10 +74,13 @@ def test_only_the_service_and_edge_import_edge() -> None:
 
 def test_clients_import_only_events_their_lines_and_the_errors() -> None:
     allowed = ("earmark.core.events", "earmark.core.lines", "earmark.errors", "earmark_client")
-    # `earmark devices` must look at this machine's sound devices itself, and `earmark pull` must know which models
-    # can be served; both import what they need when they are called
+    # `earmark devices` must look at this machine's sound devices itself, `earmark pull` must know which models can be
+    # served, and `earmark learn` hears examples as the daemon will; they import what they need when they are called
     known = [
         "clients/earmark_client/__main__.py: earmark.edge.devices",
+        "clients/earmark_client/learn.py: earmark.edge.learn",
+        "clients/earmark_client/learn.py: earmark.edge.recorder",
+        "clients/earmark_client/learn.py: earmark.edge.takes",
         "clients/earmark_client/pull.py: earmark.edge.pull",
         "clients/earmark_client/pull.py: earmark.edge.pulled",
     ]

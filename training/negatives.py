@@ -1,0 +1,123 @@
+"""Make negatives.safetensors for the command model: other words and sentences, as its encoder hears them.
+
+`earmark learn` needs them, for a user's machine has no recordings of other people. From the train side of corpora
+that allow any use; 8 bits a number, 192 numbers a window, no sound. It fits one set of weights: run it whenever the
+model was trained anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import WhisperForAudioClassification
+
+from earmark.edge import negatives
+from earmark.edge.takes import Finder
+from training.audio import RATE, Samples, load
+from training.augment import Augment, Recipe
+from training.bank import fill, read_noise
+from training.corpora import SILENCE, Clip, read_clips, read_noises
+from training.features import LogMel, feature_extractor
+from training.judge import NOISE_OF
+from training.pieces import cut_up
+
+log = logging.getLogger("training.negatives")
+
+CORPORA = ("speech_commands_v1_words", "speech_commands_v2_test", "synthetic_ten_words", "wake_words")
+SHARE = {"words": 0.4, "pieces": 0.35, "sentences": 0.25}
+EXAMPLES = """examples:
+  python -m training.negatives --data DATA
+  python -m training.negatives --data DATA --model OUT --windows 2400
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.negatives",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    data = os.environ.get("EARMARK_DATA")
+    parser.add_argument("--data", type=Path, default=data, required=not data, help="folder of the corpora")
+    parser.add_argument(
+        "--model", type=Path, default=Path("daemon/earmark/models/commands"), help="folder of the checkpoint"
+    )
+    parser.add_argument("--windows", type=int, default=2400, help="how many (default: 2400)")
+    options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    made = make(options.data, options.model, options.windows)
+    negatives.write(options.model, made)
+    log.info("%d windows, %d bytes", len(made.words), (options.model / negatives.FILE).stat().st_size)
+
+
+def make(data: Path, model: Path, count: int) -> negatives.Negatives:
+    """The windows' states, those of one speaker one after the other."""
+    random = np.random.default_rng(0)
+    clips = [clip for clip in read_clips(data) if clip.side == "train" and clip.label != SILENCE]
+    spoken = [clip for clip in clips if clip.corpus in CORPORA]
+    read = [clip for clip in clips if clip.corpus == "librispeech"]
+    words = _spread(spoken, int(SHARE["words"] * count), random)
+    pieces = _some(cut_up(read), int(SHARE["pieces"] * count), random)
+    chosen = sorted([*words, *pieces], key=lambda clip: (clip.corpus, clip.speaker))
+    noise = read_noise(read_noises(data), NOISE_OF["train"])
+    augment = Augment(fill(chosen), noise, Recipe(), torch.Generator().manual_seed(0))
+    windows = [augment.windows(torch.arange(len(chosen)))]
+    windows += [torch.from_numpy(np.stack(part)) for part in [list(_sentences(read, count))] if part]
+    states = _states(model, torch.cat(windows)[:count])
+    names = [clip.word if clip.corpus in CORPORA else "" for clip in chosen] + [""] * count
+    return negatives.Negatives(states, tuple(names[: len(states)]))
+
+
+def _sentences(clips: Sequence[Clip], count: int) -> Iterator[Samples]:
+    """What the daemon's gate makes of sentences, as loud as they come and softer."""
+    random = np.random.default_rng(1)
+    finder = Finder("speech", RATE, RATE)
+    made = 0
+    while made < int(SHARE["sentences"] * count):
+        before = made
+        for clip in clips:
+            sound = load(clip.path)
+            for take in finder.find(sound, ""):
+                start = max(0, take.begin - finder.pre_roll + int(random.integers(-1600, 1601)))
+                window = np.zeros(RATE, np.float32)
+                part = take.samples[start : start + RATE]
+                window[: len(part)] = part * 10 ** (random.uniform(-20, 3) / 20)
+                made += 1
+                yield window
+        if made == before:
+            return
+
+
+def _spread(clips: Sequence[Clip], count: int, random: np.random.Generator) -> list[Clip]:
+    """Every word as often as the next, as far as there are clips of it."""
+    shuffled = [clips[k] for k in random.permutation(len(clips))]
+    nth: dict[str, int] = {}
+    order = []
+    for clip in shuffled:
+        nth[clip.word] = nth.get(clip.word, 0) + 1
+        order.append(nth[clip.word])
+    return [shuffled[k] for k in np.argsort(order, kind="stable")[:count]]
+
+
+def _some(clips: Sequence[Clip], count: int, random: np.random.Generator) -> list[Clip]:
+    return [clips[k] for k in random.permutation(len(clips))[:count]]
+
+
+@torch.inference_mode()
+def _states(model: Path, windows: torch.Tensor) -> negatives.Floats:
+    """The mean of the encoder's states over each window."""
+    network, log_mel = WhisperForAudioClassification.from_pretrained(model).eval(), LogMel(feature_extractor())
+    parts = [network.encoder(log_mel(part))[0].mean(1) for part in torch.split(windows, 128)]
+    states: negatives.Floats = torch.cat(parts).numpy()
+    return states
+
+
+if __name__ == "__main__":
+    main()

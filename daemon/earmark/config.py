@@ -109,13 +109,18 @@ class Model(Settings, frozen=True):
     default: bool = False  # answers requests that name no model; without any, the first classifier's model does
 
 
+HANGOVER_MS = {"utterance": 128, "sliding": 500}
+"""By mode: a command must not wait for its answer (four of the steps in which speech is judged), and what lasts must
+not end with every breath."""
+
+
 class Vad(Settings, frozen=True):
     """How a gate opens and closes."""
 
     threshold: Unit = 0.5  # speech: probability at which the gate opens; it closes below threshold - 0.15
     level_db: Annotated[float, Meta(gt=0, le=60)] = 10.0  # level: dB above the noise floor that count as sound
     min_speech_ms: Milliseconds = 64
-    hangover_ms: Milliseconds = 300  # silence after which the sound counts as ended
+    hangover_ms: Milliseconds = 0  # silence after which the sound counts as ended; 0: as HANGOVER_MS says
     pre_roll_ms: Milliseconds = 300  # audio from before the onset that belongs to an utterance
     max_ms: Milliseconds = 10_000  # a longer sound is cut; 0: never
 
@@ -126,6 +131,7 @@ class Decide(Settings, frozen=True):
     on: Unit = 0.6  # score at which a label goes on
     off: Unit = 0.45  # sliding: score below which it goes off
     margin: Unit = 0.1  # utterance: lead over the runner-up
+    longest: NotNegative = 0.0  # utterance, seconds: a longer one is none of the labels; 0: the longest window
     smooth: Annotated[int, Meta(ge=1, le=100)] = 3  # sliding: windows in the mean
     hits: Annotated[int, Meta(ge=1, le=100)] = 2  # sliding: windows over `on` in a row before it goes on
     min_on: NotNegative = 0.0  # sliding, seconds: a label stays on at least so long

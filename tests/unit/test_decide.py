@@ -44,6 +44,13 @@ def test_a_narrow_lead_is_suppressed() -> None:
     assert decider.scored(1, 2, probabilities(0.5, 0.45, 0.05)) == [Suppressed("stop", "margin")]
 
 
+def test_an_utterance_longer_than_the_longest_is_a_sentence_and_no_word() -> None:
+    decider = words(longest=1.0)
+    assert decider.scored(1, 2.001, probabilities(0.9, 0.1, 0)) == [Suppressed("stop", "long")]
+    assert isinstance(decider.scored(1, 2, probabilities(0.9, 0.1, 0))[0], On)
+    assert isinstance(words(longest=0).scored(1, 9, probabilities(0.9, 0.1, 0))[0], On)
+
+
 def test_a_rejected_label_never_fires() -> None:
     assert words().scored(1, 2, probabilities(0.0, 0.0, 1.0)) == []
 

@@ -53,6 +53,22 @@ def test_a_model_that_takes_any_length_takes_the_settings(wav2vec2: Path) -> Non
     assert plan.seconds > 3.6
 
 
+@pytest.mark.parametrize(("mode", "hangover"), [("utterance", 128), ("sliding", 500)])
+def test_without_a_hangover_it_is_that_of_the_mode(wav2vec2: Path, mode: str, hangover: int) -> None:
+    (plan,) = plans(settings(wav2vec2, mode=mode))
+    (own,) = plans(settings(wav2vec2, mode=mode, vad=config.Vad(hangover_ms=80)))
+    assert (plan.vad.hangover_ms, plan.hearing().vad.hangover_ms) == (hangover, hangover)
+    assert own.hearing().vad.hangover_ms == 80
+
+
+@pytest.mark.parametrize(("longest", "heard"), [(0.0, 1.0), (1.5, 1.5)])
+def test_an_utterance_may_last_as_long_as_the_longest_window_or_as_the_settings_say(
+    longest: float, heard: float
+) -> None:
+    (plan,) = plans(settings(decide=config.Decide(longest=longest)))
+    assert plan.rules.longest == heard
+
+
 def test_without_settings_a_window_has_a_second_and_an_utterance_ten(wav2vec2: Path) -> None:
     (plan,) = plans(settings(wav2vec2))
     assert (plan.lengths.window, plan.lengths.limit) == (16000, 160000)

@@ -45,6 +45,17 @@ def test_no_variant_loses_more_of_the_take_than_the_slack(length: int, seed: int
     assert kept(start) >= kept(usual) - variants.SLACK * WINDOW
 
 
+@given(st.integers(0, 2**32))
+def test_in_a_quieter_place_the_take_is_as_it_was_and_all_else_is_softer(seed: int) -> None:
+    samples, margin = noise(3 * RATE, -40), int(variants.MARGIN * WINDOW)
+    alone = variants._alone(samples, RATE, RATE + 8000, WINDOW, np.random.default_rng(seed))
+    kept = slice(RATE - margin, RATE + 8000 + margin)
+    assert np.array_equal(alone[kept], samples[kept])
+    softer = np.concatenate([alone[: kept.start], alone[kept.stop :]])
+    before = np.concatenate([samples[: kept.start], samples[kept.stop :]])
+    assert -60.1 <= 10 * np.log10(np.square(softer).mean() / np.square(before).mean()) <= -9.9
+
+
 def test_variants_differ_and_the_same_seed_makes_the_same() -> None:
     take = Take(np.concatenate([noise(RATE, -60), tone(8000, 400), noise(RATE, -60)]), RATE, RATE + 8000, "")
     room = [noise(5 * RATE, -40)]

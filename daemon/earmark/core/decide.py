@@ -26,6 +26,7 @@ class Rules:
     on: npt.NDArray[np.float32]  # per label; above 1 where a label never goes on
     off: npt.NDArray[np.float32]  # per label
     margin: float
+    longest: float  # seconds; 0: any length
     smooth: int
     hits: int
     min_on: float  # seconds
@@ -77,6 +78,7 @@ def rules(
     own: dict[str, float],
     ignore: Sequence[str],
     margin: float = 0.0,
+    longest: float = 0.0,
     smooth: int = 1,
     hits: int = 1,
     min_on: float = 0.0,
@@ -90,11 +92,25 @@ def rules(
     gap = max(0.0, on - off)
     on_array = np.array(thresholds, dtype=np.float32)
     off_array = np.maximum(on_array - np.float32(gap), 0)
-    return Rules(tuple(labels), on_array, off_array, margin, smooth, hits, min_on, max_on, refractory, exclusive, gate)
+    return Rules(
+        tuple(labels),
+        on_array,
+        off_array,
+        margin=margin,
+        longest=longest,
+        smooth=smooth,
+        hits=hits,
+        min_on=min_on,
+        max_on=max_on,
+        refractory=refractory,
+        exclusive=exclusive,
+        gate=gate,
+    )
 
 
 class Utterances:
-    """One decision per utterance: the best label, if it is clear enough and has not just fired."""
+    """One decision per utterance: the best label, if it is clear enough, no part of a longer speech, and has not just
+    fired."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
@@ -109,10 +125,12 @@ class Utterances:
         label = rules.labels[best]
         if score < threshold:
             return []
+        if rules.longest and round(end - start, 3) > rules.longest:  # times are whole milliseconds
+            return [Suppressed(label, "long")]
         if len(order) > 1 and score - float(scores[order[1]]) < rules.margin:
             return [Suppressed(label, "margin")]
         last = self._fired.get(best)
-        if last is not None and round(start - last, 3) < rules.refractory:  # times are whole milliseconds
+        if last is not None and round(start - last, 3) < rules.refractory:
             return [Suppressed(label, "refractory")]
         self._fired[best] = end
         why = Why(_round(score), _round(score), _round(threshold), 1, 1, rules.gate)

@@ -19,7 +19,9 @@ Windows = npt.NDArray[np.float32]
 SHIFT = 0.25  # of a window, to either side of where the daemon would cut
 SLACK = 0.05  # of a window: so much more of the take may be cut off
 SPEED = (0.9, 1.1)
-ROOM, NOISE, HISS = 0.35, 0.6, 0.6  # how often
+ALONE, ROOM, NOISE, HISS = 0.5, 0.35, 0.6, 0.6  # how often
+AWAY_DB = (10.0, 60.0)
+MARGIN = 0.05  # of a window: so much before and after a take belongs to it
 SNR_DB = (3.0, 30.0)
 GAIN_DB = (-20.0, 3.0)
 HISS_DB = (-90.0, -55.0)
@@ -64,6 +66,8 @@ def _varied(take: Take, window: int, pre_roll: int, noises: Sequence[Samples], r
     at = np.arange(int(len(take.samples) / speed)) * speed
     samples = np.interp(at, np.arange(len(take.samples)), take.samples).astype(np.float32)
     begin, end = int(take.begin / speed), int(take.end / speed)
+    if random.random() < ALONE:
+        samples = _alone(samples, begin, end, window, random)
     sound = _cut(samples, _shifted(begin, end, window, pre_roll, random), window)
     if random.random() < ROOM:
         sound = _in_a_room(sound, random)
@@ -95,6 +99,14 @@ def _cut(samples: Samples, start: int, window: int) -> Samples:
     if first < last:
         cut[first - start : last - start] = samples[first:last]
     return cut
+
+
+def _alone(samples: Samples, begin: int, end: int, window: int, random: np.random.Generator) -> Samples:
+    """In a quieter place: what is before and after the take is softer than it was where that was recorded."""
+    margin = int(MARGIN * window)
+    softer = samples * np.float32(10 ** (-random.uniform(*AWAY_DB) / 20))
+    softer[max(0, begin - margin) : end + margin] = samples[max(0, begin - margin) : end + margin]
+    return softer
 
 
 def _in_a_room(sound: Samples, random: np.random.Generator) -> Samples:

@@ -21,7 +21,7 @@ import msgspec
 
 from earmark.core import leftout
 from earmark.core.audio import Samples
-from earmark.core.takes import FEWEST, Take, bad_labels, fault, silence, too_few
+from earmark.core.takes import FEWEST, LONGEST, Take, bad_labels, fault, silence, too_few
 from earmark.edge import checkpoint, learned_card, negatives, pulled, takes
 from earmark.edge.ear import GateKind
 from earmark.edge.job import Job
@@ -59,6 +59,7 @@ class Learned:
     name: str
     path: Path
     gate: GateKind
+    window: float  # seconds that it hears
     figures: leftout.Figures
 
     def settings(self) -> str:
@@ -68,7 +69,8 @@ class Learned:
         return (
             f'[[model]]\nname = "{self.name}"\npath = "{path}"\n\n'
             f'[[classifier]]\nname = "{title}"\nmodel = "{self.name}"\ngate = "{self.gate}"\n\n'
-            f"[classifier.decide]\non = {self.figures.threshold}\n"
+            f"[classifier.vad]\nhangover_ms = {takes.VAD.hangover_ms}\n\n"
+            f"[classifier.decide]\non = {self.figures.threshold}\nlongest = {LONGEST * self.window:g}\n"
         )
 
 
@@ -120,7 +122,7 @@ def learn(wish: Wish, tell: Tell) -> Learned:
             staged.rename(folder)
     except OSError as error:
         raise ModelError(f"{wish.name}: cannot be kept in {folder} ({error.strerror or error})") from error
-    return Learned(wish.name, folder.absolute(), wish.gate, figures)
+    return Learned(wish.name, folder.absolute(), wish.gate, window / base.rate, figures)
 
 
 def _usable(finder: takes.Finder, label: str, paths: Sequence[Path], tell: Tell) -> list[Take]:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+import msgspec
+
 from earmark import config
 from earmark.core import decide, windows
 from earmark.core.events import ClassifierInfo
@@ -40,9 +42,15 @@ class Plan:
         return default_function(self.checkpoint.problem_type)
 
     @property
+    def vad(self) -> config.Vad:
+        """With the hangover that suits the mode, where the settings name none."""
+        vad, mode = self.settings.vad, self.settings.mode
+        return msgspec.structs.replace(vad, hangover_ms=vad.hangover_ms or config.HANGOVER_MS[mode])
+
+    @property
     def seconds(self) -> float:
         """How much sound must be kept for its windows."""
-        vad, rate = self.settings.vad, self.checkpoint.rate
+        vad, rate = self.vad, self.checkpoint.rate
         return max(self.lengths.limit, self.lengths.window) / rate + (vad.hangover_ms + vad.pre_roll_ms) / 1000 + MARGIN
 
     @property
@@ -64,18 +72,19 @@ class Plan:
         settings = self.settings
         cutter = windows.Sliding if settings.mode == "sliding" else windows.Utterances
         rate = self.checkpoint.rate
-        return Hearing(settings.name, settings.model, rate, settings.gate, settings.vad, cutter(self.lengths))
+        return Hearing(settings.name, settings.model, rate, settings.gate, self.vad, cutter(self.lengths))
 
-    def reporter(self, source: str, new_id: Callable[[], str]) -> Reporter:
-        """For one more source: with a decider of its own."""
+    @property
+    def rules(self) -> decide.Rules:
         settings, chosen = self.settings, self.settings.decide
-        rules = decide.rules(
+        return decide.rules(
             self.checkpoint.labels,
             on=chosen.on,
             off=chosen.off,
             own=chosen.labels,
             ignore=chosen.ignore,
             margin=chosen.margin,
+            longest=chosen.longest or self.lengths.limit / self.checkpoint.rate,
             smooth=chosen.smooth,
             hits=chosen.hits,
             min_on=chosen.min_on,
@@ -84,6 +93,10 @@ class Plan:
             exclusive=chosen.exclusive,
             gate=settings.gate,
         )
+
+    def reporter(self, source: str, new_id: Callable[[], str]) -> Reporter:
+        """For one more source: with a decider of its own."""
+        settings, rules = self.settings, self.rules
         decider: decide.Decider = decide.Sliding(rules) if settings.mode == "sliding" else decide.Utterances(rules)
         return Reporter(source, settings.name, self.checkpoint.labels, decider, new_id, settings.top_k or None)
 

@@ -17,6 +17,7 @@ from earmark.core.audio import Samples, Window
 from earmark.core.news import Finished, News, State
 from earmark.core.takes import Take, fault
 from earmark.core.windows import Lengths, Sliding, Utterances
+from earmark.edge import takes
 from earmark.edge.ear import GateKind, Hearing
 from earmark.edge.intake import Intake
 from earmark.edge.listen import Listener
@@ -49,8 +50,8 @@ class Recorder:
         kept = Lengths(2 * before, int(LONGEST * rate), rate, before, rate // 4)
         whole = Lengths(rate, rate, rate, 0, rate)
         hearings = [
-            Hearing("takes", "", rate, gate, config.Vad(), Utterances(kept)),
-            Hearing("room", "", rate, "open", config.Vad(), Sliding(whole)),
+            Hearing("takes", "", rate, gate, takes.VAD, Utterances(kept)),
+            Hearing("room", "", rate, "open", takes.VAD, Sliding(whole)),
         ]
         self._source = make(self._listener.add("microphone", hearings, 20.0, live=live, rates=(rate,)))
         self._waiting: list[News] = []
@@ -136,7 +137,7 @@ def record(recorder: Recorder, labels: Sequence[str], count: int, folder: Path, 
 
 def alone(take: Take, rate: int) -> Samples:
     """The take with as much before and after as the gate knows to be free of others: its hangover."""
-    margin = config.Vad().hangover_ms * rate // 1000
+    margin = takes.VAD.hangover_ms * rate // 1000
     return take.samples[max(0, take.begin - margin) : take.end + margin]
 
 

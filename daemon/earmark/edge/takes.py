@@ -22,6 +22,8 @@ from earmark.errors import SourceError
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".oga", ".mp3", ".aiff", ".m4a", ".aac", ".webm"})
 MOST_SECONDS = 600.0  # of one recording
 AROUND = 1.0  # seconds kept before and after a take
+VAD = Vad(hangover_ms=300)
+"""Longer than the daemon's for single words: takes may be phrases of two, and nobody waits for an answer."""
 LEAD = 0.5  # seconds of hiss that a recording is put between, for the gate to hear a beginning and an end
 LEAD_DB = (-90.0, -50.0)
 
@@ -33,7 +35,7 @@ class Finder:
         self.gate: GateKind = gate
         self.rate = rate
         self.window = window
-        self.vad = vad or Vad()
+        self.vad = vad or VAD
         self.pre_roll = self.vad.pre_roll_ms * rate // 1000
         self._silero = Silero() if gate == "speech" else None
 
@@ -47,6 +49,11 @@ class Finder:
         if len(takes) > 1:
             takes = [Take(take.samples, take.begin, take.end, f"{origin} ({n})") for n, take in enumerate(takes, 1)]
         return takes
+
+    def spans(self, samples: Samples) -> list[tuple[int, int]]:
+        """Where takes begin and end in a recording, in samples of it; the first may begin some before it."""
+        lead = int(LEAD * self.rate)
+        return [(start - lead, end - lead) for start, end in self._spans(_framed(samples, self.rate))]
 
     def _spans(self, samples: Samples) -> list[tuple[int, int]]:
         track = Track(RATE if self.gate == "speech" else self.rate, len(samples) / self.rate + 1, live=False)

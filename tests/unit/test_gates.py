@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.config import Vad
+from earmark.core.audio import Block, Samples
+from earmark.edge.gates import REST_STEPS, WARM_STEPS, SpeechGate, step_all
+from earmark.edge.track import Track
+from earmark.edge.vad import RATE, STEP, Silero
+from tests.signals import noise
+
+
+class Scripted(Silero):
+    """Says what it is told to of each step, and notes when its state is begun anew, in frames seen so far."""
+
+    def __init__(self, *probabilities: float) -> None:
+        self._script = list(probabilities)
+        self.seen = 0
+        self.forgotten: list[int] = []
+
+    def join(self) -> int:
+        return 0
+
+    def forget(self, slot: int) -> None:
+        self.forgotten.append(self.seen)
+
+    def probabilities(self, slots: Sequence[int], frames: Sequence[Samples]) -> npt.NDArray[np.float32]:
+        self.seen += 1
+        return np.array([self._script[min(self.seen, len(self._script)) - 1]], np.float32)
+
+
+def hear(silero: Scripted, steps: int) -> None:
+    """So many steps of noise, which is too loud to be passed over."""
+    track = Track(RATE, 30.0, live=False)
+    track.feed(Block(0, noise(steps * STEP, -30), RATE, 0))
+    step_all([SpeechGate(track, Vad(), silero)], silero)
+
+
+def test_after_two_seconds_without_speech_silero_begins_anew_and_hears_the_last_of_them_again() -> None:
+    silero = Scripted(0.05)
+    hear(silero, 2 * REST_STEPS + 1)
+    again = REST_STEPS + WARM_STEPS
+    assert silero.forgotten == [REST_STEPS, again + REST_STEPS]
+    assert silero.seen == 2 * again + 1
+
+
+def test_a_doubtful_step_puts_it_off() -> None:
+    silero = Scripted(*[0.05] * (REST_STEPS - 1), 0.1, 0.05)
+    hear(silero, 2 * REST_STEPS - 1)
+    assert silero.forgotten == []
+    hear(silero, 2 * REST_STEPS)
+    assert silero.forgotten
+
+
+def test_it_never_begins_anew_while_somebody_speaks() -> None:
+    silero = Scripted(0.9)
+    hear(silero, 4 * REST_STEPS)
+    assert silero.forgotten == []

@@ -16,11 +16,13 @@ import numpy as np
 import soundfile
 
 from earmark.core.audio import Samples
+from earmark.edge import checkpoint
 from tests.signals import demo
 
 DEADLINE = 60.0  # seconds for whatever a test waits for
 RATE = 16000
 COMMANDS = "/models/earmark/commands"
+LABELS = checkpoint.read(checkpoint.EMBEDDED / "commands").labels
 NOW = {"x-use-cache": "false"}
 Result = TypeVar("Result")
 

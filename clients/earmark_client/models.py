@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from earmark.core.licence import told
 from earmark.errors import ServerError
 from earmark_client.address import DEFAULT, address
 from earmark_client.exchange import bearer, exchange, printable
@@ -92,7 +93,7 @@ def _row(model: Model) -> Sequence[str]:
         _labels(model.labels),
         f"{model.rate} Hz" if model.rate else "",
         _size(model.bytes),
-        model.licence or "unknown",
+        told(model.licence or ""),
         origin,
     )
 

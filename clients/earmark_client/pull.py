@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from earmark.core.licence import told
+
 DESCRIPTION = """\
 Fetch a model from the Hugging Face Hub, pin its revision, check that Earmark can serve it, and print the lines
 for the daemon's configuration. The daemon itself never fetches anything.
@@ -45,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     models = args.into.expanduser().absolute() if args.into else root()
     pulled = pull(args.model, models, lambda text: print(f"earmark: {text}", file=sys.stderr, flush=True))
     what = "pulled" if pulled.is_new else "already there"
-    licence = pulled.licence or "unknown; ask its model card"
+    licence = told(pulled.licence) if pulled.licence else "unknown; ask its model card"
     print(f"earmark: {what}: {pulled.model} at {pulled.revision}, licence {licence}", file=sys.stderr)
     print(f"\n{pulled.settings()}", end="")
     return 0

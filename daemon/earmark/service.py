@@ -19,6 +19,7 @@ from typing import cast
 import msgspec
 
 from earmark import __version__, config
+from earmark.core import licence
 from earmark.core.audio import Nanoseconds, Window
 from earmark.core.batch import Batcher, Job
 from earmark.core.desk import Desk
@@ -288,7 +289,8 @@ def verify(settings: config.Config) -> list[str]:
     """What can be checked without starting: models and files. Lines that say what would run; raises EarmarkError."""
     found = [
         f"classifier {plan.name}: {plan.checkpoint.name}, {len(plan.checkpoint.labels)} labels, "
-        f"{plan.settings.gate} gate, {plan.settings.mode}, hears {', '.join(plan.sources)}"
+        f"{plan.settings.gate} gate, {plan.settings.mode}, hears {', '.join(plan.sources)}; "
+        f"licence {licence.told(plan.checkpoint.licence)}"
         for plan in plans(settings)
     ]
     tokenfile.read(settings.server.token_file)

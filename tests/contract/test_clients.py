@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.posting import COMMANDS, Client, encoded, word
+from tests.posting import COMMANDS, LABELS, Client, encoded, word
 
 FLAC = encoded(word("yes"), form="FLAC")
 INSTALL_SECONDS = 120
@@ -135,7 +135,7 @@ def test_huggingface_hub_0_23(client: Client, clip: Path, right: dict[str, float
 def test_huggingface_hub_as_installed(client: Client, clip: Path, right: dict[str, float]) -> None:
     found = output(sys.executable, "-c", HUB, f"http://{client.address}{COMMANDS}", str(clip), "all")
     assert [scores(each) for each in found[:2]] == [right, right]
-    assert [len(each) for each in found] == [12, 12, 2, 12, 3]
+    assert [len(each) for each in found] == [len(LABELS), len(LABELS), 2, len(LABELS), 3]
     assert scores(found[2]) == dict(list(right.items())[:2])
     assert scores(found[3]) == client.post(FLAC, COMMANDS + "?function_to_apply=sigmoid").scores
     assert [item["label"] for item in found[4]] == list(right)[:3]

@@ -6,7 +6,7 @@ import http.client
 
 import pytest
 
-from tests.posting import COMMANDS, Client, encoded, noisy, word
+from tests.posting import COMMANDS, LABELS, Client, encoded, noisy, word
 
 CLIP = encoded(word("yes"))
 
@@ -63,8 +63,9 @@ def test_the_list_of_models_tells_everything_about_each(client: Client) -> None:
     listed = {model["id"]: model for model in client.get("/v1/models").json}
     embedded = listed["earmark/commands"]
     assert (embedded["origin"], embedded["state"], embedded["default"]) == ("embedded", "loaded", True)
-    assert (embedded["rate"], len(embedded["labels"]), embedded["bytes"] > 10**6) == (16000, 12, True)
-    assert embedded["licence"]
+    assert (embedded["rate"], embedded["labels"], embedded["bytes"] > 10**6) == (16000, list(LABELS), True)
+    assert embedded["licence"] == "cc-by-4.0"
+    assert listed["earmark/emotion"]["licence"] == "cc-by-nc-sa-4.0"
     cached = listed["acme/cached"]
     assert (cached["origin"], cached["aliases"]) == ("hub", ["short"])
     assert cached["revision"] == "0123456789abcdef0123456789abcdef01234567"

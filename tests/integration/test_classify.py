@@ -285,6 +285,11 @@ def test_what_a_daemon_leaves_out_is_left_out_and_new_fields_do_not_matter() -> 
         assert earmark("models", daemon.host).stdout.splitlines()[1].split() == ["a", "0:", "unknown"]
 
 
+def test_a_licence_that_forbids_commercial_use_says_so_in_the_table() -> None:
+    table = models.table([models.Model(id="a", licence="cc-by-nc-4.0"), models.Model(id="b", licence="mit")])
+    assert [line.split("0:")[1].strip() for line in table.splitlines()[1:]] == ["cc-by-nc-4.0 (non-commercial)", "mit"]
+
+
 def test_many_labels_are_counted_and_begun() -> None:
     many = models.Model(id="a", labels=tuple(f"speaker {number}" for number in range(1251)))
     assert "1251: speaker 0 speaker 1 speaker 2 ..." in models.table([many])

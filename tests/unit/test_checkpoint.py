@@ -174,6 +174,25 @@ def test_revision_and_licence_are_read_where_they_are(tmp_path: Path) -> None:
     assert (read(plain).revision, read(plain).licence) == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("line", "licence"),
+    [
+        ("license: cc-by-nc-4.0", "cc-by-nc-4.0"),
+        ('license: "CC BY-NC 4.0"  # as the data', "CC BY-NC 4.0"),
+        ("license: [mit, cc-by-nc-4.0]", "[mit, cc-by-nc-4.0]"),
+        ("license:\tother \t", "other"),
+        ("license: a\x1b[2Jb", "a[2Jb"),
+        ("license:", ""),
+        ("license:  # ask", ""),
+        ("license_name: acme", ""),
+    ],
+)
+def test_a_licence_is_all_that_its_line_says(tmp_path: Path, line: str, licence: str) -> None:
+    path = folder(tmp_path)
+    (path / "README.md").write_text(f"---\n{line}\nlanguage: en\n---\n")
+    assert read(path).licence == licence
+
+
 def test_whether_it_classifies_is_known_before_there_are_weights(tmp_path: Path) -> None:
     (folder(tmp_path) / "model.safetensors").unlink()
     require_classifier(tmp_path)

@@ -72,8 +72,8 @@ def test_only_the_service_and_edge_import_edge() -> None:
         assert [name for name in imported(file) if name.startswith("earmark.edge")] == [], file
 
 
-def test_clients_import_only_events_their_lines_and_the_errors() -> None:
-    allowed = ("earmark.core.events", "earmark.core.lines", "earmark.errors", "earmark_client")
+def test_clients_import_only_events_their_lines_licences_and_the_errors() -> None:
+    allowed = ("earmark.core.events", "earmark.core.licence", "earmark.core.lines", "earmark.errors", "earmark_client")
     # `earmark devices` must look at this machine's sound devices itself, `earmark pull` must know which models can be
     # served, and `earmark learn` hears examples as the daemon will; they import what they need when they are called
     known = [

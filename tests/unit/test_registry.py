@@ -122,5 +122,5 @@ def test_a_listing_says_why_and_from_where(tmp_path: Path, monkeypatch: pytest.M
     assert (listed["a/hub"].origin, listed["a/hub"].revision, listed["a/hub"].state) == ("hub", "dev", "refused")
     assert "earmark pull a/hub@dev" in listed["a/hub"].why
     embedded = listed["earmark/commands"]
-    assert (embedded.origin, embedded.default, len(embedded.labels)) == ("embedded", True, 12)
-    assert json.loads((FOLDER / "config.json").read_text())["id2label"]["0"] == embedded.labels[0]
+    assert (embedded.origin, embedded.default) == ("embedded", True)
+    assert tuple(json.loads((FOLDER / "config.json").read_text())["id2label"].values()) == embedded.labels

@@ -194,11 +194,12 @@ def _revision(path: Path) -> str:
 
 
 def _licence(path: Path) -> str:
-    """`license:` of the model card's front matter, without a YAML parser."""
+    """`license:` of the model card's front matter, all of the line, without a YAML parser."""
     try:
         card = (path / "README.md").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
     front = re.match(r"---\n(.*?)\n---", card, re.DOTALL)
-    found = re.search(r"^license:[ \t]*(\S+)", front[1], re.MULTILINE) if front else None
-    return found[1].strip("\"'") if found else ""
+    found = re.search(r"^license:(.*)$", front[1], re.MULTILINE) if front else None
+    value = found[1].partition(" #")[0].strip().strip("\"'") if found else ""
+    return "".join(filter(str.isprintable, value))  # it goes to terminals and logs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Literal, Self
@@ -13,6 +13,7 @@ import numpy as np
 
 from earmark import config
 from earmark.core.audio import Samples
+from earmark.core.licence import is_non_commercial
 from earmark.edge import wire
 from earmark.edge.checkpoint import Checkpoint
 from earmark.edge.life import Died, Life
@@ -81,6 +82,8 @@ class Worker:
         for slot in range(wire.SLOTS):
             self._free.put_nowait(slot)
         self._supervision = asyncio.create_task(self._supervise(), name="worker")
+        for checkpoint in self._checkpoints.values():
+            _tell_licence(checkpoint)
         return self
 
     async def __aexit__(
@@ -116,6 +119,7 @@ class Worker:
         if checkpoint.name in self._checkpoints:
             return
         self._checkpoints[checkpoint.name] = checkpoint
+        _tell_licence(checkpoint)
         self._change()
         if self._life is not None:
             self._life.load(_load(checkpoint))
@@ -223,13 +227,18 @@ class Worker:
             return
         if self._state.phase == "ready":
             if model in self._state.loaded:
-                logger.info("The model process serves %s too", model)
+                logger.info("The model process serves %s too", self._titles({model}))
         elif self._needed & self._state.loaded or not self._needed:
             self._serving_since = _now()
             self._change(phase="ready", detail="")
-            logger.info("The model process serves %s on %s", ", ".join(sorted(self._state.loaded)), self._state.device)
+            logger.info("The model process serves %s on %s", self._titles(self._state.loaded), self._state.device)
         else:
             self._change(phase="failed", detail="; ".join(self._refused()))
+
+    def _titles(self, models: Set[str]) -> str:
+        """Their names for the log, each with its licence where the card names one."""
+        found = [self._checkpoints[model] for model in sorted(models)]
+        return ", ".join(f"{each.name} (licence {each.licence})" if each.licence else each.name for each in found)
 
     def _unless_failed(self, phase: Phase) -> Phase:
         """After MANY deaths in a row only success is news."""
@@ -255,6 +264,12 @@ class Worker:
             self._on_change(self._state)
         except Exception:
             logger.exception("Whoever follows the worker's state raised")
+
+
+def _tell_licence(checkpoint: Checkpoint) -> None:
+    """Whoever runs the daemon must know what they may not do. Once, not at each restart of the process."""
+    if is_non_commercial(checkpoint.licence):
+        logger.info("%s: licence %s: for non-commercial use only", checkpoint.name, checkpoint.licence)
 
 
 def _load(checkpoint: Checkpoint) -> wire.Load:

@@ -18,17 +18,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.player import BLOCK, RATE, Feeder, Written, blocks, configuration
 from benchmarks.process import daemon
 from benchmarks.table import Row, print_table
 from earmark import config
@@ -42,8 +41,6 @@ from earmark.edge.sources.pcm import Pcm
 from earmark_client import events
 from tests.signals import demo
 
-BLOCK = 320  # samples, 20 ms
-RATE = 16000
 P50_GOAL, P99_GOAL = 3.0, 10.0  # ms
 SOURCES = 8
 HOP = 2.048  # seconds: a whole number of the gate's steps of 32 ms
@@ -54,66 +51,11 @@ PACE = 0.12  # seconds between forwards of the bare model, as windows come here
 SLIDING = '[[classifier]]\nname = "commands"\ngate = "open"\nmode = "sliding"\nhop = {hop}\n'
 UTTERANCES = '[[classifier]]\nname = "commands"\n'
 
-Written = dict[str, list[float]]
-"""For each source, when each block was written, by time.monotonic()."""
-
 
 def rotated(count: int) -> list[Samples]:
     """The demo, begun at another place for each source."""
     samples, _, _ = demo()
     return [np.roll(samples, -number * len(samples) // count) for number in range(count)]
-
-
-def configuration(folder: Path, classifier: str) -> Path:
-    """A configuration file with a command source for each named pipe, which are made."""
-    lines = [classifier]
-    for number in range(SOURCES):
-        pipe = folder / f"s{number}"
-        os.mkfifo(pipe)
-        lines.append(f'[[source]]\nkind = "command"\nname = "s{number}"\nargv = ["cat", "{pipe}"]\n')
-    path = folder / "earmark.toml"
-    path.write_text("\n".join(lines))
-    return path
-
-
-class Feeder:
-    """Writes all sources' blocks at real time from a thread of its own.
-
-    Sources begin STAGGER apart, so that their windows do not all come at once.
-    """
-
-    def __init__(self, folder: Path, sounds: Sequence[Samples], seconds: float) -> None:
-        self.written: Written = {f"s{number}": [] for number in range(len(sounds))}
-        self._pipes = [os.open(folder / name, os.O_WRONLY) for name in self.written]  # waits for cat
-        self._blocks = [_blocks(sound) for sound in sounds]
-        self._rounds = round(seconds * RATE / BLOCK)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        # ends with its last block, or when the daemon closes the pipes
-        begin = time.monotonic() + 0.1
-        names = list(self.written)
-        schedule = sorted(
-            (begin + (turn + 1) * BLOCK / RATE + number * STAGGER, number, turn)
-            for number in range(len(names))
-            for turn in range(self._rounds)
-        )
-        with contextlib.suppress(BrokenPipeError):
-            for due, number, turn in schedule:
-                time.sleep(max(0.0, due - time.monotonic()))
-                self.written[names[number]].append(time.monotonic())
-                os.write(self._pipes[number], self._blocks[number][turn % len(self._blocks[number])])
-
-    def close(self) -> None:
-        self._thread.join()
-        for pipe in self._pipes:
-            os.close(pipe)
-
-
-def _blocks(sound: Samples) -> list[bytes]:
-    pcm = np.round(sound * 32767).astype("<i2")
-    return [pcm[start : start + BLOCK].tobytes() for start in range(0, len(pcm) - BLOCK + 1, BLOCK)]
 
 
 def closing_blocks(plan: Plan, sound: Samples, seconds: float) -> dict[float, int]:
@@ -127,9 +69,9 @@ def closing_blocks(plan: Plan, sound: Samples, seconds: float) -> dict[float, in
     listener = Listener(deliver)
     intake = listener.add("s", [plan.hearing()], 20.0, live=True, rates=(RATE,))
     intake.begin("s", RATE)
-    blocks, pcm = _blocks(sound), Pcm("s16le", 1)
+    each, pcm = blocks(sound), Pcm("s16le", 1)
     for here in range(round(seconds * RATE / BLOCK)):
-        intake.offer(pcm.feed(blocks[here % len(blocks)]))
+        intake.offer(pcm.feed(each[here % len(each)]))
         listener._round()
     return found
 
@@ -149,10 +91,10 @@ def listen(classifier: str, sounds: Sequence[Samples], seconds: float) -> tuple[
     """Play and collect."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        path = configuration(folder, classifier)
+        path = configuration(folder, classifier, SOURCES)
         with daemon("--config", str(path)) as running:
             running.until_ready()
-            feeder = Feeder(folder, sounds, seconds)
+            feeder = Feeder(folder, sounds, STAGGER, round(seconds * RATE / BLOCK))
             arrived = asyncio.run(collect(running.port, seconds + SOURCES * STAGGER + 1))
             feeder.close()
     return arrived, feeder.written

@@ -10,7 +10,8 @@ from training.augment import Recipe
 CARD = Path(__file__).with_suffix(".md")
 """The card with names in braces for the figures."""
 COMMAND = (
-    "python -m training.commands --data DATA --out daemon/earmark/models/commands --minutes {minutes} --seed {seed}"
+    "python -m training.commands --data DATA --out daemon/earmark/models/commands"
+    " --steps {steps} --batch {batch} --seed {seed}"
 )
 
 

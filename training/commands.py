@@ -1,6 +1,6 @@
 """Train the command model that Earmark ships, judge it and write its folder.
 
-Twelve labels: ten command words, `_unknown_` and `_silence_`; one second of sound at 16 kHz. The
+Fifteen labels: thirteen words, `_unknown_` and `_silence_`; one second of sound at 16 kHz. The
 folder loads with plain transformers. A stopped run goes on where it was when called again.
 """
 
@@ -30,6 +30,7 @@ from training.judge import NOISE_OF, judge
 from training.learn import Batches, Budget, Learner, Look, Tuning
 from training.network import build, save
 from training.options import device_of, name_of
+from training.phrases import phrases
 from training.pictures import draw_history
 from training.pieces import cut_up
 from training.temper import temper
@@ -62,7 +63,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long")
     parser.add_argument("--steps", type=int, default=10_000, help="stop after so many (default: 10000)")
-    parser.add_argument("--batch", type=int, default=96, help="windows a step (default: 96)")
+    parser.add_argument("--batch", type=int, default=128, help="windows a step (default: 128)")
     parser.add_argument("--look-every", type=int, default=500, help="steps between looks at dev")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
@@ -125,7 +126,8 @@ def train(
     learner = Learner(model, Tuning(), generator, out / STATE)
     learner.resume()
     side = [clip for clip in clips if clip.side == "train"]
-    side += cut_up(clip for clip in side if clip.corpus == "librispeech")
+    read = [clip for clip in side if clip.corpus == "librispeech"]
+    side += [*cut_up(read), *phrases(read)]
     side += hush(sum(clip.label == SILENCE for clip in side) or len(side) // 10)
     batches = batches_from(side, read_noise(noises, NOISE_OF["train"]), log_mel, batch, generator)
     dev = [clip for clip in clips if clip.side == "dev"]

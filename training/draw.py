@@ -8,16 +8,17 @@ from collections.abc import Hashable, Sequence
 import torch
 from torch import Tensor
 
-from training.corpora import SILENCE, UNKNOWN, Clip
+from training.corpora import FURTHER, SILENCE, UNKNOWN, Clip
 
-# Of every batch, 68 % are commands, evenly; of the other words, each corpus has its share.
-LABEL_SHARE = {UNKNOWN: 0.25, SILENCE: 0.07}
-COMMAND_SHARE = 0.068
+# Of every batch, 60 % are the ten commands, evenly; of the other words, each corpus has its share.
+LABEL_SHARE = {UNKNOWN: 0.25, SILENCE: 0.05, **dict.fromkeys(FURTHER, 0.035)}
+COMMAND_SHARE = 0.06
 CORPUS_SHARE = {
-    "speech_commands_v1_words": 0.3,
-    "speech_commands_v2_test": 0.2,
+    "speech_commands_v1_words": 0.15,
+    "speech_commands_v2_test": 0.25,
     "librispeech_pieces": 0.3,
-    "librispeech": 0.1,
+    "librispeech_phrases": 0.15,
+    "librispeech": 0.05,
 }
 OTHER_CORPUS_SHARE = 0.1
 
@@ -26,8 +27,7 @@ def chances(clips: Sequence[Clip]) -> Tensor:
     """One chance a clip, summing to 1.
 
     A command's clips are equally likely. Within a corpus's other words, a word of n clips counts
-    as the square root of n, so that the 800 clips each of "bed", "cat" and "happy" do not drown
-    twenty-five words of ten clips.
+    as the square root of n, so that common words do not drown rare ones.
     """
     words = Counter((clip.label, clip.corpus, clip.word) for clip in clips)
     groups = [(clip.label, clip.corpus if clip.label == UNKNOWN else "") for clip in clips]

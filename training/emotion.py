@@ -32,7 +32,7 @@ def plan() -> Plan:
             feature_size=80, chunk_length=3, sampling_rate=RATE, hop_length=320, n_fft=640
         ),
         roughness=Roughness(speed=(0.95, 1.05), room=0.15, noise=0.3, snr_db=(15.0, 40.0)),
-        strain=Strain(crop=150, audible=1.0, time=0.05, pitch=0.02, bands=8, frames=15, mixed=0),
+        strain=Strain(crop=150, audible=1.0, time=0.05, pitch=0.05, bands=12, frames=25, colour=8.0),
         tuning=Tuning(rate=3e-3, warm_up=0.1, average=0.9, smoothing=0.1, clip=2.0),
         widths=(32, 64, 128, 192),
     )
@@ -51,7 +51,7 @@ def chances(recordings: Sequence[Recording]) -> list[float]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = arguments("emotion", __doc__, 800, 48, argv)
+    options = arguments("emotion", __doc__, 1800, 48, argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     recordings = read_emotions(options.data)
     actors = [recording.group for recording in recordings]

@@ -13,7 +13,7 @@ from transformers import WhisperForAudioClassification
 
 from training.augment import Augment, Recipe
 from training.bank import Bank
-from training.corpora import COMMANDS, LABELS
+from training.corpora import COMMANDS, LABELS, WORDS
 from training.features import LogMel
 
 Flags = NDArray[np.bool_]
@@ -74,6 +74,6 @@ def confusion(answers: Answers) -> NDArray[np.int64]:
 
 
 def set_off(answers: Answers, threshold: float) -> float:
-    """The share of clips that draw a command with at least this score."""
+    """The share of clips that draw a word with at least this score."""
     best = answers.scores.argmax(1)
-    return float(np.mean((best < len(COMMANDS)) & (answers.scores.max(1) >= threshold)))
+    return float(np.mean((best < len(WORDS)) & (answers.scores.max(1) >= threshold)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +18,18 @@ import torch
 from transformers import WhisperForAudioClassification
 
 from earmark.edge import negatives
-from earmark.edge.takes import Finder
-from training.audio import RATE, Samples, load
 from training.augment import Augment, Recipe
 from training.bank import fill, read_noise
 from training.corpora import SILENCE, Clip, read_clips, read_noises
 from training.features import LogMel, feature_extractor
 from training.judge import NOISE_OF
+from training.phrases import phrases
 from training.pieces import cut_up
 
 log = logging.getLogger("training.negatives")
 
 CORPORA = ("speech_commands_v1_words", "speech_commands_v2_test", "synthetic_ten_words", "wake_words")
-SHARE = {"words": 0.4, "pieces": 0.35, "sentences": 0.25}
+SHARE = {"words": 0.4, "pieces": 0.35, "phrases": 0.25}
 EXAMPLES = """examples:
   python -m training.negatives --data DATA
   python -m training.negatives --data DATA --model OUT --windows 2400
@@ -65,34 +64,12 @@ def make(data: Path, model: Path, count: int) -> negatives.Negatives:
     read = [clip for clip in clips if clip.corpus == "librispeech"]
     words = _spread(spoken, int(SHARE["words"] * count), random)
     pieces = _some(cut_up(read), int(SHARE["pieces"] * count), random)
-    chosen = sorted([*words, *pieces], key=lambda clip: (clip.corpus, clip.speaker))
+    begun = _some(phrases(read), int(SHARE["phrases"] * count), random)
+    chosen = sorted([*words, *pieces, *begun], key=lambda clip: (clip.corpus, clip.speaker))
     noise = read_noise(read_noises(data), NOISE_OF["train"])
     augment = Augment(fill(chosen), noise, Recipe(), torch.Generator().manual_seed(0))
-    windows = [augment.windows(torch.arange(len(chosen)))]
-    windows += [torch.from_numpy(np.stack(part)) for part in [list(_sentences(read, count))] if part]
-    states = _states(model, torch.cat(windows)[:count])
-    names = [clip.word if clip.corpus in CORPORA else "" for clip in chosen] + [""] * count
-    return negatives.Negatives(states, tuple(names[: len(states)]))
-
-
-def _sentences(clips: Sequence[Clip], count: int) -> Iterator[Samples]:
-    """What the daemon's gate makes of sentences, as loud as they come and softer."""
-    random = np.random.default_rng(1)
-    finder = Finder("speech", RATE, RATE)
-    made = 0
-    while made < int(SHARE["sentences"] * count):
-        before = made
-        for clip in clips:
-            sound = load(clip.path)
-            for take in finder.find(sound, ""):
-                start = max(0, take.begin - finder.pre_roll + int(random.integers(-1600, 1601)))
-                window = np.zeros(RATE, np.float32)
-                part = take.samples[start : start + RATE]
-                window[: len(part)] = part * 10 ** (random.uniform(-20, 3) / 20)
-                made += 1
-                yield window
-        if made == before:
-            return
+    states = _states(model, augment.windows(torch.arange(len(chosen))))
+    return negatives.Negatives(states, tuple(clip.word if clip.corpus in CORPORA else "" for clip in chosen))
 
 
 def _spread(clips: Sequence[Clip], count: int, random: np.random.Generator) -> list[Clip]:

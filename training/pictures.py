@@ -1,9 +1,10 @@
-"""Two small pictures for the reports."""
+"""Small pictures for the reports."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -38,7 +39,7 @@ def draw_history(history: Sequence[dict[str, float]], path: Path) -> None:
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(6, 5), dpi=80, sharex=True)
     top.plot(steps, [row["loss"] for row in history], color="tab:gray")
     top.set_ylabel("training loss")
-    shown = {"words": "ten words", "plain": "12 labels, balanced", "rough": "the same, roughened"}
+    shown = {"words": "ten words", "plain": "all labels, balanced", "rough": "the same, roughened"}
     for name, what in shown.items():
         bottom.plot(steps, [100 * row[name] for row in history], label=what)
     bottom.set_ylabel("dev accuracy, %")
@@ -61,3 +62,37 @@ def draw_losses(history: Sequence[dict[str, float]], path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path)
     plt.close(figure)
+
+
+def draw_streams(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """What became of what was played, a bar a scene, with the delay; below, false alarms an hour by what was played."""
+    placed = [row for row in rows if row["placed"]]
+    figure, (top, bottom) = plt.subplots(
+        2, 1, figsize=(7, 1.6 + 0.42 * (len(placed) + len(rows))), dpi=80, height_ratios=[len(placed), len(rows)]
+    )
+    names = [row["scene"].replace("_", " ") for row in placed]
+    left = np.zeros(len(placed))
+    for what, colour in (("found", "tab:blue"), ("taken for another", "tab:orange"), ("missed", "lightgray")):
+        shares = np.array([100 * _share(row, what) for row in placed])
+        top.barh(names, shares, left=left, color=colour, label=what)
+        left += shares
+    for place, row in enumerate(placed):
+        if row["delay_ms"]:
+            top.text(1, place, f"{row['delay_ms']['median']} ms", va="center", color="white", fontsize=8)
+    top.set_xlim(0, 100)
+    top.set_xlabel("% of what was played; in the bars the median delay")
+    top.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
+    every = [f"{row['played']}, {row['scene'].replace('_', ' ')}" for row in rows]
+    bottom.barh(every, [sum(row["false"].values()) / row["hours"] for row in rows], color="tab:red")
+    bottom.set_xlabel("false alarms an hour")
+    for axes in (top, bottom):
+        axes.invert_yaxis()
+    figure.tight_layout()
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def _share(row: dict[str, Any], what: str) -> float:
+    found, mistaken, placed = row["found"], row["mistaken"], row["placed"]
+    counts = {"found": found, "taken for another": mistaken, "missed": placed - found - mistaken}
+    return float(counts[what] / placed)

@@ -104,9 +104,11 @@ def ship(
         runs.append(run(study, budget, len(plan.labels), options.out / member(number), device))
     learners, model = [learner for learner, *_ in runs], assembled([model for _, model, _ in runs])
     figures = crossed_figures(study, together([unheard for *_, unheard in runs]), plan.labels, groups, plan.judged)
-    for network in model.members:
-        fold_in(network.classifier, figures["calibration"]["temperature"])
-    save_half(model, plan.extractor, options.out)
+    chosen = figures["calibration"]["temperature"]
+    save_half(tempered(model, chosen), plan.extractor, options.out)
+    if options.twin:
+        others = [first_of_folds(plan, options.out / member(number)) for number in range(options.members)]
+        save_half(tempered(assembled(others), chosen), plan.extractor, options.twin)
     figures |= forward_time(options.out)
     figures["training"] = story(model, learners, recordings, options, name_of(device))
     (options.out / "evaluation.json").write_text(json.dumps(figures, indent=1) + "\n")
@@ -136,6 +138,19 @@ def assembled(models: Sequence[PreTrainedModel]) -> PreTrainedModel:
     for mine, theirs in zip(whole.members, (model.members[0] for model in models), strict=True):
         mine.load_state_dict(theirs.state_dict())
     return whole.eval()
+
+
+def first_of_folds(plan: Plan, run: Path) -> PreTrainedModel:
+    """The model that has not heard the first fold, from what was kept of a run."""
+    model = plan.build()
+    model.load_state_dict(torch.load(run / "fold-0.pt", weights_only=True)["kept"])
+    return model
+
+
+def tempered(model: PreTrainedModel, temperature: float) -> PreTrainedModel:
+    for network in model.members:
+        fold_in(network.classifier, temperature)
+    return model
 
 
 def save_half(model: PreTrainedModel, extractor: WhisperFeatureExtractor, folder: Path) -> None:

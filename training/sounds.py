@@ -31,7 +31,7 @@ def plan() -> Plan:
             feature_size=80, chunk_length=5, sampling_rate=RATE, hop_length=320, n_fft=640
         ),
         roughness=Roughness(speed=(0.9, 1.12), room=0.15, noise=0.3),
-        strain=Strain(crop=125, audible=0.5, time=0.1, pitch=0.07, bands=10, frames=15, mixed=0.4),
+        strain=Strain(crop=125, audible=0.5, time=0.1, pitch=0.03, bands=8, frames=15, colour=4.0, blended=0.7),
         tuning=Tuning(rate=3e-3, warm_up=0.1, average=0.9, smoothing=0.1, clip=2.0),
         widths=(32, 64, 128, 192),
     )
@@ -51,7 +51,7 @@ def chances(recordings: Sequence[Recording]) -> list[float]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = arguments("sounds", __doc__, 800, 48, argv)
+    options = arguments("sounds", __doc__, 1800, 48, argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     recordings = read_sounds(options.data)
     groups = sorted({recording.group for recording in recordings})

@@ -36,13 +36,17 @@ class Spectra:
     ends: Tensor
 
     def cut(self, which: Tensor, hearing: Tensor, starts: Tensor, width: int) -> Tensor:
-        """[windows, mels, width] as WhisperFeatureExtractor gives them; silence where the recording is not."""
+        """[windows, mels, width] as log10 of power; silence where the recording is not."""
         at = starts[:, None] + torch.arange(width)
         inside = (at >= 0) & (at < self.lengths[which, hearing][:, None])
         index = self.offsets[which, hearing][:, None] + torch.where(inside, at, 0)
-        mels = torch.where(inside[..., None], self.frames[index].float(), SILENT)
-        loudest = mels.amax((1, 2), keepdim=True)
-        return ((torch.maximum(mels, loudest - 8) + 4) / 4).transpose(1, 2)
+        return torch.where(inside[..., None], self.frames[index].float(), SILENT).transpose(1, 2)
+
+
+def features(mels: Tensor) -> Tensor:
+    """Windows of log10 of power as WhisperFeatureExtractor gives them."""
+    loudest = mels.amax((1, 2), keepdim=True)
+    return (torch.maximum(mels, loudest - 8) + 4) / 4
 
 
 def gather(recordings: Iterable[Sequence[Spectrum]]) -> Spectra:

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from earmark.core.longclip import cut
 from training.augment import bend, mask
 from training.learn import Batches, Tuning
-from training.spectra import Spectra
+from training.spectra import Spectra, features
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,8 @@ class Strain:
 
     `crop` is the width in frames of what is learned from, where that is less than a window: the network takes any, and
     half the width is half the work. `audible` is the least share of what is audible of a recording that it holds, where
-    it fits; `mixed` the parameter of mixup's beta distribution, 0 for none.
+    it fits. `colour` is how far a random microphone bends the spectrum, in dB; `blended` the share of windows that are
+    two recordings at once.
     """
 
     crop: int
@@ -32,7 +33,8 @@ class Strain:
     pitch: float
     bands: int
     frames: int
-    mixed: float
+    colour: float = 0.0
+    blended: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,10 @@ class Study:
 
         def batch() -> tuple[Tensor, Tensor]:
             drawn = which[torch.multinomial(self.shares[which], self.batch, True, generator=generator)]
-            features = bend(self._windows(drawn, generator), generator, strain.time, strain.pitch)
-            features = mask(features, generator, strain.bands, strain.frames)
-            return mixed(features, truth[drawn], strain.mixed, generator)
+            mels = coloured(self._windows(drawn, generator), strain.colour, generator)
+            mels, targets = blended(mels, truth[drawn], strain.blended, generator)
+            windows = bend(features(mels), generator, strain.time, strain.pitch)
+            return mask(windows, generator, strain.bands, strain.frames), targets
 
         return batch
 
@@ -86,16 +89,24 @@ def heard(spectra: Spectra, which: Tensor, width: int) -> tuple[Tensor, Tensor]:
         for start, _ in cut(int(spectra.lengths[number, 0]), width)
     ]
     owners, starts = torch.tensor(places).T
-    return spectra.cut(which[owners], torch.zeros_like(owners), starts, width), owners
+    return features(spectra.cut(which[owners], torch.zeros_like(owners), starts, width)), owners
 
 
-def mixed(features: Tensor, targets: Tensor, beta: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Mixup with the larger share for the clip itself."""
-    if beta == 0:
-        return features, targets
-    # Beta(b, b) as the ratio of two Gamma(b): torch's Beta takes no generator
-    gammas = torch._standard_gamma(torch.full((2, len(features)), beta), generator=generator)
-    share = (gammas[0] / gammas.sum(0).clamp(min=1e-9)).clamp(0, 1)
-    share, other = torch.maximum(share, 1 - share), torch.randperm(len(features), generator=generator)
-    mel, label = share[:, None, None], share[:, None]
-    return torch.lerp(features[other], features, mel), torch.lerp(targets[other], targets, label)
+def coloured(mels: Tensor, most: float, generator: torch.Generator, knots: int = 6) -> Tensor:
+    """Each window through a microphone and a room of its own: up to `most` dB at some bands, even in between
+    (FilterAugment, Nam et al. 2022)."""
+    curve = (torch.rand(len(mels), 1, knots, generator=generator) * 2 - 1) * most / 10
+    return mels + functional.interpolate(curve, mels.shape[1], mode="linear", align_corners=True).transpose(1, 2)
+
+
+def blended(mels: Tensor, targets: Tensor, chance: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Some windows are heard with another at the same time, each made equally loud before; the target says how much of
+    each there is (between-class learning, Tokozume et al. 2018)."""
+    count = len(mels)
+    other = torch.randperm(count, generator=generator)
+    share = torch.rand(count, generator=generator)
+    share = torch.where(torch.rand(count, generator=generator) < chance, share, 1)[:, None, None]
+    power = 10**mels
+    power = power / power.mean((1, 2), keepdim=True)
+    both = share.square() * power + (1 - share).square() * power[other]
+    return both.clamp(min=1e-10).log10(), torch.lerp(targets[other], targets, share[:, 0])

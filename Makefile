@@ -42,7 +42,11 @@ train-commands: .venv/ready
 	$(TRAIN) training.commands --data $(DATA) --out $(MODELS)/commands
 
 train-emotion: .venv/ready
-	$(TRAIN) training.emotion --data $(DATA) --out $(MODELS)/emotion --steps 800 --batch 48 --hearings 4 --members 1 --seed 1
+	$(TRAIN) training.emotion --data $(DATA) --out $(MODELS)/emotion
 
 train-sounds: .venv/ready
-	$(TRAIN) training.sounds --data $(DATA) --out $(MODELS)/sounds --steps 800 --batch 48 --hearings 5 --members 2 --seed 1
+	$(TRAIN) training.sounds --data $(DATA) --out $(MODELS)/sounds
+
+.PHONY: demo-recording
+demo-recording: .venv/ready  ## the recording of `make demo`, anew for the models as they are; needs flite and espeak-ng
+	$(TRAIN) training.demo_recording --models $(MODELS) --out daemon/earmark/demo

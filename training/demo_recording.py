@@ -1,161 +1,156 @@
-"""Make the recording that `earmarkd --demo` plays: spoken commands and the truth about them.
+"""Make the recording that `earmarkd --demo` plays, and the truth about it: words, emotional sentences, sounds.
 
-Voices are synthetic (flite and espeak-ng), so nobody's speech is shipped. With a checkpoint given,
-every word is spoken by every voice, cut as the daemon would cut it and classified; each word is
-then given to the voice that the model is surest of, among those that have spoken least. No chance is
-involved: the same programs, checkpoint and seed give the same file.
+All of it is synthetic, so nobody's recording is shipped. Voices, manners and sounds are chosen by asking the three
+checkpoints in the daemon's own way. Nothing is written unless the whole is heard as it should be, twice in a row (the
+demo is played in a loop) and with thresholds a little higher and lower. No chance is involved: the same programs,
+checkpoints and seed give the same files.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import shutil
-import subprocess
-import tempfile
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from training.audio import RATE, Samples, levels, load
+from training import demo_emotions, demo_sounds, demo_words
+from training.audio import RATE, Samples
+from training.demo_hearing import Daemon, On, Part, Unreached, complaints, search
 
-SCRIPT = (
-    "yes no up down left right on off stop go "  # every command once
-    "banana left go right stop"  # one word that is none, and some again
-).split()
-COMMANDS = frozenset(SCRIPT) - {"banana"}
-PEAK = 0.35
 FLOOR_DB = -72.0
-FIRST_WORD_S = 1.0
-PAUSES_S = (0.8, 1.5)
+LONGEST_S, LARGEST_MB = 75.0, 1.6
+FIRST_WORD_S, END_S = 1.0, 2.5
+PAUSES_S = {"commands": (0.8, 1.3), "emotion": (2.4, 2.8), "sounds": (4.1, 4.3)}
+"""Before what a classifier should hear. The first windows of emotion reach back two seconds, those of sounds four."""
+LAYOUTS = 20  # pauses that are tried
+TOLERANCE_S = 0.2  # of a word's place
+MOVED = 0.1  # by which all thresholds may be moved, and the whole is still heard so
 
 EXAMPLES = """examples:
-  python -m training.demo_recording --out daemon/earmark/demo
-  python -m training.demo_recording --out daemon/earmark/demo \\
-      --model daemon/earmark/models/commands
+  python -m training.demo_recording
+  python -m training.demo_recording --models /elsewhere/models --out /elsewhere/demo --tries 400
 """
 
-Judge = Callable[[Samples], dict[str, float]]
-"""One second of sound to a score a label."""
+Ways = Iterable[tuple[str, Samples]]
 
 
-@dataclass(frozen=True, slots=True)
-class Voice:
-    program: str
-    name: str
+def choose(daemon: Daemon, floor: Samples, options: argparse.Namespace) -> list[Part]:
+    """Words, sentences and sounds in the order of the recording. Raises Unreached."""
+    words = demo_words.cast(demo_words.SCRIPT, daemon, floor)
+    for word in words:
+        tell(word)
 
-    def speak(self, word: str) -> Samples:
-        """The word alone, trimmed to what is audible and scaled to PEAK."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "word.wav"
-            command = {
-                "flite": ["flite", "-voice", self.name, "-t", word, "-o", str(path)],
-                "espeak-ng": ["espeak-ng", "-v", self.name, "-s", "140", "-w", str(path), word],
-            }[self.program]
-            subprocess.run(command, check=True, capture_output=True)
-            spoken = trim(load(path))
-        return spoken * np.float32(PEAK / np.abs(spoken).max())
+    def sentences(label: str, place: int) -> Ways:
+        return demo_emotions.attempts(label, demo_emotions.TEXTS[place], options.tries, options.seed)
+
+    def sounds(label: str, place: int) -> Ways:
+        return demo_sounds.attempts(label, options.tries, options.seed)
+
+    said = reach("emotion", demo_emotions.MANNERS, options.emotions, sentences, daemon, floor)
+    return [*words, *said, *reach("sounds", demo_sounds.SOUNDS, options.sounds, sounds, daemon, floor)]
 
 
-VOICES = (
-    Voice("flite", "slt"),
-    Voice("flite", "rms"),
-    Voice("flite", "awb"),
-    Voice("espeak-ng", "en-us"),
-    Voice("espeak-ng", "en-us+f2"),
-    Voice("espeak-ng", "en-gb"),
-    Voice("espeak-ng", "en-us+m3"),
-)
+def reach(
+    classifier: str,
+    labels: Iterable[str],
+    count: int,
+    ways: Callable[[str, int], Ways],
+    daemon: Daemon,
+    floor: Samples,
+) -> list[Part]:
+    """The first so many of the labels that can be reached; `ways` to, by label and place in what is returned."""
+    found: list[Part] = []
+    near: list[str] = []
+    for label in labels:
+        if len(found) == count:
+            break
+        part = search(classifier, label, ways(label, len(found)), daemon, floor)
+        tell(part)
+        if part.flaw:
+            near.append(f"{label} comes to {part.sure:.2f}, but {part.flaw}")
+        else:
+            found.append(part)
+    if len(found) < count:
+        raise Unreached(f"{classifier}: {len(found)} of {count} labels were reached: {'; '.join(near)}")
+    return found
 
 
-@dataclass(frozen=True, slots=True)
-class Take:
-    """One voice's version of a word, and by how much the model prefers the right label."""
-
-    word: str
-    voice: Voice
-    samples: Samples
-    margin: float
+def tell(part: Part) -> None:
+    print(f"{part.classifier:9} {part.label:11} {part.sure:.3f}  {part.flaw or part.how}", flush=True)
 
 
-def trim(samples: Samples, below_peak_db: float = 40.0) -> Samples:
-    """Cut what is not heard before and after: frames of 5 ms more than 40 dB below the loudest."""
-    frame = RATE // 200
-    level = levels(samples, frame)
-    heard = np.flatnonzero(level > level.max() - below_peak_db)
-    word = samples[heard[0] * frame : (heard[-1] + 1) * frame].copy()
-    fade = np.linspace(0, 1, frame, dtype=np.float32)
-    word[:frame] *= fade
-    word[-frame:] *= fade[::-1]
-    return word
+def lay_out(parts: Sequence[Part], floor: Samples, chance: np.random.Generator) -> tuple[Samples, list[On]]:
+    """Put the parts on the floor with pauses between them; where they are comes along."""
+    sound, truth = floor.copy(), list[On]()
+    position = 0
+    for part in parts:
+        pause = chance.uniform(*PAUSES_S[part.classifier]) if truth else FIRST_WORD_S
+        position += int(pause * RATE)
+        end = position + len(part.samples)
+        sound[position:end] += part.samples
+        truth.append(On(part.classifier, part.label, position / RATE, end / RATE, part.sure))
+        position = end
+    return sound[: position + int(END_S * RATE)], truth
 
 
-def margin(word: str, samples: Samples, judge: Judge, floor: Samples) -> float:
-    """By how much the right label leads where the word sits worst: early, in the middle, or late."""
-    label = word if word in COMMANDS else "_unknown_"
-    leads = []
-    for place in (0.2, 0.5, 0.8):
-        window = floor[:RATE].copy()
-        start = max(0, int((RATE - len(samples)) * place))
-        window[start : start + len(samples)] += samples[:RATE]
-        scores = judge(window)
-        right = scores.pop(label)
-        leads.append(right - max(scores.values()))
-    return min(leads)
+def written(sound: Samples) -> tuple[bytes, Samples]:
+    """The FLAC file, and what is read from it."""
+    file = io.BytesIO()
+    soundfile.write(file, sound, RATE, format="FLAC", subtype="PCM_16")
+    file.seek(0)
+    return file.getvalue(), soundfile.read(file, dtype="float32")[0]
 
 
-def takes(word: str, judge: Judge | None, floor: Samples) -> list[Take]:
-    """The word in every voice."""
-    spoken = [(voice, voice.speak(word)) for voice in VOICES]
-    return [Take(word, voice, said, margin(word, said, judge, floor) if judge else 0.0) for voice, said in spoken]
+def check(sound: Samples, truth: Sequence[On], daemon: Daemon) -> list[str]:
+    """What is wrong with the recording when it is heard twice in a row."""
+    length = len(sound) / RATE
+    expected = [on for on in truth if on.label != "_unknown_"]
+    expected += [replace(on, start=on.start + length, end=on.end + length) for on in expected]
+    heard = daemon.hear(np.concatenate([sound, sound]))
+    return [
+        f"with thresholds moved by {shift:+}: {complaint}"
+        for shift in (0.0, MOVED, -MOVED)
+        for complaint in complaints(expected, heard.labels(shift), TOLERANCE_S)
+    ]
 
 
-def cast(script: list[str], judge: Judge | None, floor: Samples) -> list[Take]:
-    """Choose a voice for each word: the least used of those within 0.05 of the best margin."""
-    used: Counter[Voice] = Counter()
-    chosen: list[Take] = []
-    for word in script:
-        candidates = takes(word, judge, floor)
-        best = max(take.margin for take in candidates)
-        good = [take for take in candidates if take.margin >= best - 0.05]
-        take = min(good, key=lambda t: (used[t.voice], -t.margin))
-        used[take.voice] += 1
-        chosen.append(take)
-    return chosen
+def make(daemon: Daemon, options: argparse.Namespace) -> tuple[bytes, list[On]]:
+    """The FLAC file and what is in it. Raises Unreached."""
+    random = np.random.default_rng(options.seed)
+    floor = (random.standard_normal(2 * int(LONGEST_S) * RATE) * 10 ** (FLOOR_DB / 20)).astype(np.float32)
+    parts = choose(daemon, floor, options)
+    wrong: list[str] = []
+    for number in range(LAYOUTS):
+        sound, truth = lay_out(parts, floor, np.random.default_rng([options.seed, number]))
+        flac, sound = written(sound)
+        seconds, megabytes = len(sound) / RATE, len(flac) / 1e6
+        if seconds > LONGEST_S or megabytes > LARGEST_MB:
+            wrong = [f"{seconds:.1f} s and {megabytes:.2f} MB; at most {LONGEST_S:g} and {LARGEST_MB} are allowed"]
+        else:
+            wrong = check(sound, truth, daemon)
+        print(
+            f"pauses {number}: {seconds:.1f} s, {megabytes:.2f} MB, {'; '.join(wrong[:2]) or 'all is heard'}",
+            flush=True,
+        )
+        if not wrong:
+            return flac, truth
+    raise Unreached("each part is heard, but not the whole: " + "; ".join(wrong))
 
 
-def lay_out(cast_: list[Take], floor: Samples, rng: np.random.Generator) -> tuple[Samples, list[dict[str, object]]]:
-    """Put the words on the floor with pauses between them; the truth in seconds comes along."""
-    position = int(FIRST_WORD_S * RATE)
-    sound, truth = floor.copy(), list[dict[str, object]]()
-    for take in cast_:
-        end = position + len(take.samples)
-        sound[position:end] += take.samples
-        label = take.word if take.word in COMMANDS else "_unknown_"
-        truth.append({"label": label, "start": round(position / RATE, 3), "end": round(end / RATE, 3)})
-        position = end + int(rng.uniform(*PAUSES_S) * RATE)
-    return sound[:position], truth
-
-
-def judge_from(folder: Path) -> Judge:
-    """A judge that asks a checkpoint."""
-    import torch
-    from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
-
-    extractor = AutoFeatureExtractor.from_pretrained(folder)
-    model = AutoModelForAudioClassification.from_pretrained(folder).eval()
-
-    def judge(window: Samples) -> dict[str, float]:
-        inputs = extractor(window, sampling_rate=RATE, return_tensors="pt")
-        with torch.inference_mode():
-            scores = model(**inputs).logits[0].softmax(-1)
-        return {model.config.id2label[i]: float(score) for i, score in enumerate(scores)}
-
-    return judge
+def as_json(truth: Sequence[On]) -> str:
+    """A line for each part; times in seconds."""
+    entries = [
+        {"classifier": on.classifier, "label": on.label, "start": round(on.start, 3), "end": round(on.end, 3)}
+        for on in truth
+    ]
+    return "[\n" + ",\n".join("  " + json.dumps(entry) for entry in entries) + "\n]\n"
 
 
 def main() -> None:
@@ -165,26 +160,25 @@ def main() -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder for commands.flac and .json")
-    parser.add_argument("--model", type=Path, help="checkpoint that chooses the voices")
-    parser.add_argument("--seed", type=int, default=1, help="of the floor and the pauses")
+    add = parser.add_argument
+    add("--models", type=Path, default=Path("daemon/earmark/models"), help="folder with commands, emotion and sounds")
+    add("--out", type=Path, default=Path("daemon/earmark/demo"), help="folder for demo.flac and demo.json")
+    add("--emotions", type=int, default=3, choices=range(1, len(demo_emotions.TEXTS) + 1), help="how many sentences")
+    add("--sounds", type=int, default=3, choices=range(1, len(demo_sounds.SOUNDS) + 1), help="how many sounds")
+    add("--tries", type=int, default=160, help="how many ways to say or to sound a label are tried")
+    add("--seed", type=int, default=1)
     options = parser.parse_args()
     for program in ("flite", "espeak-ng"):
         if shutil.which(program) is None:
             parser.error(f"{program} is not installed; on Debian: apt install flite espeak-ng")
-
-    rng = np.random.default_rng(options.seed)
-    floor = (rng.standard_normal(60 * RATE) * 10 ** (FLOOR_DB / 20)).astype(np.float32)
-    judge = judge_from(options.model) if options.model else None
-    chosen = cast(SCRIPT, judge, floor)
-    for take in chosen:
-        print(f"{take.word:8} {take.voice.program} {take.voice.name:10} margin {take.margin:.3f}")
-    sound, truth = lay_out(chosen, floor, rng)
+    try:
+        flac, truth = make(Daemon(options.models), options)
+    except Unreached as trouble:
+        sys.exit(f"nothing was written: {trouble}")
     options.out.mkdir(parents=True, exist_ok=True)
-    soundfile.write(options.out / "commands.flac", sound, RATE, subtype="PCM_16")
-    lines = ",\n".join("  " + json.dumps(entry) for entry in truth)
-    (options.out / "commands.json").write_text(f"[\n{lines}\n]\n")
-    print(f"{len(sound) / RATE:.1f} s, {len(truth)} words, in {options.out}")
+    (options.out / "demo.flac").write_bytes(flac)
+    (options.out / "demo.json").write_text(as_json(truth))
+    print(f"{len(truth)} parts, in {options.out}")
 
 
 if __name__ == "__main__":

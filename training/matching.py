@@ -18,7 +18,11 @@ NOTHING = "nothing"
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """A label that went on. `at` is when the subscriber had it, all in seconds of the stream."""
+    """A label that went on. `at` is when the subscriber had it, all in seconds of the stream.
+
+    `start` is where what it is a label of began: of sliding windows the newest hop of the first one, for the rest of
+    that window was heard before and gave no label.
+    """
 
     label: str
     start: float
@@ -49,7 +53,8 @@ def matched(truth: Sequence[Placed], fired: Sequence[Fired], known: Sequence[str
     """One stream. Only labels in `known` count as placed; the rest of the truth is there to be told apart from it.
 
     A placed label is found where the right label overlaps it, once; any other label that overlaps it makes it mistaken
-    unless it is found as well. The delay of a found one is from its end, or else from its start.
+    unless it is found as well: then whatever else went on over it is false. The delay of a found one is from its end,
+    or else from its start.
     """
     tally = Tally()
     left = list(fired)
@@ -62,9 +67,10 @@ def matched(truth: Sequence[Placed], fired: Sequence[Fired], known: Sequence[str
         if right is not None:
             tally.found[placed.label] += 1
             tally.delays.append(right.at - (placed.end if from_end else placed.start))
+            left.remove(right)
         elif near:
             tally.mistaken[placed.label] += 1
-        left = [item for item in left if item not in near]
+            left.remove(near[0])
     for item in left:
         tally.false[next((placed.label for placed in truth if _overlap(placed, item)), NOTHING)] += 1
     return tally

@@ -30,7 +30,7 @@ def arguments(name: str, about: str, steps: int, batch: int, argv: Sequence[str]
     )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
     parser.add_argument("--reports", type=Path, default=reports, help=f"folder for the pictures (default: {reports})")
-    parser.add_argument("--twin", type=Path, help="also write the model that has not heard the first fold, there")
+    parser.add_argument("--twins", type=Path, help="also write the models of the folds, as fold-0 and so on, there")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long, all folds together")
     parser.add_argument("--steps", type=int, default=steps, help=f"for each fold (default: {steps})")
     parser.add_argument("--batch", type=int, default=batch, help=f"windows a step (default: {batch})")

@@ -70,7 +70,7 @@ def draw_streams(rows: Sequence[dict[str, Any]], path: Path) -> None:
     figure, (top, bottom) = plt.subplots(
         2, 1, figsize=(7, 1.6 + 0.42 * (len(placed) + len(rows))), dpi=80, height_ratios=[len(placed), len(rows)]
     )
-    names = [row["scene"].replace("_", " ") for row in placed]
+    names = [_scene(row) for row in placed]
     left = np.zeros(len(placed))
     for what, colour in (("found", "tab:blue"), ("taken for another", "tab:orange"), ("missed", "lightgray")):
         shares = np.array([100 * _share(row, what) for row in placed])
@@ -82,7 +82,7 @@ def draw_streams(rows: Sequence[dict[str, Any]], path: Path) -> None:
     top.set_xlim(0, 100)
     top.set_xlabel("% of what was played; in the bars the median delay")
     top.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
-    every = [f"{row['played']}, {row['scene'].replace('_', ' ')}" for row in rows]
+    every = [f"{row['played']}, {_scene(row)}" for row in rows]
     bottom.barh(every, [sum(row["false"].values()) / row["hours"] for row in rows], color="tab:red")
     bottom.set_xlabel("false alarms an hour")
     for axes in (top, bottom):
@@ -90,6 +90,10 @@ def draw_streams(rows: Sequence[dict[str, Any]], path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path)
     plt.close(figure)
+
+
+def _scene(row: dict[str, Any]) -> str:
+    return str(row["scene"]).replace("_", " ").replace(" db", " dB")
 
 
 def _share(row: dict[str, Any], what: str) -> float:

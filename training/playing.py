@@ -16,12 +16,15 @@ import msgspec
 
 from benchmarks.player import BLOCK, Feeder, configuration
 from benchmarks.process import daemon
-from earmark.config import Classifier
-from earmark.core.events import Label, Result
+from earmark.config import Classifier, Config
+from earmark.core.events import Gap, Label, Loss, Result
+from earmark.edge.plan import plans
 from earmark_client import events
 from training.audio import RATE
 from training.matching import Fired
 from training.streams import Stream
+
+Told = Result | Label | Loss | Gap
 
 STAGGER = 0.0137  # seconds from one stream's beginning to the next one's: their windows do not all come at once
 LATE = 2.0  # seconds that are waited for the last events
@@ -30,10 +33,11 @@ LATE = 2.0  # seconds that are waited for the last events
 @dataclass(frozen=True, slots=True, eq=False)
 class Heard:
     """What was told of one stream: labels, and every window's result with all its scores and when it was there, in
-    seconds of the stream."""
+    seconds of the stream. `lost` counts losses and gaps: on a machine that keeps up there are none."""
 
     labels: list[Fired]
     results: list[tuple[float, Result]]
+    lost: int
 
 
 def played(streams: Sequence[Stream], classifier: Classifier, checkpoint: Path | None = None) -> list[Heard]:
@@ -52,28 +56,38 @@ def played(streams: Sequence[Stream], classifier: Classifier, checkpoint: Path |
     for name, written in feeder.written.items():
         # blocks are never early and may be late
         begin = min(at - (number + 1) * BLOCK / RATE for number, at in enumerate(written))
-        told = [(at - begin, event) for at, event in arrived if event.source == name]
-        heard.append(Heard(_fired(told), [(at, event) for at, event in told if isinstance(event, Result)]))
+        told = [(at - begin, event) for at, event in arrived if not isinstance(event, Gap) and event.source == name]
+        results = [(at, event) for at, event in told if isinstance(event, Result)]
+        lost = sum(isinstance(event, Gap | Loss) for _, event in arrived)
+        heard.append(Heard(fired_of(told, newest(classifier)), results, lost))
     return heard
 
 
-async def _collect(port: int, seconds: float) -> list[tuple[float, Result | Label]]:
-    """All results and labels of so many seconds, each with its arrival by time.monotonic()."""
-    arrived: list[tuple[float, Result | Label]] = []
+def newest(classifier: Classifier) -> float:
+    """Seconds of a window before its newest hop; 0 for utterances."""
+    (plan,) = plans(Config(classifier=(classifier,)))
+    return plan.info.window - plan.info.hop if classifier.mode == "sliding" else 0.0
+
+
+async def _collect(port: int, seconds: float) -> list[tuple[float, Told]]:
+    """All that is told in so many seconds, each with its arrival by time.monotonic()."""
+    arrived: list[tuple[float, Told]] = []
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            async for event in events(f"127.0.0.1:{port}", reconnect=False, types="result,label"):
-                if isinstance(event, Result | Label):
+            async for event in events(f"127.0.0.1:{port}", reconnect=False, types="result,label,loss"):
+                if isinstance(event, Told):
                     arrived.append((time.monotonic(), event))
     return arrived
 
 
-def _fired(arrived: Sequence[tuple[float, Result | Label]]) -> list[Fired]:
-    """Labels that went on, each with its end: its own, or that of its `off`."""
-    labels = [(at, event) for at, event in arrived if isinstance(event, Label)]
+def fired_of(told: Sequence[tuple[float, Told]], before: float) -> list[Fired]:
+    """Labels that went on, each with its end: its own, or that of its `off`. They begin `before` seconds into their
+    first window; one that never ended is still on when the last was heard of anything."""
+    labels = [(at, event) for at, event in told if isinstance(event, Label)]
     ends = {event.id: event.end for _, event in labels if event.end is not None}
+    last = told[-1][0] if told else 0.0
     return [
-        Fired(event.label, event.start, ends.get(event.id, event.start) or event.start, at)
+        Fired(event.label, event.start + before, ends.get(event.id, last), at)
         for at, event in labels
         if event.state == "on"
     ]

@@ -106,9 +106,10 @@ def ship(
     figures = crossed_figures(study, together([unheard for *_, unheard in runs]), plan.labels, groups, plan.judged)
     chosen = figures["calibration"]["temperature"]
     save_half(tempered(model, chosen), plan.extractor, options.out)
-    if options.twin:
-        others = [first_of_folds(plan, options.out / member(number)) for number in range(options.members)]
-        save_half(tempered(assembled(others), chosen), plan.extractor, options.twin)
+    if options.twins:
+        for fold in sorted(set(folds)):
+            others = [model_of(plan, options.out / member(number), fold) for number in range(options.members)]
+            save_half(tempered(assembled(others), chosen), plan.extractor, options.twins / f"fold-{fold}")
     figures |= forward_time(options.out)
     figures["training"] = story(model, learners, recordings, options, name_of(device))
     (options.out / "evaluation.json").write_text(json.dumps(figures, indent=1) + "\n")
@@ -140,10 +141,10 @@ def assembled(models: Sequence[PreTrainedModel]) -> PreTrainedModel:
     return whole.eval()
 
 
-def first_of_folds(plan: Plan, run: Path) -> PreTrainedModel:
-    """The model that has not heard the first fold, from what was kept of a run."""
+def model_of(plan: Plan, run: Path, fold: int) -> PreTrainedModel:
+    """The model that has not heard this fold, from what was kept of a run."""
     model = plan.build()
-    model.load_state_dict(torch.load(run / "fold-0.pt", weights_only=True)["kept"])
+    model.load_state_dict(torch.load(run / f"fold-{fold}.pt", weights_only=True)["kept"])
     return model
 
 

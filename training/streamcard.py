@@ -47,7 +47,7 @@ def _cells(row: Report) -> list[str]:
         return f"{count / placed:.1%}" if placed else ""
 
     return [
-        row["played"] + (f" ({placed})" if placed else ""),
+        f"{row['played']} ({placed or row['recordings']})",
         SCENES[row["scene"]].what,
         f"{60 * row['hours']:.0f}",
         share(found),

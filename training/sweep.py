@@ -1,8 +1,9 @@
 """Try other thresholds on what an embedded model hears in continuous streams: how the settings in earmark.presets were
 chosen.
 
-The streams are played once through the daemon, as by training.stream_eval; then its decisions are made again with each
-combination of settings, from the scores that it published. Commands are heard from the dev side's people.
+The streams of the dev side (of another fold than that of the test) are played once through the daemon, as by
+training.stream_eval; then its decisions are made again with each combination of `on`, `smooth` and `hits` (`longest`
+for commands), from the scores that it published. `off` follows `on`. How gates open and close is not tried here.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ from earmark.core.events import Result
 from earmark.edge.plan import Plan, plans
 from training.card import table
 from training.matching import Fired, Tally, matched
-from training.playing import played
+from training.playing import newest, played
 from training.stream_eval import KINDS, noise_of, streams_of
 
 EXAMPLES = """examples:
   python -m training.sweep commands --data DATA
-  python -m training.sweep sounds --data DATA --model /tmp/sounds-twin
+  python -m training.sweep sounds --data DATA --model /tmp/twins/fold-0
 """
 GRIDS: dict[str, dict[str, Sequence[float]]] = {
     "commands": {"on": (0.5, 0.6, 0.7, 0.8, 0.9, 0.95), "longest": (0.8, 1.0, 10.0)},
-    "emotion": {"on": (0.3, 0.4, 0.5, 0.6), "smooth": (1, 2, 3), "hits": (1, 2, 3)},
-    "sounds": {"on": (0.5, 0.6, 0.7, 0.8, 0.9), "smooth": (1, 2, 3), "hits": (1, 2, 3)},
+    "emotion": {"on": (0.3, 0.4, 0.5, 0.6), "smooth": (1, 2, 3), "hits": (1, 2, 3, 4)},
+    "sounds": {"on": (0.5, 0.6, 0.7, 0.8, 0.9), "smooth": (1, 2, 3), "hits": (1, 2, 3, 4)},
 }
 GAP = 0.15
 """Between `on` and `off`."""
@@ -45,8 +46,11 @@ def plan_of(classifier: Classifier, checkpoint: Path | None) -> Plan:
     return plans(Config(model=(model,), classifier=(msgspec.structs.replace(classifier, model=model.name),)))[0]
 
 
-def decided(results: Sequence[tuple[float, Result]], decider: Decider, labels: Sequence[str]) -> list[Fired]:
-    """What one stream's results come to. A final one is where the gate closed."""
+def decided(
+    results: Sequence[tuple[float, Result]], decider: Decider, labels: Sequence[str], before: float = 0.0
+) -> list[Fired]:
+    """What one stream's results come to. A final one is where the gate closed: the streams end in silence, so that
+    every label goes off. `before` is as in playing.fired_of()."""
     fired: list[Fired] = []
     on: dict[str, tuple[float, float]] = {}
     for at, result in results:
@@ -58,7 +62,7 @@ def decided(results: Sequence[tuple[float, Result]], decider: Decider, labels: S
         for decision in decisions:
             match decision:
                 case On(label, _, start, _, None):
-                    on[label] = (start, at)
+                    on[label] = (start + before, at)
                 case On(label, _, start, _, end) if end is not None:
                     fired.append(Fired(label, start, end, at))
                 case Off(label, _, start, end):
@@ -86,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("kind", choices=KINDS, help="which model")
     parser.add_argument("--data", type=Path, default=data, required=not data, help="folder of the corpora")
     parser.add_argument("--model", type=Path, help="folder of another checkpoint than the embedded one")
-    parser.add_argument("--side", choices=("dev", "test"), default="dev", help="of the speakers of commands")
+    parser.add_argument("--side", choices=("dev", "test"), default="dev", help="(default: dev)")
     parser.add_argument("--scenes", nargs="*", default=("noise_20_db", "rooms"), help="(default: noise_20_db rooms)")
     options = parser.parse_args(argv)
     make, classifier = KINDS[options.kind]
@@ -105,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             tally = Tally()
             for stream, each in zip(streams, told, strict=True):
                 decider = Sliding(plan.rules) if changed.mode == "sliding" else Utterances(plan.rules)
-                fired = decided(each.results, decider, plan.checkpoint.labels)
+                fired = decided(each.results, decider, plan.checkpoint.labels, newest(changed))
                 tally.add(matched(stream.truth, fired, trial.known, from_end=trial.from_end))
             cells.append(told_of(tally, sum(stream.seconds for stream in streams)))
         rows.append(cells)

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import msgspec
 
-from earmark import __version__, config
+from earmark import __version__, config, presets
 from earmark.errors import ConfigError, EarmarkError
 
 EXAMPLES = """\
 examples:
   earmarkd                                    voice commands from the default microphone
-  earmarkd --demo                             a bundled recording of spoken commands, in a loop
+  earmarkd --demo                             a bundled recording of words, emotional sentences and sounds,
+                                              heard by the three embedded models, in a loop
+  earmarkd --demo --fast --once               the same as fast as the models can, once
   earmarkd --config config/earmark.toml       your own sources, models and thresholds
   earmarkd --check --config earmark.toml      say whether the configuration would run, and stop
   earmarkd --file talk.flac --fast --once --events -
@@ -63,13 +65,18 @@ def _settings(options: argparse.Namespace) -> config.Config:
         from earmark.service import load
 
         settings = load(options.config)
+    elif options.demo:
+        settings = config.Config(classifier=presets.ALL)
     if options.demo and options.file:
         raise ConfigError("--demo and --file both say what to listen to; choose one")
-    if options.fast and not options.file:
-        raise ConfigError("--fast goes with --file: only a recording can be read faster than it sounds")
+    if options.fast and not options.file and not (options.demo and options.once):
+        raise ConfigError(
+            "--fast goes with --file, or with --demo --once: only a recording can be read faster than it sounds"
+        )
     sources: tuple[config.Source, ...] = ()
     if options.demo:
-        sources = (config.File(name="demo", path=str(files("earmark") / "demo" / "commands.flac"), loop=True),)
+        path = str(files("earmark") / "demo" / "demo.flac")
+        sources = (config.File(name="demo", path=path, fast=options.fast, loop=not options.once),)
     for path in options.file or ():
         sources += (config.File(name=_name(path, sources), path=path, fast=options.fast),)
     if sources:
@@ -101,9 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--check", action="store_true", help="check the configuration, its models and its files, and stop")
     add("--listen", metavar="HOST:PORT", help="where to serve (default 127.0.0.1:8765; port 0 takes a free one)")
     add("--file", action="append", metavar="PATH", help="listen to this recording instead of the configured sources")
-    add("--fast", action="store_true", help="with --file: as fast as the model can, losing nothing")
+    add("--fast", action="store_true", help="with --file, or --demo --once: as fast as the model can, losing nothing")
     add("--once", action="store_true", help="end when every source has ended and every window is answered")
-    add("--demo", action="store_true", help="listen to the bundled recording of spoken commands, in a loop")
+    add("--demo", action="store_true", help="the bundled recording in a loop, with all embedded models unless --config")
     add("--events", metavar="PATH", help="also write every event as a JSON line there; - is standard output")
     add("--quiet", action="store_true", help="print no lines about what is heard")
     add("--verbose", action="store_true", help="log more")

@@ -128,10 +128,10 @@ class Vad(Settings, frozen=True):
 class Decide(Settings, frozen=True):
     """From scores to labels that go on and off."""
 
-    on: Unit = 0.6  # score at which a label goes on
+    on: Unit = 0.8  # score at which a label goes on
     off: Unit = 0.45  # sliding: score below which it goes off
     margin: Unit = 0.1  # utterance: lead over the runner-up
-    longest: NotNegative = 0.0  # utterance, seconds: a longer one is none of the labels; 0: the longest window
+    longest: NotNegative = 0.0  # utterance, seconds: a longer one is no label; 0: the model's own window
     smooth: Annotated[int, Meta(ge=1, le=100)] = 3  # sliding: windows in the mean
     hits: Annotated[int, Meta(ge=1, le=100)] = 2  # sliding: windows over `on` in a row before it goes on
     min_on: NotNegative = 0.0  # sliding, seconds: a label stays on at least so long

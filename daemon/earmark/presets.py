@@ -13,8 +13,9 @@ EMOTION = Classifier(
     name="emotion",
     model="earmark/emotion",
     mode="sliding",
+    hop=0.5,
     top_k=8,
-    decide=Decide(on=0.5, off=0.35, smooth=3, hits=2, ignore=("neutral", "calm")),
+    decide=Decide(on=0.5, off=0.35, smooth=1, hits=2, ignore=("neutral", "calm")),
 )
 
 SOUNDS = Classifier(
@@ -22,8 +23,9 @@ SOUNDS = Classifier(
     model="earmark/sounds",
     gate="level",
     mode="sliding",
+    hop=0.5,
     vad=Vad(level_db=12.0, hangover_ms=800, max_ms=60_000),
-    decide=Decide(on=0.6, off=0.4, smooth=2, hits=2),
+    decide=Decide(on=0.7, off=0.55, smooth=1, hits=2),
 )
 
 ALL = (COMMANDS, EMOTION, SOUNDS)

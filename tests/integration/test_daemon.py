@@ -23,9 +23,7 @@ import earmark_client
 from earmark.core.events import Label
 from tests.daemon import DEADLINE, ROOT, Daemon, earmarkd, environment, events, heard
 from tests.pulse import Pulse, missing
-from tests.signals import DEMO, Word, demo
-
-RECORDING = str(DEMO / "commands.flac")
+from tests.signals import Word, demo, demo_file
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +31,16 @@ def words() -> list[Word]:
     return demo()[2]
 
 
-def test_a_recording_flat_out_gives_one_result_per_utterance_with_its_times_and_ends(words: list[Word]) -> None:
-    done = earmarkd("--file", RECORDING, "--fast", "--once", "--events", "-")
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The words of the demo, as a file."""
+    return str(demo_file(tmp_path_factory.mktemp("recording")))
+
+
+def test_a_recording_flat_out_gives_one_result_per_utterance_with_its_times_and_ends(
+    words: list[Word], recording: str
+) -> None:
+    done = earmarkd("--file", recording, "--fast", "--once", "--events", "-")
 
     assert done.returncode == 0, done.stderr
     results = events(done.stdout, "result")
@@ -49,13 +55,11 @@ def test_a_recording_flat_out_gives_one_result_per_utterance_with_its_times_and_
     assert events(done.stdout, "loss") == []
 
 
-def test_a_recording_at_real_time_gives_the_same_and_every_subscriber_sees_it(
-    words: list[Word], tmp_path: Path
-) -> None:
-    samples, rate, _ = demo()
+def test_a_recording_at_real_time_gives_the_same_and_every_subscriber_sees_it(tmp_path: Path) -> None:
+    samples, rate, words = demo(longest=8.5)
     short = tmp_path / "short.wav"
-    soundfile.write(short, samples[: 9 * rate], rate)
-    expected = [word.label for word in words if word.end < 8.5]
+    soundfile.write(short, samples, rate)
+    expected = [word.label for word in words]
     seen: list[str] = []
 
     with Daemon("--file", str(short)) as daemon:
@@ -87,11 +91,11 @@ def test_a_recording_at_real_time_gives_the_same_and_every_subscriber_sees_it(
 
 
 @pytest.mark.skipif(bool(missing()), reason=missing() or "nothing is missing")
-def test_the_same_words_through_a_microphone_give_the_same_labels(words: list[Word], tmp_path: Path) -> None:
-    samples, rate, _ = demo()
+def test_the_same_words_through_a_microphone_give_the_same_labels(tmp_path: Path) -> None:
+    samples, rate, words = demo(longest=8.5)
     wav = tmp_path / "say.wav"
-    soundfile.write(wav, samples[: 9 * rate], rate)
-    expected = [word.label for word in words if word.end < 8.5]
+    soundfile.write(wav, samples, rate)
+    expected = [word.label for word in words]
     settings = tmp_path / "earmark.toml"
     settings.write_text('[[source]]\nkind = "microphone"\nname = "desk"\ndevice = "pulse"\n')
 
@@ -120,20 +124,20 @@ def test_another_rate_and_two_channels_give_the_same_labels(words: list[Word], t
     assert heard(events(done.stdout, "result")) == [word.label for word in words]
 
 
-def test_readable_lines_say_what_was_heard(words: list[Word]) -> None:
-    done = earmarkd("--file", RECORDING, "--fast", "--once")
+def test_readable_lines_say_what_was_heard(words: list[Word], recording: str) -> None:
+    done = earmarkd("--file", recording, "--fast", "--once")
 
     lines = [line.split() for line in done.stdout.splitlines()]
     said = [fields[3] for fields in lines if len(fields) == 5 and fields[2] == "commands"]
     assert said == [word.label for word in words if word.label != "_unknown_"]
     assert "\x1b" not in done.stdout  # plain in a pipe
-    assert earmarkd("--file", RECORDING, "--fast", "--once", "--quiet").stdout == ""
+    assert earmarkd("--file", recording, "--fast", "--once", "--quiet").stdout == ""
 
 
-def test_several_files_are_heard_at_once(tmp_path: Path) -> None:
+def test_several_files_are_heard_at_once(recording: str, tmp_path: Path) -> None:
     other = tmp_path / "commands-3.flac"
-    shutil.copy(RECORDING, other)
-    files = [argument for path in (RECORDING, str(other), RECORDING) for argument in ("--file", path)]
+    shutil.copy(recording, other)
+    files = [argument for path in (recording, str(other), recording) for argument in ("--file", path)]
     done = earmarkd(*files, "--fast", "--once", "--events", "-")
 
     by_source: dict[str, list[str]] = {}
@@ -143,10 +147,10 @@ def test_several_files_are_heard_at_once(tmp_path: Path) -> None:
     assert by_source["commands"] == by_source["commands-2"] == by_source["commands-3"]
 
 
-def test_the_daemon_process_never_imports_torch() -> None:
+def test_the_daemon_process_never_imports_torch(recording: str) -> None:
     program = (
         "import sys; from earmark.__main__ import main; "
-        f"code = main(['--listen', '127.0.0.1:0', '--file', {RECORDING!r}, '--fast', '--once', '--quiet']); "
+        f"code = main(['--listen', '127.0.0.1:0', '--file', {recording!r}, '--fast', '--once', '--quiet']); "
         "print(code, sorted({'torch', 'transformers'} & set(sys.modules)))"
     )
     done = subprocess.run(
@@ -243,7 +247,7 @@ def test_check_says_what_would_run_and_runs_nothing() -> None:
     done = earmarkd("--check", "--config", str(ROOT / "config" / "earmark.toml"))
 
     assert done.returncode == 0, done.stderr
-    assert "classifier commands: earmark/commands, 12 labels, speech gate, utterance, hears microphone" in done.stdout
+    assert "classifier commands: earmark/commands, 15 labels, speech gate, utterance, hears microphone" in done.stdout
 
 
 def test_help_shows_examples_and_version_is_one_line() -> None:

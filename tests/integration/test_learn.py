@@ -25,7 +25,7 @@ from earmark.edge.recorder import ROOM_SECONDS, Recorder, record
 from earmark.errors import ModelError, SourceError
 from tests.daemon import Daemon, earmarkd, environment, events, heard
 from tests.pulse import Pulse, missing
-from tests.signals import DEMO, noise, tone
+from tests.signals import demo_file, noise, tone
 
 RATE = 16000
 LANGUAGES = ("en", "en-us", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbcwmd", "en-029", "en-us-nyc", "en-gb-x-gbclan")
@@ -114,6 +114,8 @@ def test_the_words_are_learnt_and_the_figures_and_the_settings_are_printed(
     assert "windows of other words, sentences and noise" in learned.stderr
     assert "%" not in learned.stderr  # how far it is, where there is a terminal
     (model,) = configfile.load(settings).model
+    (classifier,) = configfile.load(settings).classifier
+    assert (classifier.vad, classifier.decide.longest) == (takes.VAD, 1.5)
     assert (model.name, model.path) == ("lights", str(folder / "models" / "lights"))
     found = checkpoint.read(Path(model.path or ""))
     assert found.labels == ("curtain", "lamp", "_unknown_", "_background_")
@@ -130,7 +132,7 @@ def test_unheard_voices_are_recognised_and_the_demos_words_are_not(
     tmp_path: Path, settings: Path, unheard: list[tuple[str, Path]]
 ) -> None:
     words = stream([file for _, file in unheard], tmp_path / "words.wav")
-    files = ["--file", str(words), "--file", str(DEMO / "commands.flac")]
+    files = ["--file", str(words), "--file", str(demo_file(tmp_path))]
 
     done = earmarkd("--config", str(settings), *files, "--fast", "--once", "--events", "-")
 

@@ -60,14 +60,13 @@ def test_sliding_windows_do_not_depend_on_it_either(spoken: tuple[Samples, list[
 
 
 @pytest.mark.parametrize("rate", [8000, 44100, 48000])
-def test_other_rates_give_the_same_utterances(spoken: tuple[Samples, list[Word]], rate: int) -> None:
-    samples, words = spoken
-    resampled = soxr.resample(samples[: 6 * RATE], RATE, rate)
+def test_other_rates_give_the_same_utterances(rate: int) -> None:
+    samples, _, expected = demo(longest=6)
+    resampled = soxr.resample(samples, RATE, rate)
 
     spans = [window.span for window in windows(listen(recording(resampled, rate, block=rate // 50)))]
 
-    expected = [word for word in words if word.end < 5.9]
-    assert len(spans) == len(expected)
+    assert len(spans) == len(expected) > 2
     for span, word in zip(spans, expected, strict=True):
         assert span.speech_start / RATE == pytest.approx(word.start, abs=0.15)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,13 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra
 from earmark import presets
 from earmark.config import Classifier
 from earmark.core.decide import Sliding, Utterances
-from earmark.core.events import Result, Score
+from earmark.core.events import Label, Result, Score
 from earmark.edge.configfile import parse
-from tests.signals import noise, tone
+from tests.signals import demo, noise, tone
 from training.audio import RATE, Samples
+from training.corpora import WORDS
 from training.matching import NOTHING, Fired, Tally, matched, rate_interval
-from training.playing import as_toml, played
+from training.playing import as_toml, fired_of, played
 from training.stream_eval import Trial, row
 from training.streamcard import table_of
 from training.streams import LEAD, SCENES, Item, Placed, Stream, dealt, lay
@@ -67,6 +69,15 @@ def test_a_room_makes_it_longer_and_not_louder() -> None:
     wet = lay(ITEMS, SCENES["rooms"], [], (1.0, 1.0), seed=3)
     assert np.square(wet.sound).mean() == pytest.approx(np.square(dry.sound).mean(), rel=0.05)
     assert not np.allclose(wet.sound, dry.sound, atol=0.01)
+
+
+def test_in_a_room_a_sound_is_still_where_the_truth_says() -> None:
+    wet = lay(ITEMS[:1], SCENES["rooms"], [], (1.0, 1.0), seed=3)
+    (placed,) = wet.truth
+    power = np.square(wet.sound)
+    inside = power[round(placed.start * RATE) : round(placed.end * RATE)].sum()
+    assert inside > 0.6 * power.sum()
+    assert power[: round((placed.start - 0.1) * RATE)].sum() < 0.01 * power.sum()
 
 
 def test_everything_is_dealt_out_once_and_the_same_again() -> None:
@@ -147,12 +158,53 @@ def test_streams_are_heard_by_the_whole_daemon() -> None:
             assert len(result.result) == len(plan_of(gate, None).checkpoint.labels)
 
 
+def test_labels_of_words_come_with_when_they_came() -> None:
+    """The words of the demo, two streams of them, through the whole daemon."""
+    samples, _, words = demo(8)
+    items: list[Item] = [
+        (word.label, partial(_cut, samples, word.start, word.end)) for word in words if word.label != "_unknown_"
+    ]
+    streams = [lay(part, SCENES["quiet"], [], (0.8, 1.0), seed=k) for k, part in enumerate(dealt(items, 2, seed=0))]
+    tally = Tally()
+    for stream, heard in zip(streams, played(streams, presets.COMMANDS), strict=True):
+        tally.add(matched(stream.truth, heard.labels, WORDS, from_end=True))
+        assert heard.lost == 0
+    assert tally.found.total() >= 0.8 * tally.placed.total()
+    assert min(tally.delays) > -0.2  # a label cannot come long before its word has ended
+    assert tally.false.total() == 0
+
+
+def _cut(samples: Samples, start: float, end: float) -> Samples:
+    return samples[round((start - 0.1) * RATE) : round((end + 0.1) * RATE)]
+
+
+def test_when_a_window_came_is_told_by_the_clock_that_its_sound_was_played_by() -> None:
+    streams = [lay(ITEMS[:2], SCENES["quiet"], [], (0.8, 1.0), seed=0)]
+    always = Classifier(name="commands", gate="open", mode="sliding")
+    (heard,) = played(streams, always)
+    late = [at - result.end - result.lag for at, result in heard.results if not result.final]
+    assert len(late) >= 3
+    assert np.median(late) == pytest.approx(0, abs=0.4)
+
+
+def test_a_sliding_label_begins_with_the_newest_of_its_first_window() -> None:
+    on = Label(1, "", "s", "sounds", "a-1", "rain", "on", 2.0, score=0.9)
+    off = Label(2, "", "s", "sounds", "a-1", "rain", "off", 2.0, end=9.0, reason="quiet")
+    assert fired_of([(7.1, on), (9.2, off)], 4.0) == [Fired("rain", 6.0, 9.0, 7.1)]
+    assert fired_of([(7.1, on), (8.2, on)], 4.0)[0].end == 8.2  # never went off
+
+
+def test_what_else_goes_on_over_a_found_one_is_false() -> None:
+    tally = told(Fired("yes", 1.0, 1.4, 1.7), Fired("no", 1.2, 1.5, 1.8))
+    assert (tally.found.total(), tally.mistaken.total(), tally.false) == (1, 0, {"yes": 1})
+
+
 def test_a_row_quotes_the_ten_words_and_keeps_the_others() -> None:
     tally = Tally()
     tally.placed.update(yes=4, bed=2)
     tally.found.update(yes=3, bed=2)
     tally.delays += [0.2, 0.3, 0.4]
-    figures = row(Trial("words", (), "quiet", (), (1, 1), True), tally, 360)
+    figures = row(Trial("words", (), "quiet", (), (1, 1), True), tally, 360, 0)
     assert (figures["placed"], figures["found"], figures["hours"]) == (4, 3, 0.1)
     assert figures["labels"] == {"bed": [2, 2], "yes": [3, 4]}
     assert figures["delay_ms"] == {"median": 300, "p90": 380}

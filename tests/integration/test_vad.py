@@ -11,7 +11,7 @@ import pytest
 
 from earmark.core.audio import Samples
 from earmark.edge.vad import CONTEXT, STEP, Silero
-from tests.signals import DEMO, demo, noise
+from tests.signals import demo, demo_file, noise
 
 # In a process of its own: importing silero_vad sets torch's threads and imports torch.
 REFERENCE = """
@@ -26,8 +26,8 @@ print(json.dumps([model(step, rate).item() for step in steps]))
 
 
 @pytest.fixture(scope="module")
-def reference() -> list[float]:
-    command = [sys.executable, "-c", REFERENCE, str(DEMO / "commands.flac")]
+def reference(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
+    command = [sys.executable, "-c", REFERENCE, str(demo_file(tmp_path_factory.mktemp("reference")))]
     probabilities: list[float] = json.loads(
         subprocess.run(command, capture_output=True, check=True, timeout=120).stdout
     )

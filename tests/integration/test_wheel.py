@@ -52,7 +52,7 @@ def test_the_client_runs_with_its_two_dependencies_alone(unpacked: Path, tmp_pat
     assert "Traceback" not in refused.stderr
 
 
-def test_the_daemon_in_the_wheel_has_its_model_and_its_demo(unpacked: Path) -> None:
+def test_the_daemon_in_the_wheel_has_its_models_and_its_demo(unpacked: Path) -> None:
     spec = importlib.util.find_spec("numpy")
     assert spec is not None
     assert spec.origin is not None
@@ -61,5 +61,7 @@ def test_the_daemon_in_the_wheel_has_its_model_and_its_demo(unpacked: Path) -> N
     checked = run("earmark", "--check", "--demo", path=[unpacked, packages])
 
     assert checked.returncode == 0, checked.stderr
-    assert "classifier commands: earmark/commands" in checked.stdout
-    assert "hears demo" in checked.stdout
+    for name in ("commands", "emotion", "sounds"):
+        assert f"classifier {name}: earmark/{name}, " in checked.stdout
+    assert checked.stdout.count("hears demo") == 3
+    assert sorted(path.name for path in (unpacked / "earmark" / "demo").iterdir()) == ["demo.flac", "demo.json"]

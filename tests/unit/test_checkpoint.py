@@ -184,7 +184,10 @@ def test_revision_and_licence_are_read_where_they_are(tmp_path: Path) -> None:
         ("license: a\x1b[2Jb", "a[2Jb"),
         ("license:", ""),
         ("license:  # ask", ""),
-        ("license_name: acme", ""),
+        ("license: other\nlicense_name: acme-non-commercial\nlicense_link: x", "other, acme-non-commercial"),
+        ("license:\n- mit\n- cc-by-nc-4.0\ntags: [a]", "mit, cc-by-nc-4.0"),
+        ("license: >-\n  cc-by-nc-4.0\nlanguage: en", "cc-by-nc-4.0"),
+        ("license: mit\t# ask", "mit"),
     ],
 )
 def test_a_licence_is_all_that_its_line_says(tmp_path: Path, line: str, licence: str) -> None:

@@ -51,6 +51,12 @@ def test_an_utterance_longer_than_the_longest_is_a_sentence_and_no_word() -> Non
     assert isinstance(words(longest=0).scored(1, 9, probabilities(0.9, 0.1, 0))[0], On)
 
 
+def test_what_is_left_of_a_sentence_that_was_cut_is_no_word_however_short() -> None:
+    decider = words(longest=1.0)
+    assert decider.scored(11, 11.5, probabilities(0.9, 0.1, 0), part=True) == [Suppressed("stop", "long")]
+    assert isinstance(words(longest=0).scored(11, 11.5, probabilities(0.9, 0.1, 0), part=True)[0], On)
+
+
 def test_a_rejected_label_never_fires() -> None:
     assert words().scored(1, 2, probabilities(0.0, 0.0, 1.0)) == []
 

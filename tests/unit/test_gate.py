@@ -33,6 +33,18 @@ def test_min_speech_is_reached_exactly() -> None:
     assert hear("..#.#.") == []
 
 
+def test_a_brief_sound_ends_after_twice_the_hangover() -> None:
+    def closed(score: list[float]) -> list[Closed]:
+        gate = Gate(GateSettings(0.5, 0.35, min_speech=0, hangover=30, maximum=0, brief=50), STEP)
+        found = [item for k, value in enumerate(score) for item in gate.feed(k * STEP, value)]
+        return [item for item in found if isinstance(item, Closed)]
+
+    loud = 50 // STEP
+    assert closed([1.0] * loud + [0.0] * 3) == [Closed(50)]
+    assert closed([1.0] * (loud - 1) + [0.0] * 5) == []
+    assert closed([1.0] * (loud - 1) + [0.0] * 6) == [Closed(40)]
+
+
 def test_a_pause_shorter_than_the_hangover_does_not_end_it() -> None:
     assert hear("###..##...") == [Opened(0), Closed(70)]
     assert hear("###...##") == [Opened(0), Closed(30), Opened(60)]

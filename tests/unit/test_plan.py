@@ -62,11 +62,16 @@ def test_without_a_hangover_it_is_that_of_the_mode(wav2vec2: Path, mode: str, ha
 
 
 @pytest.mark.parametrize(("longest", "heard"), [(0.0, 1.0), (1.5, 1.5)])
-def test_an_utterance_may_last_as_long_as_the_longest_window_or_as_the_settings_say(
+def test_an_utterance_may_last_as_long_as_the_models_window_or_as_the_settings_say(
     longest: float, heard: float
 ) -> None:
     (plan,) = plans(settings(decide=config.Decide(longest=longest)))
     assert plan.rules.longest == heard
+
+
+def test_an_utterance_may_last_for_ever_where_the_model_takes_any_length(wav2vec2: Path) -> None:
+    (plan,) = plans(settings(wav2vec2))
+    assert plan.rules.longest == 0
 
 
 def test_without_settings_a_window_has_a_second_and_an_utterance_ten(wav2vec2: Path) -> None:

@@ -40,6 +40,17 @@ def test_a_long_utterance_grows_its_window_in_steps_up_to_the_limit() -> None:
     assert (long.start, long.end) == (4700, 7700)
 
 
+def test_what_goes_on_from_a_cut_is_part_of_something_longer_until_it_ends() -> None:
+    cutter = Utterances(FIXED)
+    cutter.opened(Opened(1000))
+    (first,) = cutter.closed(Closed(3000, cut=True), 0, 100_000)
+    cutter.opened(Opened(3000))
+    (second,) = cutter.closed(Closed(3100), 0, 100_000)
+    cutter.opened(Opened(5000))
+    (other,) = cutter.closed(Closed(5100), 0, 100_000)
+    assert [span.part for span in (first, second, other)] == [False, True, False]
+
+
 def test_closing_what_never_opened_gives_nothing() -> None:
     assert Utterances(FIXED).closed(Closed(10), 0, 100) == []
     assert Sliding(FIXED).closed(Closed(10), 0, 100) == []

@@ -52,13 +52,17 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A window to cut: samples [start, end) of the ring, made for the sound at [speech_start, speech_end)."""
+    """A window to cut: samples [start, end) of the ring, made for the sound at [speech_start, speech_end).
+
+    `part` says that this sound goes on from one that was cut because it lasted too long.
+    """
 
     start: int
     end: int
     speech_start: int
     speech_end: int
     final: bool
+    part: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -116,8 +116,10 @@ class Utterances:
         self._rules = rules
         self._fired: dict[int, float] = {}  # label → end of the utterance that fired last
 
-    def scored(self, start: float, end: float, scores: Probabilities, *, final: bool = True) -> list[Decision]:
-        """Decide on the utterance from `start` to `end` seconds."""
+    def scored(
+        self, start: float, end: float, scores: Probabilities, *, final: bool = True, part: bool = False
+    ) -> list[Decision]:
+        """Decide on the utterance from `start` to `end` seconds, which may be a `part` of one that was cut."""
         rules = self._rules
         order = np.argsort(-scores, kind="stable")
         best = int(order[0])
@@ -125,7 +127,7 @@ class Utterances:
         label = rules.labels[best]
         if score < threshold:
             return []
-        if rules.longest and round(end - start, 3) > rules.longest:  # times are whole milliseconds
+        if rules.longest and (part or round(end - start, 3) > rules.longest):  # times are whole milliseconds
             return [Suppressed(label, "long")]
         if len(order) > 1 and score - float(scores[order[1]]) < rules.margin:
             return [Suppressed(label, "margin")]
@@ -170,7 +172,9 @@ class Sliding:
     def __post_init__(self) -> None:
         self._recent = deque(maxlen=self.rules.smooth)
 
-    def scored(self, start: float, end: float, scores: Probabilities, *, final: bool = False) -> list[Decision]:
+    def scored(
+        self, start: float, end: float, scores: Probabilities, *, final: bool = False, part: bool = False
+    ) -> list[Decision]:
         """Take the window from `start` to `end` seconds; windows come in order."""
         if final and end == self._scored_to:
             return []  # the same sound again, to say that it was the last

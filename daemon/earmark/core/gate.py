@@ -10,13 +10,17 @@ from earmark.core.audio import Closed, Opened
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:
-    """Lengths in samples. The gate opens at `threshold` and closes below `release`."""
+    """Lengths in samples. The gate opens at `threshold` and closes below `release`.
+
+    A sound shorter than `brief` may be the first syllable of more: it ends after twice the hangover.
+    """
 
     threshold: float
     release: float
     min_speech: int
     hangover: int
     maximum: int  # 0: no limit; in a pause it waits for the pause to end
+    brief: int = 0
 
 
 class State(Enum):
@@ -83,7 +87,8 @@ class Gate:
         return [Opened(self._since)]
 
     def _fallen(self, end: int) -> list[Opened | Closed]:
-        if end - self._since < self._settings.hangover:
+        brief = self._since - self._opened < self._settings.brief
+        if end - self._since < self._settings.hangover * (2 if brief else 1):
             return []
         self.state = State.QUIET
         return [Closed(self._since)]

@@ -115,7 +115,7 @@ class Reporter:
         span = window.span
         start, end = seconds(span.speech_start, window.rate), seconds(span.speech_end, window.rate)
         self._at = max(self._at, end)
-        decisions = self._decider.scored(start, end, scores, final=span.final)
+        decisions = self._decider.scored(start, end, scores, final=span.final, part=span.part)
         suppressed = next((item.reason for item in decisions if isinstance(item, Suppressed)), "")
         result = Result(
             seq=0,

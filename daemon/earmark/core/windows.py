@@ -42,6 +42,7 @@ class Utterances:
     def __init__(self, lengths: Lengths) -> None:
         self._lengths = lengths
         self._onset: int | None = None
+        self._cut: int | None = None  # where the sound before was cut
 
     def opened(self, gate: Opened) -> None:
         self._onset = gate.position
@@ -53,18 +54,19 @@ class Utterances:
         if self._onset is None:
             return []
         onset, self._onset = self._onset, None
+        part, self._cut = onset == self._cut, gate.position if gate.cut else None
         if gate.position <= onset:  # the sound ended just where it had been cut
             return []
-        return [self._span(onset, gate.position, start, end)]
+        return [self._span(onset, gate.position, start, end, part=part)]
 
-    def _span(self, onset: int, offset: int, start: int, end: int) -> Span:
+    def _span(self, onset: int, offset: int, start: int, end: int, *, part: bool) -> Span:
         lengths = self._lengths
         wanted = offset - onset + lengths.pre_roll
         grown = -(-(wanted - lengths.window) // lengths.grid) * lengths.grid
         length = min(lengths.window + max(0, grown), lengths.limit)
         before = max(lengths.pre_roll, (length - (offset - onset)) // 2)
         stop = min(max(onset - before, start) + length, end)
-        return Span(stop - length, stop, onset, offset, final=True)
+        return Span(stop - length, stop, onset, offset, final=True, part=part)
 
 
 class Sliding:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -194,12 +195,25 @@ def _revision(path: Path) -> str:
 
 
 def _licence(path: Path) -> str:
-    """`license:` of the model card's front matter, all of the line, without a YAML parser."""
+    """The licence in the model card's front matter, without a YAML parser: `license:`, or its list, and
+    `license_name:`, which the Hub's cards give beside `license: other`."""
     try:
-        card = (path / "README.md").read_text(encoding="utf-8", errors="replace")
+        card = (path / "README.md").read_text(encoding="utf-8-sig", errors="replace")
     except OSError:
         return ""
-    front = re.match(r"---\n(.*?)\n---", card, re.DOTALL)
-    found = re.search(r"^license:(.*)$", front[1], re.MULTILINE) if front else None
-    value = found[1].partition(" #")[0].strip().strip("\"'") if found else ""
-    return "".join(filter(str.isprintable, value))  # it goes to terminals and logs
+    front = re.match(r"\s*---[ \t]*\n(.*?)\n---", card, re.DOTALL)
+    lines = front[1].splitlines() if front else []
+    names = [*_values("license", lines), *_values("license_name", lines)]
+    return "".join(filter(str.isprintable, ", ".join(names)))  # it goes to terminals and logs
+
+
+def _values(key: str, lines: Sequence[str]) -> list[str]:
+    """What stands behind the key on its line, or else in the list or the text below it."""
+    for at, line in enumerate(lines):
+        if line.startswith(f"{key}:"):
+            behind = line[len(key) + 1 :]
+            below = itertools.takewhile(lambda other: re.match(r"[ \t]|-[ \t]", other), lines[at + 1 :])
+            texts = [behind, *(re.sub(r"^[ \t]*(-[ \t]+)?", "", other) for other in below)]
+            bare = (re.split(r"[ \t]#", text)[0].strip().strip("\"'") for text in texts)
+            return [text for text in bare if text and not re.fullmatch(r"[>|][+-]?|#.*", text)]
+    return []

@@ -20,8 +20,9 @@ QUIET_MARGIN_DB = 3.0  # below -50 dBFS and within this of the floor, a step is 
 AWAKE_STEPS = 16  # after a step that was not quiet, so many are looked at
 DROWSY = 0.1  # seconds that gather while it is plainly quiet: an onset seen so late delays no result, for those come
 # when the sound ends
-WARM_STEPS = 8  # steps that a waking stream goes over again
+WARM_STEPS = 8  # skipped steps that a waking stream goes over again
 UNLIKELY = 0.1  # speech probability of a step in which surely nobody speaks
+BRIEF_SECONDS = 0.25  # speech: shorter than most words, longer than most syllables
 REST_STEPS = 62  # of them in a row, 2 s, after which the state is begun anew
 
 News = list[Opened | Closed]
@@ -81,7 +82,8 @@ class SpeechGate:
         self._floor = NoiseFloor(STEP_SECONDS)
         self._awake = 0  # steps to look at before one may be skipped again
         self._unlikely = 0  # steps in a row without speech that were looked at
-        self._gate = gate(vad, track.rate, STEP, vad.threshold, max(0.01, vad.threshold - RELEASE))
+        release = max(0.01, vad.threshold - RELEASE)
+        self._gate = gate(vad, track.rate, STEP, vad.threshold, release, brief=BRIEF_SECONDS)
 
     def next_frame(self) -> Samples | None:
         """The next step that needs Silero, with its context; plainly quiet ones are passed over here."""
@@ -116,7 +118,7 @@ class SpeechGate:
     def close(self) -> News:
         """The stream breaks or ends at the ring's end."""
         self.position = self.track.ring.end
-        self._awake = 0
+        self._awake = self._unlikely = 0
         self._silero.forget(self.slot)
         return self._gate.close(self.position)
 
@@ -135,14 +137,14 @@ class SpeechGate:
         """Begin anew after a while without speech.
 
         In steady noise Silero's state drifts until it is deaf: of 210 words 5 dB above noise, in streams of a minute,
-        167 open a gate whose state is kept and 203 one that is begun anew; of 20 dB, 192 and 207. In noise alone the
-        latter takes 11 steps of 9,655 for speech, the former one.
+        167 open a gate whose state is kept and 203 one that is begun anew; of 20 dB, 192 and 207. The price: in 22
+        minutes of kitchen noises and tones the former opens once and the latter ten times. To go over the steps before
+        once more brings nothing.
         """
         self._unlikely = self._unlikely + 1 if probability < UNLIKELY else 0
-        if self._unlikely >= REST_STEPS:
+        if self._unlikely >= REST_STEPS and self._gate.state is State.QUIET:
             self._unlikely = 0
             self._silero.forget(self.slot)
-            self._warm_up()
 
     def _warm_up(self) -> None:
         """Go over the steps just before this one, so that an onset is heard as one.
@@ -161,14 +163,17 @@ class SpeechGate:
         return self.track.ring.read(start, position + STEP)
 
 
-def gate(vad: Vad, rate: int, step: int, threshold: float, release: float, *, endless: bool = False) -> Gate:
-    """The hysteresis for these settings, in samples at `rate`."""
+def gate(
+    vad: Vad, rate: int, step: int, threshold: float, release: float, *, brief: float = 0.0, endless: bool = False
+) -> Gate:
+    """The hysteresis for these settings, in samples at `rate`; `brief` in seconds."""
     settings = GateSettings(
         threshold,
         release,
         min_speech=0 if endless else vad.min_speech_ms * rate // 1000,
         hangover=(vad.hangover_ms or HANGOVER_MS["utterance"]) * rate // 1000,
         maximum=0 if endless else vad.max_ms * rate // 1000,
+        brief=round(brief * rate),
     )
     return Gate(settings, step)
 

@@ -75,9 +75,8 @@ class AudioModel:
 
     def warm_up(self, length: int, max_batch: int) -> None:
         """Classify noise as long as the windows to come; on a GPU a full batch too, for kernels and memory."""
-        noise = np.random.default_rng(0).normal(0, 0.1, (max_batch, length)).astype(np.float32)
         for size in {1} if self.device.type == "cpu" else {1, max_batch}:
-            self.classify(noise[:size])
+            self.classify(np.random.default_rng(0).normal(0, 0.1, (size, length)).astype(np.float32))
 
     def _forward(self, samples: Floats) -> Floats:
         # The call of transformers' own pipeline, but for a batch; a list, because extractors take 2-D arrays apart

@@ -84,7 +84,7 @@ class Plan:
             own=chosen.labels,
             ignore=chosen.ignore,
             margin=chosen.margin,
-            longest=chosen.longest or self.lengths.limit / self.checkpoint.rate,
+            longest=chosen.longest or (self.checkpoint.window or 0) / self.checkpoint.rate,
             smooth=chosen.smooth,
             hits=chosen.hits,
             min_on=chosen.min_on,

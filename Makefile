@@ -45,7 +45,7 @@ train-emotion: .venv/ready
 	$(TRAIN) training.emotion --data $(DATA) --out $(MODELS)/emotion
 
 train-sounds: .venv/ready
-	$(TRAIN) training.sounds --data $(DATA) --out $(MODELS)/sounds
+	$(TRAIN) training.sounds --data $(DATA) --out $(MODELS)/sounds --members 2
 
 .PHONY: demo-recording
 demo-recording: .venv/ready  ## the recording of `make demo`, anew for the models as they are; needs flite and espeak-ng

@@ -186,7 +186,10 @@ def tried(part: Part, daemon: Daemon, floor: Samples) -> Part:
 
     mine = (part.classifier, part.label)
     peaks = [on.peak for on in heard.labels() if (on.classifier, on.label) == mine]
-    others = [on.label for on in heard.labels(-MARGIN) if (on.classifier, on.label) != mine]
+    # A word alone in silence is not how it will be heard: what other classifiers make of that must only not go on
+    wary = -MARGIN if part.classifier != "commands" else 0.0
+    others = [on.label for on in heard.labels(wary) if (on.classifier, on.label) != mine]
+    others += [on.label for on in heard.labels(-MARGIN) if on.classifier == mine[0] and on.label != mine[1]]
     utterances = len(heard.windows("commands"))
     flaw = ""
     if part.classifier == "sounds" and utterances:
@@ -194,7 +197,7 @@ def tried(part: Part, daemon: Daemon, floor: Samples) -> Part:
     elif part.classifier == "commands" and utterances != 1:
         flaw = f"it is {utterances} utterances"
     elif others:
-        flaw = f"{others[0]} is all but heard too"
+        flaw = f"{others[0]} is heard too, or all but"
     elif part.label in REJECTED:
         pass
     elif not peaks:

@@ -27,8 +27,8 @@ from training.demo_hearing import Daemon, On, Part, Unreached, complaints, searc
 FLOOR_DB = -72.0
 LONGEST_S, LARGEST_MB = 75.0, 1.6
 FIRST_WORD_S, END_S = 1.0, 2.5
-PAUSES_S = {"commands": (0.8, 1.3), "emotion": (2.4, 2.8), "sounds": (4.1, 4.3)}
-"""Before what a classifier should hear. The first windows of emotion reach back two seconds, those of sounds four."""
+PAUSES_S = {"commands": (0.8, 1.3), "emotion": (2.6, 2.8), "sounds": (4.6, 4.8)}
+"""Before what a classifier should hear: the first windows of emotion reach back 2.5 seconds, those of sounds 4.5."""
 LAYOUTS = 20  # pauses that are tried
 TOLERANCE_S = 0.2  # of a word's place
 MOVED = 0.1  # by which all thresholds may be moved, and the whole is still heard so

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from training.audio import RATE, Samples
 
-SECONDS = 5.5
+SECONDS = 5.0
 PEAK = 0.35
 NYQUIST = RATE / 2
 

@@ -65,8 +65,10 @@ def played(streams: Sequence[Stream], classifier: Classifier, checkpoint: Path |
 
 def newest(classifier: Classifier) -> float:
     """Seconds of a window before its newest hop; 0 for utterances."""
+    if classifier.mode == "utterance":
+        return 0.0
     (plan,) = plans(Config(classifier=(classifier,)))
-    return plan.info.window - plan.info.hop if classifier.mode == "sliding" else 0.0
+    return plan.info.window - plan.info.hop
 
 
 async def _collect(port: int, seconds: float) -> list[tuple[float, Told]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from training.audio import RATE, Samples, load
-from training.corpora import read_noises, rows
+from training.corpora import read_noises, rows, speech_commands_v1
 
 EMOTIONS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
 """In the order of the model that is recommended for emotion, so that one can take the other's place."""
@@ -23,7 +24,7 @@ SOUND_LABELS = (*SOUNDS, BACKGROUND)
 
 LIKE_RAIN = frozenset({"white_noise", "pink_noise", "running_tap"})
 """Noises that nobody could tell from rain or the sea by a few seconds of them: not taught as background."""
-MOST_SPEECH = 120
+MOST_SPEECH, MOST_WORDS = 120, 240
 NOISE_SECONDS = 5
 
 
@@ -56,11 +57,12 @@ def read_sounds(data: Path) -> list[Recording]:
     """ESC-10 by its folds, and background: dealt out to the same folds, so that each has some of its own.
 
     A reader of LibriSpeech is in one fold. Of the few noises every fold has a stretch: the room is the same in all.
+    Single words are there because to a model that has heard only sentences a word in a quiet room is a sneeze.
     """
     folder = data / "esc10"
     sounds = [Recording(folder / row["file"], row["label"], row["speaker"], folder.name) for row in rows(folder)]
     folds = sorted({sound.group for sound in sounds})
-    return [*sounds, *_noise(data, folds), *_speech(data, folds), *_silence(folds)]
+    return [*sounds, *_noise(data, folds), *_speech(data, folds), *_words(data, folds), *_silence(folds)]
 
 
 def _noise(data: Path, folds: list[str]) -> Iterator[Recording]:
@@ -78,6 +80,15 @@ def _speech(data: Path, folds: list[str]) -> Iterator[Recording]:
     if (folder / "index.csv").exists():
         for k, row in enumerate(islice(rows(folder), MOST_SPEECH)):
             yield Recording(folder / row["file"], BACKGROUND, folds[k % len(folds)], folder.name)
+
+
+def _words(data: Path, folds: list[str]) -> Iterator[Recording]:
+    """Evenly from all words, by people of the train side: those of the other sides stay to be tried with."""
+    folder = data / "speech_commands_v1_words"
+    if (folder / "index.csv").exists():
+        clips = [clip for clip in map(partial(speech_commands_v1, folder), rows(folder)) if clip.side == "train"]
+        for k, clip in enumerate(clips[:: max(1, len(clips) // MOST_WORDS)]):
+            yield Recording(clip.path, BACKGROUND, folds[k % len(folds)], folder.name)
 
 
 def _silence(folds: list[str]) -> Iterator[Recording]:

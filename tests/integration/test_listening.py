@@ -163,3 +163,22 @@ def test_classifiers_of_different_rates_hear_one_source(spoken: tuple[Samples, l
     pairs = {window.rate: window.span for window in told if window.span.speech_start / window.rate < 1.5}
     assert pairs[32000].speech_start == 2 * pairs[16000].speech_start
     assert pairs[32000].end - pairs[32000].start == 32000
+
+
+def test_the_beginning_of_a_long_utterance_is_as_old_as_its_end() -> None:
+    """Its window could not be cut before: counted from its own last sample it would come too late and be lost."""
+    samples = np.concatenate([noise(RATE, -75), tone(5 * RATE, 440), noise(RATE, -75)])
+    now = 0
+
+    def play(intake: Intake) -> None:
+        nonlocal now
+        intake.begin("a clock of its own", RATE)
+        for start in range(0, len(samples), 320):
+            now += 20_000_000
+            intake.put(samples[start : start + 320])
+        intake.end()
+
+    (window,) = windows(listen(play, [hearing("level")], live=True, clock=lambda: now))
+
+    assert window.span.end <= 2 * RATE
+    assert window.captured / 1e9 == pytest.approx(window.span.speech_end / RATE, abs=0.05)

@@ -54,7 +54,6 @@ VOICES = (
     Voice("espeak-ng", "en-us+m3"),
     Voice("espeak-ng", "en-us+f4"),
     Voice("espeak-ng", "en-gb-x-rp"),
-    Voice("flite", "kal16"),
     Voice("espeak-ng", "en-us+f5"),
     Voice("espeak-ng", "en-us+m1"),
     Voice("espeak-ng", "en-us+m7"),

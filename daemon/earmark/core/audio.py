@@ -70,8 +70,8 @@ class Window:
     """One stretch of sound on its way to the model.
 
     `span` is in samples at `rate`; `samples` are exactly `span.end - span.start` of them, read-only.
-    `captured` is the monotonic time of the last sample, or of the end of an utterance that lasted longer. `live` windows age and go first; the others (files read
-    flat out) wait for ever and are never dropped.
+    `captured` is the monotonic time of the last sample, or of the end of an utterance that lasted longer. `live`
+    windows age and go first; the others (files read flat out) wait for ever and are never dropped.
     """
 
     source: str

@@ -163,7 +163,7 @@ class Ear:
 
     def _cut(self, hearing: Hearing, track: Track, span: Span) -> None:
         samples = track.ring.read(span.start, span.end)
-        # a window with the beginning of a long utterance is no older than the utterance's end, when it could first be cut
+        # the beginning of a long utterance is no older than the utterance's end: it could not be cut before
         captured = track.captured(min(max(span.end, span.speech_end), track.ring.end))
         self.sent += 1
         self._news.append(

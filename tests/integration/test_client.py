@@ -213,7 +213,7 @@ def test_the_client_needs_none_of_the_daemons_packages() -> None:
     done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=True)
     packages, ours = map(ast.literal_eval, done.stdout.splitlines())
     assert not {"numpy", "torch", "transformers", "uvicorn", "starlette", "onnxruntime", "sounddevice"} & set(packages)
-    assert ours == ["earmark.core", "earmark.core.events", "earmark.core.lines", "earmark.errors"]
+    assert ours == [f"earmark.{name}" for name in ("core", "core.events", "core.licence", "core.lines", "errors")]
 
 
 def test_watch_prints_a_line_for_each_command_and_ends_with_ctrl_c() -> None:

@@ -31,7 +31,7 @@ from earmark.errors import EarmarkError, ModelError
 VARIANTS = 20  # of each take, besides the one that the daemon would cut
 BACKGROUNDS = 200
 MOST_ROUNDS = 40  # of leave-one-out
-KNOWN = 10.0  # a word that the base knows weighs so much more than another: it is heard clearly, and must not fire
+KNOWN = 30.0  # a word that the base knows weighs so much more than another: it is heard clearly, and must not fire
 BATCH = 64
 DECAY = 1e-3
 STEPS = 40  # of L-BFGS; the figures are those of 100

@@ -15,7 +15,7 @@ from earmark import config, presets
 from earmark.config import REJECTED
 from earmark.core.audio import Samples, Window
 from earmark.core.desk import Desk
-from earmark.core.events import Label
+from earmark.core.events import Label, Numbered, Result
 from earmark.core.news import Finished, News
 from earmark.core.scores import Floats, apply
 from earmark.edge import model
@@ -28,18 +28,23 @@ BLOCK = RATE // 10
 KEPT_S = 20.0
 MARGIN = 0.15  # by which all thresholds may be moved, and the same is heard
 ENOUGH = 0.9  # a peak with which a search ends early
+LASTS_S = 1.5  # for which an emotion or a sound is seen on at least
 LEAD_S, TAIL_S = 5.0, 2.0  # of floor around a part that is tried out: the longest window begins in it
 
 
 @dataclass(frozen=True, slots=True)
 class On:
-    """A label that was on from `start` to `end` seconds; for a word, where it was said. `peak` is its best score."""
+    """A label that was on from `start` to `end` seconds; for a word, where it was said. `peak` is its best score.
+
+    It is `told` where its second window ends, later than it began.
+    """
 
     classifier: str
     label: str
     start: float
     end: float
     peak: float
+    told: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ class Heard:
             else:
                 drafts += desk.hear(item, 0)
         drafts += desk.end("shutdown", 0)
-        return _paired([draft.event for draft in drafts if isinstance(draft.event, Label)])
+        return _paired([draft.event for draft in drafts])
 
     def windows(self, classifier: str) -> list[Floats]:
         """The scores of each of its windows."""
@@ -185,7 +190,7 @@ def tried(part: Part, daemon: Daemon, floor: Samples) -> Part:
     heard = daemon.hear(sound)
 
     mine = (part.classifier, part.label)
-    peaks = [on.peak for on in heard.labels() if (on.classifier, on.label) == mine]
+    found = [on for on in heard.labels() if (on.classifier, on.label) == mine]
     # A word alone in silence is not how it will be heard: what other classifiers make of that must only not go on
     wary = -MARGIN if part.classifier != "commands" else 0.0
     others = [on.label for on in heard.labels(wary) if (on.classifier, on.label) != mine]
@@ -200,13 +205,15 @@ def tried(part: Part, daemon: Daemon, floor: Samples) -> Part:
         flaw = f"{others[0]} is heard too, or all but"
     elif part.label in REJECTED:
         pass
-    elif not peaks:
+    elif not found:
         flaw = "it does not go on"
-    elif len(peaks) > 1:
-        flaw = f"it goes on {len(peaks)} times"
+    elif len(found) > 1:
+        flaw = f"it goes on {len(found)} times"
+    elif part.classifier != "commands" and found[0].end - found[0].told < LASTS_S:
+        flaw = f"it is on for {found[0].end - found[0].told:.1f} s only"
     elif mine not in {(on.classifier, on.label) for on in heard.labels(MARGIN)}:
         flaw = f"it would not go on if the threshold were {MARGIN} higher"
-    return replace(part, sure=max(peaks, default=heard.best(*mine)), flaw=flaw)
+    return replace(part, sure=max((on.peak for on in found), default=heard.best(*mine)), flaw=flaw)
 
 
 def complaints(expected: Sequence[On], found: Sequence[On], tolerance: float) -> list[str]:
@@ -246,14 +253,18 @@ def _moved(threshold: float, by: float) -> float:
     return min(1.0, max(0.0, threshold + by))
 
 
-def _paired(labels: Sequence[Label]) -> list[On]:
+def _paired(events: Sequence[Numbered]) -> list[On]:
     """Each `on` with its end and its peak, from its `off` where it has one."""
-    lasts = {label.id: label for label in labels if label.state == "off"}
+    lasts = {event.id: event for event in events if isinstance(event, Label) and event.state == "off"}
+    heard_to: dict[str, float] = {}  # by classifier
     found = []
-    for label in labels:
-        if label.state == "on":
-            last = lasts.get(label.id, label)
+    for event in events:
+        if isinstance(event, Result):
+            heard_to[event.classifier] = event.end
+        elif isinstance(event, Label) and event.state == "on":
+            last = lasts.get(event.id, event)
             assert last.end is not None
-            peak = last.peak if last.peak is not None else label.score
-            found.append(On(label.classifier, label.label, label.start, last.end, peak or 0.0))
+            peak = last.peak if last.peak is not None else event.score
+            told = heard_to[event.classifier]
+            found.append(On(event.classifier, event.label, event.start, last.end, peak or 0.0, told))
     return found

@@ -47,7 +47,7 @@ class Manner:
 
 MANNERS = {
     "angry": Manner((30, 70), (150, 190), (150, 300), (3, 6), 0.5),
-    "sad": Manner((10, 50), (100, 140), (0, 60), (-6, -2), 0.2),
+    "sad": Manner((10, 50), (110, 150), (0, 60), (-6, -2), 0.2),
     "surprised": Manner((60, 99), (140, 190), (150, 300), (-2, 3), 0.4),
     "fearful": Manner((70, 99), (150, 210), (0, 100), (-2, 3), 0.3),
     "happy": Manner((50, 90), (150, 190), (150, 300), (0, 4), 0.4),
@@ -87,22 +87,22 @@ class Saying:
         return f'"{self.text}": {self.voice}, {manner}'
 
 
-def attempts(label: str, text: str, tries: int, seed: int) -> Iterator[tuple[str, Samples]]:
-    """The text, said with that emotion, ever otherwise; what takes too short or too long is left out."""
+def attempts(label: str, tries: int, seed: int) -> Iterator[tuple[str, Samples]]:
+    """One of the TEXTS, said with that emotion, ever otherwise; what takes too short or too long is left out."""
     manner = MANNERS[label]
     for number in range(tries):
-        saying = draw(text, manner, np.random.default_rng([seed, number]))
+        saying = draw(manner, np.random.default_rng([seed, number]))
         spoken = saying.speak()
         if LENGTH_S[0] <= len(spoken) / RATE <= LENGTH_S[1]:
             yield str(saying), spoken * np.float32(manner.peak / np.abs(spoken).max())
 
 
-def draw(text: str, manner: Manner, chance: np.random.Generator) -> Saying:
-    """One of the ways to say the text in that manner."""
+def draw(manner: Manner, chance: np.random.Generator) -> Saying:
+    """One of the ways to say something in that manner."""
     flite = chance.random() < FLITE_SHARE
     voices = list(USUAL_HZ) if flite else [accent + variant for accent in ACCENTS for variant in VARIANTS]
     return Saying(
-        text,
+        TEXTS[chance.integers(len(TEXTS))],
         voices[chance.integers(len(voices))],
         round(chance.uniform(*manner.pitch)),
         round(chance.uniform(*manner.rate)),

@@ -13,7 +13,7 @@ import io
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,19 +26,18 @@ from training.demo_hearing import Daemon, On, Part, Unreached, complaints, searc
 
 FLOOR_DB = -72.0
 LONGEST_S, LARGEST_MB = 75.0, 1.6
-FIRST_WORD_S, END_S = 1.0, 2.5
-PAUSES_S = {"commands": (0.8, 1.3), "emotion": (2.6, 2.8), "sounds": (4.6, 4.8)}
+FIRST_WORD_S, END_S = 1.0, 2.0
+PAUSES_S = {"commands": (0.8, 1.2), "emotion": (2.6, 2.8), "sounds": (4.6, 4.8)}
 """Before what a classifier should hear: the first windows of emotion reach back 2.5 seconds, those of sounds 4.5."""
+LEAST = 2  # emotions and sounds, each
 LAYOUTS = 20  # pauses that are tried
 TOLERANCE_S = 0.2  # of a word's place
 MOVED = 0.1  # by which all thresholds may be moved, and the whole is still heard so
 
 EXAMPLES = """examples:
   python -m training.demo_recording
-  python -m training.demo_recording --models /elsewhere/models --out /elsewhere/demo --tries 400
+  python -m training.demo_recording --models /elsewhere/models --out /elsewhere/demo --tries 1000
 """
-
-Ways = Iterable[tuple[str, Samples]]
 
 
 def choose(daemon: Daemon, floor: Samples, options: argparse.Namespace) -> list[Part]:
@@ -47,37 +46,31 @@ def choose(daemon: Daemon, floor: Samples, options: argparse.Namespace) -> list[
     for word in words:
         tell(word)
 
-    def sentences(label: str, place: int) -> Ways:
-        return demo_emotions.attempts(label, demo_emotions.TEXTS[place], options.tries, options.seed)
-
-    def sounds(label: str, place: int) -> Ways:
-        return demo_sounds.attempts(label, options.tries, options.seed)
-
-    said = reach("emotion", demo_emotions.MANNERS, options.emotions, sentences, daemon, floor)
-    return [*words, *said, *reach("sounds", demo_sounds.SOUNDS, options.sounds, sounds, daemon, floor)]
+    sentences = {label: demo_emotions.attempts(label, options.tries, options.seed) for label in demo_emotions.MANNERS}
+    sounds = {label: demo_sounds.attempts(label, options.tries, options.seed) for label in demo_sounds.SOUNDS}
+    said = reach("emotion", sentences, options.emotions, daemon, floor)
+    return [*words, *said, *reach("sounds", sounds, options.sounds, daemon, floor)]
 
 
 def reach(
-    classifier: str,
-    labels: Iterable[str],
-    count: int,
-    ways: Callable[[str, int], Ways],
-    daemon: Daemon,
-    floor: Samples,
+    classifier: str, attempts: Mapping[str, Iterable[tuple[str, Samples]]], count: int, daemon: Daemon, floor: Samples
 ) -> list[Part]:
-    """The first so many of the labels that can be reached; `ways` to, by label and place in what is returned."""
+    """The first `count` labels that can be reached by their attempts; or fewer, but not fewer than LEAST.
+
+    Raises Unreached, with how near the others came.
+    """
     found: list[Part] = []
     near: list[str] = []
-    for label in labels:
+    for label, ways in attempts.items():
         if len(found) == count:
             break
-        part = search(classifier, label, ways(label, len(found)), daemon, floor)
+        part = search(classifier, label, ways, daemon, floor)
         tell(part)
         if part.flaw:
             near.append(f"{label} comes to {part.sure:.2f}, but {part.flaw}")
         else:
             found.append(part)
-    if len(found) < count:
+    if len(found) < min(count, LEAST):
         raise Unreached(f"{classifier}: {len(found)} of {count} labels were reached: {'; '.join(near)}")
     return found
 
@@ -163,9 +156,9 @@ def main() -> None:
     add = parser.add_argument
     add("--models", type=Path, default=Path("daemon/earmark/models"), help="folder with commands, emotion and sounds")
     add("--out", type=Path, default=Path("daemon/earmark/demo"), help="folder for demo.flac and demo.json")
-    add("--emotions", type=int, default=3, choices=range(1, len(demo_emotions.TEXTS) + 1), help="how many sentences")
+    add("--emotions", type=int, default=3, choices=range(1, len(demo_emotions.MANNERS) + 1), help="how many sentences")
     add("--sounds", type=int, default=3, choices=range(1, len(demo_sounds.SOUNDS) + 1), help="how many sounds")
-    add("--tries", type=int, default=160, help="how many ways to say or to sound a label are tried")
+    add("--tries", type=int, default=300, help="how many ways to say or to sound a label are tried")
     add("--seed", type=int, default=1)
     options = parser.parse_args()
     for program in ("flite", "espeak-ng"):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from earmark.core.audio import Samples
 from tests.signals import noise
 from training import demo_sounds
 from training.audio import RATE
@@ -82,10 +80,9 @@ def test_parts_are_laid_out_with_their_pauses_and_the_truth_says_where() -> None
 
 
 def test_what_cannot_be_reached_is_named_with_how_near_it_came() -> None:
-    def silence(label: str, place: int) -> Iterable[tuple[str, Samples]]:
-        return [("nothing at all", np.zeros(RATE, np.float32))]
+    silence = {"rooster": [("nothing at all", np.zeros(RATE, np.float32))]}
 
     with pytest.raises(
         Unreached, match=r"sounds: 0 of 1 labels were reached: rooster comes to 0\.00, but it does not go on"
     ):
-        reach("sounds", ["rooster"], 1, silence, Daemon(MODELS), FLOOR)
+        reach("sounds", silence, 1, Daemon(MODELS), FLOOR)

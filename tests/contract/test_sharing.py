@@ -51,6 +51,7 @@ class Counting:
     def __init__(self) -> None:
         self.state = WorkerState(phase="ready")
         self.batches: list[str] = []
+        self.began = asyncio.Semaphore(0)
         self.turn = asyncio.Semaphore(0)
 
     async def changed(self) -> None:
@@ -58,6 +59,7 @@ class Counting:
 
     async def classify(self, model: str, batch: Sequence[Samples], attempts: int) -> Floats:
         self.batches.append("live" if batch[0][0] > 0 else "clips")
+        self.began.release()
         await self.turn.acquire()
         return np.zeros((len(batch), 2), np.float32)
 
@@ -80,13 +82,13 @@ def test_while_50_requests_wait_a_live_window_waits_for_one_batch_at_most() -> N
             clip = np.zeros(RATE, np.float32)
             ask = partial(asking.scores, "m", clip, window=RATE, least=0, function="softmax", alone=False)
             clips = [asyncio.create_task(ask()) for _ in range(50)]
+            await worker.began.acquire()
             for turn in range(8):  # each live window comes while a batch of clips is with the worker
-                await asyncio.sleep(0.005)
                 assert worker.batches[-1] == "clips"
                 dispatcher.submit(Job("m", np.ones(RATE, np.float32), True, time.monotonic_ns(), turn))
                 for _ in range(2):
                     worker.turn.release()
-                    await asyncio.sleep(0.005)
+                    await worker.began.acquire()
             assert worker.batches == ["clips", "live"] * 8 + ["clips"]
             for _ in range(50):
                 worker.turn.release()

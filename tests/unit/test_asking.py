@@ -25,6 +25,7 @@ class Mortal:
     def __init__(self) -> None:
         self.state = WorkerState(phase="ready")
         self.batches: list[list[float]] = []
+        self.began = asyncio.Event()
         self.open = asyncio.Event()
         self.open.set()
 
@@ -34,6 +35,7 @@ class Mortal:
     async def classify(self, model: str, batch: Sequence[Samples], attempts: int) -> Floats:
         assert attempts == 1
         self.batches.append([float(samples[0]) for samples in batch])
+        self.began.set()
         await self.open.wait()
         if any(samples[0] == DEADLY for samples in batch):
             raise WorkerDied("the model process died")
@@ -42,10 +44,27 @@ class Mortal:
         return np.array([[samples.mean(), -samples.mean()] for samples in batch], np.float32)
 
 
+class Queue(Batcher):
+    """A batcher that tells how many jobs have been put into it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._came = asyncio.Semaphore(0)
+
+    def add(self, job: Job) -> Job | None:
+        self._came.release()
+        return super().add(job)
+
+    async def until_added(self, count: int) -> None:
+        """Wait until `count` more jobs have been added."""
+        for _ in range(count):
+            await self._came.acquire()
+
+
 class Desk:
     def __init__(self, patience: float = 5.0) -> None:
         self.worker = Mortal()
-        self.batcher = Batcher()
+        self.batcher = Queue()
         self.dispatcher = Dispatcher(
             self.batcher,
             self.worker,
@@ -87,7 +106,7 @@ def test_only_so_many_windows_of_one_clip_wait_at_a_time() -> None:
     async def scene(desk: Desk) -> None:
         desk.worker.open.clear()
         asked = desk.ask(*range(1, 301))
-        await asyncio.sleep(0.01)
+        await desk.worker.began.wait()
         assert desk.dispatcher.pending == AHEAD
         desk.worker.open.set()
         assert (await asked)[0] == pytest.approx(150.5)
@@ -99,9 +118,9 @@ def test_of_a_batch_that_killed_the_process_only_the_guilty_clip_fails() -> None
     async def scene(desk: Desk) -> None:
         desk.worker.open.clear()
         first = desk.ask(9.0)
-        await asyncio.sleep(0.01)
+        await desk.worker.began.wait()
         asked = [desk.ask(value) for value in (1.0, DEADLY, 3.0)]
-        await asyncio.sleep(0.01)
+        await desk.batcher.until_added(1 + 3)
         desk.worker.open.set()
         results = await asyncio.gather(first, *asked, return_exceptions=True)
         assert isinstance(results[2], WorkerDied)
@@ -119,7 +138,7 @@ def test_a_suspect_goes_alone() -> None:
     async def scene(desk: Desk) -> None:
         desk.worker.open.clear()
         asked = [desk.ask(1.0), desk.ask(2.0), desk.ask(3.0, alone=True), desk.ask(4.0, 5.0, alone=True)]
-        await asyncio.sleep(0.01)
+        await desk.batcher.until_added(5)
         desk.worker.open.set()
         await asyncio.gather(*asked)
         assert desk.worker.batches == [[1.0, 2.0], [3.0], [4.0], [5.0]]
@@ -140,7 +159,8 @@ def test_who_leaves_takes_what_waits_along() -> None:
     async def scene(desk: Desk) -> None:
         desk.worker.open.clear()
         staying, leaving = desk.ask(7.0), desk.ask(*range(1, 40))
-        await asyncio.sleep(0.01)
+        await desk.batcher.until_added(1 + 39)
+        await desk.worker.began.wait()
         leaving.cancel()
         await asyncio.gather(leaving, return_exceptions=True)
         assert len(desk.batcher) == 0
@@ -165,7 +185,7 @@ def test_at_the_end_everybody_who_waits_is_told() -> None:
     async def scene(desk: Desk) -> None:
         desk.worker.open.clear()
         asked = [desk.ask(1.0), desk.ask(*range(1, 200))]
-        await asyncio.sleep(0.01)
+        await desk.batcher.until_added(1 + AHEAD)
         desk.asking.close()
         results = await asyncio.gather(*asked, desk.ask(2.0), return_exceptions=True)
         assert [getattr(result, "status", None) for result in results] == [503, 503, 503]

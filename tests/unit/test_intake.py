@@ -279,12 +279,27 @@ def test_put_waits_for_room_and_loses_nothing() -> None:
     assert max(sum(len(block.samples) for block in blocks(items)) for items in drains) <= ROOM + size
 
 
+class Room(threading.Event):
+    """Tells when somebody begins to wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited_for = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waited_for.set()
+        return super().wait(timeout)
+
+
 def test_put_ends_when_nobody_listens_any_more() -> None:
-    intake = new(live=False)
+    room = Room()
+    intake = Intake("test", lambda: None, live=False, room=room)
+    intake.begin("device", RATE)
     assert intake.put(silence(ROOM))
     answers: list[bool] = []
     thread = threading.Thread(target=lambda: answers.append(intake.put(silence(20))), daemon=True)
     thread.start()
+    assert room.waited_for.wait(DEADLINE)
     intake.close()
     thread.join(DEADLINE)
     assert answers == [False]

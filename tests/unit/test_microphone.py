@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ class FakeStream:
 
 
 class FakePortAudio(PortAudio):
-    """Opens at the rates it is given; `streams` has what was opened, `hangs` makes closing block for ever."""
+    """Opens at the rates it is given; `streams` has what was opened, `hangs` makes close() wait for let_go."""
 
     def __init__(self, *rates: int) -> None:
         super().__init__()
@@ -50,6 +51,7 @@ class FakePortAudio(PortAudio):
         self.hangs = False
         self.abandoned = False
         self.let_go = threading.Event()
+        self.closed = threading.Event()
 
     def inputs(self) -> list[Input]:
         return [MIC]
@@ -66,6 +68,7 @@ class FakePortAudio(PortAudio):
     def close(self, stream: Stream) -> None:
         if self.hangs:
             self.let_go.wait(DEADLINE)
+        self.closed.set()
 
     def abandon(self) -> None:
         self.abandoned = True
@@ -74,12 +77,18 @@ class FakePortAudio(PortAudio):
 class Desk:
     """A microphone, its fake library, and a listener that waits for what it says."""
 
-    def __init__(self, library: FakePortAudio, rate: int | None = None, channels: int = 1) -> None:
+    def __init__(
+        self,
+        library: FakePortAudio,
+        rate: int | None = None,
+        channels: int = 1,
+        close_seconds: float = CLOSE_SECONDS,
+    ) -> None:
         self.library = library
         self._woken = threading.Event()
         self.intake = Intake("test", self._woken.set)
         settings = config.Microphone(name="test", rate=rate, channels=channels)
-        self.microphone = Microphone(settings, self.intake, portaudio=library)
+        self.microphone = Microphone(settings, self.intake, portaudio=library, close_seconds=close_seconds)
         self.microphone.start()
 
     def stream(self) -> FakeStream:
@@ -98,8 +107,8 @@ class Desk:
 def desk() -> Iterator[Callable[..., Desk]]:
     desks: list[Desk] = []
 
-    def make(library: FakePortAudio, rate: int | None = None, channels: int = 1) -> Desk:
-        desks.append(Desk(library, rate, channels))
+    def make(library: FakePortAudio, **settings: Any) -> Desk:
+        desks.append(Desk(library, **settings))
         return desks[-1]
 
     yield make
@@ -191,12 +200,21 @@ def test_a_device_that_does_not_let_go_is_left_behind(
 ) -> None:
     library = FakePortAudio(16000)
     library.hangs = True
-    made = desk(library)
+    made = desk(library, close_seconds=0.01)
     made.stream().hear(ones(320))
-    made.microphone.close()  # returns; how soon is for the test with a real sound server to say
+    made.microphone.close()  # how soon it returns by default is for the test with a real sound server to say
+    assert not library.closed.is_set()
     assert library.abandoned
     assert "does not let go of Mic" in caplog.text
-    assert CLOSE_SECONDS < 2.0
+
+
+def test_a_device_that_lets_go_is_not_abandoned(desk: Callable[..., Desk]) -> None:
+    library = FakePortAudio(16000)
+    made = desk(library, close_seconds=DEADLINE)
+    made.stream()
+    made.microphone.close()
+    assert library.closed.is_set()
+    assert not library.abandoned
 
 
 def test_nothing_is_delivered_after_close(desk: Callable[..., Desk]) -> None:
@@ -208,5 +226,9 @@ def test_nothing_is_delivered_after_close(desk: Callable[..., Desk]) -> None:
     assert made.intake.drain() == []
 
 
-def test_close_before_start_is_fine() -> None:
-    Microphone(config.Microphone(name="test"), Intake("test", lambda: None), portaudio=FakePortAudio()).close()
+def test_closed_before_start_it_opens_nothing_and_refuses_sound() -> None:
+    library, intake = FakePortAudio(16000), Intake("test", lambda: None)
+    Microphone(config.Microphone(name="test"), intake, portaudio=library).close()
+    assert intake.closed
+    assert library.streams.empty()
+    assert not library.abandoned

@@ -79,6 +79,7 @@ class Intake:
         live: bool = True,
         rates: tuple[int, ...] = (16000,),
         clock: Callable[[], Nanoseconds] = time.monotonic_ns,
+        room: threading.Event | None = None,
     ) -> None:
         self.name = name
         self.live = live
@@ -98,7 +99,7 @@ class Intake:
         self._position = 0
         self._last: Nanoseconds | None = None  # when the last sample came; None before the first
         self._resuming = False
-        self._room = threading.Event()
+        self._room = room or threading.Event()  # put() waits for it
         self._room.set()
         self._closed = False
 

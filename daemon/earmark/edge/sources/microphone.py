@@ -47,11 +47,13 @@ class Microphone:
         *,
         portaudio: PortAudio = SHARED,
         clock: Callable[[], float] = time.monotonic,
+        close_seconds: float = CLOSE_SECONDS,
     ) -> None:
         self._settings = settings
         self._intake = intake
         self._portaudio = portaudio
         self._clock = clock
+        self._close_seconds = close_seconds
         self._thread = threading.Thread(target=self._run, name=f"microphone {settings.name}", daemon=True)
         self._stir = threading.Event()  # look now: the stream ended, or close() was called
         self._closing = False
@@ -65,12 +67,12 @@ class Microphone:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening, in less than two seconds."""
+        """Stop listening. Returns within `close_seconds`, even when the device does not let go."""
         self._closing = True
         self._intake.close()
         self._stir.set()
         if self._thread.is_alive():
-            self._thread.join(CLOSE_SECONDS)
+            self._thread.join(self._close_seconds)
         if self._thread.is_alive():
             log.warning("%s: the sound system does not let go of %s; left behind", self._settings.name, self._device)
             self._portaudio.abandon()

@@ -76,6 +76,12 @@ class _Envelope(msgspec.Struct, frozen=True):
     options: msgspec.Raw = msgspec.Raw(b"")
 
 
+class _Named(msgspec.Struct, frozen=True):
+    """Parameters of which only the function is looked at, whatever it is."""
+
+    function_to_apply: msgspec.Raw = msgspec.Raw(b"")
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request without its model: the audio file's bytes and what to do with it."""
@@ -125,13 +131,15 @@ def _envelope(body: bytes) -> _Envelope | None:
 def _inputs(raw: bytes) -> bytes:
     if not raw.startswith(b'"'):
         raise RequestError(400, "`inputs` is missing or no string: it must hold the audio file in base64")
-    if b"\\" in raw:  # some encoders write every / as \/
-        raw = b'"' + msgspec.json.decode(raw, type=str).encode() + b'"'
     try:
+        if b"\\" in raw:  # some encoders write every / as \/
+            raw = b'"' + msgspec.json.decode(raw, type=str).encode() + b'"'
         return binascii.a2b_base64(memoryview(raw)[1:-1], strict_mode=True)
     except binascii.Error as error:
         padding = "padding" in str(error).lower() or "number of data characters" in str(error)
         raise RequestError(400, "Incorrect padding" if padding else "Only base64 data is allowed") from None
+    except UnicodeDecodeError:
+        raise RequestError(400, "Only base64 data is allowed") from None
 
 
 def _parameters(raw: bytes) -> Parameters:
@@ -141,6 +149,8 @@ def _parameters(raw: bytes) -> Parameters:
         return msgspec.json.decode(raw, type=Parameters | None) or Parameters()
     except msgspec.ValidationError as error:
         raise _refused(str(error), raw) from None
+    except UnicodeDecodeError:  # msgspec's message would have repeated the function
+        raise _wrong_function(_function(raw)) from None
     except (msgspec.DecodeError, RecursionError):
         raise RequestError(400, "`parameters` must be an object with `top_k` and `function_to_apply`") from None
 
@@ -150,15 +160,14 @@ def _refused(message: str, raw: bytes) -> RequestError:
     if message.endswith("`$.top_k`"):
         return _wrong_top_k()
     if message.endswith("`$.function_to_apply`"):
-        return _wrong_function(_value(raw, "function_to_apply"))
+        return _wrong_function(_function(raw))
     return RequestError(400, "`parameters` must be an object with `top_k` and `function_to_apply`")
 
 
-def _value(raw: bytes, field: str) -> str:
-    found = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])[field]
-    if _STRING.fullmatch(bytes(found)):
-        return str(msgspec.json.decode(found))
-    return bytes(found).decode(errors="replace")
+def _function(raw: bytes) -> str:
+    """What `function_to_apply` is: a string without its quotes, all else as it stands. It may be no UTF-8."""
+    found = bytes(msgspec.json.decode(raw, type=_Named).function_to_apply)
+    return (found[1:-1] if _STRING.fullmatch(found) else found).decode(errors="replace")
 
 
 def _wrong_top_k() -> RequestError:
@@ -190,7 +199,7 @@ def _options(raw: bytes) -> Options:
     """Leniently: what is no object, or no boolean, says nothing."""
     try:
         found: Any = msgspec.json.decode(raw) if raw else None
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         found = None
     known = found if isinstance(found, dict) else {}
     return Options(known.get("use_cache") is not False, known.get("wait_for_model") is True)

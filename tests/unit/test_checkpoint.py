@@ -211,6 +211,8 @@ def test_embedded_checkpoints_are_found_by_name(tmp_path: Path) -> None:
 
 
 def test_whatever_is_embedded_can_be_read() -> None:
-    for name, path in embedded().items():
+    found = embedded()
+    assert {"earmark/commands", "earmark/emotion", "earmark/sounds"} <= set(found)
+    for name, path in found.items():
         assert re.fullmatch(r"earmark/[a-z0-9-]+", name)
         assert read(path, name).labels

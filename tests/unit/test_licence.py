@@ -14,6 +14,10 @@ from earmark.core.licence import is_non_commercial, told
         "CC BY-NC 4.0",
         "cc_by_nc_2.0",
         "nc",
+        "NC",
+        "mit AND cc-by-nc",
+        "noncommercial",
+        "non-commercial",
         "PolyForm-Noncommercial-1.0.0",
         "fair-noncommercial-research-license",
         "acme-non-commercial",
@@ -28,7 +32,20 @@ def test_a_name_with_nc_or_non_commercial_in_it_is_non_commercial(licence: str) 
 
 @pytest.mark.parametrize(
     "licence",
-    ["cc-by-4.0", "cc-by-sa-4.0", "cc-by-3.0", "apache-2.0", "mit", "ncsa", "bsd-3-clause", "commercial", "other"],
+    [
+        "cc-by-4.0",
+        "cc-by-sa-4.0",
+        "cc-by-3.0",
+        "apache-2.0",
+        "mit",
+        "ncsa",
+        "bsd-3-clause",
+        "commercial",
+        "other",
+        "non",
+        "nc4",
+        "4nc",
+    ],
 )
 def test_no_other_name_is(licence: str) -> None:
     assert not is_non_commercial(licence)

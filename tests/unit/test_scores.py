@@ -20,6 +20,13 @@ def test_softmax_sums_to_one_in_each_row() -> None:
     assert scores[0] == pytest.approx([0.0900306, 0.2447285, 0.6652410], abs=1e-6)
 
 
+def test_rows_of_one_batch_that_are_far_apart_do_not_touch_each_other() -> None:
+    rows = np.array([[1000, 1001], [0, 1], [-1000, -999]], dtype=np.float32)
+    assert softmax(rows) == pytest.approx(np.array([[0.2689414, 0.7310586]] * 3), abs=1e-6)
+    assert apply("softmax", rows, "m") == pytest.approx(softmax(rows))
+    assert apply("sigmoid", rows, "m") == pytest.approx(np.array([[1, 1], [0.5, 0.7310586], [0, 0]]), abs=1e-6)
+
+
 @pytest.mark.parametrize("function", [softmax, sigmoid])
 def test_large_logits_neither_overflow_nor_warn(function: object) -> None:
     assert callable(function)
@@ -52,8 +59,9 @@ def test_each_function_is_applied_by_its_name(function: Function, first: float) 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_logit_that_is_not_finite_is_an_error_that_names_the_model(bad: float) -> None:
-    with pytest.raises(WorkerError, match=r"^earmark/commands: .* not finite"):
+    with pytest.raises(WorkerError) as caught:
         apply("softmax", floats(0, bad), "earmark/commands")
+    assert str(caught.value) == "earmark/commands: the model's answer is not finite (NaN or infinity)"
 
 
 def test_labels_come_by_falling_score_and_equal_ones_in_their_own_order() -> None:
@@ -63,6 +71,15 @@ def test_labels_come_by_falling_score_and_equal_ones_in_their_own_order() -> Non
         Score(0.25, "c"),
         Score(0.0, "d"),
     )
+
+
+def test_ties_among_many_labels_are_in_their_own_order() -> None:
+    labels = [f"label {number}" for number in range(64)]
+    scores = floats(*([0.25, 0.5, 0.25, 0.75] * 16))
+    order = [labels[number] for start in (3, 1) for number in range(start, 64, 4)]
+    order += [labels[number] for number in range(64) if number % 4 in (0, 2)]
+    assert [score.label for score in ranked(labels, scores)] == order
+    assert [score.label for score in ranked(labels, floats(*[0.5] * 64), 20)] == labels[:20]
 
 
 @pytest.mark.parametrize(("top_k", "count"), [(None, 3), (0, 0), (1, 1), (3, 3), (99, 3)])

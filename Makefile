@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LISTEN ?= 127.0.0.1:8765
 
-.PHONY: demo test check bench wheel clean
+.PHONY: demo test check bench mutants wheel clean
 
 demo: .venv/ready  ## listen to the bundled recording and print what is heard
 	$(BIN)/earmarkd --demo --listen $(LISTEN)
@@ -18,6 +18,9 @@ check: .venv/ready  ## format, lint and types
 
 bench: .venv/ready  ## one table of measurements beside their goals; some minutes
 	$(BIN)/python -m benchmarks
+
+mutants: .venv/ready  ## what the unit tests do not notice, ten minutes; make mutants OPTIONS='--modules gate --all'
+	$(BIN)/python -m tests.mutants $(OPTIONS)
 
 wheel: .venv/ready  ## dist/earmark-VERSION-py3-none-any.whl
 	$(BIN)/python -m build --wheel --outdir dist

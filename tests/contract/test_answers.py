@@ -117,13 +117,21 @@ def test_the_cache_knows_the_sound_and_not_the_file(client: Client) -> None:
     assert "x-compute-time" not in client.post(encoded(clip), COMMANDS + "?top_k=99").headers
 
 
-def test_errors_are_never_cached(client: Client) -> None:
+def test_a_clip_that_failed_is_computed_anew_when_it_comes_again(client: Client) -> None:
+    def counted() -> tuple[int, int]:
+        info = client.get("/info").json
+        return info["windows"]["classified"], info["clips"]["cached"]
+
+    short = encoded(noisy(0.01))
     for _ in range(2):
+        classified, cached = counted()
         assert client.post(CLIP, "/models/acme/nan", **WAIT).status == 500
-        assert client.post(encoded(noisy(0.01)), "/models/acme/wave", **WAIT).status == 400
+        assert counted() == (classified + 1, cached)
+        assert client.post(short, "/models/acme/wave", **WAIT).status == 400
+        assert counted() == (classified + 1, cached)
 
 
-def test_requests_share_batches_and_get_their_own_answers(client: Client) -> None:
+def test_requests_at_the_same_time_get_their_own_answers(client: Client) -> None:
     clips = [encoded(noisy(0.5, seed)) for seed in range(24)]
     alone = [client.post(body, x_use_cache="0").scores for body in clips]
     asked = [lambda body=body: client.post(body, x_use_cache="0") for body in clips]

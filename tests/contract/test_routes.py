@@ -137,10 +137,25 @@ def test_one_connection_serves_many_requests(client: Client) -> None:
     connection.close()
 
 
-def test_openapi_is_written_from_the_types_and_names_every_route(client: Client) -> None:
+def test_openapi_names_every_route_of_the_http_api(client: Client) -> None:
     document = client.get("/openapi.json").json
     assert document["openapi"].startswith("3.1")
-    assert {"/", "/models/{model}", "/status/{model}", "/v1/models"} <= set(document["paths"])
-    parameters = document["components"]["schemas"]["Parameters"]["properties"]
-    assert set(parameters) == {"top_k", "function_to_apply"}
-    assert list(document["components"]["schemas"]["Score"]["properties"]) == ["score", "label"]
+    methods = {path: {*item} - {"parameters"} for path, item in document["paths"].items()}
+    classify = {
+        "/",
+        "/models/{model}",
+        "/models/{model}/pipeline/audio-classification",
+        "/pipeline/audio-classification/{model}",
+        "/hf-inference/models/{model}",
+    }
+    told = {"/status/{model}", "/v1/models", "/health", "/ready", "/info"}
+    assert methods == {path: {"post"} if path in classify else {"get"} for path in classify | told}
+    for path in methods:
+        there = path.replace("{model}", "earmark/commands")
+        assert (client.post(CLIP, there) if path in classify else client.get(there)).status == 200
+
+
+def test_openapi_is_written_from_the_types(client: Client) -> None:
+    schemas = client.get("/openapi.json").json["components"]["schemas"]
+    assert set(schemas["Parameters"]["properties"]) == {"top_k", "function_to_apply"}
+    assert list(schemas["Score"]["properties"]) == ["score", "label"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -17,10 +16,11 @@ from typing import Any
 import pytest
 
 from earmark import config
+from earmark.core.events import Score, encode
 from earmark.errors import ServerError, SubscriptionError
 from earmark_client import Event, Hello, Label, events, events_sync
 from earmark_client.address import address
-from tests.serving import DEADLINE, Serving, serve
+from tests.serving import DEADLINE, Serving, command, hello, result, serve
 
 COMMAND = [sys.executable, "-W", "error", "-m", "earmark_client"]
 ENVIRONMENT = os.environ | {"TZ": "UTC", "PYTHONPATH": "daemon:clients"}
@@ -98,23 +98,26 @@ def test_events_are_typed_and_filtered() -> None:
 def test_without_asyncio_it_is_the_same() -> None:
     def listen(host: str, connected: Callable[[], object]) -> list[Event]:
         stream = events_sync(host, labels="go")
-        first = next(stream)
+        heard = [next(stream)]
         connected()
-        both = [first, next(stream)]
+        heard += [next(stream), next(stream)]
         stream.close()
-        return both
+        return heard
 
     async def scenario(serving: Serving) -> None:
         loop = asyncio.get_running_loop()
         connected = asyncio.Event()
-        listening = asyncio.create_task(
-            asyncio.to_thread(listen, serving.host, lambda: loop.call_soon_threadsafe(connected.set))
-        )
-        await connected.wait()
-        serving.hear("go")
-        first, second = await listening
-        assert isinstance(first, Hello)
-        assert isinstance(second, Label)
+        async with contextlib.aclosing(events(serving.host, labels="go")) as stream:
+            heard = await following(stream, 1)
+            listening = asyncio.create_task(
+                asyncio.to_thread(listen, serving.host, lambda: loop.call_soon_threadsafe(connected.set))
+            )
+            await connected.wait()
+            for label in ("go", "stop", "go"):
+                serving.hear(label)
+            heard += await following(stream, 2)
+            assert heard == [hello(serving.hub.epoch, 0), command(1, "go"), command(3, "go")]
+            assert await listening == heard
 
     serve(scenario)
 
@@ -233,11 +236,10 @@ def test_watch_prints_a_line_for_each_command_and_ends_with_ctrl_c() -> None:
 def test_watch_json_prints_the_messages_unchanged() -> None:
     async def scenario(serving: Serving) -> None:
         with Running("watch", serving.host, "--json", "--types", "result", "--top-k", "1") as watch:
-            assert json.loads(await watch.line())["type"] == "hello"
+            assert await watch.line() == encode(hello(serving.hub.epoch, 0)).decode()
             serving.hear()
-            serving.score()
-            message: dict[str, Any] = json.loads(await watch.line())
-            assert (message["seq"], len(message["result"])) == (2, 1)
+            serving.score(lag=0.25)
+            assert await watch.line() == encode(result(2, lag=0.25, result=(Score(0.81, "stop"),))).decode()
 
     serve(scenario)
 

@@ -3,13 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 LISTEN ?= 127.0.0.1:8765
 
-.PHONY: demo test check bench mutants wheel clean
+.PHONY: demo test unit check bench mutants wheel clean
 
 demo: .venv/ready  ## listen to the bundled recording and print what is heard
 	$(BIN)/earmarkd --demo --listen $(LISTEN)
 
 test: check  ## everything: format, types, tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone"
+	$(BIN)/python -m pytest -m alone
+
+unit: .venv/ready  ## the tests of single modules; less than half a minute
+	$(BIN)/python -m pytest tests/unit
 
 check: .venv/ready  ## format, lint and types
 	$(BIN)/ruff format --check .

@@ -23,6 +23,32 @@ def test_news_keeps_its_place() -> None:
     assert lane.answer(first, None) == [("a", None), ("closed", None)]
 
 
+def test_the_first_unknown_is_the_place_that_everything_waits_for() -> None:
+    lane: Lane[str, int] = Lane()
+    assert lane.first_unknown() is None
+
+    first, second = lane.expect("a"), lane.expect("b")
+    lane.answer(second, 2)
+    assert lane.first_unknown() is first
+    lane.answer(first, 1)
+    assert lane.first_unknown() is None
+
+
+def test_the_lane_counts_what_waits_news_included() -> None:
+    lane: Lane[str, int] = Lane()
+    assert len(lane) == 0
+    first = lane.expect("a")
+    lane.note("closed")
+    assert len(lane) == 2
+    lane.answer(first, 1)
+    assert len(lane) == 0
+
+
+def test_news_comes_out_at_once_where_nothing_waits() -> None:
+    lane: Lane[str, int] = Lane()
+    assert lane.note("closed") == [("closed", None)]
+
+
 @given(order=st.permutations(range(8)))
 def test_whatever_the_order_of_the_answers_they_come_out_in_order_once(order: list[int]) -> None:
     lane: Lane[int, int] = Lane()

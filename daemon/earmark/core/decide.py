@@ -166,7 +166,7 @@ class Sliding:
     _recent: deque[Probabilities] = field(init=False)
     _hits: dict[int, _Hits] = field(default_factory=dict)
     _active: dict[int, _Active] = field(default_factory=dict)
-    _expired: set[int] = field(default_factory=set)  # timed out, and not below its threshold since
+    _expired: set[int] = field(default_factory=set)  # timed out over its threshold, and not below it since
     _scored_to: float = -1.0  # end of the newest window
 
     def __post_init__(self) -> None:
@@ -208,9 +208,10 @@ class Sliding:
     def _fall(self, end: float, smoothed: Probabilities) -> list[Decision]:
         rules, decisions = self.rules, list[Decision]()
         for index, active in list(self._active.items()):
-            lasted = end - active.start
+            lasted = _lasted(active, end)
             if rules.max_on and lasted >= rules.max_on:
-                self._expired.add(index)
+                if index in self._hits:
+                    self._expired.add(index)
                 decisions.append(self._off(index, end, "timeout"))
             elif smoothed[index] < rules.off[index] and lasted >= rules.min_on:
                 decisions.append(self._off(index, end, "quiet"))
@@ -228,7 +229,7 @@ class Sliding:
             rivals = list(self._active)
             if any(smoothed[best] <= smoothed[rival] for rival in rivals):
                 return []
-            if any(end - self._active[rival].start < rules.min_on for rival in rivals):
+            if any(_lasted(self._active[rival], end) < rules.min_on for rival in rivals):
                 return []
             decisions += [self._off(rival, end, "replaced") for rival in rivals]
             ready = [best]
@@ -250,6 +251,10 @@ class Sliding:
 
 
 Decider = Utterances | Sliding
+
+
+def _lasted(active: _Active, end: float) -> float:
+    return round(end - active.start, 3)  # times are whole milliseconds
 
 
 def _round(score: float) -> float:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.mutants import rules
 from tests.mutants.forks import Ended, Run, Verdict
-from tests.mutants.modules import Module, chosen, pattern
+from tests.mutants.modules import Module, chosen, pattern, pure_modules
 from tests.mutants.mutations import mutants
 from tests.mutants.report import each, survivor_line, table
 from tests.mutants.sample import FIRST, sample
@@ -134,6 +134,49 @@ def test_every_module_has_its_first_mutants_before_any_has_more() -> None:
     order = [one.name for one, _ in sample([large, small], 1)]
     assert order[: 2 * FIRST].count(small.name) == order[: 2 * FIRST].count(large.name) == FIRST
     assert order[:4].count(small.name) == 2
+
+
+CODE = "def f(a, b):\n    return a < b and a + 1 < b\n"
+
+
+def write(root: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
+def test_a_module_is_tested_by_its_mirror_and_then_by_the_other_tests_that_import_it(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "daemon/earmark/core/gate.py": CODE,
+            "daemon/earmark/core/constants.py": "SIZES = (1, 2, 3, 4, 5)\n",
+            "daemon/earmark/edge/server.py": CODE,
+            "tests/unit/test_asking.py": "def test():\n    from earmark.core import gate\n",
+            "tests/unit/test_gate.py": "from earmark.core.gate import f\n",
+            "tests/unit/test_gates.py": "import earmark.core.gates\n",
+        },
+    )
+    (only,) = pure_modules(tmp_path)
+    assert (only.name, [test.name for test in only.tests]) == ("earmark.core.gate", ["test_gate.py", "test_asking.py"])
+
+
+def test_where_the_impure_modules_are_listed_all_others_are_pure(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "daemon/earmark/capture/intake.py": CODE,
+            "daemon/earmark/capture/health.py": CODE,
+            "daemon/earmark/config/settings.py": CODE,
+            "daemon/earmark/worker/serve.py": CODE,
+            "daemon/earmark/windowing/__init__.py": CODE,
+            "tests/unit/test_imports.py": "SHELLS = {'capture.intake': 'a queue'}\n",
+            "tests/unit/windowing/test_windowing.py": "import earmark.windowing\n",
+        },
+    )
+    modules = pure_modules(tmp_path)
+    assert [one.short for one in modules] == ["capture.health", "windowing"]
+    assert [len(one.tests) for one in modules] == [0, 1]
 
 
 def test_modules_are_chosen_by_their_last_name_or_by_signs() -> None:

@@ -44,19 +44,19 @@ def test_what_lasts_longer_than_one_and_a_half_windows_is_too_long(
 @pytest.mark.parametrize(
     ("count", "value", "sentence"),
     [
-        (2, 1.0, ""),
-        (3, 1.0, "x.wav: is clipped (0.3% of it at full scale); turn the microphone down"),
-        (3, -1.0, "x.wav: is clipped (0.3% of it at full scale); turn the microphone down"),
-        (3, 0.999, "x.wav: is clipped (0.3% of it at full scale); turn the microphone down"),
-        (1000, 0.998, ""),
-        (1000, 1.0, "x.wav: is clipped (100.0% of it at full scale); turn the microphone down"),
+        (20, 1.0, ""),
+        (21, 1.0, "x.wav: is clipped (0.2% of it at full scale); turn the microphone down"),
+        (26, -1.0, "x.wav: is clipped (0.3% of it at full scale); turn the microphone down"),
+        (26, 0.999, "x.wav: is clipped (0.3% of it at full scale); turn the microphone down"),
+        (10_000, 0.998, ""),
+        (10_000, 1.0, "x.wav: is clipped (100.0% of it at full scale); turn the microphone down"),
     ],
 )
 def test_more_than_two_samples_in_a_thousand_at_full_scale_are_clipping(
     count: int, value: float, sentence: str
 ) -> None:
-    sound = np.concatenate([constant(500), constant(count, value), constant(1500 - count)])
-    assert fault(Take(sound, 500, 1500, "x.wav"), 1000, 1000) == sentence
+    sound = np.concatenate([constant(500), constant(count, value), constant(10_500 - count)])
+    assert fault(Take(sound, 500, 10_500, "x.wav"), 10_000, 1000) == sentence
 
 
 def test_clipping_outside_of_the_take_does_not_count() -> None:

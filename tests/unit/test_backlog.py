@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,6 +88,89 @@ def test_what_has_no_number_is_in_no_gap() -> None:
     backlog.add(0, b"error")
     backlog.add(2, frame(2))
     assert drained(backlog) == [b"2"]
+
+
+def test_an_empty_backlog_has_nothing_to_send() -> None:
+    backlog = Backlog(2, "oldest")
+    assert (len(backlog), backlog.take()) == (0, None)
+    backlog.add(1, frame(1))
+    assert (len(backlog), backlog.take(), backlog.take(), len(backlog)) == (1, b"1", None, 0)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_as_many_frames_fit_as_its_size_says(size: int) -> None:
+    for policy, last in [("oldest", "oldest"), ("latest", "oldest"), ("close", "close")]:
+        backlog = Backlog(size, policy)  # type: ignore[arg-type]
+        assert [backlog.add(seq, frame(seq)) for seq in range(1, size + 2)] == [None] * size + [last]
+        assert len(backlog) == size
+
+
+def test_room_that_was_made_can_be_used_again() -> None:
+    backlog = Backlog(2, "oldest")
+    for seq in (1, 2):
+        backlog.add(seq, frame(seq))
+    assert backlog.take() == b"1"
+    assert backlog.add(3, frame(3)) is None
+    assert drained(backlog) == [b"2", b"3"]
+
+
+def test_a_gap_is_from_the_first_to_the_last_that_was_lost() -> None:
+    backlog = Backlog(1, "oldest")
+    for seq in (4, 6, 7, 9):
+        backlog.add(seq, frame(seq))
+    assert drained(backlog) == [gap(4, 7), b"9"]
+
+
+def test_what_has_no_number_changes_no_gap() -> None:
+    backlog = Backlog(1, "oldest")
+    for seq in (4, 0, 0, 6, 7):
+        backlog.add(seq, frame(seq))
+    assert drained(backlog) == [gap(4, 6), b"7"]
+
+
+def test_a_gap_is_told_once() -> None:
+    backlog = Backlog(1, "oldest")
+    for seq in (1, 2):
+        backlog.add(seq, frame(seq))
+    assert drained(backlog) == [gap(1, 1), b"2"]
+    assert backlog.add(3, frame(3)) is None
+    assert drained(backlog) == [b"3"]
+
+
+def test_a_full_backlog_of_the_latest_still_takes_a_newer_result_of_a_key_and_loses_nothing() -> None:
+    backlog = Backlog(2, "latest")
+    backlog.add(1, frame(1), "a")
+    backlog.add(2, frame(2), "b")
+    assert [backlog.add(3, frame(3), "a"), backlog.add(4, frame(4), "a")] == ["latest", "latest"]
+    assert len(backlog) == 2
+    assert drained(backlog) == [b"2", b"4"]
+
+
+def test_latest_keeps_apart_what_has_no_key() -> None:
+    backlog = Backlog(5, "latest")
+    assert [backlog.add(seq, frame(seq)) for seq in (1, 2, 3)] == [None, None, None]
+    assert drained(backlog) == [b"1", b"2", b"3"]
+
+
+def test_latest_takes_a_result_as_new_once_the_older_one_was_sent() -> None:
+    backlog = Backlog(5, "latest")
+    backlog.add(1, frame(1), "a")
+    assert backlog.take() == b"1"
+    assert backlog.add(2, frame(2), "a") is None
+    assert drained(backlog) == [b"2"]
+
+
+def test_a_closed_backlog_keeps_what_it_had() -> None:
+    backlog = Backlog(2, "close")
+    assert [backlog.add(seq, frame(seq), "a") for seq in (1, 2, 3)] == [None, None, "close"]
+    assert drained(backlog) == [b"1", b"2"]
+
+
+def test_without_gaps_the_frames_come_all_the_same() -> None:
+    backlog = Backlog(1, "oldest", gaps=False)
+    for seq in (1, 2, 3):
+        backlog.add(seq, frame(seq))
+    assert [backlog.take(), backlog.take()] == [b"3", None]
 
 
 @given(st.integers(1, 5), st.lists(st.booleans(), max_size=60))

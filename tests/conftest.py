@@ -1,7 +1,9 @@
-"""What holds for every test: how hypothesis looks for examples, and that nothing stays behind."""
+"""What holds for every test: how hypothesis looks for examples, and that a test leaves nothing behind."""
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import os
 import threading
 import time
@@ -21,11 +23,11 @@ GRACE = 5.0  # seconds for what a test has told to end
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays_behind() -> Iterator[None]:
-    """Fail a test after which a thread or a child process goes on that was not there before.
+def no_thread_and_no_process_goes_on() -> Iterator[None]:
+    """Fail a test that leaves a thread or a child process behind.
 
-    What a fixture of wider scope started was there before. A socket or file left open is an error already: its
-    ResourceWarning is one.
+    What a fixture of a wider scope starts may go on. A socket or file left open needs no check here: its
+    ResourceWarning is an error already.
     """
     threads, children = set(threading.enumerate()), offspring()
     yield
@@ -36,6 +38,24 @@ def nothing_stays_behind() -> Iterator[None]:
     while stays := offspring() - children:
         assert time.monotonic() < deadline, f"child processes go on: {stays}"
         time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def no_task_goes_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test whose asyncio.run() has to cancel tasks when its main coroutine has ended."""
+    left: list[str] = []
+    close = asyncio.Runner.close
+
+    def closing(runner: asyncio.Runner) -> None:
+        # The loop itself makes tasks that are no coroutines, to close generators that nobody holds any more
+        left.extend(
+            task.get_name() for task in asyncio.all_tasks(runner.get_loop()) if inspect.iscoroutine(task.get_coro())
+        )
+        close(runner)
+
+    monkeypatch.setattr(asyncio.Runner, "close", closing)
+    yield
+    assert not left, f"tasks go on: {left}"
 
 
 def offspring() -> set[int]:

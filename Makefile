@@ -5,7 +5,7 @@ LISTEN ?= 127.0.0.1:8765
 
 .PHONY: demo test unit check bench mutants wheel clean
 
-demo: .venv/ready  ## listen to the bundled recording and print what is heard
+demo: .venv/ready  ## classify the bundled recording and print its labels
 	$(BIN)/earmarkd --demo --listen $(LISTEN)
 
 test: check  ## everything: format, types, tests
@@ -23,7 +23,7 @@ check: .venv/ready  ## format, lint and types
 bench: .venv/ready  ## one table of measurements beside their goals; some minutes
 	$(BIN)/python -m benchmarks
 
-mutants: .venv/ready  ## what the unit tests do not notice, ten minutes; make mutants OPTIONS='--modules gate --all'
+mutants: .venv/ready  ## changes that the unit tests miss; ten minutes; make mutants OPTIONS='--modules gate --all'
 	$(BIN)/python -m tests.mutants $(OPTIONS)
 
 wheel: .venv/ready  ## dist/earmark-VERSION-py3-none-any.whl
@@ -32,15 +32,15 @@ wheel: .venv/ready  ## dist/earmark-VERSION-py3-none-any.whl
 clean:
 	rm -rf .venv dist
 
-# Everything is pinned by constraints.txt: it is what was tested. torch comes first and alone, so that the pinned
-# build is taken as it is and no second one is looked at.
+# constraints.txt pins the tested version of every package. torch is installed first and alone, so that pip takes the
+# pinned build and considers no other.
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[daemon,av,dev]'
 	touch $@
 
-# The embedded models, made anew from the recordings in the folder DATA; see training/README.md.
+# Train the embedded models again, from the recordings in the folder DATA; see training/README.md.
 TRAIN := OMP_WAIT_POLICY=passive $(BIN)/python -m
 MODELS := daemon/earmark/models
 
@@ -55,5 +55,5 @@ train-sounds: .venv/ready
 	$(TRAIN) training.sounds --data $(DATA) --out $(MODELS)/sounds --members 2
 
 .PHONY: demo-recording
-demo-recording: .venv/ready  ## the recording of `make demo`, anew for the models as they are; needs flite and espeak-ng
+demo-recording: .venv/ready  ## make the recording of `make demo` again for the current models; needs flite and espeak-ng
 	$(TRAIN) training.demo_recording --models $(MODELS) --out daemon/earmark/demo

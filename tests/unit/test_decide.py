@@ -86,6 +86,12 @@ def test_the_threshold_is_reached_exactly() -> None:
     assert hear(words(), 1, 2, 0.5999, 0.2, 0.2) == []
 
 
+@pytest.mark.parametrize("threshold", [0.6, 0.7])  # of the two only 0.6 is greater as a float32
+def test_a_score_as_high_as_the_setting_is_enough_in_the_model_s_precision(threshold: float) -> None:
+    assert what(hear(words(on=threshold), 1, 2, threshold, 0.2, 0.1)) == [("stop", "on")]
+    assert what(hear(moods(on=threshold, hits=1), 1, 2, threshold, 0.2)) == [("happy", "on")]
+
+
 def test_a_label_has_its_own_threshold() -> None:
     assert hear(words(own={"stop": 0.9}), 1, 2, 0.8, 0.1, 0.1) == []
     assert what(hear(words(own={"stop": 0.3}), 1, 2, 0.5, 0.2, 0.3)) == [("stop", "on")]
@@ -107,6 +113,12 @@ def test_the_margin_is_the_lead_over_the_second_best_wherever_it_stands() -> Non
     assert hear(words(margin=0.25), 1, 2, 0.625, 0.75, 0.0) == [Suppressed("go", "margin")]
 
 
+def test_a_model_with_two_labels_needs_a_lead() -> None:
+    decider = words(labels=("stop", "go"), margin=0.25, ignore=())
+    assert hear(decider, 1, 2, 0.75, 0.625) == [Suppressed("stop", "margin")]
+    assert what(hear(decider, 1, 2, 0.75, 0.5)) == [("stop", "on")]
+
+
 def test_a_model_with_one_label_needs_no_lead() -> None:
     decider = words(labels=("stop",), margin=0.9, ignore=())
     assert what(hear(decider, 1, 2, 0.8)) == [("stop", "on")]
@@ -115,8 +127,8 @@ def test_a_model_with_one_label_needs_no_lead() -> None:
 
 def test_of_equal_scores_the_first_label_wins_without_a_margin() -> None:
     many = tuple(f"word{number}" for number in range(40))
-    scores = [0.25, *[0.75] * 39]
-    assert what(hear(words(labels=many, margin=0.0, ignore=()), 1, 2, *scores)) == [("word1", "on")]
+    scores = [0.25] * 20 + [0.75] * 20
+    assert what(hear(words(labels=many, margin=0.0, ignore=()), 1, 2, *scores)) == [("word20", "on")]
 
 
 def test_an_utterance_longer_than_the_longest_is_a_sentence_and_no_word() -> None:

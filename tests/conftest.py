@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import os
 import threading
@@ -60,5 +61,8 @@ def no_task_goes_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def offspring() -> set[int]:
     """The process ids of our children. Empty where the system is not Linux."""
-    lists = Path("/proc/self/task").glob("*/children")
-    return {int(pid) for each in lists for pid in each.read_text().split()}
+    pids: set[int] = set()
+    for each in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread has just ended
+            pids |= {int(pid) for pid in each.read_text().split()}
+    return pids

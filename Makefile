@@ -46,14 +46,14 @@ MODELS := daemon/earmark/models
 
 .PHONY: train-commands train-emotion train-sounds
 train-commands: .venv/ready
-	$(TRAIN) training.commands --data $(DATA) --out $(MODELS)/commands
+	$(TRAIN) training.models.commands --data $(DATA) --out $(MODELS)/commands
 
 train-emotion: .venv/ready
-	$(TRAIN) training.emotion --data $(DATA) --out $(MODELS)/emotion
+	$(TRAIN) training.models.emotion --data $(DATA) --out $(MODELS)/emotion
 
 train-sounds: .venv/ready
-	$(TRAIN) training.sounds --data $(DATA) --out $(MODELS)/sounds --members 2
+	$(TRAIN) training.models.sounds --data $(DATA) --out $(MODELS)/sounds --members 2
 
 .PHONY: demo-recording
 demo-recording: .venv/ready  ## make the recording of `make demo` again for the current models; needs flite and espeak-ng
-	$(TRAIN) training.demo_recording --models $(MODELS) --out daemon/earmark/demo
+	$(TRAIN) training.demo.recording --models $(MODELS) --out daemon/earmark/demo

@@ -21,12 +21,12 @@ import websockets.asyncio.server
 from websockets.asyncio.server import ServerConnection
 
 from benchmarks.table import Row, print_table
-from earmark import config
-from earmark.core.events import Hello, Result, Score, encode
-from earmark.core.frames import text_frame
-from earmark.edge.hub import Hub
-from earmark.edge.port import make_room
-from earmark.edge.server import Server
+from earmark.broadcast.frames import text_frame
+from earmark.broadcast.hub import Hub
+from earmark.config import settings as config
+from earmark.protocol.events import Hello, Result, Score, encode
+from earmark.server.bind import make_room
+from earmark.server.server import Server
 
 GOAL = 1.5
 REST = 0.05  # seconds between rounds, in which the reader empties its sockets

@@ -30,14 +30,14 @@ import numpy as np
 from benchmarks.player import BLOCK, RATE, Feeder, Written, blocks, configuration
 from benchmarks.process import daemon
 from benchmarks.table import Row, print_table
-from earmark import config
-from earmark.core.audio import Samples, Window
-from earmark.core.events import Result
-from earmark.core.news import News
-from earmark.edge.checkpoint import EMBEDDED
-from earmark.edge.listen import Listener
-from earmark.edge.plan import Plan, plans
-from earmark.edge.sources.pcm import Pcm
+from earmark.app.plan import Plan, plans
+from earmark.audio.pcm import Pcm
+from earmark.audio.types import Samples, Window
+from earmark.checkpoints.checkpoint import EMBEDDED
+from earmark.config import settings as config
+from earmark.protocol.events import Result
+from earmark.windowing.messages import News
+from earmark.windowing.segmenter import Listener
 from earmark_client import events
 from tests.signals import demo
 
@@ -129,7 +129,7 @@ class Bare:
     def __init__(self) -> None:
         import torch
 
-        from earmark.edge import model
+        from earmark.worker import model
 
         model.use_threads(0)
         self._model = model.load("bare", EMBEDDED / "commands", torch.device("cpu"), "fp32")

@@ -19,11 +19,11 @@ import numpy as np
 import psutil
 
 from benchmarks.table import Row, print_table
-from earmark import config
-from earmark.core.audio import Samples
-from earmark.core.news import News
-from earmark.edge.listen import Listener
-from earmark.edge.vad import FRAME, STEP, Silero
+from earmark.audio.types import Samples
+from earmark.config import settings as config
+from earmark.windowing.messages import News
+from earmark.windowing.segmenter import Listener
+from earmark.windowing.silero import FRAME, STEP, Silero
 from tests.listening import RATE, hearing
 from tests.signals import demo, noise
 

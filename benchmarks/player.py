@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from earmark.core.audio import Samples
+from earmark.audio.types import Samples
 
 BLOCK = 320  # samples, 20 ms
 RATE = 16000

@@ -25,12 +25,13 @@ import torch
 import transformers
 
 from benchmarks.table import Row, print_table
-from earmark import config
-from earmark.core.audio import Samples
-from earmark.core.batch import Batcher, Job
-from earmark.edge import checkpoint, model
-from earmark.edge.dispatch import Dispatcher, Drop, Floats
-from earmark.edge.worker import Worker
+from earmark.audio.types import Samples
+from earmark.checkpoints import checkpoint
+from earmark.config import settings as config
+from earmark.inference.batch import Batcher, Job
+from earmark.inference.dispatch import Dispatcher, Drop, Floats
+from earmark.inference.supervisor import Worker
+from earmark.worker import model
 from tests.checkpoints import NAMED
 
 EFFICIENCY = 0.95

@@ -16,10 +16,10 @@ from typing import Any
 
 import msgspec
 
-from earmark import config
-from earmark.core.audio import Block
-from earmark.edge.intake import Began, Broke, Ended, Intake, Item, Overflowed
-from earmark.edge.sources import build
+from earmark.audio.types import Block
+from earmark.capture import build
+from earmark.capture.intake import Began, Broke, Ended, Intake, Item, Overflowed
+from earmark.config import settings as config
 
 
 def report(item: Item) -> dict[str, Any]:

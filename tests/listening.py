@@ -6,13 +6,13 @@ import queue
 import time
 from collections.abc import Callable, Sequence
 
-from earmark.config import Vad
-from earmark.core.audio import Samples, Window
-from earmark.core.news import Finished, News
-from earmark.core.windows import Cutter, Lengths, Utterances
-from earmark.edge.ear import GateKind, Hearing
-from earmark.edge.intake import Intake
-from earmark.edge.listen import Listener
+from earmark.audio.types import Samples, Window
+from earmark.capture.intake import Intake
+from earmark.config.settings import Vad
+from earmark.windowing.messages import Finished, News
+from earmark.windowing.segmenter import Listener
+from earmark.windowing.stream import GateKind, Hearing
+from earmark.windowing.windows import Cutter, Lengths, Utterances
 
 RATE = 16000
 SECOND = Lengths(window=RATE, limit=RATE, hop=RATE // 2, pre_roll=int(0.3 * RATE), grid=RATE // 4)

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import numpy as np
 import soundfile
 
-from earmark.core.audio import Samples
-from earmark.edge import checkpoint
+from earmark.audio.types import Samples
+from earmark.checkpoints import checkpoint
 from tests.signals import demo
 
 DEADLINE = 60.0  # seconds for whatever a test waits for

@@ -10,10 +10,10 @@ from typing import Any
 import websockets.asyncio.client
 from websockets.asyncio.client import ClientConnection
 
-from earmark import config
-from earmark.core.events import Hello, Label, Result, Score
-from earmark.edge.hub import Hub
-from earmark.edge.server import Server
+from earmark.broadcast.hub import Hub
+from earmark.config import settings as config
+from earmark.protocol.events import Hello, Label, Result, Score
+from earmark.server.server import Server
 
 DEADLINE = 20.0  # seconds for whatever a test waits for
 TIME = "2026-11-22T07:31:05.120Z"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from earmark.core.audio import Samples
+from earmark.audio.types import Samples
 
 DEMO = Path(__file__).parent.parent / "daemon" / "earmark" / "demo"
 

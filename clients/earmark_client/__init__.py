@@ -6,7 +6,8 @@
 `events_sync` does the same without asyncio. Needs neither numpy nor torch.
 """
 
-from earmark.core.events import (
+from earmark.errors import EarmarkError, ServerError, SubscriptionError
+from earmark.protocol.events import (
     ClassifierInfo,
     Error,
     Event,
@@ -21,7 +22,6 @@ from earmark.core.events import (
     Subscribed,
     Why,
 )
-from earmark.errors import EarmarkError, ServerError, SubscriptionError
 from earmark_client.stream import events, events_sync
 
 __all__ = [

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import earmark
 from earmark.errors import EarmarkError
-from earmark_client import classify, learn, models, pull, status, watch
+from earmark_client import classify, models, status, watch
 
 EXAMPLES = """\
 examples:
@@ -43,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from earmark.commands import learn, pull
+
     parser = argparse.ArgumentParser(
         prog="earmark",
         description="Listen in on an Earmark daemon.",
@@ -69,9 +71,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _devices(args: argparse.Namespace) -> int:
-    # the daemon's edge, imported when it is needed: this command alone wants PortAudio
+    # the daemon's code, imported when it is needed: this command alone wants PortAudio
     try:
-        from earmark.edge.devices import format_table, list_devices
+        from earmark.capture.devices import format_table, list_devices
     except ImportError as error:
         print(f"earmark: devices needs the daemon's packages ({error}): pip install 'earmark[daemon]'", file=sys.stderr)
         return 1

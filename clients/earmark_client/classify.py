@@ -18,7 +18,7 @@ import msgspec
 
 from earmark.errors import EarmarkError, ServerError
 from earmark_client.address import DEFAULT, Address, address
-from earmark_client.exchange import Answer, NothingListens, bearer, exchange, printable
+from earmark_client.request import Answer, NothingListens, bearer, exchange, printable
 from earmark_client.watch import has_colour
 
 SHOWN = 5  # labels of a file in the table, where --top-k does not say

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from earmark.core.licence import told
 from earmark.errors import ServerError
+from earmark.protocol.licence import told
 from earmark_client.address import DEFAULT, address
-from earmark_client.exchange import bearer, exchange, printable
+from earmark_client.request import bearer, exchange, printable
 
 PATH = "/v1/models"
 HEAD = ("", "model", "state", "labels", "rate", "size", "licence", "from")

@@ -11,7 +11,7 @@ import msgspec
 
 from earmark.errors import ServerError
 from earmark_client.address import DEFAULT, Address, address
-from earmark_client.exchange import bearer, exchange, printable
+from earmark_client.request import bearer, exchange, printable
 
 EXAMPLES = """\
 examples:

@@ -19,10 +19,10 @@ import websockets.asyncio.client
 import websockets.sync.client
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from earmark.core.events import Event, decode
 from earmark.errors import EarmarkError, ServerError, SubscriptionError
+from earmark.protocol.events import Event, decode
 from earmark_client.address import DEFAULT, Address, Filter, address
-from earmark_client.exchange import bearer
+from earmark_client.request import bearer
 
 FIRST_DELAY = 0.2  # seconds before the first new try; each further one waits twice as long
 LONGEST_DELAY = 10.0

@@ -9,9 +9,9 @@ from typing import TextIO
 
 import msgspec
 
-from earmark.core.events import Hello, decode
-from earmark.core.lines import line
 from earmark.errors import EarmarkError, ServerError
+from earmark.protocol.events import Hello, decode
+from earmark.protocol.text import line
 from earmark_client.address import DEFAULT, Filter, address
 from earmark_client.stream import messages_sync
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from earmark import __version__, config, presets
+from earmark import __version__
+from earmark.config import presets
+from earmark.config import settings as config
 from earmark.errors import ConfigError, EarmarkError
 
 EXAMPLES = """\
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(settings: config.Config, options: argparse.Namespace) -> None:
-    from earmark import service
+    from earmark.app import service
 
     if options.check:
         for found in service.verify(settings):
@@ -62,7 +64,7 @@ def _settings(options: argparse.Namespace) -> config.Config:
     """The configuration file, with what the command line says on top."""
     settings = config.Config()
     if options.config is not None:
-        from earmark.service import load
+        from earmark.app.service import load
 
         settings = load(options.config)
     elif options.demo:

@@ -16,8 +16,8 @@ import websockets.asyncio.client
 from websockets.exceptions import InvalidStatus
 
 import earmark_client
-from earmark.core.events import Event, Hello
 from earmark.errors import ServerError
+from earmark.protocol.events import Event, Hello
 from tests.daemon import Daemon, earmarkd
 from tests.posting import COMMANDS, Client, encoded, word
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earmark.core.audio import Samples
-from earmark.core.batch import Batcher, Job
-from earmark.edge.asking import Asking, Piece
-from earmark.edge.dispatch import Dispatcher, Drop
-from earmark.edge.wire import Floats
-from earmark.edge.worker import WorkerState
+from earmark.api.clip_scorer import Asking, Piece
+from earmark.audio.types import Samples
+from earmark.inference.batch import Batcher, Job
+from earmark.inference.dispatch import Dispatcher, Drop
+from earmark.inference.supervisor import WorkerState
+from earmark.inference.wire import Floats
 from tests.daemon import Daemon, earmarkd, events
 from tests.posting import COMMANDS, DEADLINE, RATE, Client, encoded, until
 

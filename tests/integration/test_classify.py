@@ -19,7 +19,7 @@ from earmark.errors import ServerError
 from earmark_client import models
 from earmark_client.address import address
 from earmark_client.classify import PATIENCE, Question, Score, classify, pause_wanted, row
-from earmark_client.exchange import Answer
+from earmark_client.request import Answer
 from tests.daemon import DEADLINE, environment
 from tests.fakedaemon import FakeDaemon, Reply
 

@@ -16,8 +16,8 @@ import soundfile
 import torch
 from safetensors.numpy import load_file
 
-from earmark.core.scores import softmax
-from earmark.edge import model
+from earmark.inference.scores import softmax
+from earmark.worker import model
 from tests import checkpoints
 from tests.daemon import DEADLINE, Daemon, environment
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from earmark import config
-from earmark.core.events import Score, encode
+from earmark.config import settings as config
 from earmark.errors import ServerError, SubscriptionError
+from earmark.protocol.events import Score, encode
 from earmark_client import Event, Hello, Label, events, events_sync
 from earmark_client.address import address
 from tests.serving import DEADLINE, Serving, command, hello, result, serve

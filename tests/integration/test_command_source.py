@@ -14,11 +14,11 @@ import numpy as np
 import psutil
 import pytest
 
-from earmark import config
-from earmark.core.audio import Block
-from earmark.edge.intake import Began, Broke, Intake, Item
-from earmark.edge.sources import build
-from earmark.edge.sources.command import Command
+from earmark.audio.types import Block
+from earmark.capture import build
+from earmark.capture.command import Command
+from earmark.capture.intake import Began, Broke, Intake, Item
+from earmark.config import settings as config
 
 DEADLINE = 20.0
 EMIT = "import sys, time; out = sys.stdout.buffer\n"

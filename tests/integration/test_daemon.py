@@ -20,7 +20,7 @@ import pytest
 import soundfile
 
 import earmark_client
-from earmark.core.events import Label
+from earmark.protocol.events import Label
 from tests.daemon import DEADLINE, ROOT, Daemon, earmarkd, environment, events, heard
 from tests.pulse import Pulse, missing
 from tests.signals import Word, demo, demo_file

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from earmark import config, presets
-from earmark.edge.plan import plans
+from earmark.app.plan import plans
+from earmark.config import presets
+from earmark.config import settings as config
 from tests.daemon import DEADLINE, earmarkd, events
 from tests.signals import demo_parts
 

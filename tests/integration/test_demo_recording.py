@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tests.signals import noise
-from training import demo_sounds
-from training.audio import RATE
-from training.demo_hearing import Daemon, On, Part, Unreached, complaints
-from training.demo_recording import END_S, FIRST_WORD_S, PAUSES_S, lay_out, reach
+from training.data.audio import RATE
+from training.demo import sounds as demo_sounds
+from training.demo.hearing import Daemon, On, Part, Unreached, complaints
+from training.demo.recording import END_S, FIRST_WORD_S, PAUSES_S, lay_out, reach
 
 MODELS = Path(__file__).parents[2] / "daemon" / "earmark" / "models"
 FLOOR = noise(20 * RATE, -72)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earmark.core.licence import is_non_commercial
-from earmark.edge import checkpoint
+from earmark.checkpoints import checkpoint
+from earmark.protocol.licence import is_non_commercial
 from tests.daemon import DEADLINE, ROOT, Daemon, earmarkd, environment
 from tests.posting import RATE, Client, encoded, noisy
 

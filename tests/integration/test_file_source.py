@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from earmark import config
-from earmark.core.audio import Block, Samples
-from earmark.edge.intake import Began, Ended, Intake, Item
-from earmark.edge.sources import build
-from earmark.edge.sources.file import File, check
+from earmark.audio.types import Block, Samples
+from earmark.capture import build
+from earmark.capture.file import File, check
+from earmark.capture.intake import Began, Ended, Intake, Item
+from earmark.config import settings as config
 from earmark.errors import AudioError, SourceError
 
 DEADLINE = 20.0

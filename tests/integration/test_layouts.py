@@ -13,8 +13,9 @@ import torch
 from safetensors.numpy import load_file
 from transformers import AutoConfig, AutoModel
 
-from earmark.edge import checkpoint, model
+from earmark.checkpoints import checkpoint
 from earmark.errors import ModelError
+from earmark.worker import model
 from tests import checkpoints
 
 Doubles = npt.NDArray[np.float64]

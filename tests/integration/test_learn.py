@@ -16,13 +16,16 @@ import soundfile
 import soxr
 from safetensors.numpy import save_file
 
-from earmark.core.audio import Samples
-from earmark.core.takes import Take
-from earmark.edge import checkpoint, configfile, negatives, takes
-from earmark.edge.intake import Intake
-from earmark.edge.job import Job
-from earmark.edge.recorder import ROOM_SECONDS, Recorder, record
+from earmark.audio.types import Samples
+from earmark.capture.intake import Intake
+from earmark.checkpoints import checkpoint
+from earmark.config import file as configfile
 from earmark.errors import ModelError, SourceError
+from earmark.learning import find as takes
+from earmark.learning import negatives
+from earmark.learning.examples import Take
+from earmark.learning.job import Job
+from earmark.learning.record import ROOM_SECONDS, Recorder, record
 from tests.daemon import Daemon, earmarkd, environment, events, heard
 from tests.pulse import Pulse, missing
 from tests.signals import demo_file, noise, tone
@@ -344,7 +347,7 @@ def test_help_shows_examples() -> None:
 def test_learning_again_replaces_what_was_learnt_before(
     folder: Path, learned: subprocess.CompletedProcess[str]
 ) -> None:
-    from earmark.edge.learn import Wish, check
+    from earmark.learning.learn import Wish, check
 
     assert learned.returncode == 0
     wish = Wish("lights", {"lamp": []}, [], models=folder / "models")

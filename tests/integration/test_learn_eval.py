@@ -15,9 +15,10 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed (the extra `daemon`)")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra `dev`)")
 
-from training.audio import RATE, load
-from training.corpora import UNKNOWN, Clip
-from training.learn_eval import (
+from training.data.audio import RATE, load
+from training.data.corpora import UNKNOWN, Clip
+from training.data.splits import Side
+from training.learn.measure import (
     ALIKE,
     LEARNT,
     TAKES,
@@ -31,7 +32,6 @@ from training.learn_eval import (
     table_of,
     voices,
 )
-from training.splits import Side
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "training" / "reports" / "learn" / "learn.json"

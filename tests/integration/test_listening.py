@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import soxr
 
-from earmark.core.audio import Samples
-from earmark.core.news import Lost, State, Turned
-from earmark.core.windows import Sliding
-from earmark.edge.intake import Intake
+from earmark.audio.types import Samples
+from earmark.capture.intake import Intake
+from earmark.windowing.messages import Lost, State, Turned
+from earmark.windowing.windows import Sliding
 from tests.listening import RATE, hearing, listen, recording, windows
 from tests.signals import Word, demo, noise, tone
 

@@ -237,7 +237,7 @@ def test_a_missing_library_is_said_with_the_remedy(out: Path, pulse: Pulse, tmp_
 def test_the_log_keeps_clean_of_what_the_sound_libraries_print(pulse: Pulse) -> None:
     script = (
         "import sys\n"
-        "from earmark.edge.devices import format_table, list_devices\n"
+        "from earmark.capture.devices import format_table, list_devices\n"
         "list_devices()\n"
         "print(format_table(list_devices()))\n"
         "print('mine', file=sys.stderr)\n"

@@ -12,9 +12,10 @@ from safetensors.torch import load_file, save_file
 from transformers import pipeline
 from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES
 
-from earmark.core.scores import Function, apply, default_function, softmax
-from earmark.edge import checkpoint, model
+from earmark.checkpoints import checkpoint
 from earmark.errors import ModelError
+from earmark.inference.scores import Function, apply, default_function, softmax
+from earmark.worker import model
 from tests import checkpoints
 
 CPU = torch.device("cpu")

@@ -18,14 +18,14 @@ torch = pytest.importorskip("torch", reason="torch is not installed (the extra `
 transformers = pytest.importorskip("transformers", reason="transformers is not installed (the extra `daemon`)")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra `dev`)")
 
-from earmark.edge import cnn  # noqa: E402  after the skips
-from training.audio import RATE, Samples, active_span, load  # noqa: E402
-from training.card import write_card  # noqa: E402
-from training.corpora import COMMANDS, SILENCE, UNKNOWN, read_clips  # noqa: E402
-from training.corpora import LABELS as WORDS  # noqa: E402
-from training.crosscard import write_card as write_crossed  # noqa: E402
-from training.judge import PEOPLE  # noqa: E402
-from training.recordings import BACKGROUND, EMOTIONS, SOUND_LABELS, Recording, read_emotions, read_sounds  # noqa: E402
+from earmark.worker import cnn  # noqa: E402  after the skips
+from training.crossed.card import write_card as write_crossed  # noqa: E402
+from training.data.audio import RATE, Samples, active_span, load  # noqa: E402
+from training.data.corpora import COMMANDS, SILENCE, UNKNOWN, read_clips  # noqa: E402
+from training.data.corpora import LABELS as WORDS  # noqa: E402
+from training.data.recordings import BACKGROUND, EMOTIONS, SOUND_LABELS, Recording, read_emotions, read_sounds  # noqa: E402
+from training.models.card import write_card  # noqa: E402
+from training.models.judge import PEOPLE  # noqa: E402
 
 MODELS = Path(cnn.__file__).parents[1] / "models"
 LABELS = {"commands": WORDS, "emotion": EMOTIONS, "sounds": SOUND_LABELS}

@@ -15,8 +15,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from earmark.edge import checkpoint, configfile, manifest, model, pulled
+from earmark.checkpoints import checkpoint, manifest
+from earmark.checkpoints import store as pulled
+from earmark.config import file as configfile
 from earmark.errors import ModelError
+from earmark.worker import model
 from tests import checkpoints
 from tests.daemon import DEADLINE, environment
 from tests.fakehub import COMMIT, FakeHub

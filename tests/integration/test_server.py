@@ -19,12 +19,12 @@ from starlette.routing import Route
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from earmark import config
-from earmark.core.events import Label, Result, decode
-from earmark.edge.hub import Hub
-from earmark.edge.port import address, listen
-from earmark.edge.routes import answer
+from earmark.broadcast.hub import Hub
+from earmark.config import settings as config
 from earmark.errors import ConfigError, ServerError
+from earmark.protocol.events import Label, Result, decode
+from earmark.server.bind import address, listen
+from earmark.server.routes import answer
 from tests.serving import DEADLINE, Serving, hello, serve
 
 PADDING = "x" * 2000  # makes events large, so that few of them fill the buffers

@@ -13,20 +13,20 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed (the extra `daemon`)")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra `dev`)")
 
-from earmark import presets
-from earmark.config import Classifier
-from earmark.core.decide import Sliding, Utterances
-from earmark.core.events import Label, Result, Score
-from earmark.edge.configfile import parse
+from earmark.config import presets
+from earmark.config.file import parse
+from earmark.config.settings import Classifier
+from earmark.detection.decide import Sliding, Utterances
+from earmark.protocol.events import Label, Result, Score
 from tests.signals import demo, noise, tone
-from training.audio import RATE, Samples
-from training.corpora import WORDS
-from training.matching import NOTHING, Fired, Tally, matched, rate_interval
-from training.playing import as_toml, fired_of, played
-from training.stream_eval import Trial, row
-from training.streamcard import table_of
-from training.streams import LEAD, SCENES, Item, Placed, Stream, dealt, lay
-from training.sweep import decided, plan_of
+from training.data.audio import RATE, Samples
+from training.data.corpora import WORDS
+from training.streams.card import table_of
+from training.streams.match import NOTHING, Fired, Tally, matched, rate_interval
+from training.streams.measure import Trial, row
+from training.streams.play import as_toml, fired_of, played
+from training.streams.stream import LEAD, SCENES, Item, Placed, Stream, dealt, lay
+from training.streams.sweep import decided, plan_of
 
 ROOT = Path(__file__).parents[2]
 REPORTS = ROOT / "training" / "reports" / "streams"

@@ -19,24 +19,25 @@ soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra `dev`)")
 
 from tests.signals import demo  # noqa: E402  after the skips
-from training import calibrate, commands, emotion, sounds  # noqa: E402  after the skips
-from training.audio import RATE, Samples, active_span, load  # noqa: E402
-from training.augment import PLAIN, Augment, Recipe, bend, mask, mix  # noqa: E402
-from training.bank import WINDOW, fill, read_noise  # noqa: E402
-from training.corpora import COMMANDS, LABELS, SILENCE, UNKNOWN, Clip, hush, read_clips, read_noises  # noqa: E402
-from training.draw import chances  # noqa: E402
-from training.evaluate import answer, hear, interval  # noqa: E402
-from training.features import LogMel, feature_extractor  # noqa: E402
-from training.judge import NOISE_OF, PEOPLE  # noqa: E402
-from training.learn import Budget, Learner, Tuning  # noqa: E402
-from training.network import build  # noqa: E402
-from training.phrases import phrases  # noqa: E402
-from training.pieces import pieces  # noqa: E402
-from training.recordings import BACKGROUND, EMOTIONS, SOUND_LABELS, SOUNDS, read_sounds  # noqa: E402
-from training.report import recall_interval  # noqa: E402
-from training.spectra import Spectrum, features, gather  # noqa: E402
-from training.splits import Side, side_of  # noqa: E402
-from training.study import blended, coloured  # noqa: E402
+from training.crossed import calibrate  # noqa: E402
+from training.crossed.report import recall_interval  # noqa: E402
+from training.crossed.study import blended, coloured  # noqa: E402
+from training.data.audio import RATE, Samples, active_span, load  # noqa: E402
+from training.data.augment import PLAIN, Augment, Recipe, bend, mask, mix  # noqa: E402
+from training.data.bank import WINDOW, fill, read_noise  # noqa: E402
+from training.data.corpora import COMMANDS, LABELS, SILENCE, UNKNOWN, Clip, hush, read_clips, read_noises  # noqa: E402
+from training.data.draw import chances  # noqa: E402
+from training.data.features import LogMel, feature_extractor  # noqa: E402
+from training.data.phrases import phrases  # noqa: E402
+from training.data.pieces import pieces  # noqa: E402
+from training.data.recordings import BACKGROUND, EMOTIONS, SOUND_LABELS, SOUNDS, read_sounds  # noqa: E402
+from training.data.spectra import Spectrum, features, gather  # noqa: E402
+from training.data.splits import Side, side_of  # noqa: E402
+from training.models import commands, emotion, sounds  # noqa: E402
+from training.models.evaluate import answer, hear, interval  # noqa: E402
+from training.models.judge import NOISE_OF, PEOPLE  # noqa: E402
+from training.models.loop import Budget, Learner, Tuning  # noqa: E402
+from training.models.network import build  # noqa: E402
 
 EARMARK = Path(__file__).resolve().parents[2] / "daemon" / "earmark"
 SHIPPED = EARMARK / "models" / "commands"

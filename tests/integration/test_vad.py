@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from earmark.core.audio import Samples
-from earmark.edge.vad import CONTEXT, STEP, Silero
+from earmark.audio.types import Samples
+from earmark.windowing.silero import CONTEXT, STEP, Silero
 from tests.signals import demo, demo_file, noise
 
 # In a process of its own: importing silero_vad sets torch's threads and imports torch.

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from earmark import config
-from earmark.core.audio import Samples
-from earmark.core.scores import softmax
-from earmark.edge import checkpoint, wire
-from earmark.edge.worker import Worker, WorkerState
+from earmark.audio.types import Samples
+from earmark.checkpoints import checkpoint
+from earmark.config import settings as config
 from earmark.errors import ModelError, WorkerError
+from earmark.inference import wire
+from earmark.inference.scores import softmax
+from earmark.inference.supervisor import Worker, WorkerState
 from tests import checkpoints
 
 SETTINGS = config.Worker(threads=1, device="cpu")
@@ -67,7 +68,7 @@ def signalled(name: signal.Signals) -> Callable[[int], None]:
 
 
 def test_a_worker_tells_what_it_waits_for_and_answers_as_the_bare_model(tiny: checkpoint.Checkpoint) -> None:
-    from earmark.edge import model  # torch, which this file must not load before it knows that it is wanted
+    from earmark.worker import model  # torch, which this file must not load before it knows that it is wanted
 
     async def scene() -> tuple[list[WorkerState], list[wire.Floats]]:
         async with Followed(tiny) as worker:
@@ -197,7 +198,7 @@ def test_a_process_that_cannot_start_is_reported_after_many_deaths(
     tiny: checkpoint.Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    monkeypatch.setattr("earmark.edge.worker.FIRST_DELAY", 0.001)
+    monkeypatch.setattr("earmark.inference.supervisor.FIRST_DELAY", 0.001)
 
     async def scene() -> None:
         async with Followed(tiny) as worker:
@@ -211,9 +212,9 @@ def test_a_process_that_cannot_start_is_reported_after_many_deaths(
 DAEMON = """
 import asyncio, sys
 from pathlib import Path
-from earmark import config
-from earmark.edge import checkpoint
-from earmark.edge.worker import Worker
+from earmark.config import settings as config
+from earmark.checkpoints import checkpoint
+from earmark.inference.supervisor import Worker
 
 async def main():
     async with Worker(config.Worker(threads=1), [checkpoint.read(Path(sys.argv[1]))]) as worker:
@@ -240,7 +241,7 @@ def test_the_process_dies_with_the_daemon(tiny: checkpoint.Checkpoint) -> None:
 def test_the_process_ends_with_the_stream_even_in_the_middle_of_a_message() -> None:
     ours, theirs = socket.socketpair()
     slots = wire.Slots.create()
-    command = [sys.executable, "-m", "earmark.edge.model_process", *map(str, (theirs.fileno(), slots.fd, os.getpid()))]
+    command = [sys.executable, "-m", "earmark.worker.serve", *map(str, (theirs.fileno(), slots.fd, os.getpid()))]
     with subprocess.Popen(command, pass_fds=(theirs.fileno(), slots.fd), env=environment()) as process:
         theirs.close()
         ours.sendall(wire.frame(wire.Start("cpu", "fp32", 1, 4))[:-3])

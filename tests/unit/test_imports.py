@@ -1,10 +1,13 @@
-"""The direction of imports, held over the syntax trees: also where an import hides in a function."""
+"""The layout, held over the syntax trees: who imports whom, which modules are pure, how large a package may be.
+
+Imports count wherever they stand, also inside functions.
+"""
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 import pytest
@@ -12,82 +15,215 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DAEMON = ROOT / "daemon" / "earmark"
 CLIENTS = ROOT / "clients" / "earmark_client"
+PACKAGES = sorted(folder.name for folder in DAEMON.iterdir() if (folder / "__init__.py").is_file())
+MODULES = sorted(DAEMON.rglob("*.py"))
+
+MOST_LINES, MOST_MODULES = 1500, 14  # of a package
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "protocol": set(),
+    "config": set(),
+    "audio": set(),
+    "capture": {"audio", "config", "protocol"},
+    "checkpoints": {"config"},
+    "windowing": {"capture.intake", "capture.health", "audio", "config", "protocol"},
+    "inference": {"checkpoints", "audio", "config", "protocol"},
+    "detection": {"windowing.messages", "inference.scores", "audio.types", "config.settings", "protocol"},
+    "broadcast": {"detection", "protocol"},
+    "server": {"broadcast", "config", "protocol"},
+    "api": {"server.routes", "inference", "checkpoints", "audio", "config", "protocol"},
+    "learning": {"windowing", "capture", "audio", "checkpoints", "config"},
+    "worker": {"inference.supervisor", "inference.wire", "checkpoints", "learning", "audio"},
+    "commands": {"learning", "checkpoints", "capture.devices", "protocol"},
+    "app": set(PACKAGES) - {"worker", "learning", "commands"},
+}
+"""Package to the packages and modules that it may import besides its own, `errors` and `log`."""
+
+SHELLS: dict[str, str] = {
+    "__main__": "the command line",
+    "log": "the root logger",
+    "api.clip_scorer": "clips that wait for the model",
+    "api.clips": "the queue of requests",
+    "api.decode": "the decoding threads",
+    "api.memory": "the memory of all requests",
+    "api.models": "which models are loading",
+    "api.openapi": "nothing; it describes what api.models shows",
+    "api.routes": "the HTTP routes of the clip API",
+    "app.plan": "the checkpoint folders that the settings name",
+    "app.service": "the running daemon",
+    "app.status": "nothing; it reads what the other shells count",
+    "app.systemd": "the socket of the service manager",
+    "audio.recording": "an audio file",
+    "broadcast.hub": "the subscribers",
+    "broadcast.line_writer": "a thread that writes lines",
+    "broadcast.outputs": "standard output and the file of --events",
+    "capture.command": "a program and the thread that reads it",
+    "capture.devices": "nothing; it asks PortAudio for the sound devices",
+    "capture.file": "the thread that plays a recording",
+    "capture.intake": "the queue between a source's thread and the segmenter thread",
+    "capture.microphone": "a sound device and the thread that supervises it",
+    "capture.portaudio": "the PortAudio library",
+    "checkpoints.catalogue": "the folders in which models are looked for",
+    "checkpoints.checkpoint": "a checkpoint folder",
+    "checkpoints.head_layouts": "the header of a weights file",
+    "checkpoints.hub_cache": "the Hub's cache folder",
+    "checkpoints.hub_client": "the connection to the Hugging Face Hub",
+    "checkpoints.manifest": "a manifest file",
+    "checkpoints.pull": "the folder that a model is fetched into",
+    "checkpoints.store": "the folder of fetched models",
+    "commands.learn": "the command earmark learn",
+    "commands.pull": "the command earmark pull",
+    "config.file": "the configuration file",
+    "inference.dispatch": "the task that sends batches",
+    "inference.process": "a model process",
+    "inference.supervisor": "the task that restarts the model process",
+    "inference.wire": "the shared memory",
+    "learning.card": "nothing; it describes a checkpoint folder",
+    "learning.find": "recordings with examples in them",
+    "learning.job": "the file that the learning process reads",
+    "learning.learn": "the folder of a learnt model",
+    "learning.negatives": "a file of negatives",
+    "learning.record": "a microphone and the segmenter thread, for recording examples",
+    "server.bind": "the listening socket",
+    "server.middleware": "what every HTTP request passes first",
+    "server.routes": "the HTTP routes of the daemon itself",
+    "server.server": "the HTTP server",
+    "server.token_file": "the file of tokens",
+    "server.websocket": "the WebSocket connections",
+    "windowing.gates": "the Silero slots of the streams",
+    "windowing.segmenter": "the segmenter thread",
+    "windowing.silero": "an onnxruntime session",
+    "windowing.stream": "one source's state on the segmenter thread",
+}
+"""Modules that are not pure, and the one thing that each of them owns. `worker` is one process, and not listed."""
+
 HEAVY = {"torch", "transformers", "torchaudio"}
-HEAVY_NAMES = ("cnn", "heads", "learn_process", "model", "model_process", "pull_process")
-HEAVY_MODULES = {DAEMON / "edge" / f"{name}.py" for name in HEAVY_NAMES}
-# The standard library's parts that touch the world or time; pure logic gets all of that passed in
+# Modules that touch the world or time; pure modules are passed all of that
 WORLDLY = {
-    *("asyncio", "concurrent", "ctypes", "http", "io", "logging", "mmap", "multiprocessing", "os", "pathlib"),
-    *("queue", "random", "select", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "sys", "tempfile"),
-    *("threading", "time", "urllib.request"),
+    *("asyncio", "atexit", "concurrent", "ctypes", "http", "io", "logging", "mmap", "multiprocessing", "os", "pathlib"),
+    *("queue", "random", "resource", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl"),
+    *("subprocess", "sys", "tempfile", "threading", "time", "urllib.request"),
+    *("av", "huggingface_hub", "onnxruntime", "safetensors", "sounddevice", "soundfile", "starlette", "uvicorn"),
+    "websockets",
 }
 
 
+def name_of(file: Path) -> str:
+    """`windowing.gate` for daemon/earmark/windowing/gate.py, and `capture` for its __init__.py."""
+    return ".".join(file.relative_to(DAEMON).with_suffix("").parts).removesuffix(".__init__")
+
+
 def imported(file: Path) -> Iterator[str]:
-    """The full names of all that `file` imports, wherever in it. `from a import b` is a.b where b may be a module."""
+    """The full names of everything that `file` imports. `from a import b` gives a, and a.b where that is a module."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         match node:
             case ast.Import(names=names):
                 yield from (alias.name for alias in names)
             case ast.ImportFrom(module=str(module), names=names, level=0):
-                yield module
-                if module in ("earmark", "earmark.edge", "earmark.core"):
-                    yield from (f"{module}.{alias.name}" for alias in names)
+                modules = [f"{module}.{alias.name}" for alias in names if is_module(f"{module}.{alias.name}")]
+                yield from modules or [module]
+                if len(modules) not in (0, len(names)):
+                    yield module
             case ast.ImportFrom():
                 yield "relative import"
 
 
-def offences(files: Iterator[Path], allowed: tuple[str, ...]) -> list[str]:
-    """Imports of earmark's own modules other than the `allowed` ones and what is below them."""
-    return [
-        f"{file.relative_to(ROOT)}: {name}"
-        for file in files
-        for name in imported(file)
-        if name.split(".")[0] in ("earmark", "earmark_client", "relative import")
-        and name not in ("earmark", "earmark.core", "earmark.edge")
-        and not any(name == allow or name.startswith(allow + ".") for allow in allowed)
+def is_module(name: str) -> bool:
+    path = name.replace(".", "/")
+    roots = (ROOT / "daemon", ROOT / "clients")
+    return any((root / f"{path}.py").is_file() or (root / path / "__init__.py").is_file() for root in roots)
+
+
+def ours(file: Path) -> Set[str]:
+    """What `file` imports of the package earmark, without that prefix: `audio.ring`, `errors`."""
+    return {name.removeprefix("earmark.") for name in imported(file) if name.startswith("earmark.")}
+
+
+def allowed(name: str, among: Set[str]) -> bool:
+    return any(name == each or name.startswith(f"{each}.") for each in among)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_the_packages_that_the_design_names(package: str) -> None:
+    among = MAY_IMPORT[package] | {package, "errors", "log"}
+    wrong = [
+        f"{name_of(file)} imports {name}"
+        for file in sorted((DAEMON / package).rglob("*.py"))
+        for name in sorted(ours(file))
+        if not allowed(name, among)
     ]
+    assert wrong == []
 
 
-def test_core_imports_only_itself_errors_numpy_msgspec_and_data_modules() -> None:
-    files = list((DAEMON / "core").rglob("*.py"))
-    assert files
-    assert offences(iter(files), ("earmark.core", "earmark.errors")) == []
-    for file in files:
-        names = set(imported(file))
-        tops = {name.split(".")[0] for name in names}
-        assert (file.name, tops - sys.stdlib_module_names - {"earmark", "numpy", "msgspec"}) == (file.name, set())
-        assert (file.name, (tops | names) & WORLDLY) == (file.name, set())
+def test_relative_imports_are_not_used() -> None:
+    assert [file for file in (*MODULES, *CLIENTS.rglob("*.py")) if "relative import" in set(imported(file))] == []
 
 
-def test_edge_imports_core_config_errors_and_itself() -> None:
-    allowed = ("earmark.core", "earmark.config", "earmark.errors", "earmark.edge")
-    assert offences((DAEMON / "edge").rglob("*.py"), allowed) == []
-
-
-def test_only_the_service_and_edge_import_edge() -> None:
-    for file in DAEMON.rglob("*.py"):
-        if file.parent.name == "edge" or DAEMON / "edge" in file.parents or file.name == "service.py":
-            continue
-        assert [name for name in imported(file) if name.startswith("earmark.edge")] == [], file
-
-
-def test_clients_import_only_events_their_lines_licences_and_the_errors() -> None:
-    allowed = ("earmark.core.events", "earmark.core.licence", "earmark.core.lines", "earmark.errors", "earmark_client")
-    # `earmark devices` must look at this machine's sound devices itself, `earmark pull` must know which models can be
-    # served, and `earmark learn` hears examples as the daemon will; they import what they need when they are called
-    known = [
-        "clients/earmark_client/__main__.py: earmark.edge.devices",
-        "clients/earmark_client/learn.py: earmark.edge.learn",
-        "clients/earmark_client/learn.py: earmark.edge.recorder",
-        "clients/earmark_client/learn.py: earmark.edge.takes",
-        "clients/earmark_client/pull.py: earmark.edge.pull",
-        "clients/earmark_client/pull.py: earmark.edge.pulled",
+def test_a_pure_module_imports_neither_the_world_nor_a_shell() -> None:
+    wrong = [
+        f"{name_of(file)} imports {name}"
+        for file in MODULES
+        if name_of(file) not in SHELLS and not name_of(file).startswith("worker")
+        for name in sorted(worldly(file) | (ours(file) & SHELLS.keys()))
+        if file.name != "__init__.py"
     ]
-    assert sorted(offences(CLIENTS.rglob("*.py"), allowed)) == known
+    assert wrong == []
 
 
-@pytest.mark.parametrize("package", [DAEMON, CLIENTS])
-def test_torch_stays_in_the_model_process(package: Path) -> None:
-    heavy = {file for file in package.rglob("*.py") if HEAVY & {name.split(".")[0] for name in imported(file)}}
-    assert heavy <= HEAVY_MODULES
+def test_every_shell_exists_and_is_one() -> None:
+    shells = {name_of(file) for file in MODULES if worldly(file) or ours(file) & SHELLS.keys()}
+    assert sorted(SHELLS.keys() - shells) == []
+
+
+def worldly(file: Path) -> set[str]:
+    names = set(imported(file))
+    return (names | {name.split(".")[0] for name in names}) & WORLDLY
+
+
+def test_pure_modules_use_numpy_msgspec_soxr_and_the_standard_library_alone() -> None:
+    for file in MODULES:
+        if name_of(file) not in SHELLS and not name_of(file).startswith("worker"):
+            tops = {name.split(".")[0] for name in imported(file)}
+            foreign = tops - sys.stdlib_module_names - {"earmark", "numpy", "msgspec", "soxr"}
+            assert (name_of(file), foreign) == (name_of(file), set())
+
+
+@pytest.mark.parametrize("folder", [DAEMON, CLIENTS])
+def test_torch_stays_in_the_worker(folder: Path) -> None:
+    heavy = {file for file in folder.rglob("*.py") if HEAVY & {name.split(".")[0] for name in imported(file)}}
+    assert {file.parent for file in heavy} <= {DAEMON / "worker"}
+
+
+def test_nobody_imports_the_worker() -> None:
+    wrong = [name_of(file) for file in MODULES if not name_of(file).startswith("worker") and allowed_worker(file)]
+    assert wrong == []
+
+
+def allowed_worker(file: Path) -> bool:
+    return any(name.split(".")[0] == "worker" for name in ours(file))
+
+
+def test_clients_import_the_protocol_and_commands_only_when_they_are_called() -> None:
+    for file in CLIENTS.rglob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        assert [
+            name for name in ours(file) if not allowed(name, {"protocol", "errors", "commands", "capture.devices"})
+        ] == [], file
+        at_top = [node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.module]
+        assert [name for name in at_top if name.startswith("earmark.commands")] == [], file
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_is_small_enough_to_be_seen_at_once(package: str) -> None:
+    files = [file for file in (DAEMON / package).glob("*.py") if file.name != "__init__.py"]
+    lines = sum(len(file.read_text(encoding="utf-8").splitlines()) for file in (DAEMON / package).glob("*.py"))
+    assert (lines <= MOST_LINES, len(files) <= MOST_MODULES) == (True, True), (lines, len(files))
+
+
+def test_unit_tests_lie_as_the_modules_do() -> None:
+    stray = [
+        file.relative_to(ROOT)
+        for file in sorted((ROOT / "tests" / "unit").rglob("test_*.py"))
+        if file.parent.name in PACKAGES and not (DAEMON / file.parent.name / f"{file.stem[5:]}.py").is_file()
+    ]
+    assert stray == []

@@ -1,0 +1,1 @@
+"""Single clips over HTTP, in the shapes of the Inference API's audio classification."""

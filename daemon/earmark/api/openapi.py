@@ -1,0 +1,114 @@
+"""The HTTP API as an OpenAPI 3.1 document, written from the types that requests are read with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from earmark.api.models import ModelInfo
+from earmark.api.request import ClipRequest, ErrorBody, Status
+from earmark.inference.scores import Function
+from earmark.protocol.events import Score
+
+REFUSALS = {
+    "400": "Not audio, not base64, or a wrong parameter; the sentence says which",
+    "401": "A token is needed, or this one is wrong",
+    "404": "There is no such model",
+    "413": "The body or the decoded audio is over a limit",
+    "422": "The model process died twice on this clip",
+    "429": "Too many requests are waiting; see Retry-After",
+    "500": "The model cannot be served; the sentence says why",
+    "503": "The model is loading (see estimated_time), or died on this clip (see Retry-After)",
+}
+NUMBER, STRING = {"type": "number"}, {"type": "string"}
+HEADERS = {
+    "x-compute-type": ("What the model runs on: cpu, cuda or mps", STRING),
+    "x-compute-time": ("Seconds of decoding, waiting and computing; absent where the answer was kept", NUMBER),
+    "x-compute-audio-length": ("Seconds of the clip", NUMBER),
+}
+
+
+def document(release: str, default: str) -> dict[str, Any]:
+    """The whole document. `default` is the model that POST / asks."""
+    types = [ClipRequest, ErrorBody, list[Score], list[ModelInfo], Function, Status]
+    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    clip, error, scores, models, function, status = schemas
+    post = _post(clip, error, scores, function)
+    ask = {"post": {**post, "operationId": "classify"}}
+    model = _parameter("model", "path", STRING, "A model's id, ORG/NAME, or an alias; the slash stands as it is")
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Earmark",
+            "version": release,
+            "description": "Audio classification in the shapes of the Hugging Face Inference API.",
+        },
+        "paths": {
+            "/": {"post": {**post, "operationId": "classifyByDefault", "summary": f"Classify a clip with {default}"}},
+            "/models/{model}": {**ask, "parameters": [model]},
+            "/models/{model}/pipeline/audio-classification": _same("classifyByTask", post, model),
+            "/pipeline/audio-classification/{model}": _same("classifyByPipeline", post, model),
+            "/hf-inference/models/{model}": _same("classifyByProvider", post, model),
+            "/status/{model}": {
+                "parameters": [model],
+                "get": _get("status", "Whether the model is loaded", status),
+            },
+            "/v1/models": {"get": _get("models", "All models, loaded or not", models)},
+            "/health": {"get": _get("health", "200 while the daemon serves", {"type": "object"})},
+            "/ready": {"get": _get("ready", "200 while it listens and classifies", {"type": "object"})},
+            "/info": {"get": _get("info", "Versions, sources, classifiers, counters", {"type": "object"})},
+        },
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"token": []}],
+    }
+
+
+def _post(clip: object, error: object, scores: object, function: object) -> dict[str, Any]:
+    answers: dict[str, Any] = {
+        status: {"description": text, "content": {"application/json": {"schema": error}}}
+        for status, text in REFUSALS.items()
+    }
+    answers["200"] = {
+        "description": "Labels by falling score",
+        "headers": {name: {"description": text, "schema": schema} for name, (text, schema) in HEADERS.items()},
+        "content": {"application/json": {"schema": scores}},
+    }
+    audio = {"schema": {"type": "string", "format": "binary"}}
+    yes = {"type": "boolean"}
+    return {
+        "summary": "Classify a clip",
+        "parameters": [
+            _parameter("top_k", "query", {"type": "integer", "minimum": 0}, "As in the body, which goes before it"),
+            _parameter("function_to_apply", "query", function, "As in the body, which goes before it"),
+            _parameter("x-use-cache", "header", yes, "false: compute it anew"),
+            _parameter("x-wait-for-model", "header", yes, "true: wait while the model is loading, instead of 503"),
+            _parameter("x-load-model", "header", {"enum": ["0", "1"]}, "0: do not begin to load the model"),
+        ],
+        "requestBody": {
+            "required": True,
+            "description": "An audio file as it is, or JSON; the Content-Type is a hint",
+            "content": {"audio/*": audio, "application/octet-stream": audio, "application/json": {"schema": clip}},
+        },
+        "responses": dict(sorted(answers.items())),
+    }
+
+
+def _same(identity: str, post: dict[str, Any], model: object) -> dict[str, Any]:
+    return {"post": {**post, "operationId": identity}, "parameters": [model]}
+
+
+def _get(identity: str, summary: str, schema: object) -> dict[str, Any]:
+    content = {"application/json": {"schema": schema}}
+    return {
+        "operationId": identity,
+        "summary": summary,
+        "responses": {"200": {"description": summary, "content": content}},
+    }
+
+
+def _parameter(name: str, place: str, schema: object, text: str) -> dict[str, Any]:
+    return {"name": name, "in": place, "required": place == "path", "schema": schema, "description": text}

@@ -1,0 +1,155 @@
+"""From settings and checkpoints to what listening and deciding need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import msgspec
+
+from earmark.checkpoints.catalogue import catalogue
+from earmark.checkpoints.checkpoint import Checkpoint
+from earmark.config import settings as config
+from earmark.detection import decide
+from earmark.detection.detector import Reporter
+from earmark.errors import ConfigError
+from earmark.inference.scores import Function, default_function
+from earmark.protocol.events import ClassifierInfo
+from earmark.windowing import windows
+from earmark.windowing.stream import Hearing
+
+WINDOW = 1.0  # seconds, where neither the settings nor the model say
+LIMIT = 10.0  # seconds of an utterance, likewise
+GRID = 0.25  # seconds by which windows of utterances grow
+MARGIN = 5.0  # seconds of sound kept beyond what a window needs: more than an intake holds when it comes late
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One classifier with its checkpoint: everything that follows from both."""
+
+    settings: config.Classifier
+    checkpoint: Checkpoint
+    lengths: windows.Lengths
+    sources: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def function(self) -> Function:
+        return default_function(self.checkpoint.problem_type)
+
+    @property
+    def vad(self) -> config.Vad:
+        """With the hangover that suits the mode, where the settings name none."""
+        vad, mode = self.settings.vad, self.settings.mode
+        return msgspec.structs.replace(vad, hangover_ms=vad.hangover_ms or config.HANGOVER_MS[mode])
+
+    @property
+    def seconds(self) -> float:
+        """How much sound must be kept for its windows."""
+        vad, rate = self.vad, self.checkpoint.rate
+        return max(self.lengths.limit, self.lengths.window) / rate + (vad.hangover_ms + vad.pre_roll_ms) / 1000 + MARGIN
+
+    @property
+    def info(self) -> ClassifierInfo:
+        rate, settings = self.checkpoint.rate, self.settings
+        return ClassifierInfo(
+            settings.name,
+            settings.model,
+            self.checkpoint.labels,
+            self.sources,
+            settings.gate,
+            settings.mode,
+            round(self.lengths.window / rate, 3),
+            settings.hop if settings.mode == "sliding" else 0.0,
+        )
+
+    def hearing(self) -> Hearing:
+        """For one more ear: with a cutter of its own."""
+        settings = self.settings
+        cutter = windows.Sliding if settings.mode == "sliding" else windows.Utterances
+        rate = self.checkpoint.rate
+        return Hearing(settings.name, settings.model, rate, settings.gate, self.vad, cutter(self.lengths))
+
+    @property
+    def rules(self) -> decide.Rules:
+        settings, chosen = self.settings, self.settings.decide
+        return decide.rules(
+            self.checkpoint.labels,
+            on=chosen.on,
+            off=chosen.off,
+            own=chosen.labels,
+            ignore=chosen.ignore,
+            margin=chosen.margin,
+            longest=chosen.longest or (self.checkpoint.window or 0) / self.checkpoint.rate,
+            smooth=chosen.smooth,
+            hits=chosen.hits,
+            min_on=chosen.min_on,
+            max_on=chosen.max_on,
+            refractory=chosen.refractory_ms / 1000,
+            exclusive=chosen.exclusive,
+            gate=settings.gate,
+        )
+
+    def reporter(self, source: str, new_id: Callable[[], str]) -> Reporter:
+        """For one more source: with a decider of its own."""
+        settings, rules = self.settings, self.rules
+        decider: decide.Decider = decide.Sliding(rules) if settings.mode == "sliding" else decide.Utterances(rules)
+        return Reporter(source, settings.name, self.checkpoint.labels, decider, new_id, settings.top_k or None)
+
+
+def plans(settings: config.Config) -> tuple[Plan, ...]:
+    """One plan a classifier. ConfigError for a model that is not there, ModelError for a folder that is none."""
+    entries = catalogue(settings)
+    checkpoints: dict[str, Checkpoint] = {}
+    made = []
+    for index, classifier in enumerate(settings.classifier):
+        name = classifier.model
+        if name not in entries:
+            close = get_close_matches(name, entries, n=1)
+            hint = (
+                f"did you mean {close[0]}?" if close else f"there are {', '.join(entries)}; others go under [[model]]"
+            )
+            raise ConfigError(f'classifier[{index}].model: there is no model "{name}"; {hint}')
+        checkpoint = checkpoints[name] = checkpoints.get(name) or entries[name].read()
+        unknown = sorted({*classifier.decide.labels} - {*checkpoint.labels})
+        if unknown:
+            raise ConfigError(f'classifier[{index}].decide.labels: {name} has no label "{unknown[0]}"')
+        sources = classifier.sources or tuple(source.name for source in settings.source)
+        made.append(Plan(classifier, checkpoint, _lengths(f"classifier[{index}]", classifier, checkpoint), sources))
+    return tuple(made)
+
+
+def _lengths(where: str, settings: config.Classifier, checkpoint: Checkpoint) -> windows.Lengths:
+    rate = checkpoint.rate
+    most = checkpoint.window or checkpoint.limit
+    window = round(settings.window * rate) or checkpoint.window or round(WINDOW * rate)
+    limit = round(settings.max_window * rate) or most or max(round(LIMIT * rate), window)
+    for name, length in (("window", window), ("max_window", limit)):
+        if most and length > most:
+            raise ConfigError(
+                f"{where}.{name}: {settings.model} takes {most / rate:g} s at most, not {length / rate:g} s"
+            )
+    if limit < window:
+        raise ConfigError(
+            f"{where}.max_window: {limit / rate:g} s is shorter than the model's window, {window / rate:g} s"
+        )
+    pre_roll = settings.vad.pre_roll_ms * rate // 1000
+    if settings.mode == "utterance" and 2 * pre_roll > limit:
+        raise ConfigError(
+            f"{where}.vad.pre_roll_ms: {settings.vad.pre_roll_ms} leaves too little of a window of {limit / rate:g} s"
+            " for the sound itself; at most half of it"
+        )
+    if window < checkpoint.minimum:
+        raise ConfigError(f"{where}.window: {settings.model} needs {checkpoint.minimum / rate:g} s at least")
+    return windows.Lengths(
+        window,
+        limit,
+        round(settings.hop * rate),
+        pre_roll,
+        round(GRID * rate),
+    )

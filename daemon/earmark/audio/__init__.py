@@ -1,0 +1,1 @@
+"""Samples in memory: their types, the ring buffer, levels, resampling, PCM and recordings."""

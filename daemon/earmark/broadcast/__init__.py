@@ -1,0 +1,1 @@
+"""From events to subscribers: numbering, filters, backlogs and outputs."""

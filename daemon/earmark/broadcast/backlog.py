@@ -1,0 +1,68 @@
+"""What waits for a subscriber that reads too slowly."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Literal
+
+from earmark.broadcast.frames import text_frame
+from earmark.broadcast.subscription import Policy
+from earmark.protocol.events import Gap, encode
+
+Lost = Literal["oldest", "latest", "close"]
+
+
+class Backlog:
+    """At most `size` frames, oldest first, and a record of what was lost.
+
+    `oldest`: a full backlog loses its oldest frame; take() gives a `gap` in place of all that were lost.
+    `latest`: a result replaces the older one of its source and classifier, full or not; such a subscriber has asked
+    for that and gets no `gap`. What fills it nevertheless is lost as with `oldest`.
+    `close`: a full backlog takes nothing more; the caller closes the connection.
+    `gaps` is False for subscribers that understand nothing but results (`shape=api`).
+    """
+
+    def __init__(self, size: int, policy: Policy, gaps: bool = True) -> None:
+        self._size = size
+        self._policy = policy
+        self._gaps = gaps
+        self._frames: OrderedDict[Hashable, tuple[int, bytes]] = OrderedDict()
+        self._added = 0
+        self._lost: tuple[int, int] | None = None  # numbers of the first and the last event lost since take()
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def add(self, seq: int, frame: bytes, key: Hashable | None = None) -> Lost | None:
+        """Keep `frame`. Says by which policy an event was lost for it, or None.
+
+        `seq` is 0 for what has no number; `key` names what a newer frame may replace: source and classifier.
+        """
+        self._added += 1
+        place: Hashable = key if key is not None and self._policy == "latest" else self._added
+        if self._frames.pop(place, None) is not None:
+            self._frames[place] = (seq, frame)
+            return "latest"
+        if len(self._frames) < self._size:
+            self._frames[place] = (seq, frame)
+            return None
+        if self._policy == "close":
+            return "close"
+        _, (lost, _frame) = self._frames.popitem(last=False)
+        if lost:
+            self._lost = (self._lost[0] if self._lost else lost, lost)
+        self._frames[place] = (seq, frame)
+        return "oldest"
+
+    def take(self) -> bytes | None:
+        """The next frame to send, or None when nothing waits any more."""
+        if self._lost is not None:
+            first, last = self._lost
+            self._lost = None
+            if self._gaps:
+                return text_frame(encode(Gap(first, last, "slow")))
+        if not self._frames:
+            return None
+        _, (_seq, frame) = self._frames.popitem(last=False)
+        return frame

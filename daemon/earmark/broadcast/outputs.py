@@ -1,0 +1,72 @@
+"""What the daemon itself writes of its events: lines for people, JSON for programs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from earmark.broadcast.line_writer import Printer
+from earmark.errors import EarmarkError
+from earmark.protocol.events import Label, Loss, Numbered, Source, encode
+from earmark.protocol.text import line
+
+WAITING = 10_000  # lines, before the oldest reader in the world loses some
+
+
+class Outputs:
+    """Entered, it opens what was asked for; left, it writes what waits and closes.
+
+    `events` is a path to append JSON lines to, "-" for standard output, or None. Readable lines go to standard output
+    unless `quiet`, or JSON goes there. With `whole`, lines wait for their reader without limit, and at the end for a
+    minute. `on_broken` is called, on another thread, when whoever reads standard output is gone.
+    """
+
+    def __init__(self, events: str | None, *, quiet: bool, whole: bool, on_broken: Callable[[], None]) -> None:
+        self._events = events
+        self._readable = not quiet and events != "-" and sys.stdout is not None
+        self._limit, self._patience = (0, 60.0) if whole else (WAITING, 1.0)
+        self._on_broken = on_broken
+        self._stack = contextlib.ExitStack()
+        self._lines: Printer | None = None
+        self._json: Printer | None = None
+        self._colour = sys.stdout is not None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+    def __enter__(self) -> Self:
+        if self._events is not None:
+            self._json = self._printer(self._open(self._events))
+        if self._readable:
+            self._lines = self._printer(sys.stdout.buffer)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def tell(self, event: Numbered) -> None:
+        """Write `event` to where it belongs. Never blocks."""
+        if self._json is not None:
+            self._json.write(encode(event))
+        if self._lines is not None and isinstance(event, Label | Source | Loss):
+            text = line(event, self._colour)
+            if text is not None:
+                self._lines.write(text.encode())
+
+    def _open(self, events: str) -> IO[bytes]:
+        if events == "-":
+            if sys.stdout is None:
+                raise EarmarkError("--events: - is standard output, which is closed")
+            return sys.stdout.buffer
+        try:
+            return self._stack.enter_context(Path(events).open("ab", buffering=0))
+        except OSError as error:
+            raise EarmarkError(f"--events: {events} cannot be written: {error.strerror}") from None
+
+    def _printer(self, out: IO[bytes]) -> Printer:
+        broken = self._on_broken if sys.stdout is not None and out is sys.stdout.buffer else None
+        return self._stack.enter_context(Printer(out, limit=self._limit, patience=self._patience, on_broken=broken))

@@ -1,0 +1,196 @@
+"""What a subscriber wants to hear, from the query of its handshake or from a `subscribe` message."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Literal
+
+import msgspec
+
+from earmark.errors import SubscriptionError
+from earmark.protocol.events import Event, Label, Loss, Result, Source, encode
+
+DEFAULT_TYPES = frozenset({"result", "label", "source", "loss"})
+TYPES = DEFAULT_TYPES | {"suppressed"}
+ALWAYS = frozenset({"gap", "error"})  # may be named, pass anyway
+
+Shape = Literal["event", "api"]
+Policy = Literal["oldest", "latest", "close"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A filter, hashable: subscribers with equal ones share one encoded frame.
+
+    Empty sets mean all. `every` is in seconds and only carried here: thinning depends on the subscriber's own past,
+    see `broadcast/throttle.py`; so is `policy`, see `broadcast/backlog.py`.
+
+    `labels` and `min_score` judge a result by its top label, and a label event by its label and the score with which
+    it went on. An `off` is judged like its `on`, so that pairs stay whole.
+    """
+
+    sources: frozenset[str] = frozenset()
+    classifiers: frozenset[str] = frozenset()
+    types: frozenset[str] = DEFAULT_TYPES
+    labels: frozenset[str] = frozenset()
+    min_score: float | None = None
+    top_k: int | None = None  # labels in a result; None: as published
+    every: float = 0.0
+    shape: Shape = "event"
+    policy: Policy = "oldest"
+
+    def select(self, event: Event, began: float | None = None) -> bytes | None:
+        """The text to send for `event`, or None if this subscription leaves it out.
+
+        `began` is, for an `off`, the score that its `on` had, where that is known.
+        """
+        if isinstance(event, Result):
+            return self._result(event) if self._wants(event) else None
+        if self.shape == "api" or not self._wants(event, began):
+            return None
+        return encode(event)
+
+    def _wants(self, event: Event, began: float | None = None) -> bool:
+        match event:
+            case Result(result=scores):
+                kind = "suppressed" if event.suppressed else "result"
+                top = scores[0] if scores else None
+                return self._hears(kind, event.source, event.classifier) and self._passes(
+                    top.label if top else "", top.score if top else -math.inf
+                )
+            case Label():
+                score = began if event.state == "off" else event.score
+                return self._hears("label", event.source, event.classifier) and self._passes(event.label, score)
+            case Source():
+                return self._hears("source", event.source)
+            case Loss():
+                return self._hears("loss", event.source, event.classifier)
+            case _:
+                return True  # hello, gap, error, subscribed: about the connection itself
+
+    def _hears(self, kind: str, source: str, classifier: str = "") -> bool:
+        return (
+            kind in self.types
+            and (not self.sources or source in self.sources)
+            and (not self.classifiers or not classifier or classifier in self.classifiers)
+        )
+
+    def _passes(self, label: str, score: float | None) -> bool:
+        return (not self.labels or label in self.labels) and (
+            self.min_score is None or score is None or score >= self.min_score
+        )
+
+    def _result(self, event: Result) -> bytes:
+        scores = event.result if self.top_k is None else event.result[: self.top_k]
+        if self.shape == "api":
+            return msgspec.json.encode(scores)
+        return encode(event if len(scores) == len(event.result) else msgspec.structs.replace(event, result=scores))
+
+
+def parse(query: Mapping[str, object] | Iterable[tuple[str, object]]) -> Subscription:
+    """The subscription that `query` asks for: names and values, as text (a URL) or as JSON values (a message).
+
+    Lists are comma-separated text or JSON arrays, and a repeated list adds up.
+    Raises SubscriptionError with a sentence that names the parameter.
+    """
+    given: dict[str, list[object]] = {}
+    for name, value in query.items() if isinstance(query, Mapping) else query:
+        if name not in _READERS:
+            raise SubscriptionError(_unknown(name))
+        given.setdefault(name, []).append(value)
+    wanted: dict[str, Any] = {name: _READERS[name](name, values) for name, values in given.items()}
+    return Subscription(**wanted)
+
+
+def _unknown(name: str) -> str:
+    if name == "since":
+        return "since: resuming is not available in this version; connect without it and take what comes from now on"
+    return f"{name[:64]}: no such parameter; {_did_you_mean(name, _READERS)}known are {', '.join(_READERS)}"
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    near = get_close_matches(word, list(known), n=1)
+    return f"did you mean {near[0]}? " if near else ""
+
+
+def _names(name: str, values: Sequence[object]) -> frozenset[str]:
+    names: set[str] = set()
+    for value in values:
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+            raise SubscriptionError(f"{name}: {_shown(value)} is not a list of names")
+        names.update(part.strip() for part in parts if part.strip())
+    return frozenset(names)
+
+
+def _types(name: str, values: Sequence[object]) -> frozenset[str]:
+    types = _names(name, values)
+    for kind in sorted(types - TYPES - ALWAYS):
+        hint = _did_you_mean(kind, sorted(TYPES))
+        raise SubscriptionError(f"{name}: no such type {_shown(kind)}; {hint}known are {', '.join(sorted(TYPES))}")
+    return types - ALWAYS or (ALWAYS if types else DEFAULT_TYPES)
+
+
+def _number(name: str, values: Sequence[object]) -> float:
+    value = _single(name, values)
+    try:
+        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise SubscriptionError(f"{name}: {_shown(value)} is not a number")
+    return number
+
+
+def _seconds(name: str, values: Sequence[object]) -> float:
+    number = _number(name, values)
+    if number < 0:
+        raise SubscriptionError(f"{name}: {_shown(values[0])} is not a time in seconds, 0 or more")
+    return number
+
+
+def _count(name: str, values: Sequence[object]) -> int:
+    value = _single(name, values)
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise SubscriptionError(f"{name}: {_shown(value)} is not a count, 0 or more")
+
+
+def _choice(*known: str) -> Callable[[str, Sequence[object]], str]:
+    def read(name: str, values: Sequence[object]) -> str:
+        value = _single(name, values)
+        if value in known:
+            return str(value)
+        hint = _did_you_mean(str(value), known)
+        raise SubscriptionError(f"{name}: {_shown(value)} is not known; {hint}known are {', '.join(known)}")
+
+    return read
+
+
+def _single(name: str, values: Sequence[object]) -> object:
+    if len(values) != 1:
+        raise SubscriptionError(f"{name}: given {len(values)} times, and one value is wanted")
+    return values[0]
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 64 else text[:61] + "..."
+
+
+_READERS: dict[str, Callable[[str, Sequence[object]], object]] = {
+    "sources": _names,
+    "classifiers": _names,
+    "types": _types,
+    "labels": _names,
+    "min_score": _number,
+    "top_k": _count,
+    "every": _seconds,
+    "shape": _choice("event", "api"),
+    "policy": _choice("oldest", "latest", "close"),
+}

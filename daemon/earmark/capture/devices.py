@@ -1,0 +1,99 @@
+"""The sound devices of this machine, to choose from and to show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from earmark.capture.portaudio import SHARED, Input, PortAudio
+from earmark.errors import SourceError
+
+RATES = (8000, 16000, 44100, 48000, 96000)  # Hz
+
+
+class Device(msgspec.Struct, frozen=True):
+    """A device that can be recorded from, as `earmark devices` shows it.
+
+    `rate` is the device's own in Hz; `rates` are those of RATES that it opens at now: none while it is in use elsewhere
+    or not there.
+    """
+
+    name: str
+    host: str
+    channels: int
+    rate: int
+    rates: tuple[int, ...]
+    is_default: bool
+
+
+def list_devices(portaudio: PortAudio = SHARED) -> list[Device]:
+    """All devices that can be recorded from. Raises SourceError if PortAudio is not installed."""
+    return [
+        Device(
+            name=found.name,
+            host=found.host,
+            channels=found.channels,
+            rate=found.rate,
+            rates=tuple(rate for rate in RATES if portaudio.opens_at(found, rate)),
+            is_default=found.is_default,
+        )
+        for found in portaudio.inputs()
+    ]
+
+
+def format_table(devices: Sequence[Device]) -> str:
+    """The devices for people, a line each; the default one is starred."""
+    if not devices:
+        return "no device to record from"
+    head = ("", "device", "through", "channels", "opens at (Hz)")
+    rows = [
+        (
+            "*" if device.is_default else "",
+            device.name,
+            device.host,
+            str(device.channels),
+            " ".join(map(str, device.rates)) or "none now",
+        )
+        for device in devices
+    ]
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def choose(wanted: str, inputs: Sequence[Input]) -> Input:
+    """The device that a setting means: "default", a name, a part of exactly one name, or /a regular expression/.
+
+    Case does not count. One name under several host interfaces is one device: the default one, or else the first.
+    Raises SourceError that names what there is.
+    """
+    if wanted == "default":
+        found = [device for device in inputs if device.is_default]
+        if not found:
+            raise SourceError(f"there is no default sound device; {_there_are(inputs)}")
+        return found[0]
+    found = _matching(wanted, inputs)
+    if not found:
+        raise SourceError(f"there is no sound device {wanted!r}; {_there_are(inputs)}")
+    if len({device.name for device in found}) > 1:
+        raise SourceError(f"device {wanted!r} means more than one; {_there_are(found)}")
+    return next((device for device in found if device.is_default), found[0])
+
+
+def _matching(wanted: str, inputs: Sequence[Input]) -> list[Input]:
+    if len(wanted) > 2 and wanted.startswith("/") and wanted.endswith("/"):
+        try:
+            pattern = re.compile(wanted[1:-1], re.IGNORECASE)
+        except re.error as error:
+            raise SourceError(f"device {wanted!r} is not a regular expression: {error}") from error
+        return [device for device in inputs if pattern.search(device.name)]
+    name = wanted.casefold()
+    exact = [device for device in inputs if device.name.casefold() == name]
+    return exact or [device for device in inputs if name in device.name.casefold()]
+
+
+def _there_are(inputs: Sequence[Input]) -> str:
+    names = dict.fromkeys(device.name for device in inputs)  # each once, in their order
+    return "there is none at all" if not names else f"there are: {', '.join(names)}"

@@ -1,0 +1,84 @@
+"""What people are told of a source: one state, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from earmark.audio.level import decibels
+from earmark.audio.types import Samples
+from earmark.protocol.events import SourceState
+
+QUIET_DB = -65.0  # a working microphone's own noise in a silent room lies above this
+MUTED_SECONDS = 2.0
+QUIET_SECONDS = 5.0
+CLIPPING = 0.999  # of full scale
+CLIPPED_SHARE = 0.01  # of the samples of one period
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The source's new state. `device` is what people call it, while it is known."""
+
+    state: SourceState
+    detail: str
+    device: str = ""
+    rate: int = 0
+
+
+class Health:
+    """One source's state, from what its intake says and from how it sounds.
+
+    Every method returns the Change to tell, or None where nothing changed. Sound is judged in periods of half a
+    second, so that states do not flicker; the first sound after quiet counts at once.
+    """
+
+    def __init__(self) -> None:
+        self.current = Change("starting", "")
+        self._zeros = 0.0  # seconds of exact zeros at the end of the stream
+        self._quiet = 0.0  # seconds of near silence at the end of the stream
+        self._period: list[Samples] = []
+        self._length = 0
+
+    def began(self, device: str, rate: int) -> Change | None:
+        """The source delivers."""
+        self._zeros = self._quiet = 0.0
+        self._period, self._length = [], 0
+        return self._set(Change("listening", "", device, rate))
+
+    def broke(self, state: SourceState, detail: str) -> Change | None:
+        """The source does not deliver."""
+        return self._set(Change(state, detail, self.current.device, self.current.rate))
+
+    def heard(self, samples: Samples, rate: int) -> Change | None:
+        """Judge the sound, block by block. Also the end of a stall: a source that sounds is listening."""
+        self._period.append(samples)
+        self._length += len(samples)
+        if self.current.state in ("stalled", "lost", "starting"):
+            return self._set(Change("listening", "", self.current.device, rate))
+        if 2 * self._length < rate:
+            return None
+        period = np.concatenate(self._period)
+        self._period, self._length = [], 0
+        return self._judge(period, len(period) / rate)
+
+    def _judge(self, period: Samples, seconds: float) -> Change | None:
+        level = decibels(period)
+        peaks = np.abs(period)
+        self._zeros = 0.0 if peaks.max() > 0 else self._zeros + seconds
+        self._quiet = 0.0 if level > QUIET_DB else self._quiet + seconds
+        device, rate = self.current.device, self.current.rate
+        if self._zeros >= MUTED_SECONDS:
+            return self._set(Change("muted", "exact silence: is it muted or unplugged inside?", device, rate))
+        if np.count_nonzero(peaks >= CLIPPING) > CLIPPED_SHARE * len(period):
+            return self._set(Change("clipping", "the input is overdriven: lower its gain", device, rate))
+        if self._zeros == 0 and self._quiet >= QUIET_SECONDS:
+            return self._set(Change("quiet", f"nothing above {QUIET_DB:.0f} dBFS", device, rate))
+        if self._quiet == 0:
+            return self._set(Change("listening", "", device, rate))
+        return None
+
+    def _set(self, change: Change) -> Change | None:
+        before, self.current = self.current, change
+        return change if (change.state, change.detail) != (before.state, before.detail) else None

@@ -1,0 +1,1 @@
+"""Models on disk: reading what a checkpoint says, finding it, fetching it."""

@@ -1,0 +1,68 @@
+"""Which models there are: the embedded ones and those of the settings, by their names."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from earmark.checkpoints.checkpoint import Checkpoint, embedded, read
+from earmark.checkpoints.hub_cache import COMMIT, snapshot
+from earmark.checkpoints.store import find as pulled_folder
+from earmark.config import settings as config
+from earmark.errors import ModelError
+
+Origin = Literal["embedded", "folder", "hub"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A model that can be asked for; whether its folder is there, and a checkpoint, shows when it is read."""
+
+    id: str
+    path: Path | None = None  # None: a model of the Hub, fetched before
+    revision: str | None = None
+    aliases: tuple[str, ...] = ()
+    default: bool = False
+    origin: Origin = "folder"
+
+    def read(self) -> Checkpoint:
+        """What its folder says. Raises ModelError."""
+        return read(self._folder(), self.id)
+
+    def public(self, text: str) -> str:
+        """An error's sentence without the local path that it may name."""
+        with contextlib.suppress(ModelError):
+            folder = self._folder()
+            for path in {str(folder), str(folder.resolve())}:
+                text = text.replace(path, self.id)
+        return text
+
+    def _folder(self) -> Path:
+        """Of a model of the Hub: what `earmark pull` keeps, else the Hub's own cache."""
+        if self.path is not None:
+            return self.path
+        commit = self.revision if self.revision and COMMIT.fullmatch(self.revision) else None
+        pulled = pulled_folder(self.id, commit) if commit or self.revision is None else None
+        return pulled or snapshot(self.id, self.revision)
+
+
+def catalogue(settings: config.Config) -> dict[str, Entry]:
+    """All entries by id. A model of the settings takes the place of an embedded one of the same name."""
+    entries = {name: Entry(name, path, origin="embedded") for name, path in embedded().items()}
+    for model in settings.model:
+        entries[model.name] = Entry(
+            model.name,
+            Path(model.path).expanduser() if model.path is not None else None,
+            model.revision,
+            model.aliases,
+            model.default,
+            "folder" if model.path is not None else "hub",
+        )
+    return entries
+
+
+def by_name(entries: dict[str, Entry]) -> dict[str, Entry]:
+    """The same by id and alias; an id goes before an alias."""
+    return {alias: entry for entry in entries.values() for alias in entry.aliases} | entries

@@ -1,0 +1,175 @@
+"""`earmark pull`: a model from the Hub into a folder that the daemon can serve, pinned and checked.
+
+The weights are hard links into huggingface_hub's cache where both are on one file system, else copies: clearing the
+cache takes nothing away. A folder appears under its name when all is well with it, and not before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from earmark.checkpoints import checkpoint, manifest
+from earmark.checkpoints import hub_client as huggingface
+from earmark.checkpoints import store as pulled
+from earmark.errors import ModelError
+
+MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+BESIDES = ("preprocessor_config.json", "README.md")
+PART = re.compile(r"model-\d{5}-of-\d{5}\.safetensors|model\.safetensors\.index\.json")
+PICKLED_PART = re.compile(r"pytorch_model-\d{5}-of-\d{5}\.bin")
+
+Tell = Callable[[str], None]
+"""Told in a few words what is being done now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A model that is there. `path` is its folder; `is_new` is False where it had been before."""
+
+    model: str
+    revision: str
+    path: Path
+    licence: str
+    is_new: bool
+
+    def settings(self) -> str:
+        """The lines for the daemon's configuration."""
+        path = str(self.path).replace("\\", "\\\\").replace('"', '\\"')
+        return f'[[model]]\nname = "{self.model}"\npath = "{path}"\n'
+
+
+def pull(wanted: str, models: Path, tell: Tell) -> Pulled:
+    """Have `wanted`, ORG/NAME or ORG/NAME@REVISION, in folder `models`. Raises ModelError, with nothing left half done.
+
+    A commit of 40 digits that is there already is checked against its manifest, without the network.
+    """
+    model, _, revision = wanted.partition("@")
+    if not MODEL_ID.fullmatch(model) or ("@" in wanted and not revision):
+        raise ModelError(f"{wanted!r} is not a model id; write ORG/NAME or ORG/NAME@REVISION")
+    if COMMIT.fullmatch(revision) and (there := _there(model, revision, models)):
+        return there
+    tell(f"looking for {wanted}")
+    listing = huggingface.find(model, revision or None)
+    if not COMMIT.fullmatch(listing.revision):
+        raise ModelError(f"{model}: the Hub names no commit but {listing.revision!r}; is HF_ENDPOINT a Hub?")
+    if there := _there(model, listing.revision, models):
+        return there
+    folder = pulled.folder(models, model, listing.revision)
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".pull-", dir=models) as scratch:
+            staged = Path(scratch) / "model"
+            staged.mkdir()
+            _fill(staged, listing, tell)
+            shutil.rmtree(folder, ignore_errors=True)  # one that is damaged, else it would have been found
+            staged.rename(folder)
+        _point(pulled.newest(models, model), folder)
+    except OSError as error:
+        raise ModelError(f"{model}: cannot be kept in {models} ({error.strerror or error})") from error
+    return Pulled(model, listing.revision, folder, checkpoint.read(folder, model).licence, is_new=True)
+
+
+def _fill(staged: Path, listing: huggingface.Listing, tell: Tell) -> None:
+    """Fetch, convert, note and try out. What config.json says is known before the weights are fetched."""
+    model = listing.model
+    for name in ("config.json", *(name for name in BESIDES if name in listing.files)):
+        if name not in listing.files:
+            raise ModelError(f"{model}: holds no {name}; it is not a model of transformers")
+        shutil.copyfile(huggingface.fetch(listing, name), staged / name)
+    try:
+        checkpoint.require_classifier(staged)
+    except ModelError as error:
+        raise _about(model, staged, error) from None
+    if "preprocessor_config.json" not in listing.files:
+        raise ModelError(f"{model}: holds no preprocessor_config.json, so nobody knows how it wants its sound")
+    names = _weights(listing)
+    tell(f"fetching the weights: {', '.join(names)}")
+    fetched = [_checked(listing, name, huggingface.fetch(listing, name, bar=True)) for name in names]
+    converted = {}
+    if names[0].endswith(".bin"):
+        tell("converting them to safetensors")
+        _run(model, staged, "convert", str(staged), *map(str, fetched))
+        converted = {name: manifest.sha256(file) for name, file in zip(names, fetched, strict=True)}
+    else:
+        for name, file in zip(names, fetched, strict=True):
+            _place(file, staged / name)
+    tell("trying it out")
+    _run(model, staged, "try", model, str(staged))
+    manifest.write(staged, model, listing.revision, converted)
+
+
+def _weights(listing: huggingface.Listing) -> list[str]:
+    """The files to fetch: safetensors before pickles, one file before several."""
+    found = sorted(listing.files)
+    for single, part in (("model.safetensors", PART), ("pytorch_model.bin", PICKLED_PART)):
+        if single in listing.files:
+            return [single]
+        if parts := [name for name in found if part.fullmatch(name)]:
+            return parts
+    raise ModelError(f"{listing.model}: holds neither model.safetensors nor pytorch_model.bin")
+
+
+def _checked(listing: huggingface.Listing, name: str, file: Path) -> Path:
+    expected = listing.files[name]
+    if expected and manifest.sha256(file) != expected:
+        raise ModelError(f"{listing.model}: {name} is not the file that the Hub names; remove {file} and pull again")
+    return file
+
+
+def _run(model: str, staged: Path, *arguments: str) -> None:
+    """Run pull_process; torch stays in it. Raises ModelError with its sentence."""
+    done = subprocess.run(
+        [sys.executable, "-m", "earmark.worker.try_out", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"the process that tried it ended with {done.returncode}"]
+        raise _about(model, staged, said[-1])
+
+
+def _about(model: str, staged: Path, error: object) -> ModelError:
+    """The same sentence about the model instead of a folder that nobody knows."""
+    text = str(error).replace(str(staged), model)
+    return ModelError(text if text.startswith(model) else f"{model}: {text}")
+
+
+def _place(source: Path, target: Path) -> None:
+    source = source.resolve()  # the cache's own snapshot is a link to a blob
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(source, target)
+
+
+def _point(link: Path, folder: Path) -> None:
+    """Let the link name the folder beside it, in one step: somebody may be reading."""
+    new = link.with_name(f".{link.name}.{os.getpid()}")
+    new.symlink_to(folder.name)
+    new.replace(link)
+
+
+def _there(model: str, revision: str, models: Path) -> Pulled | None:
+    """What an earlier pull left, if it is whole."""
+    folder = pulled.folder(models, model, revision)
+    try:
+        if manifest.check(folder).id != model:
+            return None
+        with contextlib.suppress(OSError):  # somebody else's folder, which we may only read
+            _point(pulled.newest(models, model), folder)
+        return Pulled(model, revision, folder, checkpoint.read(folder, model).licence, is_new=False)
+    except ModelError:
+        return None

@@ -1,0 +1,1 @@
+"""The commands of `earmark` that need the daemon's code."""

@@ -1,0 +1,110 @@
+"""`earmark learn`: teach the daemon words or sounds of one's own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TextIO
+
+BACKGROUND = "_background_"
+CLEAR_LINE = "\r\x1b[K"
+DESCRIPTION = """\
+Learn words or sounds of your own from ten or more examples of each, and print the lines for the daemon's
+configuration. Examples are recordings (each pause-separated utterance in a file is one), or are recorded now.
+"""
+EXAMPLES = """\
+examples:
+  earmark learn lights --record lamp curtain                       say each of them twelve times
+  earmark learn lights recordings/                                 recordings/lamp/*.wav, recordings/curtain/*.wav
+  earmark learn lights --label lamp l*.wav --label curtain c*.wav --background room.wav
+  earmark learn lights recordings/ >> earmark.toml                 and into the configuration
+  earmark learn knock --gate level --label knock knocks.flac       a sound that is no speech
+A folder `_background_` in the folder, or --background, holds recordings of the room with nobody speaking.
+Choose words that sound unlike each other. exit code: 0 if the model was kept, 1 if it was not.
+Needs the daemon's packages. EARMARK_MODELS is where models are kept (default ~/.local/share/earmark/models).
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "learn",
+        help="learn words or sounds of your own",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", metavar="NAME", help="of the new model")
+    parser.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, help="holds a folder of recordings a label")
+    parser.add_argument(
+        "--label",
+        metavar=("LABEL", "FILE"),
+        nargs="+",
+        action="append",
+        default=[],
+        help="recordings or folders of one",
+    )
+    parser.add_argument(
+        "--background", metavar="FILE", nargs="+", type=Path, default=[], help="the room, nobody speaking"
+    )
+    parser.add_argument("--record", metavar="LABEL", nargs="+", default=[], help="record examples of these now")
+    parser.add_argument("--count", metavar="N", type=int, default=12, help="examples a label to record (default 12)")
+    parser.add_argument("--device", default="default", help="microphone to record from; see: earmark devices")
+    parser.add_argument("--recordings", metavar="FOLDER", type=Path, help="keep the recordings there (default ./NAME)")
+    parser.add_argument(
+        "--gate", choices=("speech", "level"), default="speech", help="what tells examples from pauses (default speech)"
+    )
+    parser.add_argument(
+        "--from", metavar="MODEL", dest="base", default="earmark/commands", help="build on it (default %(default)s)"
+    )
+    parser.add_argument("--out", metavar="FOLDER", type=Path, help="the model's folder (default: in EARMARK_MODELS)")
+    parser.add_argument("--force", action="store_true", help="keep the model even if it is wrong too often")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Record if asked to, learn, then print the settings. Raises EarmarkError."""
+    # the daemon's own code, imported here and nowhere else in the client: it alone knows how the daemon will listen
+    try:
+        from earmark.learning.find import gather
+        from earmark.learning.learn import Wish, check, learn
+        from earmark.learning.record import Recorder, microphone, record
+    except ImportError as error:
+        print(f"earmark: learn needs the daemon's packages ({error}): pip install 'earmark[daemon]'", file=sys.stderr)
+        return 1
+
+    def wish() -> Wish:
+        given = [*([args.folder] if args.folder else []), *([kept] if args.record and kept.is_dir() else [])]
+        examples = {label: list[Path]() for label in args.record} | gather(given, args.label)
+        rooms = [*examples.pop(BACKGROUND, []), *args.background]
+        out = args.out.expanduser().absolute() if args.out else None
+        return Wish(args.name, examples, rooms, args.base, args.gate, out=out, force=args.force)
+
+    page = Page(sys.stderr)
+    kept: Path = args.recordings or Path(args.name.replace("/", "--"))
+    if args.record:
+        base = check(wish())
+        with Recorder(args.gate, base.rate, base.window or base.rate, microphone(args.device)) as recorder:
+            record(recorder, args.record, args.count, kept, base.rate, page.tell)
+        page.tell(f"the recordings are kept in {kept}; the model does not need them any more once it is learnt")
+    learned = learn(wish(), page.tell)
+    page.tell(f"{learned.name} is in {learned.path}; its README.md has the figures")
+    print(f"\n{learned.settings()}", end="")
+    return 0
+
+
+class Page:
+    """What is being done, on standard error; how far it is only on a terminal, where it is written over."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._open = False
+
+    def tell(self, text: str) -> None:
+        if text.endswith("%"):
+            if self._stream.isatty():
+                self._open = True
+                print(f"{CLEAR_LINE}earmark: {text}", end="", file=self._stream, flush=True)
+            return
+        print(f"{CLEAR_LINE if self._open else ''}earmark: {text}", file=self._stream, flush=True)
+        self._open = False

@@ -1,0 +1,31 @@
+"""How to listen with the embedded models: settings that were chosen by measuring streams (docs/models.md).
+
+`earmarkd --demo` uses all three; config/examples/ shows each, and a test holds the examples to what stands here.
+"""
+
+from __future__ import annotations
+
+from earmark.config.settings import Classifier, Decide, Vad
+
+COMMANDS = Classifier(name="commands")
+
+EMOTION = Classifier(
+    name="emotion",
+    model="earmark/emotion",
+    mode="sliding",
+    hop=0.5,
+    top_k=8,
+    decide=Decide(on=0.5, off=0.35, smooth=1, hits=2, ignore=("neutral", "calm")),
+)
+
+SOUNDS = Classifier(
+    name="sounds",
+    model="earmark/sounds",
+    gate="level",
+    mode="sliding",
+    hop=0.5,
+    vad=Vad(level_db=12.0, hangover_ms=800, max_ms=60_000),
+    decide=Decide(on=0.7, off=0.55, smooth=1, hits=2),
+)
+
+ALL = (COMMANDS, EMOTION, SOUNDS)

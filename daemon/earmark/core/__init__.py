@@ -1,1 +1,0 @@
-"""Pure logic: no threads, clocks, sockets, files, logging or torch."""

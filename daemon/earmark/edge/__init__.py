@@ -1,1 +1,0 @@
-"""Shells: each module owns one thread, device, socket, process or file."""

@@ -1,0 +1,1 @@
+"""From windows to logits: batching, dispatching and the supervised model process."""

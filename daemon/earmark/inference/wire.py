@@ -1,0 +1,153 @@
+"""What the daemon and the model process say to each other, and the memory that they share.
+
+Messages are MessagePack behind a length of four bytes, over a socket pair; requests are answered in order. Samples
+go through shared memory: two slots, so that a second batch can wait in its place while the first is worked on.
+Both ends come from one installation, so there is no version in it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from earmark.audio.types import Samples
+from earmark.errors import WorkerError
+
+Floats = npt.NDArray[np.float32]
+
+SLOTS = 2
+SLOT_BYTES = 16 * 2**20  # 32 windows of 8 s at 16 kHz: copying that much keeps the event loop for 4 ms
+HEADER = 4
+
+
+class Start(msgspec.Struct, frozen=True, tag=True):
+    """The settings of `config.Worker` that concern the models. The first request."""
+
+    device: str
+    precision: str
+    threads: int
+    max_batch: int
+
+
+class Load(msgspec.Struct, frozen=True, tag=True):
+    """Load the checkpoint in folder `path` as `model`, and warm it up with windows of `length` samples."""
+
+    model: str
+    path: str
+    length: int
+
+
+class Classify(msgspec.Struct, frozen=True, tag=True):
+    """Classify the `count` windows of `length` samples in slot `slot`."""
+
+    number: int
+    model: str
+    slot: int
+    count: int
+    length: int
+
+
+class Stop(msgspec.Struct, frozen=True, tag=True):
+    """End now. The end of the stream means the same."""
+
+
+class Progress(msgspec.Struct, frozen=True, tag=True):
+    """What the process is busy with before it is ready; `text` is for people."""
+
+    phase: Literal["starting", "loading"]
+    text: str
+
+
+class Loaded(msgspec.Struct, frozen=True, tag=True):
+    """`model` is loaded and warm, on `device` ("cpu", "cuda", "mps")."""
+
+    model: str
+    device: str
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """`model` cannot be served; `error` is a sentence without local paths."""
+
+    model: str
+    error: str
+
+
+class Answer(msgspec.Struct, frozen=True, tag=True):
+    """Logits of request `number`: rows of `labels` float32 each."""
+
+    number: int
+    labels: int
+    logits: bytes
+
+
+class Failure(msgspec.Struct, frozen=True, tag=True):
+    """Request `number` failed, and the process lives on; `error` is a sentence."""
+
+    number: int
+    error: str
+
+
+Request = Start | Load | Classify | Stop
+Reply = Progress | Loaded | Refused | Answer | Failure
+
+_encoder = msgspec.msgpack.Encoder()
+decode_request = msgspec.msgpack.Decoder(Request).decode
+decode_reply = msgspec.msgpack.Decoder(Reply).decode
+
+
+def frame(message: Request | Reply) -> bytes:
+    """The message as it goes over the socket."""
+    body = _encoder.encode(message)
+    return len(body).to_bytes(HEADER, "big") + body
+
+
+def capacity(length: int) -> int:
+    """How many windows of `length` samples fit into a slot. Raises WorkerError where not even one does."""
+    rows = SLOT_BYTES // (4 * length)
+    if not rows:
+        raise WorkerError(f"a window of {length} samples is too long: {SLOT_BYTES // 4} is the most in one go")
+    return rows
+
+
+class Slots:
+    """The shared memory, on either side. Pages that were never written take no memory.
+
+    The daemon creates it once and hands `fd` to each model process in turn: what was written survives its reader.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._memory = mmap.mmap(fd, SLOTS * SLOT_BYTES)
+
+    @classmethod
+    def create(cls) -> Slots:
+        """Anonymous memory where the system has it, else an unlinked temporary file."""
+        if hasattr(os, "memfd_create"):
+            fd = os.memfd_create("earmark")
+        else:
+            with tempfile.TemporaryFile(prefix="earmark") as file:
+                fd = os.dup(file.fileno())
+        os.ftruncate(fd, SLOTS * SLOT_BYTES)
+        return cls(fd)
+
+    def write(self, slot: int, batch: Sequence[Samples]) -> None:
+        """Copy windows of equal length into the slot."""
+        rows = self.rows(slot, len(batch), len(batch[0]))
+        for row, samples in zip(rows, batch, strict=True):
+            row[:] = samples
+
+    def rows(self, slot: int, count: int, length: int) -> Floats:
+        """The slot's memory itself, shape (count, length)."""
+        samples = np.frombuffer(self._memory, np.float32, count * length, offset=slot * SLOT_BYTES)
+        return samples.reshape(count, length)
+
+    def close(self) -> None:
+        self._memory.close()
+        os.close(self.fd)

@@ -1,0 +1,1 @@
+"""`earmark learn`: a user's own words and sounds from examples."""

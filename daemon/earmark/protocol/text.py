@@ -1,0 +1,71 @@
+"""Events as lines for people, in the daemon's output and in `earmark watch`.
+
+Standard library only, because clients import this module.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+
+from earmark.protocol.events import Error, Event, Gap, Hello, Label, Loss, Result, Source
+
+_BOLD = "\x1b[1m"
+_DIM = "\x1b[2m"
+_RED = "\x1b[31m"
+_PLAIN = "\x1b[0m"
+
+
+def line(event: Event, colour: bool = False, zone: tzinfo | None = None) -> str | None:
+    """One line for `event`, without a line break, or None if there is nothing to tell.
+
+    Times are local, or in `zone`. `colour` adds terminal colours.
+    """
+    match event:
+        case Label():
+            parts = (clock(event.time, zone), event.source, event.classifier, event.label, *_label(event))
+            return _styled(_BOLD if event.state == "on" else _DIM, parts, colour)
+        case Result(result=scores):
+            heard = ", ".join(f"{score.label} {score.score:.2f}" for score in scores) or "nothing"
+            why = (f"suppressed: {event.suppressed}",) if event.suppressed else ()
+            return _styled(_DIM, (clock(event.time, zone), event.source, event.classifier, heard, *why), colour)
+        case Source():
+            state = f"{event.state}: {event.detail}" if event.detail else event.state
+            device = (event.device,) if event.device else ()
+            return _styled(_DIM, (clock(event.time, zone), event.source, state, *device), colour)
+        case Loss():
+            lost = f"lost {event.end - event.start:.2f} s of sound: {event.cause}"
+            classifier = (event.classifier,) if event.classifier else ()
+            return _styled(_DIM, (clock(event.time, zone), event.source, *classifier, lost), colour)
+        case Gap():
+            return _styled(_DIM, (f"events {event.from_} to {event.to} were missed: {event.cause}",), colour)
+        case Error():
+            return _styled(_RED, (f"error: {event.error}",), colour)
+        case Hello():
+            heard = ", ".join(f"{source.name} ({source.state})" for source in event.sources) or "no source"
+            return _styled(_DIM, (f"connected to Earmark {event.version}, which hears {heard}",), colour)
+        case _:
+            return None
+
+
+def clock(time: str, zone: tzinfo | None = None) -> str:
+    """`07:31:05` for an event's time (RFC 3339): local, or in `zone`."""
+    try:
+        return datetime.fromisoformat(time).astimezone(zone).strftime("%H:%M:%S")
+    except (ValueError, OverflowError):
+        return "--:--:--"
+
+
+def _label(event: Label) -> tuple[str, ...]:
+    """`0.97` for a command, `0.77  on` and `0.93  off after 7.0 s: quiet` for what lasts."""
+    if event.state == "on":
+        score = () if event.score is None else (f"{event.score:.2f}",)
+        return score if event.end is not None else (*score, "on")
+    peak = () if event.peak is None else (f"{event.peak:.2f}",)
+    lasted = "" if event.end is None else f" after {event.end - event.start:.1f} s"
+    return (*peak, f"off{lasted}: {event.reason}" if event.reason else f"off{lasted}")
+
+
+def _styled(style: str, parts: tuple[str, ...], colour: bool) -> str:
+    # names come from devices and checkpoints: what is not printable must not reach a terminal
+    text = "".join(char if char.isprintable() else "?" for char in "  ".join(parts))
+    return f"{style}{text}{_PLAIN}" if colour else text

@@ -1,0 +1,1 @@
+"""The one port: HTTP, the WebSocket handshake, and who may connect."""

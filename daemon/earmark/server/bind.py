@@ -1,0 +1,80 @@
+"""The listening socket: where it may be, and why it cannot be had."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import logging
+import resource
+import socket
+
+from earmark.config import settings as config
+from earmark.errors import ConfigError, ServerError
+
+log = logging.getLogger(__name__)
+
+SEND_BUFFER = 64 * 1024  # bytes per socket in the kernel, which would else hide megabytes from our own bounds
+ACCEPT_BACKLOG = 2048  # connections waiting to be accepted
+OTHER_FILES = 256  # descriptors besides subscribers: HTTP, devices, the worker
+
+
+def address(listen: str) -> tuple[str, int]:
+    """Host and port of `HOST:PORT` or `[ADDRESS]:PORT`. Raises ConfigError."""
+    host, colon, port = listen.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        colon = ""  # an IPv6 address needs its brackets
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ConfigError(f"server.listen: {listen!r} is not HOST:PORT, for example 127.0.0.1:8765")
+    return host, int(port)
+
+
+def listen(settings: config.Server) -> socket.socket:
+    """The listening socket. Raises ServerError with what to do about it."""
+    host, port = address(settings.listen)
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        # where a name has both, IPv4 first: that is what 127.0.0.1 in a client's URL reaches
+        family, _, _, _, where = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+        safe = settings.insecure or settings.token_file
+        if not safe and not ipaddress.ip_address(str(where[0]).partition("%")[0]).is_loopback:
+            raise ServerError(
+                f"server.listen: {settings.listen} can be reached from other machines, and everybody there could "
+                "listen along; listen on 127.0.0.1, set server.token_file, or server.insecure = true if you want that"
+            )
+        sock = socket.create_server((str(where[0]), port), family=family, backlog=ACCEPT_BACKLOG)
+    except OSError as error:
+        raise ServerError(_explained(error, host, port)) from None
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # accepted sockets inherit it
+    # and this, which asyncio forgets for them: an event right behind another would wait 40 ms for the first one's ACK
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setblocking(False)
+    return sock
+
+
+def make_room(subscribers: int) -> None:
+    """Raise this process's limit of open files so far that all subscribers find a place, where that is allowed."""
+    wanted = subscribers + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    possible = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (possible, hard))
+    if possible < wanted:
+        log.warning("%d open files are allowed: too few for server.max_subscribers = %d", possible, subscribers)
+
+
+def _explained(error: OSError, host: str, port: int) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return (
+                f"server.listen: port {port} on {host or 'all addresses'} is taken, perhaps by another earmarkd; "
+                "stop that program, or choose another port (0 takes a free one)"
+            )
+        case errno.EACCES:
+            return f"server.listen: this user may not listen on port {port}; choose one above 1023"
+        case errno.EADDRNOTAVAIL:
+            return f"server.listen: {host} is not an address of this machine"
+        case _:
+            return f"server.listen: cannot listen on {host}:{port}: {error.strerror or error}"

@@ -1,0 +1,34 @@
+"""The file of bearer tokens."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from earmark.errors import ConfigError
+from earmark.server.tokens import Tokens
+
+
+def read(path: str) -> Tokens:
+    """The tokens in the file, one a line; empty lines and those that begin with # are skipped. No path: no tokens.
+
+    Raises ConfigError where it cannot be read, holds none, or others may read it.
+    """
+    if not path:
+        return Tokens()
+    file = Path(path).expanduser()
+    try:
+        mode = file.stat().st_mode
+        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    except OSError as error:
+        raise ConfigError(f"server.token_file: {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"server.token_file: {path} is not text") from None
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigError(f"server.token_file: others may read or change {path}; run: chmod 600 {path}")
+    tokens = [line for line in lines if line and not line.startswith("#")]
+    if not tokens:
+        raise ConfigError(f"server.token_file: {path} holds no token; write one a line")
+    if any(len(token.split()) > 1 for token in tokens):
+        raise ConfigError(f"server.token_file: {path} has a line with spaces in it; a token has none")
+    return Tokens(tokens)

@@ -1,0 +1,1 @@
+"""From a source's samples to windows for the models: gates, VAD and the segmenter thread."""

@@ -1,0 +1,79 @@
+"""Speech probabilities from Silero VAD, for many streams in one batch.
+
+The model is the ONNX file in the `silero-vad` wheel, found without importing that package: importing it pulls in
+torch and sets its thread count. Silero Team, "Silero VAD: pre-trained enterprise-grade Voice Activity Detector",
+https://github.com/snakers4/silero-vad (MIT licence).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.audio.types import Samples
+from earmark.errors import EarmarkError
+
+RATE = 16000  # Hz
+STEP = 512  # samples: 32 ms
+CONTEXT = 64  # samples from before the step that the model sees as well
+FRAME = CONTEXT + STEP
+_STATE = 128
+
+
+class Silero:
+    """One ONNX session and the recurrent state of `streams` streams. Used on one thread."""
+
+    def __init__(self) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # it warns of unused initialisers in its own graph
+        self._session = onnxruntime.InferenceSession(_model_path(), options, providers=["CPUExecutionProvider"])
+        self._state = np.zeros((2, 0, _STATE), dtype=np.float32)
+        self._free: list[int] = []
+        self._rate = np.array(RATE, dtype=np.int64)
+
+    def join(self) -> int:
+        """A slot for one more stream, with fresh state."""
+        if not self._free:
+            size = self._state.shape[1]
+            more = max(8, size)
+            self._state = np.concatenate([self._state, np.zeros((2, more, _STATE), dtype=np.float32)], axis=1)
+            self._free = list(range(size + more - 1, size - 1, -1))
+        slot = self._free.pop()
+        self.forget(slot)
+        return slot
+
+    def leave(self, slot: int) -> None:
+        """The stream of this slot has gone."""
+        self._free.append(slot)
+
+    def forget(self, slot: int) -> None:
+        """The stream of this slot has a gap: what comes next has nothing to do with what was."""
+        self._state[:, slot] = 0
+
+    def probabilities(self, slots: Sequence[int], frames: Sequence[Samples]) -> npt.NDArray[np.float32]:
+        """Speech probability of one step each of distinct streams, shape (n,).
+
+        A frame is (576,): the step's 512 samples at 16 kHz and the 64 before them, zeros where there are none.
+        """
+        state = self._state[:, slots]
+        inputs = {"input": np.stack(frames), "state": state, "sr": self._rate}
+        output, new_state = self._session.run(None, inputs)
+        self._state[:, slots] = new_state
+        probabilities: npt.NDArray[np.float32] = output[:, 0]
+        return probabilities
+
+
+def _model_path() -> str:
+    spec = importlib.util.find_spec("silero_vad")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / "data" / "silero_vad.onnx"
+        if path.is_file():
+            return str(path)
+    raise EarmarkError("the Silero VAD model is missing: pip install 'earmark[daemon]' brings silero-vad")

@@ -1,0 +1,1 @@
+"""The model process. The only package that imports torch."""

@@ -1,0 +1,63 @@
+"""What `earmark pull` needs torch for, in a process of its own: `python -m earmark.worker.try_out WHAT ...`.
+
+    convert FOLDER FILE...   write FOLDER/model.safetensors with the weights in pickled FILEs
+    try NAME FOLDER          load the checkpoint and let it classify a second of noise
+
+Exit code 1 and one sentence on standard error where that cannot be done.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from earmark.errors import EarmarkError, ModelError
+
+
+def main() -> int:
+    try:
+        match sys.argv[1:]:
+            case ["convert", folder, *files]:
+                convert(Path(folder), [Path(file) for file in files])
+            case ["try", name, folder]:
+                try_out(name, Path(folder))
+            case _:
+                raise ModelError(f"pull_process: cannot do {sys.argv[1:]}")
+    except EarmarkError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def convert(folder: Path, files: list[Path]) -> None:
+    """Tensors and nothing else are unpickled: `weights_only` runs no code of the file."""
+    import torch
+    from safetensors.torch import save_file
+
+    weights: dict[str, torch.Tensor] = {}
+    for file in files:
+        try:
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise ModelError(f"{file.name} is not a file of weights and nothing else ({reason})") from None
+        if not isinstance(loaded, dict) or not all(isinstance(weight, torch.Tensor) for weight in loaded.values()):
+            raise ModelError(f"{file.name} holds something other than weights with names")
+        # two names may share memory there, which safetensors does not allow
+        weights |= {name: weight.detach().clone().contiguous() for name, weight in loaded.items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def try_out(name: str, folder: Path) -> None:
+    """Raises ModelError where the model process would refuse the checkpoint."""
+    from earmark.checkpoints import checkpoint
+    from earmark.inference.supervisor import usual_length
+    from earmark.worker import model
+
+    found = checkpoint.read(folder, name)
+    loaded = model.load(name, folder, model.choose_device("cpu"), "fp32")
+    loaded.warm_up(usual_length(found), 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

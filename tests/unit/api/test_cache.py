@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from earmark.api.cache import OVERHEAD, Cache, Key, Suspects
+from earmark.api.request import Parameters
+
+
+def key(audio: bytes = b"a", parameters: Parameters | None = None) -> Key:
+    return Key.of("m", "r", audio, parameters or Parameters(), "softmax", 5)
+
+
+def test_what_means_the_same_is_the_same_key() -> None:
+    assert key() == key(parameters=Parameters(5)) == key(parameters=Parameters(99, "softmax"))
+    assert key() != key(parameters=Parameters(4))
+    assert key() != key(parameters=Parameters(None, "sigmoid"))
+    assert key() != key(b"b")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"model": "m2"},
+        {"revision": "r2"},
+        {"audio": b"m"},
+        {"function": "sigmoid"},
+        {"top_k": 4},
+        {"model": "r", "revision": "m"},  # no two parts may change places
+    ],
+)
+def test_keys_that_differ_in_one_part_are_answers_of_their_own(other: dict[str, Any]) -> None:
+    one = Key("m", "r", b"a", "softmax", 5)
+    assert key() == one
+    cache = Cache(10_000)
+    cache.put(one, b"one")
+    assert cache.get(replace(one, **other)) is None
+    cache.put(replace(one, **other), b"other")
+    assert (cache.get(one), cache.get(replace(one, **other)), len(cache)) == (b"one", b"other", 2)
+
+
+def test_a_key_holds_every_part_where_it_belongs() -> None:
+    made = Key.of("m", "r", b"a", Parameters(3, "none"), "softmax", 5)
+    assert (made.model, made.revision, made.audio, made.function, made.top_k) == ("m", "r", b"a", "none", 3)
+    assert [key(parameters=Parameters(top_k)).top_k for top_k in (None, 0, 4, 5, 6)] == [5, 0, 4, 5, 5]
+
+
+def test_the_least_recently_used_goes_first() -> None:
+    cache = Cache(2 * (OVERHEAD + 10))
+    for audio in (b"1", b"2"):
+        cache.put(key(audio), b"x" * 10)
+    assert cache.get(key(b"1")) == b"x" * 10
+    cache.put(key(b"3"), b"x" * 10)
+    assert cache.get(key(b"2")) is None
+    assert (cache.get(key(b"1")), cache.get(key(b"3"))) == (b"x" * 10, b"x" * 10)
+    assert (len(cache), cache.hits, cache.misses) == (2, 3, 1)
+
+
+def test_the_size_is_never_above_the_limit_and_counts_replacement_once() -> None:
+    cache = Cache(3 * OVERHEAD)
+    for number in range(100):
+        cache.put(key(bytes([number % 7])), b"x" * (number * 13 % 500))
+        assert cache.size <= 3 * OVERHEAD
+    fresh = Cache(3 * OVERHEAD)
+    for answer in (b"x" * 50, b"xx"):
+        fresh.put(key(), answer)
+    assert (fresh.size, len(fresh)) == (OVERHEAD + 2, 1)
+
+
+def test_the_size_is_that_of_what_is_kept_after_evictions_and_replacements() -> None:
+    cache = Cache(3 * (OVERHEAD + 100))
+    sizes = []
+    for audio, length in ((b"1", 100), (b"2", 100), (b"3", 90), (b"4", 80), (b"2", 40), (b"5", 100), (b"6", 300)):
+        cache.put(key(audio), b"x" * length)
+        sizes.append((len(cache), cache.size - len(cache) * OVERHEAD))
+    # 4 pushes out 1; 2 is replaced and newest; 5 pushes out 3; 6 pushes out 4 and 2
+    assert sizes == [(1, 100), (2, 200), (3, 290), (3, 270), (3, 210), (3, 220), (2, 400)]
+    kept = [audio for audio in (b"1", b"2", b"3", b"4", b"5", b"6") if cache.get(key(audio)) is not None]
+    assert kept == [b"5", b"6"]
+
+
+def test_a_replaced_answer_counts_as_used_now() -> None:
+    cache = Cache(2 * (OVERHEAD + 1))
+    for audio, answer in ((b"1", b"a"), (b"2", b"b"), (b"1", b"c"), (b"3", b"d")):
+        cache.put(key(audio), answer)
+    assert [cache.get(key(audio)) for audio in (b"1", b"2", b"3")] == [b"c", None, b"d"]
+
+
+def test_one_answer_may_fill_the_cache() -> None:
+    cache = Cache(OVERHEAD + 5)
+    cache.put(key(b"1"), b"12345")
+    cache.put(key(b"2"), b"54321")
+    assert (cache.get(key(b"1")), cache.get(key(b"2")), cache.size) == (None, b"54321", OVERHEAD + 5)
+    cache.put(key(b"2"), b"123456")
+    assert cache.get(key(b"2")) == b"54321"  # what is too large replaces nothing
+
+
+def test_hits_and_misses_are_counted() -> None:
+    cache = Cache(10_000)
+    assert (cache.size, cache.hits, cache.misses) == (0, 0, 0)
+    cache.put(key(), b"")
+    assert [cache.get(key()), cache.get(key()), cache.get(key(b"b"))] == [b"", b"", None]
+    assert (cache.size, cache.hits, cache.misses) == (400, 2, 1)
+
+
+def test_an_answer_larger_than_the_cache_is_not_kept() -> None:
+    cache = Cache(OVERHEAD + 5)
+    cache.put(key(b"small"), b"12345")
+    cache.put(key(b"large"), b"123456")
+    assert (cache.get(key(b"large")), cache.get(key(b"small"))) == (None, b"12345")
+    nothing = Cache(0)
+    nothing.put(key(), b"")
+    assert len(nothing) == 0
+
+
+def test_deaths_are_counted_by_the_sound_whatever_the_parameters() -> None:
+    suspects = Suspects(most=2)
+    assert suspects.died(key()) == 1
+    assert suspects.died(key(parameters=Parameters(1))) == 2
+    assert suspects.deaths(key()) == 2
+    suspects.cleared(key())
+    assert suspects.deaths(key()) == 0
+    for audio in (b"1", b"2", b"3"):
+        suspects.died(key(audio))
+    assert [suspects.deaths(key(audio)) for audio in (b"1", b"2", b"3")] == [0, 1, 1]
+
+
+def test_of_deaths_the_clip_that_died_last_is_forgotten_last() -> None:
+    suspects = Suspects(most=2)
+    for audio in (b"1", b"2", b"1", b"3"):
+        suspects.died(key(audio))
+    assert [suspects.deaths(key(audio)) for audio in (b"1", b"2", b"3")] == [2, 0, 1]
+
+
+@pytest.mark.parametrize("other", [{"model": "m2"}, {"revision": "r2"}, {"audio": b"b"}])
+def test_another_clip_model_or_revision_is_no_suspect(other: dict[str, Any]) -> None:
+    suspects = Suspects()
+    suspects.died(key())
+    suspects.cleared(replace(key(), **other))
+    assert (suspects.deaths(key()), suspects.deaths(replace(key(), **other))) == (1, 0)
+
+
+def test_a_thousand_suspects_are_remembered() -> None:
+    suspects = Suspects()
+    keys = [key(number.to_bytes(2, "big")) for number in range(1025)]
+    for each in keys:
+        suspects.died(each)
+    assert [suspects.deaths(each) for each in (keys[0], keys[1], keys[1024])] == [0, 1, 1]

@@ -1,0 +1,217 @@
+"""Clips through a real dispatcher, with a worker that dies when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import numpy as np
+import pytest
+
+from earmark.api.clip_scorer import AHEAD, Asking
+from earmark.audio.types import Samples
+from earmark.errors import RequestError, WorkerDied, WorkerError
+from earmark.inference.batch import Batcher, Job
+from earmark.inference.dispatch import Dispatcher
+from earmark.inference.scores import Floats
+from earmark.inference.supervisor import WorkerState
+
+DEADLY = -1.0  # a sample under which the process dies
+
+
+class Mortal:
+    """Logits are the mean of a window and its opposite. `open` lets batches through."""
+
+    def __init__(self) -> None:
+        self.state = WorkerState(phase="ready")
+        self.batches: list[list[float]] = []
+        self.began = asyncio.Event()
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def changed(self) -> None:
+        await asyncio.Event().wait()
+
+    async def classify(self, model: str, batch: Sequence[Samples], attempts: int) -> Floats:
+        assert attempts == 1
+        self.batches.append([float(samples[0]) for samples in batch])
+        self.began.set()
+        await self.open.wait()
+        if any(samples[0] == DEADLY for samples in batch):
+            raise WorkerDied("the model process died")
+        if any(np.isnan(samples[0]) for samples in batch):
+            raise WorkerError("the model raised")
+        return np.array([[samples.mean(), -samples.mean()] for samples in batch], np.float32)
+
+
+class Queue(Batcher):
+    """A batcher that tells how many jobs have been put into it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._came = asyncio.Semaphore(0)
+
+    def add(self, job: Job) -> Job | None:
+        self._came.release()
+        return super().add(job)
+
+    async def until_added(self, count: int) -> None:
+        """Wait until `count` more jobs have been added."""
+        for _ in range(count):
+            await self._came.acquire()
+
+
+class Desk:
+    def __init__(self, patience: float = 5.0) -> None:
+        self.worker = Mortal()
+        self.batcher = Queue()
+        self.dispatcher = Dispatcher(
+            self.batcher,
+            self.worker,
+            answered=lambda job, row: self.asking.answered(job, row),
+            dropped=lambda job, drop: self.asking.dropped(job, drop),
+        )
+        self.asking = Asking(self.dispatcher, patience)
+
+    def ask(self, *values: float, window: int = 4, alone: bool = False, least: int = 0) -> asyncio.Task[Floats]:
+        samples = np.repeat(np.array(values, np.float32), window)
+        scores = self.asking.scores("m", samples, window=window, least=least, function="none", alone=alone)
+        return asyncio.create_task(scores)
+
+
+def play(scene: Callable[[Desk], Awaitable[None]], patience: float = 5.0) -> None:
+    async def bounded() -> None:
+        desk = Desk(patience)
+        async with asyncio.timeout(10), desk.dispatcher:
+            await scene(desk)
+
+    asyncio.run(bounded())
+
+
+def test_a_long_clip_is_the_mean_of_its_windows() -> None:
+    async def scene(desk: Desk) -> None:
+        assert (await desk.ask(1.0, 2.0, 6.0)).tolist() == [3.0, -3.0]
+
+    play(scene)
+
+
+def test_a_short_clip_is_padded_to_share_batches() -> None:
+    async def scene(desk: Desk) -> None:
+        assert (await desk.ask(1.0, window=4, least=8)).tolist() == [0.5, -0.5]
+
+    play(scene)
+
+
+def test_only_so_many_windows_of_one_clip_wait_at_a_time() -> None:
+    async def scene(desk: Desk) -> None:
+        desk.worker.open.clear()
+        asked = desk.ask(*range(1, 301))
+        await desk.worker.began.wait()
+        assert desk.dispatcher.pending == AHEAD
+        desk.worker.open.set()
+        assert (await asked)[0] == pytest.approx(150.5)
+
+    play(scene)
+
+
+def test_of_a_batch_that_killed_the_process_only_the_guilty_clip_fails() -> None:
+    async def scene(desk: Desk) -> None:
+        desk.worker.open.clear()
+        first = desk.ask(9.0)
+        await desk.worker.began.wait()
+        asked = [desk.ask(value) for value in (1.0, DEADLY, 3.0)]
+        await desk.batcher.until_added(1 + 3)
+        desk.worker.open.set()
+        results = await asyncio.gather(first, *asked, return_exceptions=True)
+        assert isinstance(results[2], WorkerDied)
+        assert [result.tolist() for result in results if not isinstance(result, BaseException)] == [
+            [9.0, -9.0],
+            [1.0, -1.0],
+            [3.0, -3.0],
+        ]
+        assert desk.worker.batches == [[9.0], [1.0, DEADLY, 3.0], [1.0], [DEADLY], [3.0]]
+
+    play(scene)
+
+
+def test_a_suspect_goes_alone() -> None:
+    async def scene(desk: Desk) -> None:
+        desk.worker.open.clear()
+        asked = [desk.ask(1.0), desk.ask(2.0), desk.ask(3.0, alone=True), desk.ask(4.0, 5.0, alone=True)]
+        await desk.batcher.until_added(5)
+        desk.worker.open.set()
+        await asyncio.gather(*asked)
+        assert desk.worker.batches == [[1.0, 2.0], [3.0], [4.0], [5.0]]
+
+    play(scene)
+
+
+def test_a_model_that_fails_is_told_to_all_of_its_batch() -> None:
+    async def scene(desk: Desk) -> None:
+        with pytest.raises(WorkerError):
+            await desk.ask(1.0, float("nan"))
+        assert desk.dispatcher.pending == 0
+
+    play(scene)
+
+
+def test_who_leaves_takes_what_waits_along() -> None:
+    async def scene(desk: Desk) -> None:
+        desk.worker.open.clear()
+        staying, leaving = desk.ask(7.0), desk.ask(*range(1, 40))
+        await desk.batcher.until_added(1 + 39)
+        await desk.worker.began.wait()
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        assert len(desk.batcher) == 0
+        desk.worker.open.set()
+        assert (await staying).tolist() == [7.0, -7.0]
+        await desk.dispatcher.drain()
+
+    play(scene)
+
+
+def test_patience_ends_with_503() -> None:
+    async def scene(desk: Desk) -> None:
+        desk.worker.open.clear()
+        with pytest.raises(RequestError) as caught:
+            await desk.ask(1.0)
+        assert (caught.value.status, caught.value.retry_after) == (503, 5)
+
+    play(scene, patience=0.01)
+
+
+def test_at_the_end_everybody_who_waits_is_told() -> None:
+    async def scene(desk: Desk) -> None:
+        desk.worker.open.clear()
+        asked = [desk.ask(1.0), desk.ask(*range(1, 200))]
+        await desk.batcher.until_added(1 + AHEAD)
+        desk.asking.close()
+        results = await asyncio.gather(*asked, desk.ask(2.0), return_exceptions=True)
+        assert [getattr(result, "status", None) for result in results] == [503, 503, 503]
+
+    play(scene)
+
+
+def test_no_job_of_another_model_waits_for_one_that_is_loading() -> None:
+    batcher = Batcher()
+    jobs = [
+        Job(model, np.zeros(4, np.float32), live, 1, model) for model in ("late", "there") for live in (True, False)
+    ]
+    for job in jobs:
+        batcher.add(job)
+    taken = [batcher.take(2, {"late"}) for _ in range(3)]
+    assert [batch and batch.model for batch in taken] == ["there", "there", None]
+    assert batcher.next_deadline({"late"}) is None
+    assert len(batcher) == 2
+
+
+def test_a_batch_of_clips_holds_no_more_than_a_live_window_can_wait_for() -> None:
+    batcher = Batcher(max_batch=8, bulk=10)
+    for live in (True, False):
+        for number in range(8):
+            batcher.add(Job("m", np.zeros(4, np.float32), live, number, number))
+    sizes = [len(batch) for batch in (batcher.take(9) for _ in range(5)) if batch]
+    assert sizes == [8, 2, 2, 2, 2]
+    batcher.add(Job("m", np.zeros(400, np.float32), False, 1, 1))
+    assert len(batcher.take(9) or ()) == 1  # one always goes

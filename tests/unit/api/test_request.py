@@ -1,0 +1,258 @@
+"""Requests for one clip, read without a server."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from earmark.api.request import Asked, ErrorBody, Options, Parameters, Status, answer, read, switch
+from earmark.errors import RequestError
+
+
+def body(**content: Any) -> bytes:
+    return json.dumps({"inputs": base64.b64encode(b"RIFF").decode()} | content).encode()
+
+
+def refusal(content: bytes, query: dict[str, str] | None = None) -> str:
+    with pytest.raises(RequestError) as caught:
+        read(content, query or {})
+    assert caught.value.status == 400
+    return str(caught.value)
+
+
+TOP_K = "Invalid value for `top_k`: it must be a whole number, 0 or more"
+PARAMETERS = "`parameters` must be an object with `top_k` and `function_to_apply`"
+ODD_INPUTS: tuple[object, ...] = (None, 5, True, ["UklGRg=="], {})
+INPUTS = "`inputs` is missing or no string: it must hold the audio file in base64"
+
+
+@given(st.binary())
+def test_what_is_no_json_object_is_audio_as_it_is(content: bytes) -> None:
+    if content.lstrip(b" \t\r\n")[:1] != b"{" and content[:2] != b"--":
+        assert read(content, {}).audio == content
+
+
+@given(st.binary(), st.sampled_from([b"", b" ", b"\r\n\t "]))
+def test_base64_in_json_is_read_back(audio: bytes, space: bytes) -> None:
+    content = space + json.dumps({"inputs": base64.b64encode(audio).decode()}).encode()
+    assert read(content, {}).audio == audio
+    assert read(content.replace(b"/", b"\\/"), {}).audio == audio
+
+
+@pytest.mark.parametrize("content", [b"{", b"{}x", b'{"inputs": "\xff"', b'{"a" 1}', b"{" * 100_000, b'{"a":' * 5000])
+def test_what_begins_as_json_and_is_none_is_audio_as_it_is(content: bytes) -> None:
+    asked = read(content, {"top_k": "2"})
+    assert (asked.audio, asked.parameters, asked.options) == (content, Parameters(2), Options())
+
+
+@pytest.mark.parametrize("content", [b"{}", b' {"input": "UklGRg=="}', *(body(inputs=odd) for odd in ODD_INPUTS)])
+def test_json_whose_inputs_are_no_string_says_what_is_wanted(content: bytes) -> None:
+    assert refusal(content) == INPUTS
+
+
+@pytest.mark.parametrize(
+    ("inputs", "sentence"),
+    [
+        ("not base64!", "Only base64 data is allowed"),
+        ("UklG Rg==", "Only base64 data is allowed"),
+        ("UklGRg\n==", "Only base64 data is allowed"),
+        ("UklG-_==", "Only base64 data is allowed"),
+        ("https://example.org/a.wav", "Only base64 data is allowed"),
+        ("ä", "Only base64 data is allowed"),
+        ('"', "Only base64 data is allowed"),
+        ("UklGRg", "Incorrect padding"),
+        ("UklGRg=", "Incorrect padding"),
+        ("UklGR", "Incorrect padding"),
+        ("A", "Incorrect padding"),
+        ("====", "Incorrect padding"),
+        ("UklGRg===", "Incorrect padding"),
+        ("UklGRg==UklG", "Incorrect padding"),
+    ],
+)
+def test_inputs_that_are_no_base64_are_told_from_wrong_padding(inputs: str, sentence: str) -> None:
+    assert refusal(body(inputs=inputs)) == sentence
+
+
+def test_inputs_may_be_empty_and_escaped() -> None:
+    assert read(b'{"inputs": ""}', {}).audio == b""
+    assert read(rb'{"inputs": "\u0055klG\u0052g=="}', {}).audio == b"RIFF"
+
+
+def test_parameters_of_the_body_go_before_those_of_the_query() -> None:
+    query = {"top_k": "2", "function_to_apply": "none"}
+    assert read(b"RIFF", query).parameters == Parameters(2, "none")
+    silent: tuple[dict[str, Any], ...] = ({}, {"parameters": None}, {"parameters": {}}, {"parameters": {"top_k": None}})
+    for nothing in silent:
+        assert read(body(**nothing), query).parameters == Parameters(2, "none")
+        assert read(body(**nothing), {}).parameters == Parameters()
+    assert read(body(parameters={"top_k": 3}), query).parameters == Parameters(3, "none")
+    assert read(body(parameters={"top_k": 0}), query).parameters == Parameters(0, "none")
+    assert read(body(parameters={"function_to_apply": "sigmoid"}), query).parameters == Parameters(2, "sigmoid")
+
+
+def test_a_wrong_value_in_the_query_is_not_looked_at_where_the_body_has_one() -> None:
+    wrong = {"top_k": "wrong", "function_to_apply": "wrong"}
+    given = {"top_k": 0, "function_to_apply": "softmax"}
+    assert read(body(parameters=given), wrong).parameters == Parameters(0, "softmax")
+    assert refusal(body(parameters={"function_to_apply": "softmax"}), wrong) == TOP_K
+    assert refusal(body(parameters={"top_k": 0}), wrong).startswith("Invalid value for `function_to_apply`: wrong.")
+
+
+@pytest.mark.parametrize("content", [b"RIFF", body()])
+@pytest.mark.parametrize("top_k", ["", "-1", "+1", "2.5", "x", "²", "٣", "1 2"])
+def test_a_wrong_top_k_in_the_query_is_named(content: bytes, top_k: str) -> None:
+    assert refusal(content, {"top_k": top_k}) == TOP_K
+
+
+@pytest.mark.parametrize(("top_k", "count"), [("0", 0), (" 7 ", 7), ("007", 7), ("1" * 18, int("1" * 18))])
+def test_top_k_in_the_query_is_digits(top_k: str, count: int) -> None:
+    assert read(b"RIFF", {"top_k": top_k}).parameters.top_k == count
+
+
+def test_endless_digits_in_the_query_are_as_good_as_all() -> None:
+    assert read(b"RIFF", {"top_k": "9" * 5000}).parameters.top_k == 10**18 - 1
+
+
+@pytest.mark.parametrize("content", [b"RIFF", body()])
+@pytest.mark.parametrize("function", ["", "tanh", "Softmax", " none"])
+def test_a_wrong_function_in_the_query_is_repeated_and_the_right_ones_listed(content: bytes, function: str) -> None:
+    sentence = f"Invalid value for `function_to_apply`: {function}. Valid options are ['softmax', 'sigmoid', 'none']"
+    assert refusal(content, {"function_to_apply": function}) == sentence
+
+
+@pytest.mark.parametrize("parameters", [3, True, "top_k", [], [1], 2.5])
+def test_parameters_that_are_no_object_are_refused(parameters: object) -> None:
+    assert refusal(body(parameters=parameters)) == PARAMETERS
+
+
+@pytest.mark.parametrize(
+    "wrong", [b"{'top_k': 1}", b'{"top_k": 1.}', b'{"top_k": 01}', b'{"top_k": 1,}', b"top_k", b""]
+)
+def test_a_body_whose_parameters_are_no_json_is_no_json_and_so_audio(wrong: bytes) -> None:
+    content = b'{"inputs": "UklGRg==", "parameters": ' + wrong + b"}"
+    assert read(content, {}).audio == content
+
+
+def test_unknown_fields_are_passed_over() -> None:
+    content = body(parameters={"top_k": 1, "x": {"top_k": -1}}, more=[{"inputs": 5}], options={"x": 1})
+    assert read(content, {}) == Asked(b"RIFF", Parameters(1), Options())
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b'{"inputs": "\xff"}', "Only base64 data is allowed"),
+        (b'{"inputs": "\xff\\u0055"}', "Only base64 data is allowed"),
+        (
+            b'{"inputs": "", "parameters": {"function_to_apply": "a\xff"}}',
+            "Invalid value for `function_to_apply`: a\ufffd. Valid options are ['softmax', 'sigmoid', 'none']",
+        ),
+        (
+            b'{"inputs": "", "parameters": {"\xff": 1, "function_to_apply": ["\xff"]}}',
+            "Invalid value for `function_to_apply`: [\"\ufffd\"]. Valid options are ['softmax', 'sigmoid', 'none']",
+        ),
+        (b'{"inputs": "", "parameters": "\xff"}', PARAMETERS),
+        (b'{"inputs": "", "parameters": {"top_k": "\xff"}}', TOP_K),
+    ],
+)
+def test_broken_utf_8_is_a_sentence_and_no_crash(content: bytes, sentence: str) -> None:
+    assert refusal(content) == sentence
+
+
+def test_options_with_broken_utf_8_say_nothing() -> None:
+    content = b'{"inputs": "", "options": {"use_cache": false, "x": "\xff"}}'
+    assert read(content, {}).options == Options()
+
+
+def test_options_are_read_leniently() -> None:
+    assert read(body(options={"use_cache": False, "wait_for_model": True}), {}).options == Options(False, True)
+    assert read(body(options={"use_cache": False}), {}).options == Options(False, False)
+    assert read(body(options={"use_cache": True, "wait_for_model": False}), {}).options == Options(True, False)
+    odds: tuple[Any, ...] = (None, 3, [], "no", {}, {"use_cache": "no", "wait_for_model": 1}, {"use_cache": None})
+    for odd in odds:
+        assert read(body(options=odd), {}).options == Options(use_cache=True, wait_for_model=False)
+    assert read(body(), {}).options == Options(use_cache=True, wait_for_model=False)
+
+
+@pytest.mark.parametrize("top_k", [-1, True, False, "3", "", 2.5, 1e300, [], {}, -(10**18)])
+def test_a_wrong_top_k_is_named(top_k: object) -> None:
+    assert refusal(body(parameters={"top_k": top_k})) == TOP_K
+
+
+@pytest.mark.parametrize(
+    ("function", "shown"),
+    [("tanh", "tanh"), ("Softmax", "Softmax"), ("", ""), (3, "3"), (True, "true"), (["none"], '["none"]'), ({}, "{}")],
+)
+def test_a_wrong_function_is_repeated_and_the_right_ones_listed(function: object, shown: str) -> None:
+    sentence = f"Invalid value for `function_to_apply`: {shown}. Valid options are ['softmax', 'sigmoid', 'none']"
+    assert refusal(body(parameters={"function_to_apply": function})) == sentence
+
+
+@pytest.mark.parametrize("function", ["softmax", "sigmoid", "none", None])
+def test_every_function_is_taken_and_null_is_none(function: Any) -> None:
+    assert read(body(parameters={"function_to_apply": function}), {}).parameters == Parameters(None, function)
+    if function is not None:
+        assert read(b"RIFF", {"function_to_apply": function}).parameters == Parameters(None, function)
+
+
+@pytest.mark.parametrize("length", [99, 100, 101, 10_000])
+def test_what_a_client_sent_is_repeated_in_its_first_hundred_characters_only(length: int) -> None:
+    begin, end = "Invalid value for `function_to_apply`: ", ". Valid options are ['softmax', 'sigmoid', 'none']"
+    sentence = begin + "x" * min(length, 100) + end
+    assert refusal(body(parameters={"function_to_apply": "x" * length})) == sentence
+    assert refusal(b"RIFF", {"function_to_apply": "x" * length}) == sentence
+
+
+def test_a_form_holds_a_file_or_json() -> None:
+    def form(content: bytes) -> bytes:
+        head = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+        return head + content + b"\r\n--b--\r\n"
+
+    assert read(form(b"RIFF\r\n\r\n--c"), {}).audio == b"RIFF\r\n\r\n--c"
+    assert read(form(body()), {}).audio == b"RIFF"
+    unfinished = form(b"RIFF").removesuffix(b"\r\n--b--\r\n")
+    assert read(unfinished, {}).audio == unfinished
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        *(("true", True), ("1", True), ("yes", True), (" TRUE ", True), ("Yes", True)),
+        *(("false", False), ("0", False), ("no", False), ("False", False), (" NO ", False)),
+    ],
+)
+def test_a_switch_says_yes_or_no(value: str, says: bool) -> None:
+    assert switch(value, not says) is says
+
+
+@pytest.mark.parametrize("value", [None, "", " ", "maybe", "on", "2", "truefalse"])
+def test_a_switch_that_says_nothing_leaves_the_default(value: str | None) -> None:
+    assert switch(value, True) is True
+    assert switch(value, False) is False
+
+
+def test_the_answer_is_compact_with_the_score_first() -> None:
+    scores = np.array([0.25, 0.5, 0.25], np.float32)
+    assert answer(("a", "b", "c"), scores, 2) == b'[{"score":0.5,"label":"b"},{"score":0.25,"label":"a"}]'
+    assert answer(("a", "b", "c"), scores, 0) == b"[]"
+    assert msgspec.json.decode(answer(("a", "b", "c"), scores, None)) == [
+        {"score": 0.5, "label": "b"},
+        {"score": 0.25, "label": "a"},
+        {"score": 0.25, "label": "c"},
+    ]
+
+
+def test_what_is_not_told_is_left_out_of_an_error_and_of_a_status() -> None:
+    assert msgspec.json.encode(ErrorBody("wrong")) == b'{"error":"wrong"}'
+    assert msgspec.json.encode(ErrorBody("loading", 2.5)) == b'{"error":"loading","estimated_time":2.5}'
+    status = Status(True, "Loaded", "cpu", "transformers")
+    assert msgspec.json.encode(status) == (
+        b'{"loaded":true,"state":"Loaded","compute_type":"cpu","framework":"transformers"}'
+    )

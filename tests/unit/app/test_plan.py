@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from earmark.app.plan import plans
+from earmark.config import settings as config
+from earmark.errors import ConfigError
+
+
+def settings(folder: Path | None = None, /, **changes: Any) -> config.Config:
+    model = "a/model" if folder else config.DEFAULT_MODEL
+    classifier = config.Classifier(name="words", **({"model": model} | changes))
+    models = (config.Model(name="a/model", path=str(folder)),) if folder else ()
+    return config.Config(classifier=(classifier,), model=models)
+
+
+@pytest.fixture
+def wav2vec2(tmp_path: Path) -> Path:
+    """A folder that says of itself what a checkpoint says; the weights are never read here."""
+    (tmp_path / "config.json").write_text(
+        json.dumps(
+            {
+                "model_type": "wav2vec2",
+                "architectures": ["Wav2Vec2ForSequenceClassification"],
+                "id2label": {"0": "happy", "1": "sad"},
+            }
+        )
+    )
+    (tmp_path / "preprocessor_config.json").write_text('{"sampling_rate": 16000}')
+    (tmp_path / "model.safetensors").touch()
+    return tmp_path
+
+
+def test_the_embedded_model_gives_its_own_window() -> None:
+    (plan,) = plans(settings())
+
+    assert plan.lengths.window == plan.lengths.limit == 16000
+    assert plan.info.window == 1.0
+    assert plan.info.hop == 0.0
+    assert plan.sources == ("microphone",)
+    assert "stop" in plan.info.labels
+
+
+def test_a_model_that_takes_any_length_takes_the_settings(wav2vec2: Path) -> None:
+    (plan,) = plans(settings(wav2vec2, mode="sliding", window=3.0, hop=0.5))
+
+    assert (plan.lengths.window, plan.lengths.hop) == (48000, 8000)
+    assert (plan.info.window, plan.info.hop) == (3.0, 0.5)
+    assert plan.seconds > 3.6
+
+
+@pytest.mark.parametrize(("mode", "hangover"), [("utterance", 128), ("sliding", 500)])
+def test_without_a_hangover_it_is_that_of_the_mode(wav2vec2: Path, mode: str, hangover: int) -> None:
+    (plan,) = plans(settings(wav2vec2, mode=mode))
+    (own,) = plans(settings(wav2vec2, mode=mode, vad=config.Vad(hangover_ms=80)))
+    assert (plan.vad.hangover_ms, plan.hearing().vad.hangover_ms) == (hangover, hangover)
+    assert own.hearing().vad.hangover_ms == 80
+
+
+@pytest.mark.parametrize(("longest", "heard"), [(0.0, 1.0), (1.5, 1.5)])
+def test_an_utterance_may_last_as_long_as_the_models_window_or_as_the_settings_say(
+    longest: float, heard: float
+) -> None:
+    (plan,) = plans(settings(decide=config.Decide(longest=longest)))
+    assert plan.rules.longest == heard
+
+
+def test_an_utterance_may_last_for_ever_where_the_model_takes_any_length(wav2vec2: Path) -> None:
+    (plan,) = plans(settings(wav2vec2))
+    assert plan.rules.longest == 0
+
+
+def test_without_settings_a_window_has_a_second_and_an_utterance_ten(wav2vec2: Path) -> None:
+    (plan,) = plans(settings(wav2vec2))
+    assert (plan.lengths.window, plan.lengths.limit) == (16000, 160000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"window": 2.0}, "classifier[0].window: earmark/commands takes 1 s at most, not 2 s"),
+        ({"max_window": 0.5}, "classifier[0].max_window: 0.5 s is shorter than the model's window, 1 s"),
+        (
+            {"vad": config.Vad(pre_roll_ms=501)},
+            "classifier[0].vad.pre_roll_ms: 501 leaves too little of a window of 1 s for the sound itself",
+        ),
+        ({"model": "earmark/comand"}, 'classifier[0].model: there is no model "earmark/comand"; did you mean earmark'),
+        (
+            {"decide": config.Decide(labels={"halt": 0.5})},
+            'classifier[0].decide.labels: earmark/commands has no label "halt"',
+        ),
+    ],
+)
+def test_what_does_not_fit_is_said(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plans(settings(**changes))
+    assert str(caught.value).startswith(sentence)
+
+
+def test_a_window_must_be_long_enough_for_the_model(wav2vec2: Path) -> None:
+    with pytest.raises(ConfigError, match=r"a/model needs 0\.025 s at least"):
+        plans(settings(wav2vec2, window=0.01))

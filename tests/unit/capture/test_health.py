@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from earmark.audio.types import Samples
+from earmark.capture.health import Change, Health
+from earmark.protocol.events import SourceState
+from tests.signals import noise, tone
+
+RATE = 16000
+HALF = RATE // 2  # samples of one period
+
+MUTED = "exact silence: is it muted or unplugged inside?"
+CLIPPING = "the input is overdriven: lower its gain"
+QUIET = "nothing above -65 dBFS"
+
+
+def hear(health: Health, samples: Samples) -> list[str]:
+    """The states told while `samples` come in blocks of 20 ms."""
+    blocks = np.split(samples, len(samples) // 320)
+    return [change.state for block in blocks if (change := health.heard(block, RATE))]
+
+
+def steady(level_db: float, length: int = HALF) -> Samples:
+    """Samples of one value, at exactly this level."""
+    return np.full(length, 10 ** (level_db / 20), np.float32)
+
+
+def zeros(length: int = HALF) -> Samples:
+    return np.zeros(length, np.float32)
+
+
+def clipped(count: int, peak: float = 1.0, length: int = HALF) -> Samples:
+    """A faint tone, of which the first `count` samples are at `peak`."""
+    samples = steady(-40, length)
+    samples[:count] = peak
+    return samples
+
+
+def periods(health: Health, picture: str) -> list[str]:
+    """What is told in each half second: `0` exact zeros, `.` near silence, `~` room noise, `!` overdriven."""
+    sounds = {"0": zeros(), ".": steady(-80), "~": steady(-40), "!": clipped(HALF)}
+    changes = [health.heard(sounds[sign], RATE) for sign in picture]
+    return [change.state if change else "" for change in changes]
+
+
+def listening() -> Health:
+    health = Health()
+    assert health.began("USB Microphone", RATE) == Change("listening", "", "USB Microphone", RATE)
+    return health
+
+
+def test_a_source_that_has_not_begun_is_starting() -> None:
+    assert Health().current == Change("starting", "", device="", rate=0)
+
+
+def test_device_and_rate_of_a_change_are_unknown_unless_said() -> None:
+    assert Change("lost", "gone") == Change("lost", "gone", device="", rate=0)
+
+
+def test_exact_zeros_are_a_muted_microphone() -> None:
+    assert hear(listening(), zeros(10 * RATE)) == ["muted"]
+
+
+def test_noise_at_minus_70_db_is_quiet_and_room_noise_is_not() -> None:
+    assert hear(listening(), noise(10 * RATE, -70)) == ["quiet"]
+    assert hear(listening(), noise(10 * RATE, -55)) == []
+
+
+def test_an_overdriven_input_is_clipping_until_it_is_not() -> None:
+    loud = np.clip(tone(RATE, 440, peak=4.0), -1, 1)
+    assert hear(listening(), np.concatenate([loud, noise(RATE, -30)])) == ["clipping", "listening"]
+
+
+def test_sound_ends_quiet_and_muted() -> None:
+    assert periods(listening(), "0000~") == ["", "", "", "muted", "listening"]
+    assert periods(listening(), "..........~")[-2:] == ["quiet", "listening"]
+
+
+def test_a_source_is_muted_after_two_seconds_of_zeros_and_not_before() -> None:
+    assert periods(listening(), "00000") == ["", "", "", "muted", ""]
+
+
+def test_a_source_is_quiet_after_five_seconds_of_near_silence_and_not_before() -> None:
+    assert periods(listening(), "...........") == [""] * 9 + ["quiet", ""]
+
+
+def test_near_silence_is_not_muted_and_a_single_sample_ends_zeros() -> None:
+    health = listening()
+    assert periods(health, "000") == ["", "", ""]
+    almost = zeros()
+    almost[-1] = -1e-9
+    assert health.heard(almost, RATE) is None
+    assert periods(health, "0000") == ["", "", "", "muted"]
+
+
+def test_any_sound_in_between_begins_the_count_again() -> None:
+    assert periods(listening(), "000~000") == [""] * 7
+    assert periods(listening(), ".........~.........") == [""] * 19
+
+
+def test_zeros_count_as_near_silence_but_are_not_called_quiet() -> None:
+    assert periods(listening(), "........000") == [""] * 11
+    assert periods(listening(), "........00.") == [""] * 10 + ["quiet"]
+
+
+def test_a_muted_source_that_is_nearly_silent_is_quiet_when_its_time_has_come() -> None:
+    assert periods(listening(), "0000......") == ["", "", "", "muted", "", "", "", "", "", "quiet"]
+    assert periods(listening(), "..........0000")[-4:] == ["", "", "", "muted"]
+
+
+def test_clipping_is_not_over_in_near_silence() -> None:
+    assert periods(listening(), "!.0.~") == ["clipping", "", "", "", "listening"]
+
+
+@pytest.mark.parametrize(("level", "state"), [(-65.2, "quiet"), (-64.8, "listening")])
+def test_quiet_is_what_has_nothing_above_minus_65_db(level: float, state: str) -> None:
+    health = listening()
+    for _ in range(10):
+        health.heard(steady(level), RATE)
+    assert health.current.state == state
+
+
+def test_one_sample_in_a_hundred_may_be_clipped() -> None:
+    at_most = HALF // 100
+    assert listening().heard(clipped(at_most), RATE) is None
+    assert listening().heard(clipped(at_most + 1), RATE) == Change("clipping", CLIPPING, "USB Microphone", RATE)
+
+
+@pytest.mark.parametrize(
+    ("peak", "state"), [(0.998, "listening"), (0.999, "clipping"), (-0.998, "listening"), (-0.999, "clipping")]
+)
+def test_samples_are_clipped_from_999_thousandths_of_full_scale(peak: float, state: str) -> None:
+    health = listening()
+    health.heard(clipped(HALF, peak), RATE)
+    assert health.current.state == state
+
+
+@pytest.mark.parametrize("rate", [16000, 48000])
+def test_sound_is_judged_after_exactly_half_a_second(rate: int) -> None:
+    health = Health()
+    health.began("USB Microphone", rate)
+    half = rate // 2
+    assert health.heard(clipped(half - 1, length=half - 1), rate) is None
+    assert health.heard(clipped(1, length=1), rate) == Change("clipping", CLIPPING, "USB Microphone", rate)
+    assert health.heard(steady(-40, half - 1), rate) is None
+    assert health.heard(steady(-40, 1), rate) == Change("listening", "", "USB Microphone", rate)
+
+
+def test_the_share_of_clipped_samples_is_that_of_the_whole_half_second() -> None:
+    health = listening()
+    assert health.heard(clipped(80, length=1000), RATE) is None
+    assert health.heard(clipped(0, length=HALF - 1000), RATE) is None
+    assert health.heard(clipped(81, length=1000), RATE) is None
+    assert health.heard(clipped(0, length=HALF - 1000), RATE) == Change("clipping", CLIPPING, "USB Microphone", RATE)
+
+
+def test_a_longer_block_counts_for_as_long_as_it_is() -> None:
+    assert listening().heard(zeros(4 * HALF - 1), RATE) is None
+    assert listening().heard(zeros(4 * HALF), RATE) == Change("muted", MUTED, "USB Microphone", RATE)
+    assert listening().heard(steady(-80, 10 * HALF - 1), RATE) is None
+    assert listening().heard(steady(-80, 10 * HALF), RATE) == Change("quiet", QUIET, "USB Microphone", RATE)
+
+
+def test_every_change_names_device_and_rate() -> None:
+    def told(picture: str) -> Change:
+        health = listening()
+        periods(health, picture)
+        return health.current
+
+    assert told("0000") == Change("muted", MUTED, "USB Microphone", RATE)
+    assert told("..........") == Change("quiet", QUIET, "USB Microphone", RATE)
+    assert told("!") == Change("clipping", CLIPPING, "USB Microphone", RATE)
+    assert told("!~") == Change("listening", "", "USB Microphone", RATE)
+
+
+def test_a_source_that_broke_keeps_device_and_rate() -> None:
+    assert listening().broke("lost", "gone") == Change("lost", "gone", "USB Microphone", RATE)
+
+
+def test_the_same_news_is_told_once() -> None:
+    health = listening()
+    assert health.broke("lost", "gone") is not None
+    assert health.broke("lost", "gone") is None
+    assert health.broke("lost", "gone; retrying in 1 s") is not None
+    assert health.broke("stalled", "gone; retrying in 1 s") is not None
+
+
+def test_another_device_is_no_news_but_is_known() -> None:
+    health = listening()
+    assert health.began("Webcam", 48000) is None
+    assert health.broke("lost", "gone") == Change("lost", "gone", "Webcam", 48000)
+
+
+@pytest.mark.parametrize("state", ["stalled", "lost"])
+def test_a_source_that_sounds_again_is_listening_at_once(state: SourceState) -> None:
+    health = listening()
+    health.broke(state, "no sound for 2 s")
+    assert health.heard(noise(320, -30), 44100) == Change("listening", "", "USB Microphone", 44100)
+
+
+def test_a_source_that_sounds_before_it_began_is_listening_at_once() -> None:
+    assert Health().heard(noise(320, -30), RATE) == Change("listening", "", "", RATE)
+
+
+def test_a_stopped_source_is_judged_like_one_that_listens() -> None:
+    health = listening()
+    health.broke("stopped", "")
+    assert hear(health, noise(HALF - 320, -30)) == []
+    assert hear(health, noise(320, -30)) == ["listening"]
+
+
+def test_the_sound_that_ended_a_stall_counts_in_the_first_half_second() -> None:
+    health = Health()
+    assert health.heard(clipped(320, length=320), RATE) == Change("listening", "", "", RATE)
+    assert health.heard(clipped(HALF - 321, length=HALF - 321), RATE) is None
+    assert health.heard(clipped(1, length=1), RATE) == Change("clipping", CLIPPING, "", RATE)
+
+
+def test_a_source_that_never_began_is_muted_and_quiet_after_the_same_time() -> None:
+    assert periods(Health(), "0000") == ["listening", "", "", "muted"]
+    assert periods(Health(), "..........") == ["listening"] + [""] * 8 + ["quiet"]
+
+
+def test_a_source_that_begins_again_inherits_no_silence() -> None:
+    health = listening()
+    assert periods(health, "000") == [""] * 3
+    health.began("USB Microphone", RATE)
+    assert periods(health, "0000") == ["", "", "", "muted"]
+
+    health = listening()
+    assert periods(health, ".........") == [""] * 9
+    health.began("USB Microphone", RATE)
+    assert periods(health, "..........") == [""] * 9 + ["quiet"]
+
+
+def test_a_source_that_begins_again_inherits_no_sound_of_its_last_half_second() -> None:
+    health = listening()
+    assert health.heard(clipped(1000, length=1000), RATE) is None
+    health.began("USB Microphone", RATE)
+    assert health.heard(steady(-40), RATE) is None
+
+    assert health.heard(steady(-40, 1000), RATE) is None
+    health.began("USB Microphone", RATE)
+    assert health.heard(clipped(HALF - 1, length=HALF - 1), RATE) is None
+    assert health.heard(clipped(1, length=1), RATE) == Change("clipping", CLIPPING, "USB Microphone", RATE)

@@ -1,0 +1,560 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from earmark.detection.decide import Decision, Off, On, Rules, Sliding, Suppressed, Utterances, rules
+from earmark.protocol.events import OffReason, Why
+
+# Scores and thresholds that must meet exactly are sums of powers of two, which floats hold exactly.
+
+HOUR = 3600.0  # rules are about how long something lasted, not about when it was: most tests begin an hour in
+
+
+def moment(seconds: float) -> float:
+    """A time or a duration as the decider counts it."""
+    return seconds
+
+
+def probabilities(*scores: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    return np.array(scores, dtype=np.float32)
+
+
+def hear(
+    decider: Sliding | Utterances,
+    start: float,
+    end: float,
+    *scores: float,
+    final: bool | None = None,
+    part: bool = False,
+) -> list[Decision]:
+    """What is decided on the window or utterance from `start` to `end` seconds."""
+    last = isinstance(decider, Utterances) if final is None else final
+    return decider.scored(moment(start), moment(end), probabilities(*scores), final=last, part=part)
+
+
+def end(decider: Sliding | Utterances, at: float, reason: OffReason = "quiet") -> list[Decision]:
+    return decider.ended(moment(at), reason)
+
+
+def on(label: str, score: float, start: float, why: Why, end: float | None = None) -> On:
+    return On(label, score, moment(start), why, None if end is None else moment(end))
+
+
+def off(label: str, reason: OffReason, start: float, end: float, peak: float) -> Off:
+    return Off(label, reason, moment(start), moment(end), peak)
+
+
+def timed(settings: dict[str, object]) -> dict[str, object]:
+    """Settings whose times are given in seconds, as rules() takes them."""
+    names = ("longest", "min_on", "max_on", "refractory")
+    return {key: moment(value) if key in names else value for key, value in settings.items()}  # type: ignore[arg-type]
+
+
+def what(decisions: list[Decision]) -> list[tuple[str, str]]:
+    """The label, and `on` or the reason."""
+    return [(item.label, "on" if isinstance(item, On) else item.reason) for item in decisions]
+
+
+def words(**changes: object) -> Utterances:
+    settings: dict[str, object] = {
+        "labels": ("stop", "go", "_unknown_"),
+        "on": 0.6, "off": 0.45, "own": {}, "ignore": ("_unknown_",), "margin": 0.1, "refractory": 0.4,
+        "gate": "speech",
+    }  # fmt: skip
+    return Utterances(rules(**timed(settings | changes)))  # type: ignore[arg-type]
+
+
+def test_a_clear_word_fires_with_its_reasons() -> None:
+    why = Why(raw=0.8, smoothed=0.8, threshold=0.6, hits=1, needed=1, gate="speech")
+    assert hear(words(hits=3), HOUR + 1.0, HOUR + 1.5, 0.8, 0.1, 0.1) == [
+        on("stop", 0.8, HOUR + 1.0, why, end=HOUR + 1.5)
+    ]
+
+
+def test_scores_of_a_word_are_told_to_four_digits() -> None:
+    why = Why(0.8765, 0.8765, 0.6123, 1, 1, "speech")
+    assert hear(words(own={"stop": 0.61234567}), 1, 2, 0.87654321, 0.1, 0) == [on("stop", 0.8765, 1, why, end=2)]
+
+
+def test_the_threshold_is_reached_exactly() -> None:
+    assert what(hear(words(), 1, 2, 0.6, 0.2, 0.2)) == [("stop", "on")]
+    assert hear(words(), 1, 2, 0.5999, 0.2, 0.2) == []
+
+
+@pytest.mark.parametrize("threshold", [0.6, 0.7])  # of the two only 0.6 is greater as a float32
+def test_a_score_as_high_as_the_setting_is_enough_in_the_model_s_precision(threshold: float) -> None:
+    assert what(hear(words(on=threshold), 1, 2, threshold, 0.2, 0.1)) == [("stop", "on")]
+    assert what(hear(moods(on=threshold, hits=1), 1, 2, threshold, 0.2)) == [("happy", "on")]
+
+
+def test_a_label_has_its_own_threshold() -> None:
+    assert hear(words(own={"stop": 0.9}), 1, 2, 0.8, 0.1, 0.1) == []
+    assert what(hear(words(own={"stop": 0.3}), 1, 2, 0.5, 0.2, 0.3)) == [("stop", "on")]
+    assert what(hear(words(own={"go": 0.3}), 1, 2, 0.2, 0.5, 0.3)) == [("go", "on")]
+
+
+def test_a_narrow_lead_is_suppressed() -> None:
+    assert hear(words(on=0.4), 1, 2, 0.5, 0.45, 0.05) == [Suppressed("stop", "margin")]
+
+
+def test_a_lead_of_exactly_the_margin_is_enough() -> None:
+    assert what(hear(words(on=0.5, margin=0.125), 1, 2, 0.625, 0.5, 0)) == [("stop", "on")]
+    assert what(hear(words(on=0.5, margin=0.125), 1, 2, 0.625, 0.5 + 1 / 1024, 0)) == [("stop", "margin")]
+
+
+def test_the_margin_is_the_lead_over_the_second_best_wherever_it_stands() -> None:
+    for scores in [(0.75, 0.625, 0.0), (0.75, 0.0, 0.625)]:
+        assert hear(words(margin=0.25), 1, 2, *scores) == [Suppressed("stop", "margin")]
+    assert hear(words(margin=0.25), 1, 2, 0.625, 0.75, 0.0) == [Suppressed("go", "margin")]
+
+
+def test_a_model_with_two_labels_needs_a_lead() -> None:
+    decider = words(labels=("stop", "go"), margin=0.25, ignore=())
+    assert hear(decider, 1, 2, 0.75, 0.625) == [Suppressed("stop", "margin")]
+    assert what(hear(decider, 1, 2, 0.75, 0.5)) == [("stop", "on")]
+
+
+def test_a_model_with_one_label_needs_no_lead() -> None:
+    decider = words(labels=("stop",), margin=0.9, ignore=())
+    assert what(hear(decider, 1, 2, 0.8)) == [("stop", "on")]
+    assert hear(decider, 3, 4, 0.5) == []
+
+
+def test_of_equal_scores_the_first_label_wins_without_a_margin() -> None:
+    many = tuple(f"word{number}" for number in range(40))
+    scores = [0.25] * 20 + [0.75] * 20
+    assert what(hear(words(labels=many, margin=0.0, ignore=()), 1, 2, *scores)) == [("word20", "on")]
+
+
+def test_an_utterance_longer_than_the_longest_is_a_sentence_and_no_word() -> None:
+    decider = words(longest=1.0)
+    assert hear(decider, 1, 2.001, 0.9, 0.1, 0) == [Suppressed("stop", "long")]
+    assert what(hear(decider, 1, 2, 0.9, 0.1, 0)) == [("stop", "on")]
+    assert what(hear(words(longest=0), 1, 9, 0.9, 0.1, 0)) == [("stop", "on")]
+
+
+def test_an_utterance_of_exactly_the_longest_is_a_word_however_late_in_the_stream() -> None:
+    assert what(hear(words(longest=0.7), HOUR + 0.1, HOUR + 0.8, 0.9, 0.1, 0)) == [("stop", "on")]
+    assert what(hear(words(longest=0.7), HOUR + 0.1, HOUR + 0.801, 0.9, 0.1, 0)) == [("stop", "long")]
+
+
+def test_what_is_left_of_a_sentence_that_was_cut_is_no_word_however_short() -> None:
+    assert hear(words(longest=1.0), 11, 11.5, 0.9, 0.1, 0, part=True) == [Suppressed("stop", "long")]
+    assert what(hear(words(longest=0), 11, 11.5, 0.9, 0.1, 0, part=True)) == [("stop", "on")]
+
+
+def test_a_rejected_label_never_fires() -> None:
+    assert hear(words(), 1, 2, 0.0, 0.0, 1.0) == []
+    assert hear(words(own={"_unknown_": 0.1}), 1, 2, 0.0, 0.0, 1.0) == []
+
+
+def test_the_same_word_rests_for_its_refractory_time_and_another_does_not() -> None:
+    decider = words()
+    assert what(hear(decider, 1.0, 1.5, 0.9, 0.1, 0)) == [("stop", "on")]
+    assert hear(decider, 1.8, 2.2, 0.9, 0.1, 0) == [Suppressed("stop", "refractory")]
+    assert what(hear(decider, 1.8, 2.2, 0.1, 0.9, 0)) == [("go", "on")]
+    assert what(hear(decider, 1.9, 2.3, 0.9, 0.1, 0)) == [("stop", "on")]
+
+
+def test_the_refractory_time_is_over_exactly_and_counts_from_the_end_of_what_fired_last() -> None:
+    decider = words(refractory=0.7)
+    told = [
+        what(hear(decider, HOUR + start, HOUR + end, 0.9, 0.1, 0))
+        for start, end in [(1.0, 1.4), (2.099, 2.5), (2.1, 2.6), (3.299, 3.3), (3.3, 3.4)]
+    ]
+    assert told == [[("stop", what)] for what in ("on", "refractory", "on", "refractory", "on")]
+
+
+def test_a_word_that_was_no_clear_one_does_not_make_the_next_one_rest() -> None:
+    decider = words(longest=1.0)
+    assert what(hear(decider, 1.0, 1.5, 0.65, 0.6, 0)) == [("stop", "margin")]
+    assert what(hear(decider, 1.6, 3.0, 0.9, 0.1, 0)) == [("stop", "long")]
+    assert what(hear(decider, 3.1, 3.5, 0.9, 0.1, 0)) == [("stop", "on")]
+
+
+def test_without_a_refractory_time_a_word_may_follow_itself_at_once() -> None:
+    decider = words(refractory=0.0)
+    assert what(hear(decider, 1.0, 1.5, 0.9, 0.1, 0)) == [("stop", "on")]
+    assert what(hear(decider, 1.5, 2.0, 0.9, 0.1, 0)) == [("stop", "on")]
+
+
+def test_a_word_is_over_when_it_is_told_so_the_end_of_the_sound_says_nothing_and_ends_no_rest() -> None:
+    decider = words()
+    hear(decider, 1.0, 1.5, 0.9, 0.1, 0)
+    assert end(decider, 1.5) == []
+    assert what(hear(decider, 1.8, 2.2, 0.9, 0.1, 0)) == [("stop", "refractory")]
+
+
+def moods(**changes: object) -> Sliding:
+    settings: dict[str, object] = {
+        "labels": ("happy", "sad"),
+        "on": 0.6, "off": 0.4, "own": {}, "ignore": (), "smooth": 1, "hits": 2, "exclusive": True,
+    }  # fmt: skip
+    return Sliding(rules(**timed(settings | changes)))  # type: ignore[arg-type]
+
+
+def play(decider: Sliding, *scores: tuple[float, ...], since: float = HOUR) -> list[tuple[float, str, str]]:
+    """One window of three seconds a second; (end of the window in seconds since the first began, label, what)."""
+    told: list[tuple[float, str, str]] = []
+    for index, row in enumerate(scores):
+        end = 3.0 + index
+        told += [(end, *item) for item in what(hear(decider, since + end - 3, since + end, *row))]
+    return told
+
+
+def test_a_mood_needs_its_hits_and_ends_below_the_off_threshold() -> None:
+    assert play(moods(), (0.9, 0), (0.5, 0), (0.9, 0), (0.6, 0), (0.41, 0), (0.39, 0)) == [
+        (6.0, "happy", "on"),
+        (8.0, "happy", "quiet"),
+    ]
+
+
+def test_a_mood_goes_on_at_exactly_its_on_and_stays_at_exactly_its_off() -> None:
+    decider = moods(on=0.5, off=0.25, hits=1)
+    assert play(decider, (0.5 - 1 / 1024, 0), (0.5, 0), (0.25, 0), (0.25 - 1 / 1024, 0)) == [
+        (4.0, "happy", "on"),
+        (6.0, "happy", "quiet"),
+    ]
+
+
+def test_a_mood_has_its_own_thresholds() -> None:
+    decider = moods(hits=1, on=0.5, off=0.25, own={"happy": 0.75})
+    assert play(decider, (0.625, 0), (0.75, 0), (0.5, 0), (0.4, 0)) == [(4.0, "happy", "on"), (6.0, "happy", "quiet")]
+    assert play(moods(hits=1, on=0.5, off=0.25, own={"happy": 0.75}), (0.1, 0.5), (0.1, 0.3), (0.1, 0.2)) == [
+        (3.0, "sad", "on"),
+        (5.0, "sad", "quiet"),
+    ]
+
+
+def test_a_rejected_mood_never_goes_on() -> None:
+    assert play(moods(ignore=("happy",), hits=1), (1.0, 0), (1.0, 0)) == []
+
+
+def test_a_model_with_one_label_has_moods_too() -> None:
+    assert play(moods(labels=("alarm",)), (0.9,), (0.9,), (0.1,)) == [(4.0, "alarm", "on"), (5.0, "alarm", "quiet")]
+
+
+def test_a_mood_begins_with_its_first_hit() -> None:
+    decider = moods()
+    hear(decider, HOUR, HOUR + 3, 0.7, 0)
+    why = Why(raw=0.95, smoothed=0.95, threshold=0.6, hits=2, needed=2, gate="open")
+    assert hear(decider, HOUR + 1, HOUR + 4, 0.95, 0) == [on("happy", 0.95, HOUR, why)]
+    assert end(decider, HOUR + 4.5, "source_lost") == [off("happy", "source_lost", HOUR, HOUR + 4.5, 0.95)]
+
+
+def test_a_mood_that_comes_back_begins_anew() -> None:
+    decider = moods(hits=1)
+    hear(decider, HOUR, HOUR + 3, 0.7, 0)
+    assert hear(decider, HOUR + 1, HOUR + 4, 0.1, 0) == [off("happy", "quiet", HOUR, HOUR + 4, 0.7)]
+    why = Why(0.8, 0.8, 0.6, 1, 1, "open")
+    assert hear(decider, HOUR + 2, HOUR + 5, 0.8, 0) == [on("happy", 0.8, HOUR + 2, why)]
+    assert end(decider, HOUR + 6) == [off("happy", "quiet", HOUR + 2, HOUR + 6, 0.8)]
+
+
+def test_a_mood_s_peak_is_its_highest_smoothed_score_even_after_it_went_on() -> None:
+    decider = moods(hits=1, smooth=2)
+    for index, score in enumerate((0.75, 1.0, 0.75, 0.5)):  # smoothed: 0.75, 0.875, 0.875, 0.625
+        hear(decider, index, index + 3, score, 0)
+    assert end(decider, 7) == [off("happy", "quiet", 0, 7, 0.875)]
+
+
+def test_a_peak_is_told_to_four_digits() -> None:
+    decider = moods(hits=1)
+    hear(decider, 0, 3, 0.87654321, 0)
+    assert end(decider, 4) == [off("happy", "quiet", 0, 4, 0.8765)]
+
+
+def test_why_a_mood_went_on_tells_its_raw_and_smoothed_score_threshold_hits_and_what_was_needed() -> None:
+    decider = moods(smooth=2, hits=3, own={"sad": 0.625}, gate="level")
+    sad, happy = (0.75, 0.75, 0.75, 0.75, 1.0), (0.9, 0.9, 0.9, 0.9, 0.7)  # sad is the weaker one until the last
+    told = [
+        hear(decider, HOUR + index, HOUR + index + 3, *pair) for index, pair in enumerate(zip(happy, sad, strict=True))
+    ]
+
+    assert [what(decisions) for decisions in told] == [
+        [], [], [("happy", "on")], [], [("happy", "replaced"), ("sad", "on")],
+    ]  # fmt: skip
+    why = Why(raw=1.0, smoothed=0.875, threshold=0.625, hits=5, needed=3, gate="level")
+    assert told[-1] == [off("happy", "replaced", HOUR, HOUR + 7, 0.9), on("sad", 0.875, HOUR, why)]
+
+
+def test_the_reasons_of_a_mood_are_told_to_four_digits() -> None:
+    decider = moods(smooth=2, hits=2, own={"happy": 0.61234567})
+    hear(decider, 0, 3, 0.7, 0)
+    why = Why(raw=0.9123, smoothed=0.8062, threshold=0.6123, hits=2, needed=2, gate="open")
+    assert hear(decider, 1, 4, 0.91234567, 0) == [on("happy", 0.8062, 0, why)]
+
+
+def test_scores_are_smoothed_over_windows() -> None:
+    told = play(moods(smooth=3, hits=1), (0.9, 0), (0.0, 0), (0.9, 0), (0.0, 0), (0.0, 0))
+    assert told == [(3.0, "happy", "on"), (6.0, "happy", "quiet")]
+
+
+def test_of_an_exclusive_set_the_better_one_replaces_the_other() -> None:
+    told = play(moods(on=0.4, off=0.1), (0.5, 0.2), (0.5, 0.2), (0.45, 0.55), (0.42, 0.58))
+    assert told == [(4.0, "happy", "on"), (6.0, "happy", "replaced"), (6.0, "sad", "on")]
+
+
+def test_a_mood_that_is_not_better_than_the_one_that_is_on_does_not_replace_it() -> None:
+    decider = moods(on=0.25, off=0.125, hits=1)
+    told = play(decider, (0.5, 0), (0.5, 0.375), (0.5, 0.5), (0.5, 0.5), (0.5, 0.5 + 1 / 1024), (0.5, 0.5))
+    assert told == [(3.0, "happy", "on"), (7.0, "happy", "replaced"), (7.0, "sad", "on")]
+
+
+@pytest.mark.parametrize(("scores", "best"), [((0.75, 0.875, 0.625), "sad"), ((0.875, 0.625, 0.75), "happy")])
+def test_of_moods_of_an_exclusive_set_that_are_ready_at_once_the_best_goes_on(
+    scores: tuple[float, ...], best: str
+) -> None:
+    assert play(moods(labels=("happy", "sad", "angry")), scores, scores, scores) == [(4.0, best, "on")]
+
+
+def test_a_mood_that_was_passed_over_goes_on_once_the_better_one_has_ended() -> None:
+    told = play(moods(hits=1), (0.9, 0.8), (0.3, 0.8), (0.3, 0.8))
+    assert told == [(3.0, "happy", "on"), (4.0, "happy", "quiet"), (4.0, "sad", "on")]
+
+
+def test_the_last_window_counts_once_when_it_is_told_twice() -> None:
+    decider = moods(hits=2)
+    assert hear(decider, 0, 3, 0.9, 0) == []
+    assert hear(decider, 0, 3, 0.9, 0, final=True) == []
+    assert end(decider, 3) == []
+
+
+def test_a_last_window_that_is_told_twice_is_not_smoothed_twice() -> None:
+    decider = moods(hits=1, smooth=2)
+    hear(decider, 0, 3, 0.5, 0)
+    hear(decider, 0, 3, 0.5, 0, final=True)
+    assert what(hear(decider, 1, 4, 0.75, 0)) == [("happy", "on")]
+
+
+def test_a_last_window_of_new_sound_counts() -> None:
+    decider = moods(hits=2)
+    assert hear(decider, HOUR, HOUR + 3, 0.9, 0) == []
+    assert what(hear(decider, HOUR + 0.4, HOUR + 3.4, 0.9, 0, final=True)) == [("happy", "on")]
+
+
+def test_a_sound_whose_only_window_is_its_last_is_judged() -> None:
+    decider = moods(hits=1)
+    for seconds in (1.0, 2.0):
+        assert what(hear(decider, seconds - 3, seconds, 0.9, 0, final=True)) == [("happy", "on")]
+        assert what(end(decider, seconds)) == [("happy", "quiet")]
+
+
+def test_labels_that_are_not_exclusive_live_side_by_side() -> None:
+    told = play(moods(exclusive=False), (0.9, 0.9), (0.9, 0.9))
+    assert told == [(4.0, "happy", "on"), (4.0, "sad", "on")]
+
+
+def test_labels_that_are_not_exclusive_go_on_and_off_whatever_the_others_do() -> None:
+    told = play(moods(exclusive=False, hits=1, min_on=4.0), (0.9, 0.1), (0.9, 0.7), (0.1, 0.95), (0.1, 0.1), (0.1, 0.1))
+    assert told == [
+        (3.0, "happy", "on"),
+        (4.0, "sad", "on"),
+        (5.0, "happy", "quiet"),
+        (6.0, "sad", "quiet"),
+    ]
+
+
+HIGH, BETWEEN, LOW = (0.9, 0.0), (0.5, 0.0), (0.1, 0.0)
+
+
+def test_a_label_times_out_and_stays_off_until_it_has_been_low() -> None:
+    told = play(moods(hits=1, max_on=4.0), HIGH, HIGH, HIGH, HIGH, HIGH, LOW, HIGH)
+    assert told == [(3.0, "happy", "on"), (4.0, "happy", "timeout"), (9.0, "happy", "on")]
+
+
+def test_a_label_times_out_at_exactly_its_maximum() -> None:
+    told = play(moods(hits=1, max_on=5.0), HIGH, HIGH, HIGH, HIGH)
+    assert told == [(3.0, "happy", "on"), (5.0, "happy", "timeout")]
+    told = play(moods(hits=1, max_on=5.001), HIGH, HIGH, HIGH, HIGH)
+    assert told == [(3.0, "happy", "on"), (6.0, "happy", "timeout")]
+
+
+def test_a_label_without_a_maximum_stays_on() -> None:
+    assert play(moods(hits=1, max_on=0.0), *[HIGH] * 100) == [(3.0, "happy", "on")]
+
+
+def test_low_is_below_the_on_threshold_for_a_label_that_timed_out() -> None:
+    told = play(moods(hits=1, max_on=4.0), HIGH, HIGH, HIGH, BETWEEN, HIGH)
+    assert told == [(3.0, "happy", "on"), (4.0, "happy", "timeout"), (7.0, "happy", "on")]
+
+
+@pytest.mark.parametrize("low", [LOW, BETWEEN])
+def test_a_label_that_was_low_already_when_it_timed_out_may_come_back_at_once(low: tuple[float, float]) -> None:
+    assert play(moods(hits=1, max_on=4.0), HIGH, low, low, HIGH) == [
+        (3.0, "happy", "on"),
+        (4.0, "happy", "timeout"),
+        (6.0, "happy", "on"),
+    ]
+
+
+def test_a_label_times_out_again_and_again() -> None:
+    told = play(moods(hits=1, max_on=4.0), HIGH, HIGH, LOW, HIGH, HIGH, HIGH, LOW, HIGH)
+    assert told == [
+        (3.0, "happy", "on"),
+        (4.0, "happy", "timeout"),
+        (6.0, "happy", "on"),
+        (7.0, "happy", "timeout"),
+        (10.0, "happy", "on"),
+    ]
+
+
+def test_a_label_that_timed_out_makes_room_for_another_at_once() -> None:
+    told = play(moods(hits=1, max_on=5.0), (0.9, 0.1), (0.9, 0.7), (0.9, 0.7))
+    assert told == [(3.0, "happy", "on"), (5.0, "happy", "timeout"), (5.0, "sad", "on")]
+
+
+def test_a_label_stays_for_its_minimum() -> None:
+    told = play(moods(hits=1, min_on=5.0), HIGH, LOW, LOW, LOW)
+    assert told == [(3.0, "happy", "on"), (5.0, "happy", "quiet")]
+    told = play(moods(hits=1, min_on=5.001), HIGH, LOW, LOW, LOW)
+    assert told == [(3.0, "happy", "on"), (6.0, "happy", "quiet")]
+
+
+def test_a_label_is_not_replaced_before_its_minimum() -> None:
+    for min_on, replaced in [(5.0, 5.0), (5.001, 6.0)]:
+        told = play(moods(hits=1, min_on=min_on), HIGH, (0.7, 0.9), (0.7, 0.9), (0.7, 0.9))
+        assert told == [(3.0, "happy", "on"), (replaced, "happy", "replaced"), (replaced, "sad", "on")]
+
+
+def test_a_minimum_holds_back_neither_a_timeout_nor_the_end_of_the_sound() -> None:
+    assert play(moods(hits=1, min_on=9.0, max_on=4.0), HIGH, HIGH) == [(3.0, "happy", "on"), (4.0, "happy", "timeout")]
+    decider = moods(hits=1, min_on=9.0)
+    hear(decider, HOUR, HOUR + 3, *HIGH)
+    assert what(end(decider, HOUR + 4)) == [("happy", "quiet")]
+
+
+@pytest.mark.parametrize(
+    ("rule", "scores", "told"),
+    [
+        ("min_on", (0.1, 0.0), [("happy", "quiet")]),
+        ("max_on", (0.9, 0.0), [("happy", "timeout")]),
+        ("min_on", (0.7, 0.9), [("happy", "replaced"), ("sad", "on")]),
+    ],
+)
+def test_how_long_a_label_lasted_is_known_to_the_millisecond(
+    rule: str, scores: tuple[float, float], told: list[tuple[str, str]]
+) -> None:
+    decider = moods(hits=1, **{rule: 2.2})
+    assert what(hear(decider, 1.1, 2.1, *HIGH)) == [("happy", "on")]
+    assert what(hear(decider, 2.299, 3.299, 0.7, 0.7)) == []
+    assert what(hear(decider, 2.3, 3.3, *scores)) == told  # 3.3 - 1.1 is less than 2.2 in floats
+
+
+def test_a_sound_is_smoothed_without_the_one_before() -> None:
+    decider = moods(hits=1, smooth=2)
+    hear(decider, HOUR, HOUR + 3, 0.9, 0)
+    end(decider, HOUR + 3)
+    assert hear(decider, HOUR + 9, HOUR + 12, 0.5, 0) == []
+
+
+def test_hits_of_one_sound_do_not_count_for_the_next() -> None:
+    decider = moods(hits=2)
+    assert hear(decider, HOUR, HOUR + 3, 0.9, 0) == []
+    assert end(decider, HOUR + 3) == []
+    assert hear(decider, HOUR + 9, HOUR + 12, 0.9, 0) == []
+    why = Why(0.8, 0.8, 0.6, 2, 2, "open")
+    assert hear(decider, HOUR + 10, HOUR + 13, 0.8, 0) == [on("happy", 0.8, HOUR + 9, why)]
+
+
+def test_a_label_that_timed_out_in_one_sound_may_go_on_in_the_next() -> None:
+    decider = moods(hits=1, max_on=4.0)
+    assert play(decider, HIGH, HIGH, HIGH) == [(3.0, "happy", "on"), (4.0, "happy", "timeout")]
+    assert end(decider, HOUR + 5) == []
+    assert play(decider, HIGH, since=HOUR + 9) == [(3.0, "happy", "on")]
+
+
+def test_a_last_window_counts_if_the_one_that_ended_there_was_of_the_sound_before() -> None:
+    decider = moods(hits=1)
+    hear(decider, HOUR, HOUR + 3, *LOW)
+    end(decider, HOUR + 3)
+    assert what(hear(decider, HOUR, HOUR + 3, 0.9, 0, final=True)) == [("happy", "on")]
+
+
+def test_the_end_of_a_sound_ends_every_label_once_and_says_why() -> None:
+    decider = moods(exclusive=False, hits=1)
+    hear(decider, HOUR, HOUR + 3, 0.7, 0.2)
+    hear(decider, HOUR + 1, HOUR + 4, 0.8, 0.9)
+    assert end(decider, HOUR + 4.2, "reload") == [
+        off("happy", "reload", HOUR, HOUR + 4.2, 0.8),
+        off("sad", "reload", HOUR + 1, HOUR + 4.2, 0.9),
+    ]
+    assert end(decider, HOUR + 5, "shutdown") == []
+
+
+settings = st.fixed_dictionaries(
+    {
+        "on": st.floats(0.3, 0.9),
+        "off": st.floats(0.0, 0.3),
+        "smooth": st.integers(1, 4),
+        "hits": st.integers(1, 3),
+        "exclusive": st.booleans(),
+        "min_on": st.sampled_from([0.0, 2.5]),
+        "max_on": st.sampled_from([0.0, 4.0]),
+    }
+)
+step = st.one_of(st.tuples(st.floats(0, 1), st.floats(0, 1)), st.sampled_from(["quiet", "source_lost"]))
+
+
+@given(settings=settings, steps=st.lists(step, max_size=60))
+def test_every_on_gets_its_off_and_an_exclusive_set_has_one_at_a_time(
+    settings: dict[str, object], steps: list[tuple[float, float] | str]
+) -> None:
+    decider, decisions = moods(**settings), list[Decision]()
+    for index, step in enumerate(steps):
+        if isinstance(step, str):
+            decisions += end(decider, 3.0 + index, step)  # type: ignore[arg-type]
+        else:
+            decisions += hear(decider, index, 3.0 + index, *step)
+    decisions += end(decider, 3.0 + len(steps), "shutdown")
+
+    active: dict[str, On] = {}
+    for decision in decisions:
+        if isinstance(decision, On):
+            assert decision.label not in active
+            assert not (settings["exclusive"] and active)
+            active[decision.label] = decision
+        else:
+            assert isinstance(decision, Off)
+            on = active.pop(decision.label)
+            assert decision.start == on.start <= decision.end
+            assert decision.peak >= on.score
+    assert not active
+
+
+def listed(made: Rules) -> dict[str, object]:
+    """The fields of the rules, with thresholds to four digits."""
+    fields = {field.name: getattr(made, field.name) for field in dataclasses.fields(made)}
+    return fields | {"on": np.round(made.on, 4).tolist(), "off": np.round(made.off, 4).tolist()}
+
+
+def test_rules_that_nobody_set_are_those_that_hold_nothing_back() -> None:
+    made = rules(["a"], on=0.5, off=0.25, own={}, ignore=())
+    assert listed(made) == {
+        "labels": ("a",), "on": [0.5], "off": [0.25], "margin": 0.0, "longest": 0.0, "smooth": 1, "hits": 1,
+        "min_on": 0.0, "max_on": 0.0, "refractory": 0.0, "exclusive": True, "gate": "open",
+    }  # fmt: skip
+
+
+def test_every_setting_gets_into_its_own_rule() -> None:
+    settings: dict[str, object] = {
+        "margin": 0.1, "longest": 2.0, "smooth": 3, "hits": 4, "min_on": 5.0, "max_on": 6.0, "refractory": 7.0,
+        "exclusive": False, "gate": "speech",
+    }  # fmt: skip
+    made = rules(["a"], on=0.5, off=0.25, own={}, ignore=(), **settings)  # type: ignore[arg-type]
+    assert listed(made) == settings | {"labels": ("a",), "on": [0.5], "off": [0.25]}
+
+
+def test_rules_move_the_off_threshold_with_a_label_s_own_on() -> None:
+    made = rules(("a", "b", "c"), on=0.625, off=0.5, own={"b": 0.75, "c": 0.0625}, ignore=())
+    assert (made.on.tolist(), made.off.tolist()) == ([0.625, 0.75, 0.0625], [0.5, 0.625, 0.0])
+
+
+def test_an_off_above_the_on_is_taken_for_the_on() -> None:
+    made = rules(("a",), on=0.5, off=0.75, own={}, ignore=())
+    assert (made.on.tolist(), made.off.tolist()) == ([0.5], [0.5])

@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from earmark.audio.types import Span, Window
+from earmark.detection.decide import Decider, Sliding, Utterances, rules
+from earmark.detection.detector import Draft, Missed, Reporter
+from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Score, Why
+
+LABELS = ("stop", "go")
+RATE = 1000  # a position is a millisecond
+
+
+def window(start: int, end: int, *, final: bool = False, part: bool = False) -> Window:
+    """The window for the sound from `start` to `end` ms; it reaches back half a second before that."""
+    span = Span(start - 500, end, start, end, final, part)
+    samples = np.zeros(end - start + 500, np.float32)
+    return Window("desk", "words", "a/model", span, samples, RATE, captured=end * 1_000_000 + 7)
+
+
+def scores(stop: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    return np.array([stop, 1 - stop], dtype=np.float32)
+
+
+def reporter(
+    decider: type[Sliding] | type[Utterances] = Sliding, top_k: int | None = None, **changes: object
+) -> Reporter:
+    settings: dict[str, object] = {"on": 0.6, "off": 0.4, "own": {}, "ignore": ("go",), "hits": 1, "gate": "speech"}
+    made: Decider = decider(rules(LABELS, **(settings | changes)))  # type: ignore[arg-type]
+    numbers = itertools.count(1)
+    return Reporter("desk", "words", LABELS, made, lambda: f"id-{next(numbers)}", top_k)
+
+
+def answer(desk: Reporter, asked: Window, stop: float) -> list[Draft]:
+    """The window is asked for and answered at once."""
+    return desk.answered(desk.ticket(asked), scores(stop))
+
+
+def told(drafts: list[Draft]) -> list[str]:
+    """`result`, or the label's state and reason."""
+    return [
+        f"{draft.event.state} {draft.event.reason or ''}".strip()
+        if isinstance(draft.event, Label)
+        else type(draft.event).__name__.lower()
+        for draft in drafts
+    ]
+
+
+def test_a_result_precedes_the_label_it_caused_and_both_carry_its_time() -> None:
+    desk = reporter()
+    drafts = desk.answered(desk.ticket(window(1000, 2000)), scores(0.9))
+
+    assert told(drafts) == ["result", "on"]
+    assert {draft.captured for draft in drafts} == {2_000_000_007}
+    result = drafts[0].event
+    assert isinstance(result, Result)
+    assert (result.start, result.end, result.final) == (1.0, 2.0, False)
+    assert [score.label for score in result.result] == ["stop", "go"]
+
+
+def test_results_keep_only_the_configured_number_of_labels() -> None:
+    desk = reporter(top_k=1)
+    (result, *_) = desk.answered(desk.ticket(window(0, 1000)), scores(0.9))
+    assert isinstance(result.event, Result)
+    assert len(result.event.result) == 1
+
+
+def test_answers_that_overtake_each_other_are_told_in_the_order_of_the_sound() -> None:
+    desk = reporter()
+    first, second = desk.ticket(window(0, 1000)), desk.ticket(window(500, 1500))
+    assert desk.silence(1.5, 1500, "quiet") == []
+
+    assert desk.answered(second, scores(0.9)) == []
+    drafts = desk.answered(first, scores(0.1))
+
+    assert told(drafts) == ["result", "result", "on", "off quiet"]
+    assert drafts[2].event.id == drafts[3].event.id == "id-1"  # type: ignore[union-attr]
+    assert len(desk) == 0
+
+
+def test_a_window_that_was_not_classified_is_a_loss_and_what_follows_is_told() -> None:
+    desk = reporter()
+    first, second = desk.ticket(window(0, 1000)), desk.ticket(window(500, 1500))
+    desk.answered(second, scores(0.1))
+
+    (lost, result) = desk.answered(first, Missed("overload"))
+
+    assert lost.event == Loss(0, "", "desk", 0.0, 1.0, "overload", "words")
+    assert isinstance(result.event, Result)
+
+
+def test_a_command_is_an_on_with_an_end_and_gets_no_off() -> None:
+    desk = reporter(Utterances)
+    drafts = desk.answered(desk.ticket(window(1000, 2000, final=True)), scores(0.9))
+    drafts += desk.silence(2.0, 2000, "quiet")
+
+    assert told(drafts) == ["result", "on"]
+    assert isinstance(drafts[1].event, Label)
+    assert drafts[1].event.end == 2.0
+
+
+def test_a_suppressed_candidate_is_a_result_that_says_so() -> None:
+    made = Utterances(rules(LABELS, on=0.5, off=0.4, own={}, ignore=(), margin=0.3))
+    desk = Reporter("desk", "words", LABELS, made, lambda: "id", None)
+    (draft,) = desk.answered(desk.ticket(window(0, 1000)), scores(0.55))
+    assert isinstance(draft.event, Result)
+    assert draft.event.suppressed == "margin"
+
+
+def test_an_off_never_lies_before_what_it_ends() -> None:
+    desk = reporter()
+    (_, on) = desk.answered(desk.ticket(window(1300, 2300)), scores(0.9))
+    (off,) = desk.silence(1.00049, 2300, "quiet")
+    assert isinstance(on.event, Label)
+    assert isinstance(off.event, Label)
+    assert off.event.end == 2.3
+
+
+def test_at_the_end_everything_goes_off_and_what_waits_is_lost() -> None:
+    desk = reporter()
+    desk.answered(desk.ticket(window(0, 1000)), scores(0.9))
+    desk.ticket(window(500, 1500))
+
+    drafts = desk.end("shutdown", now=9)
+
+    assert told(drafts) == ["loss", "off shutdown"]
+    assert len(desk) == 0
+    assert desk.end("shutdown", now=9) == []
+
+
+def result_of(start: int, end: int, stop: float, *, final: bool = False, suppressed: str = "") -> Result:
+    """The result for the window from `start` to `end` ms; `stop` is exact in float32."""
+    ranking = sorted((Score(stop, "stop"), Score(1 - stop, "go")), key=lambda score: -score.score)
+    return Result(
+        seq=0, time="", source="desk", classifier="words", start=start / 1000, end=end / 1000, final=final, lag=0.0,
+        result=tuple(ranking), suppressed=suppressed,
+    )  # fmt: skip
+
+
+def label_on(identity: str, start: float, score: float, why: Why, end: float | None = None) -> Label:
+    return Label(
+        seq=0, time="", source="desk", classifier="words", id=identity, label="stop", state="on", start=start,
+        score=score, end=end, peak=None, reason=None, why=why,
+    )  # fmt: skip
+
+
+def label_off(identity: str, start: float, end: float, peak: float, reason: OffReason) -> Label:
+    return Label(
+        seq=0, time="", source="desk", classifier="words", id=identity, label="stop", state="off", start=start,
+        score=None, end=end, peak=peak, reason=reason, why=None,
+    )  # fmt: skip
+
+
+def test_every_field_of_a_label_that_lasts_is_told() -> None:
+    desk = reporter(smooth=2, hits=2, own={"stop": 0.5})
+    drafts = [draft for stop, end in ((0.75, 2000), (1.0, 2500)) for draft in answer(desk, window(1000, end), stop)]
+    drafts += desk.silence(2.7, 99, "quiet")
+
+    why = Why(raw=1.0, smoothed=0.875, threshold=0.5, hits=2, needed=2, gate="speech")
+    assert drafts == [
+        Draft(result_of(1000, 2000, 0.75), 2_000_000_007),
+        Draft(result_of(1000, 2500, 1.0), 2_500_000_007),
+        Draft(label_on("id-1", 1.0, 0.875, why), 2_500_000_007),
+        Draft(label_off("id-1", 1.0, 2.7, 0.875, "quiet"), 99),
+    ]
+
+
+def test_every_field_of_a_command_is_told() -> None:
+    why = Why(raw=0.75, smoothed=0.75, threshold=0.6, hits=1, needed=1, gate="speech")
+    assert answer(reporter(Utterances), window(1000, 2000, final=True), 0.75) == [
+        Draft(result_of(1000, 2000, 0.75, final=True), 2_000_000_007),
+        Draft(label_on("id-1", 1.0, 0.75, why, end=2.0), 2_000_000_007),
+    ]
+
+
+def test_what_is_left_of_a_sentence_that_was_cut_fires_no_command() -> None:
+    desk = reporter(Utterances, longest=1.0)
+    assert told(answer(desk, window(1000, 1500, final=True), 0.75)) == ["result", "on"]
+    assert answer(desk, window(5000, 5500, final=True, part=True), 0.75) == [
+        Draft(result_of(5000, 5500, 0.75, final=True, suppressed="long"), 5_500_000_007)
+    ]
+
+
+def test_the_last_window_of_a_sound_is_told_as_final_and_counts_once() -> None:
+    desk = reporter(hits=2)
+    drafts = answer(desk, window(1000, 2000), 0.75) + answer(desk, window(1000, 2000, final=True), 0.75)
+    assert [draft.event for draft in drafts] == [result_of(1000, 2000, 0.75), result_of(1000, 2000, 0.75, final=True)]
+    assert desk.silence(2.0, 1, "quiet") == []
+
+
+def test_a_label_that_comes_back_has_an_id_of_its_own() -> None:
+    desk = reporter()
+    drafts = answer(desk, window(0, 1000), 0.75) + answer(desk, window(500, 1500), 0.25)
+    drafts += answer(desk, window(1000, 2000), 0.75) + desk.silence(2.0, 9, "reload")
+    labels = [draft.event for draft in drafts if isinstance(draft.event, Label)]
+    assert [(label.id, label.state, label.reason) for label in labels] == [
+        ("id-1", "on", None),
+        ("id-1", "off", "quiet"),
+        ("id-2", "on", None),
+        ("id-2", "off", "reload"),
+    ]
+
+
+def test_an_off_has_the_id_of_its_own_label() -> None:
+    desk = reporter(ignore=(), on=0.375, off=0.25, exclusive=False)
+    drafts = answer(desk, window(0, 1000), 0.5) + answer(desk, window(500, 1500), 0.125)
+    drafts += desk.silence(1.5, 9, "quiet")
+    labels = [draft.event for draft in drafts if isinstance(draft.event, Label)]
+    assert [(label.id, label.label, label.state) for label in labels] == [
+        ("id-1", "stop", "on"),
+        ("id-2", "go", "on"),
+        ("id-1", "stop", "off"),
+        ("id-2", "go", "off"),
+    ]
+
+
+@pytest.mark.parametrize(("at", "end"), [(1.2344, 1.234), (1.2346, 1.235), (3601.1, 3601.1)])
+def test_a_label_goes_off_where_the_gate_closed_to_the_millisecond(at: float, end: float) -> None:
+    desk = reporter()
+    answer(desk, window(0, 1000), 0.75)
+    assert desk.silence(at, 42, "source_lost") == [Draft(label_off("id-1", 0.0, end, 0.75, "source_lost"), 42)]
+
+
+def test_a_label_goes_off_no_earlier_than_the_newest_end_that_was_told() -> None:
+    desk = reporter()
+    answer(desk, window(0, 2000), 0.75)
+    answer(desk, window(500, 1500), 0.75)
+    (off,) = desk.silence(1.5, 42, "quiet")
+    assert off == Draft(label_off("id-1", 0.0, 2.0, 0.75, "quiet"), 42)
+
+
+@pytest.mark.parametrize("cause", ["overload", "worker"])
+def test_a_window_that_was_lost_says_where_and_why(cause: LossCause) -> None:
+    desk = reporter()
+    (lost,) = desk.answered(desk.ticket(window(1000, 2500)), Missed(cause))
+    assert lost == Draft(
+        Loss(seq=0, time="", source="desk", start=1.0, end=2.5, cause=cause, classifier="words"), 2_500_000_007
+    )
+
+
+def test_at_the_end_what_was_answered_is_told_what_waits_is_lost_and_labels_go_off_last() -> None:
+    desk = reporter()
+    answer(desk, window(0, 1000), 0.75)
+    desk.ticket(window(500, 1500))
+    desk.answered(desk.ticket(window(1000, 2000)), scores(0.875))
+    desk.ticket(window(1500, 2500))
+
+    assert desk.end("shutdown", now=9) == [
+        Draft(Loss(0, "", "desk", 0.5, 1.5, "overload", "words"), 1_500_000_007),
+        Draft(result_of(1000, 2000, 0.875), 2_000_000_007),
+        Draft(Loss(0, "", "desk", 1.5, 2.5, "overload", "words"), 2_500_000_007),
+        Draft(label_off("id-1", 0.0, 2.0, 0.875, "shutdown"), 9),
+    ]
+
+
+def test_news_that_waits_is_counted_and_a_waiting_window_keeps_no_samples() -> None:
+    desk = reporter()
+    assert len(desk) == 0
+    ticket = desk.ticket(window(0, 1000))
+    desk.silence(1.0, 1, "quiet")
+    assert len(desk) == 2
+    assert isinstance(ticket.asked, Window)
+    assert ticket.asked.samples.size == 0
+    desk.answered(ticket, scores(0.25))
+    assert len(desk) == 0

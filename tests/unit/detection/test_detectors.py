@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from earmark.audio.types import Span, Window
+from earmark.capture.health import Change
+from earmark.detection.decide import Sliding, rules
+from earmark.detection.detector import Draft, Missed, Reporter
+from earmark.detection.detectors import Desk
+from earmark.protocol.events import Label, Loss, LossCause, Result, Source, SourceInfo
+from earmark.windowing.messages import Finished, Lost, State, Turned
+
+RATE = 1000  # a position is a millisecond
+PAIRS = (("kitchen", "words"), ("kitchen", "moods"), ("hall", "words"))
+
+
+def desk() -> Desk:
+    """Two sources; the kitchen has two classifiers. All have the labels `yes` and `no`."""
+    numbers = itertools.count(1)
+
+    def reporter(source: str, classifier: str) -> Reporter:
+        made = rules(("yes", "no"), on=0.5, off=0.25, own={}, ignore=("no",))
+        return Reporter(source, classifier, ("yes", "no"), Sliding(made), lambda: f"id-{next(numbers)}", None)
+
+    return Desk({pair: reporter(*pair) for pair in PAIRS}, ("kitchen", "hall"))
+
+
+def window(source: str, classifier: str, start: int, end: int) -> Window:
+    span = Span(start, end, start, end, final=False)
+    return Window(source, classifier, "a/model", span, np.zeros(end - start, np.float32), RATE, captured=end)
+
+
+def scores(yes: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    return np.array([yes, 1 - yes], dtype=np.float32)
+
+
+def answer(made: Desk, asked: Window, answer: float | LossCause) -> list[Draft]:
+    """The window is asked for, and answered at once with the score of `yes` or with the cause of its loss."""
+    return made.answered(asked, made.ticket(asked), Missed(answer) if isinstance(answer, str) else scores(answer))
+
+
+def told(drafts: list[Draft]) -> list[tuple[str, str, str]]:
+    """Source, classifier, and `result`, `loss`, or a label's state and reason."""
+    lines: list[tuple[str, str, str]] = []
+    for event in (draft.event for draft in drafts):
+        match event:
+            case Label():
+                lines.append((event.source, event.classifier, f"{event.state} {event.reason or ''}".strip()))
+            case Result() | Loss():
+                lines.append((event.source, event.classifier, type(event).__name__.lower()))
+            case Source():
+                lines.append((event.source, "", event.state))
+    return lines
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_an_answer_is_told_for_the_source_and_classifier_that_asked(pair: tuple[str, str]) -> None:
+    assert told(answer(desk(), window(*pair, 0, 1000), 0.75)) == [(*pair, "result"), (*pair, "on")]
+
+
+def test_an_answer_waits_for_those_before_it_of_its_own_source_and_classifier_only() -> None:
+    made = desk()
+    first = window("kitchen", "words", 0, 1000)
+    ticket = made.ticket(first)
+    assert answer(made, window("kitchen", "words", 500, 1500), 0.25) == []
+    assert told(answer(made, window("kitchen", "moods", 500, 1500), 0.25)) == [("kitchen", "moods", "result")]
+    assert told(answer(made, window("hall", "words", 500, 1500), 0.25)) == [("hall", "words", "result")]
+    assert len(made.answered(first, ticket, scores(0.25))) == 2
+
+
+@pytest.mark.parametrize(("broken", "reason"), [(False, "quiet"), (True, "source_lost")])
+def test_what_closed_the_gate_is_why_a_label_goes_off(broken: bool, reason: str) -> None:
+    made = desk()
+    for pair in PAIRS:
+        answer(made, window(*pair, 0, 1000), 0.75)
+
+    assert made.hear(Turned("kitchen", "moods", True, 1.1, 5, broken), now=1) == []
+    (off,) = made.hear(Turned("kitchen", "moods", False, 1.2, 5, broken), now=1)
+
+    assert off.captured == 5
+    assert off.event == Label(
+        seq=0, time="", source="kitchen", classifier="moods", id="id-2", label="yes", state="off", start=0.0, end=1.2,
+        peak=0.75, reason=reason,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def test_a_source_is_starting_until_more_is_known() -> None:
+    assert desk().sources == {"kitchen": SourceInfo("kitchen", "starting"), "hall": SourceInfo("hall", "starting")}
+
+
+def test_a_new_state_is_told_and_remembered() -> None:
+    made = desk()
+    (draft,) = made.hear(State("hall", Change("listening", "a detail", "USB", 16000)), now=7)
+    assert draft == Draft(Source(0, "", "hall", "listening", "a detail", "USB"), 7)
+    assert made.sources["hall"] == SourceInfo("hall", "listening", "USB", 16000, "a detail")
+    assert made.sources["kitchen"] == SourceInfo("kitchen", "starting")
+
+
+def test_a_state_without_device_and_rate_leaves_those_that_were_known() -> None:
+    made = desk()
+    made.hear(State("hall", Change("listening", "a detail", "USB", 16000)), now=1)
+    (draft,) = made.hear(State("hall", Change("muted", "")), now=2)
+    assert draft == Draft(Source(0, "", "hall", "muted", "", ""), 2)
+    assert made.sources["hall"] == SourceInfo("hall", "muted", "USB", 16000, "")
+
+
+def test_another_device_takes_the_place_of_the_first() -> None:
+    made = desk()
+    made.hear(State("hall", Change("listening", "", "USB", 16000)), now=1)
+    made.hear(State("hall", Change("listening", "", "HDMI", 48000)), now=2)
+    assert made.sources["hall"] == SourceInfo("hall", "listening", "HDMI", 48000)
+
+
+def test_lost_sound_is_told_with_its_cause() -> None:
+    (draft,) = desk().hear(Lost("hall", 1.0, 3.5, "device"), now=7)
+    assert draft == Draft(Loss(seq=0, time="", source="hall", start=1.0, end=3.5, cause="device", classifier=""), 7)
+
+
+def test_losses_are_counted_by_cause_in_times_and_seconds() -> None:
+    made = desk()
+    assert made.lost == {}
+    made.hear(Lost("hall", 1.0, 3.5, "device"), now=7)
+    made.hear(Lost("kitchen", 5.0, 6.0, "device"), now=8)
+    made.hear(Lost("kitchen", 6.0, 6.25, "overflow"), now=9)
+    answer(made, window("kitchen", "words", 4000, 5500), "worker")
+    answer(made, window("kitchen", "words", 6000, 7000), 0.75)
+    assert made.lost == {
+        "device": {"times": 2, "seconds": 3.5},
+        "overflow": {"times": 1, "seconds": 0.25},
+        "worker": {"times": 1, "seconds": 1.5},
+    }
+
+
+def test_lost_seconds_are_told_to_the_millisecond() -> None:
+    made = desk()
+    for _ in range(3):
+        made.hear(Lost("hall", 0.1, 0.201, "device"), now=7)
+    assert made.lost == {"device": {"times": 3, "seconds": 0.303}}
+
+
+def test_all_is_done_once_every_source_has_ended_and_nothing_waits() -> None:
+    made = desk()
+    asked = window("kitchen", "moods", 0, 1000)
+    ticket = made.ticket(asked)
+    assert not made.done
+    assert made.hear(Finished("kitchen", ""), now=2) == []
+    made.answered(asked, ticket, scores(0.25))
+    assert not made.done  # the hall still runs
+    ticket = made.ticket(asked)
+    made.hear(Finished("hall", ""), now=3)
+    assert not made.done  # a window waits
+    made.answered(asked, ticket, scores(0.25))
+    assert made.done
+
+
+def test_only_sources_that_ended_with_an_error_have_one() -> None:
+    made = desk()
+    made.hear(Finished("kitchen", ""), now=1)
+    made.hear(Finished("hall", "the file is damaged"), now=2)
+    made.hear(Finished("hall", "the file is damaged"), now=3)
+    assert made.errors == {"hall": "the file is damaged"}
+    assert made.done
+
+
+def test_at_the_end_windows_are_lost_and_counted_and_labels_go_off_in_every_source() -> None:
+    made = desk()
+    for pair in PAIRS:
+        answer(made, window(*pair, 0, 1000), 0.75)
+    made.ticket(window("kitchen", "moods", 500, 1500))
+
+    drafts = made.end("reload", now=9)
+
+    assert told(drafts) == [
+        ("kitchen", "words", "off reload"),
+        ("kitchen", "moods", "loss"),
+        ("kitchen", "moods", "off reload"),
+        ("hall", "words", "off reload"),
+    ]
+    assert [draft.captured for draft in drafts] == [9, 1500, 9, 9]
+    assert made.lost == {"overload": {"times": 1, "seconds": 1.0}}
+    assert made.end("reload", now=10) == []

@@ -1,0 +1,162 @@
+"""What leave-one-out says about a model, and what is said to its user."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from earmark.learning import leave_one_out as leftout
+from earmark.learning.leave_one_out import Figures
+
+QUIET = np.tile(np.array([0.1, 0.1, 0.4, 0.4], np.float32), (1000, 1))  # of windows that are none of the labels
+
+
+def found(*counts: tuple[int, ...], labels: tuple[str, ...] = ("lamp", "curtain")) -> Figures:
+    """Figures with these counts; what was missed was at least nearest to its own label."""
+    nearest = tuple((*row[:i], row[i] + row[-1], *row[i + 1 : -1]) for i, row in enumerate(counts))
+    return Figures(labels, counts, nearest, 0.6, 1000, 0, 20)
+
+
+def test_each_take_is_left_out_once_where_there_are_rounds_enough() -> None:
+    assert sorted(leftout.rounds([0, 1, 0, 1, 0], 40)) == [0, 1, 2, 3, 4]
+
+
+def test_takes_of_a_label_are_left_out_one_after_the_other() -> None:
+    assert leftout.rounds([1, 0, 1, 0, 0], 40).tolist() == [3, 0, 4, 1, 2]
+    assert leftout.rounds([1, 0, 1, 0, 0], 2).tolist() == [1, 0, 0, 1, 0]
+    assert leftout.rounds([0, 1] * 20, 40).tolist() == [number // 2 + 20 * (number % 2) for number in range(40)]
+
+
+def test_with_fewer_rounds_the_takes_of_a_label_are_spread_over_them() -> None:
+    labels = [0] * 6 + [1] * 6
+    when = leftout.rounds(labels, 3)
+    assert [sorted(when[:6]), sorted(when[6:])] == [[0, 0, 1, 1, 2, 2]] * 2
+
+
+def test_a_take_counts_as_its_best_label_or_below_the_threshold_as_missed() -> None:
+    scores = np.array([[0.7, 0.2, 0.1, 0], [0.55, 0.4, 0.05, 0], [0.1, 0.2, 0.7, 0], [0.6, 0.4, 0, 0]], np.float32)
+    made = leftout.figures(("lamp", "curtain"), [0, 0, 1, 1], scores, QUIET, 4)
+    assert made == Figures(("lamp", "curtain"), ((1, 0, 1), (1, 0, 1)), ((2, 0), (1, 1)), 0.6, 1000, 0, 4)
+    assert (made.takes(0), made.right(0), made.right(1)) == (2, 0.5, 0)
+
+
+def test_the_threshold_is_the_least_at_which_few_others_draw_a_label() -> None:
+    others = QUIET.copy()
+    others[:6] = [0.84, 0.1, 0.06, 0]
+    scores = np.array([[0.86, 0.1, 0.04, 0]], np.float32)
+    made = leftout.figures(("lamp", "curtain"), [0], scores, others, 1)
+    assert (made.threshold, made.false, made.counts[0]) == (0.85, 0, (1, 0, 0))
+    others[5] = QUIET[0]
+    assert leftout.figures(("lamp", "curtain"), [0], scores, others, 1).threshold == 0.6
+    others[:6] = [0.99, 0, 0.01, 0]
+    assert (made := leftout.figures(("lamp", "curtain"), [0], scores, others, 1)).threshold == 0.9
+    assert made.false == 6
+
+
+@pytest.mark.parametrize("threshold", [0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9])
+def test_a_score_at_the_threshold_counts_and_one_just_below_does_not(threshold: float) -> None:
+    others = QUIET.copy()
+    others[:6] = [0.1, threshold - 0.01, 0.1, 0]
+    others[6:100] = [0, 0, 0, 0.99]  # sure to be none of the labels
+    scores = np.array([[threshold, 0, 0, 0], [0, threshold - 0.001, 0, 0], [0.1, 0.2, 0.95, 0]], np.float32)
+    made = leftout.figures(("lamp", "curtain"), [0, 1, 1], scores, others, 3)
+    assert (made.threshold, made.false) == (threshold, 0)
+    assert made.counts == ((1, 0, 0), (0, 0, 2))
+    assert made.nearest == ((1, 0), (0, 2))
+    others[:6] = [0.1, threshold, 0.1, 0]
+    raised = leftout.figures(("lamp", "curtain"), [0, 1, 1], scores, others, 3)
+    assert raised.threshold > threshold or (threshold, raised.false) == (0.9, 6)
+
+
+def test_five_in_a_thousand_of_what_is_no_label_may_draw_one() -> None:
+    others = QUIET.copy()
+    scores = np.array([[0.7, 0.1, 0.2, 0]], np.float32)
+    others[:5] = [0.6, 0.1, 0.3, 0]
+    made = leftout.figures(("lamp", "curtain"), [0], scores, others, 1)
+    assert (made.threshold, made.false, made.other, made.rounds) == (0.6, 5, 1000, 1)
+
+
+def test_a_label_without_takes_is_never_right() -> None:
+    empty = found((0, 0, 0), (0, 10, 0))
+    assert (empty.takes(0), empty.right(0), empty.right(1)) == (0, 0, 1)
+    assert leftout.alike(found((0, 0, 0), (0, 0, 0))) == []
+
+
+def test_pairs_are_told_worst_first() -> None:
+    three = Figures(
+        ("lamp", "lamb", "cat"),
+        ((8, 1, 1, 0), (1, 4, 5, 0), (0, 3, 7, 0)),
+        ((7, 2, 1), (2, 3, 5), (0, 3, 7)),
+        0.6,
+        1000,
+        0,
+        20,
+    )
+    pairs = [(pair.one, pair.other, pair.share) for pair in leftout.alike(three)]
+    assert pairs == [("lamb", "cat", 0.4), ("lamp", "lamb", 0.2)]
+    assert leftout.is_hopeless(three)
+    assert [sentence.split(":")[0] for sentence in leftout.advice(three)] == [
+        "lamb and cat are too alike",
+        "lamp and lamb are too alike",
+    ]
+
+
+@pytest.mark.parametrize(("swapped", "is_hopeless"), [(7, False), (8, True)])
+def test_hopeless_begins_at_two_in_five(swapped: int, is_hopeless: bool) -> None:
+    nearest = ((10 - swapped // 2, swapped // 2), (swapped - swapped // 2, 10 - (swapped - swapped // 2)))
+    figures = Figures(("lamp", "lamb"), ((10, 0, 0), (0, 10, 0)), nearest, 0.6, 1000, 0, 20)
+    assert leftout.is_hopeless(figures) == is_hopeless
+
+
+def test_labels_taken_for_each_other_are_named_with_what_to_do() -> None:
+    alike = found((7, 3, 0), (1, 9, 0))
+    assert [(pair.one, pair.other, pair.share) for pair in leftout.alike(alike)] == [("lamp", "curtain", 0.2)]
+    (sentence,) = leftout.advice(alike)
+    assert sentence == (
+        "lamp and curtain are too alike: 20% of their examples are more like the other's; "
+        "choose a word that sounds different, or record more examples of both"
+    )
+    assert not leftout.is_hopeless(alike)
+
+
+def test_labels_that_share_every_score_are_alike_though_neither_is_answered() -> None:
+    scores = np.array([[0.5, 0.45, 0.05, 0], [0.45, 0.5, 0.05, 0]] * 2, np.float32)
+    made = leftout.figures(("lamp", "lamb"), [0, 0, 1, 1], scores, QUIET, 4)
+    assert made.counts == ((0, 0, 2), (0, 0, 2))
+    assert [pair.share for pair in leftout.alike(made)] == [0.5]
+    assert leftout.is_hopeless(made)
+
+
+@pytest.mark.parametrize(("swapped", "told"), [(2, False), (3, True)])
+def test_alike_begins_at_the_bound(swapped: int, told: bool) -> None:
+    assert bool(leftout.alike(found((10 - swapped, swapped, 0), (0, 10, 0)))) == told
+
+
+def test_a_label_that_nobody_else_resembles_but_itself_does_not_either_is_hopeless() -> None:
+    poor = found((4, 0, 6), (0, 10, 0))
+    assert leftout.advice(poor) == [
+        "lamp: only 4 of 10 examples are recognised by the others; "
+        "record more that are like each other, or a longer word"
+    ]
+    assert leftout.is_hopeless(poor)
+    assert leftout.is_hopeless(found((10, 0, 0), (0, 4, 6)))
+    assert not leftout.is_hopeless(found((5, 0, 5), (0, 10, 0)))
+    assert leftout.advice(found((5, 0, 5), (0, 10, 0))) == []
+
+
+def test_a_label_that_is_hardly_recognised_because_another_is_like_it_is_told_once() -> None:
+    both = found((4, 6, 0), (0, 10, 0))
+    assert [sentence.split(":")[0] for sentence in leftout.advice(both)] == ["lamp and curtain are too alike"]
+
+
+def test_good_figures_draw_no_advice() -> None:
+    assert leftout.advice(found((9, 0, 1), (0, 10, 0))) == []
+
+
+def test_the_table_is_markdown_with_a_row_a_label() -> None:
+    assert leftout.table(found((9, 0, 1), (0, 10, 0))).splitlines() == [
+        "| label   | examples | as lamp | as curtain | missed |",
+        "| ------- | -------- | ------- | ---------- | ------ |",
+        "| lamp    | 10       | 9       | 0          | 1      |",
+        "| curtain | 10       | 0       | 10         | 0      |",
+    ]

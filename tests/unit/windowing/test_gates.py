@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.audio.resampled import Track
+from earmark.audio.types import Block, Samples
+from earmark.config.settings import Vad
+from earmark.windowing.gates import REST_STEPS, SpeechGate, step_all
+from earmark.windowing.silero import RATE, STEP, Silero
+from tests.signals import noise
+
+
+class Scripted(Silero):
+    """Says what it is told to of each step, and notes when its state is begun anew, in frames seen so far."""
+
+    def __init__(self, *probabilities: float) -> None:
+        self._script = list(probabilities)
+        self.seen = 0
+        self.forgotten: list[int] = []
+
+    def join(self) -> int:
+        return 0
+
+    def forget(self, slot: int) -> None:
+        self.forgotten.append(self.seen)
+
+    def probabilities(self, slots: Sequence[int], frames: Sequence[Samples]) -> npt.NDArray[np.float32]:
+        self.seen += 1
+        return np.array([self._script[min(self.seen, len(self._script)) - 1]], np.float32)
+
+
+def hear(silero: Scripted, steps: int, vad: Vad | None = None) -> None:
+    """So many steps of noise, which is too loud to be passed over."""
+    track = Track(RATE, 30.0, live=False)
+    track.feed(Block(0, noise(steps * STEP, -30), RATE, 0))
+    step_all([SpeechGate(track, vad or Vad(), silero)], silero)
+
+
+def test_after_two_seconds_without_speech_silero_begins_anew() -> None:
+    silero = Scripted(0.05)
+    hear(silero, 2 * REST_STEPS + 1)
+    assert silero.forgotten == [REST_STEPS, 2 * REST_STEPS]
+    assert silero.seen == 2 * REST_STEPS + 1
+
+
+def test_a_doubtful_step_puts_it_off() -> None:
+    silero = Scripted(*[0.05] * (REST_STEPS - 1), 0.1, 0.05)
+    hear(silero, 2 * REST_STEPS - 1)
+    assert silero.forgotten == []
+
+
+def test_it_never_begins_anew_while_somebody_speaks() -> None:
+    silero = Scripted(0.9)
+    hear(silero, 4 * REST_STEPS)
+    assert silero.forgotten == []
+
+
+def test_nor_where_little_counts_as_speech() -> None:
+    silero = Scripted(0.05)
+    hear(silero, 4 * REST_STEPS, Vad(threshold=0.04, hangover_ms=500))
+    assert silero.forgotten == []

@@ -1,0 +1,1 @@
+"""Cross-validation for small corpora."""

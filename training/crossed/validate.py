@@ -1,0 +1,120 @@
+"""Cross-validation for small corpora: a model on everything, which is what is shipped; then one for each fold, judged
+on the groups that it has not heard.
+
+Every model takes the same number of steps and its last moving average is kept, so nothing is chosen on what is
+judged. A run that was stopped goes on with the model that it was at.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from training.crossed.calibrate import averaged
+from training.crossed.study import Study, heard
+from training.models.loop import Budget, Learner, Look
+
+log = logging.getLogger(__name__)
+
+WHOLE = 1.25
+"""The shipped model's share of steps, that of a fold's being 1: it has more to learn from."""
+
+
+@torch.inference_mode()
+def logits_of(model: PreTrainedModel, features: Tensor) -> Tensor:
+    parts = [model(input_features=part.to(model.device)).logits.float().cpu() for part in torch.split(features, 128)]
+    return torch.cat(parts)
+
+
+def balanced(scores: Tensor, truth: Tensor) -> float:
+    """Recall averaged over the labels that occur."""
+    right = (scores.argmax(1) == truth).float()
+    return float(torch.stack([right[truth == label].mean() for label in torch.unique(truth)]).mean())
+
+
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """Answers to every recording by the model of the fold that it was kept out of: logits of windows, and whose."""
+
+    logits: Tensor
+    owners: Tensor
+
+    def scores(self, temperature: float = 1.0) -> Tensor:
+        return averaged(self.logits / temperature, self.owners)
+
+
+PLAIN = "as recorded"
+
+
+def run(
+    study: Study, budget: Budget, labels: int, out: Path, device: str
+) -> tuple[Learner, PreTrainedModel, dict[str, Unheard]]:
+    """Train on everything, then for every fold: the former's learner and model, the latter's answers by condition."""
+    numbers = torch.unique(study.folds).tolist()
+    share = 1 / (len(numbers) + WHOLE)
+    everything = torch.arange(len(study.truth))
+    whole = replace(budget, minutes=budget.minutes * share * WHOLE, steps=round(budget.steps * WHOLE))
+    learner, model = train(study, everything, lambda _: {}, whole, labels, out / "whole.pt", device)
+    each = replace(budget, minutes=budget.minutes * share)
+    parts = [answers_of(study, fold, each, labels, out, device) for fold in numbers]
+    unheard = {condition: joined([part[condition] for part in parts]) for condition in parts[0]}
+    log.info("all folds: balanced accuracy %.3f", balanced(unheard[PLAIN].scores(), study.truth))
+    return learner, model, unheard
+
+
+def together(members: Sequence[dict[str, Unheard]]) -> dict[str, Unheard]:
+    """What the members answer with one voice: they averaged their logits, window by window."""
+    first, *_ = members
+    return {
+        condition: replace(given, logits=torch.stack([member[condition].logits for member in members]).mean(0))
+        for condition, given in first.items()
+    }
+
+
+Part = tuple[Tensor, Tensor]
+
+
+def joined(parts: Sequence[Part]) -> Unheard:
+    owners, order = torch.cat([owners for _, owners in parts]).sort(stable=True)
+    return Unheard(torch.cat([logits for logits, _ in parts])[order], owners)
+
+
+def answers_of(study: Study, fold: int, budget: Budget, labels: int, out: Path, device: str) -> dict[str, Part]:
+    """Logits of the windows of one fold's recordings, and whose they are, by a model of the other folds.
+
+    Read from the file of an earlier run, if there is one.
+    """
+    done = out / f"fold-{fold}.answers.pt"
+    if done.exists():
+        found: dict[str, Part] = torch.load(done, weights_only=True)
+        return found
+    kept = (study.folds == fold).nonzero()[:, 0]
+    rest = (study.folds != fold).nonzero()[:, 0]
+    features, owners = heard(study.spectra, kept, study.width)
+
+    def look(model: PreTrainedModel) -> dict[str, float]:
+        return {f"fold {fold}": balanced(averaged(logits_of(model, features), owners), study.truth[kept])}
+
+    _, model = train(study, rest, look, budget, labels, out / f"fold-{fold}.pt", device)
+    answers = {}
+    for condition, spectra in {PLAIN: study.spectra, **study.conditions}.items():
+        features, owners = heard(spectra, kept, study.width)
+        answers[condition] = (logits_of(model, features), kept[owners])
+    torch.save(answers, done)
+    return answers
+
+
+def train(
+    study: Study, which: Tensor, look: Look, budget: Budget, labels: int, state: Path, device: str
+) -> tuple[Learner, PreTrainedModel]:
+    torch.manual_seed(study.seed)
+    generator = torch.Generator().manual_seed(study.seed)
+    learner = Learner(study.build().to(device), study.tuning, generator, state)
+    learner.resume()
+    return learner, learner.run(study.batches(which, labels, generator), look, budget)

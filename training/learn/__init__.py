@@ -1,0 +1,1 @@
+"""What `earmark learn` needs, and what it reaches."""

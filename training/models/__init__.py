@@ -1,0 +1,1 @@
+"""The networks: training, judging and describing the embedded models."""

@@ -1,0 +1,63 @@
+"""Train the sound model that Earmark ships, judge it on folds that it has not heard, and write its folder.
+
+Ten sounds and `_background_`; five seconds at 16 kHz. A stopped run goes on where it was when called again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from transformers import WhisperFeatureExtractor
+
+from training.crossed.ship import Plan, ship
+from training.crossed.study import Strain
+from training.data.audio import RATE
+from training.data.hearings import Roughness
+from training.data.recordings import BACKGROUND, SOUND_LABELS, SOUNDS, Recording, read_sounds
+from training.models.loop import Tuning
+from training.models.options import arguments
+
+# Of every batch, a sixth is background: by corpus, so that the few noises are not drowned by speech.
+BACKGROUND_SHARE = {"background_noise": 0.7, "librispeech": 0.6, "speech_commands_v1_words": 0.6, "silence": 0.2}
+
+
+def plan() -> Plan:
+    return Plan(
+        name="sounds",
+        labels=SOUND_LABELS,
+        judged=len(SOUNDS),
+        extractor=WhisperFeatureExtractor(
+            feature_size=80, chunk_length=5, sampling_rate=RATE, hop_length=320, n_fft=640
+        ),
+        roughness=Roughness(speed=(0.9, 1.12), room=0.15, noise=0.3),
+        strain=Strain(crop=125, audible=0.5, time=0.1, pitch=0.03, bands=8, frames=15, colour=4.0, blended=0.7),
+        tuning=Tuning(rate=3e-3, warm_up=0.1, average=0.9, smoothing=0.1, clip=2.0),
+        widths=(32, 64, 128, 192),
+    )
+
+
+def source(recording: Recording) -> str:
+    """What cannot be told apart by chance: clips that were cut from one recording of freesound, or one reader."""
+    if recording.label == BACKGROUND or recording.path is None:
+        return f"{recording.corpus}-{recording.group}"
+    return recording.path.name.split("-")[1]
+
+
+def chances(recordings: Sequence[Recording]) -> list[float]:
+    """Every sound as likely as the next, and background half as often again."""
+    kinds = [(recording.label, recording.corpus) for recording in recordings]
+    return [BACKGROUND_SHARE.get(corpus, 1.0) / kinds.count((label, corpus)) for label, corpus in kinds]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = arguments("sounds", __doc__, 1800, 48, argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    recordings = read_sounds(options.data)
+    groups = sorted({recording.group for recording in recordings})
+    folds = [groups.index(recording.group) for recording in recordings]
+    ship(plan(), recordings, folds, chances(recordings), [source(r) for r in recordings], options)
+
+
+if __name__ == "__main__":
+    main()

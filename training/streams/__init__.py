@@ -1,0 +1,1 @@
+"""Measuring the embedded models in continuous streams."""

@@ -1,0 +1,217 @@
+"""Measure an embedded model in continuous streams through the whole daemon, as its subscribers would see it.
+
+People (or folds) that the model has not heard, words or sounds with pauses between them, sentences in between, in
+noise and in rooms: what was found, taken for another, missed, what fired for nothing, and after how long. The streams
+are played at real time over named pipes to a daemon with the settings of earmark.config.presets, and the events come
+back over a WebSocket. Writes NAME.json, NAME.md and NAME.png, from which docs/models.md has its tables.
+
+The shipped emotion and sound models have heard every recording that is here, so one fold is played to a twin that has
+not heard it: `training.models.emotion --twins FOLDER`, likewise for sounds, writes one for each fold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from earmark.config import presets
+from earmark.config.settings import Classifier
+from training.data.audio import Samples, load
+from training.data.augment import Range
+from training.data.corpora import COMMANDS, UNKNOWN, WORDS, read_clips, read_noises
+from training.data.recordings import BACKGROUND, SOUNDS, Recording, read_emotions, read_sounds
+from training.models.emotion import fold_of
+from training.models.judge import NOISE_OF, PEOPLE
+from training.streams.card import write
+from training.streams.match import Tally, matched
+from training.streams.play import played
+from training.streams.stream import SCENES, Item, Stream, dealt, lay
+
+log = logging.getLogger("training.streams.measure")
+
+EXAMPLES = """examples:
+  python -m training.streams.measure commands --data DATA
+  python -m training.streams.measure commands --data DATA --side dev --reports /tmp/dev
+  python -m training.streams.measure emotion --data DATA --model /tmp/twins/fold-1
+  python -m training.streams.measure sounds --data DATA --model /tmp/twins/fold-2
+"""
+AT_ONCE = 20
+"""Streams at a time."""
+SENTENCE = "_sentence_"
+
+
+Figures = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is played, in one scene: and which of its labels should be found."""
+
+    name: str
+    items: Sequence[Item]
+    scene: str
+    known: Sequence[str]
+    pause: Range
+    from_end: bool
+
+
+def commands(data: Path, side: str) -> list[Trial]:
+    """Words of people who were kept back with a sentence now and then; sentences alone; other single words.
+
+    Nothing is chosen by what sentences alone come to, so on the test side those are of all readers who were kept back;
+    the acted ones are two sentences by twenty actors, of whom the model has heard none.
+    """
+    everybody = read_clips(data)
+    clips = [clip for clip in everybody if clip.side == side]
+    spoken = [clip for clip in clips if clip.corpus in PEOPLE]
+    words: list[Item] = [(clip.label, partial(load, clip.path)) for clip in spoken if clip.label in WORDS]
+    others: list[Item] = [(clip.label, partial(load, clip.path)) for clip in spoken if clip.label == UNKNOWN]
+    read: list[Item] = [(SENTENCE, partial(load, clip.path)) for clip in clips if clip.corpus == "librispeech"]
+    mixed = [*words, *read]
+    if side == "test":
+        kept = [clip for clip in everybody if clip.corpus == "librispeech" and clip.side != "train"]
+        read = [(SENTENCE, partial(load, clip.path)) for clip in kept]
+    acted: list[Item] = [(SENTENCE, recording.sound) for recording in read_emotions(data)]
+    trials = [Trial("words", mixed, scene, WORDS, (0.8, 2.0), True) for scene in SCENES]
+    trials += [Trial("sentences", read, scene, (), (0.5, 1.5), True) for scene in ("quiet", "noise_20_db", "rooms")]
+    trials.append(Trial("acted sentences", acted, "quiet", (), (0.5, 1.5), True))
+    return [*trials, Trial("other words", others, "quiet", (), (0.8, 2.0), True)]
+
+
+FOLDS = {"emotion": {"dev": 0, "test": 1}, "sounds": {"dev": 0, "test": 2}}
+"""What stands for the sides of the speakers: on the fold of the test neither recipe nor settings were chosen."""
+
+
+def emotion(data: Path, side: str) -> list[Trial]:
+    """One fold's actors, one sentence after the other."""
+    recordings = read_emotions(data)
+    folds = fold_of([recording.group for recording in recordings])
+    mine = FOLDS["emotion"][side]
+    items = [_item(recording) for recording, fold in zip(recordings, folds, strict=True) if fold == mine]
+    ignored = presets.EMOTION.decide.ignore
+    known = sorted({label for label, _ in items} - {*ignored})
+    return [Trial("sentences", items, scene, known, (2.0, 4.0), False) for scene in SCENES]
+
+
+def sounds(data: Path, side: str) -> list[Trial]:
+    """One fold's sounds, and its speech and room noises in between."""
+    recordings = read_sounds(data)
+    mine = sorted({recording.group for recording in recordings})[FOLDS["sounds"][side]]
+    items = [_item(recording) for recording in recordings if recording.group == mine and recording.path]
+    trials = [Trial("sounds", items, scene, SOUNDS, (3.0, 6.0), False) for scene in SCENES]
+    other = [item for item in items if item[0] == BACKGROUND]
+    return [*trials, Trial("background", other, "quiet", (), (1.0, 3.0), False)]
+
+
+KINDS = {
+    "commands": (commands, presets.COMMANDS),
+    "emotion": (emotion, presets.EMOTION),
+    "sounds": (sounds, presets.SOUNDS),
+}
+
+
+def _item(recording: Recording) -> Item:
+    return recording.label, recording.sound
+
+
+def streams_of(trial: Trial, noises: Sequence[Samples], seed: int) -> list[Stream]:
+    parts = dealt(trial.items, min(AT_ONCE, len(trial.items)), seed)
+    return [lay(part, SCENES[trial.scene], noises, trial.pause, seed + k) for k, part in enumerate(parts)]
+
+
+def measure(trial: Trial, classifier: Classifier, checkpoint: Path | None, noises: Sequence[Samples]) -> Figures:
+    """One row of the report."""
+    streams = streams_of(trial, noises, seed=1)
+    tally, told = Tally(), played(streams, classifier, checkpoint)
+    for stream, heard in zip(streams, told, strict=True):
+        tally.add(matched(stream.truth, heard.labels, trial.known, from_end=trial.from_end))
+    if told[0].lost:
+        log.warning(
+            "%d losses: the machine did not keep up, and what was missed is not the model's fault", told[0].lost
+        )
+    return row(trial, tally, sum(stream.seconds for stream in streams), told[0].lost)
+
+
+def row(trial: Trial, tally: Tally, seconds: float, lost: int) -> Figures:
+    """Figures of one trial; delays in milliseconds."""
+    delays = 1000 * np.percentile(tally.delays, [50, 90]) if tally.delays else None
+    quoted = [label for label in tally.placed if label in COMMANDS] or list(tally.placed)
+    placed = sum(tally.placed[label] for label in quoted)
+    return {
+        "played": trial.name,
+        "scene": trial.scene,
+        "recordings": len(trial.items),
+        "hours": round(seconds / 3600, 4),
+        "placed": placed,
+        "found": sum(tally.found[label] for label in quoted),
+        "mistaken": sum(tally.mistaken[label] for label in quoted),
+        "false": dict(sorted(tally.false.items())),
+        "lost": lost,
+        "delay_ms": None if delays is None else {"median": round(delays[0]), "p90": round(delays[1])},
+        "labels": {label: [tally.found[label], count] for label, count in sorted(tally.placed.items())},
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.streams.measure",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    data = os.environ.get("EARMARK_DATA")
+    parser.add_argument("kind", choices=KINDS, help="which model")
+    parser.add_argument("--data", type=Path, default=data, required=not data, help="folder of the corpora")
+    parser.add_argument("--model", type=Path, help="folder of another checkpoint than the embedded one")
+    parser.add_argument(
+        "--side",
+        choices=("dev", "test"),
+        default="test",
+        help="of the speakers; which fold for the others (default: test)",
+    )
+    parser.add_argument(
+        "--only", nargs="*", help="trials, by what is played or by scene; other rows of the report stay as they are"
+    )
+    parser.add_argument(
+        "--reports", type=Path, default=Path("training/reports/streams"), help="folder for what is written"
+    )
+    options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    make, classifier = KINDS[options.kind]
+    noises = noise_of(options.data, options.side)
+    how = {"side": options.side, "settings": json.loads(msgspec.json.encode(classifier))}
+    rows = measured_before(options.reports / f"{options.kind}.json", how) if options.only else {}
+    trials = make(options.data, options.side)
+    for trial in trials:
+        if not options.only or {trial.name, trial.scene} & {*options.only}:
+            rows[trial.name, trial.scene] = measure(trial, classifier, options.model, noises)
+            log.info("%s", json.dumps(rows[trial.name, trial.scene]))
+    in_order = [rows[key] for trial in trials if (key := (trial.name, trial.scene)) in rows]
+    write(options.kind, {**how, "rows": in_order}, options.reports)
+
+
+def measured_before(path: Path, how: Figures) -> dict[tuple[object, object], Figures]:
+    """The rows of a report that is there already, by what was played and where; none if the settings were others."""
+    report = json.loads(path.read_text()) if path.exists() else {}
+    same = all(report.get(name) == value for name, value in how.items())
+    return {(row["played"], row["scene"]): row for row in report["rows"]} if same else {}
+
+
+def noise_of(data: Path, side: str) -> list[Samples]:
+    """The side's part of every noise."""
+    first, last = NOISE_OF[side]
+    sounds = [load(path) for path in read_noises(data)]
+    return [sound[int(first * len(sound)) : int(last * len(sound))] for sound in sounds]
+
+
+if __name__ == "__main__":
+    main()

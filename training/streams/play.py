@@ -1,0 +1,112 @@
+"""Streams played at real time to the whole daemon, and what a subscriber gets to know of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks.player import BLOCK, Feeder, configuration
+from benchmarks.process import daemon
+from earmark.app.plan import plans
+from earmark.config.settings import Classifier, Config
+from earmark.protocol.events import Gap, Label, Loss, Result
+from earmark_client import events
+from training.data.audio import RATE
+from training.streams.match import Fired
+from training.streams.stream import Stream
+
+Told = Result | Label | Loss | Gap
+
+STAGGER = 0.0137  # seconds from one stream's beginning to the next one's: their windows do not all come at once
+LATE = 2.0  # seconds that are waited for the last events
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """What was told of one stream: labels, and every window's result with all its scores and when it was there, in
+    seconds of the stream. `lost` counts losses and gaps: on a machine that keeps up there are none."""
+
+    labels: list[Fired]
+    results: list[tuple[float, Result]]
+    lost: int
+
+
+def played(streams: Sequence[Stream], classifier: Classifier, checkpoint: Path | None = None) -> list[Heard]:
+    """All streams at once through one daemon; takes as long as the longest. `checkpoint` stands in for the model."""
+    settings = msgspec.structs.replace(classifier, top_k=0)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = configuration(folder, as_toml(settings, checkpoint), len(streams))
+        with daemon("--config", str(path)) as running:
+            running.until_ready()
+            feeder = Feeder(folder, [stream.sound for stream in streams], STAGGER)
+            seconds = max(stream.seconds for stream in streams) + len(streams) * STAGGER + LATE
+            arrived = asyncio.run(_collect(running.port, seconds))
+            feeder.close()
+    heard = []
+    for name, written in feeder.written.items():
+        # blocks are never early and may be late
+        begin = min(at - (number + 1) * BLOCK / RATE for number, at in enumerate(written))
+        told = [(at - begin, event) for at, event in arrived if not isinstance(event, Gap) and event.source == name]
+        results = [(at, event) for at, event in told if isinstance(event, Result)]
+        lost = sum(isinstance(event, Gap | Loss) for _, event in arrived)
+        heard.append(Heard(fired_of(told, newest(classifier)), results, lost))
+    return heard
+
+
+def newest(classifier: Classifier) -> float:
+    """Seconds of a window before its newest hop; 0 for utterances."""
+    if classifier.mode == "utterance":
+        return 0.0
+    (plan,) = plans(Config(classifier=(classifier,)))
+    return plan.info.window - plan.info.hop
+
+
+async def _collect(port: int, seconds: float) -> list[tuple[float, Told]]:
+    """All that is told in so many seconds, each with its arrival by time.monotonic()."""
+    arrived: list[tuple[float, Told]] = []
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            async for event in events(f"127.0.0.1:{port}", reconnect=False, types="result,label,loss"):
+                if isinstance(event, Told):
+                    arrived.append((time.monotonic(), event))
+    return arrived
+
+
+def fired_of(told: Sequence[tuple[float, Told]], before: float) -> list[Fired]:
+    """Labels that went on, each with its end: its own, or that of its `off`. They begin `before` seconds into their
+    first window; one that never ended is still on when the last was heard of anything."""
+    labels = [(at, event) for at, event in told if isinstance(event, Label)]
+    ends = {event.id: event.end for _, event in labels if event.end is not None}
+    last = told[-1][0] if told else 0.0
+    return [
+        Fired(event.label, event.start + before, ends.get(event.id, last), at)
+        for at, event in labels
+        if event.state == "on"
+    ]
+
+
+def as_toml(classifier: Classifier, checkpoint: Path | None = None) -> str:
+    """The classifier as a configuration; with a checkpoint in the place of its model."""
+    if checkpoint is not None:
+        classifier = msgspec.structs.replace(classifier, model="evaluated/checkpoint")
+    model = "" if checkpoint is None else f'[[model]]\nname = "evaluated/checkpoint"\npath = "{checkpoint.resolve()}"\n'
+    return model + "[[classifier]]\n" + _table(msgspec.to_builtins(classifier), "classifier")
+
+
+def _table(values: dict[str, Any], name: str) -> str:
+    """JSON's numbers, strings and lists are TOML's as well."""
+    plain = [f"{key} = {json.dumps(value)}\n" for key, value in values.items() if not isinstance(value, dict)]
+    tables = [
+        f"[{name}.{key}]\n" + _table(value, f"{name}.{key}") for key, value in values.items() if isinstance(value, dict)
+    ]
+    return "".join(plain + tables)

@@ -68,12 +68,14 @@ def test_the_file_name_may_stand_in_any_line_of_the_head() -> None:
         b'Content-Type: audio/wav; filename="x"\r\n\r\nno',
         b'Content-Disposition: form-data\r\nX-More: ; filename="x"\r\n\r\nno',
         b'Content-Disposition: form-data; name="a"\r\n\r\nContent-Disposition: form-data; filename="x"\r\n',
+        b'\r\nContent-Disposition: form-data; filename="x"\r\n\r\nno',  # an empty head, and content like one
         b'Content-Disposition: form-data; filename="x"',  # without an end of its head
         b"",
     ],
 )
 def test_a_part_whose_head_has_no_file_name_is_passed_over(other: bytes) -> None:
     assert first_file(form(other, FIELD, file(b"content"), file(b"second"))) == b"content"
+    assert first_file(form(FIELD, other, file(b"content"))) == b"content"
 
 
 @pytest.mark.parametrize(("length", "found"), [(MOST_HEAD, b"first"), (MOST_HEAD + 1, b"second")])
@@ -82,6 +84,7 @@ def test_a_part_whose_head_is_endless_is_passed_over(length: int, found: bytes) 
     head = b'\r\ncontent-disposition: form-data; filename="x"\r\nx: \r\n\r\n'
     filled = head[2:-4] + b"x" * (length - len(head)) + b"\r\n\r\n"
     assert first_file(form(filled + b"first", file(b"second"))) == found
+    assert first_file(form(FIELD, filled + b"first", file(b"second"))) == found
 
 
 def test_a_file_may_be_empty_and_hold_what_looks_like_a_head_or_an_end() -> None:

@@ -51,7 +51,9 @@ def refusal(query: dict[str, Any] | list[tuple[str, Any]]) -> str:
 
 
 def test_without_parameters_everything_but_suppressed_results_passes() -> None:
-    assert parse({}) == Subscription()
+    usual = parse({})
+    assert usual == Subscription()
+    assert (usual.min_score, usual.top_k, usual.every, usual.shape, usual.policy) == (None, None, 0, "event", "oldest")
     for event in (RESULT, EMPTY, ON, OFF, SOURCE, LOSS, WORKER_LOSS, GAP, Error("disk full")):
         assert parse({}).select(event) == encode(event)
     assert parse({}).select(SUPPRESSED) is None

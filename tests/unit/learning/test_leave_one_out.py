@@ -82,6 +82,11 @@ def test_a_label_without_takes_is_never_right() -> None:
     assert leftout.alike(found((0, 0, 0), (0, 0, 0))) == []
 
 
+def test_of_a_single_take_all_or_nothing_is_right() -> None:
+    assert found((1, 0, 0), (0, 0, 0)).right(0) == 1
+    assert [pair.share for pair in leftout.alike(found((0, 1, 0), (0, 0, 0)))] == [1]
+
+
 def test_pairs_are_told_worst_first() -> None:
     three = Figures(
         ("lamp", "lamb", "cat"),
@@ -145,8 +150,9 @@ def test_a_label_that_nobody_else_resembles_but_itself_does_not_either_is_hopele
 
 
 def test_a_label_that_is_hardly_recognised_because_another_is_like_it_is_told_once() -> None:
-    both = found((4, 6, 0), (0, 10, 0))
-    assert [sentence.split(":")[0] for sentence in leftout.advice(both)] == ["lamp and curtain are too alike"]
+    for counts in (((4, 6, 0), (0, 10, 0)), ((10, 0, 0), (6, 4, 0))):
+        (sentence,) = leftout.advice(found(*counts))
+        assert sentence.startswith("lamp and curtain are too alike: 30% of")
 
 
 def test_good_figures_draw_no_advice() -> None:

@@ -36,8 +36,8 @@ from earmark.audio.types import Samples, Window
 from earmark.checkpoints.checkpoint import EMBEDDED
 from earmark.config import settings as config
 from earmark.protocol.events import Result
-from earmark.windowing.messages import News
-from earmark.windowing.segmenter import Listener
+from earmark.windowing.messages import Message
+from earmark.windowing.segmenter import Segmenter
 from earmark_client import events
 from tests.signals import demo
 
@@ -63,10 +63,10 @@ def closing_blocks(plan: Plan, sound: Samples, seconds: float) -> dict[float, in
     found: dict[float, int] = {}
     here = 0
 
-    def deliver(news: list[News]) -> None:
+    def deliver(news: list[Message]) -> None:
         found.update((round(item.span.speech_end / RATE, 3), here) for item in news if isinstance(item, Window))
 
-    listener = Listener(deliver)
+    listener = Segmenter(deliver)
     intake = listener.add("s", [plan.hearing()], 20.0, live=True, rates=(RATE,))
     intake.begin("s", RATE)
     each, pcm = blocks(sound), Pcm("s16le", 1)

@@ -21,8 +21,8 @@ import psutil
 from benchmarks.table import Row, print_table
 from earmark.audio.types import Samples
 from earmark.config import settings as config
-from earmark.windowing.messages import News
-from earmark.windowing.segmenter import Listener
+from earmark.windowing.messages import Message
+from earmark.windowing.segmenter import Segmenter
 from earmark.windowing.silero import FRAME, STEP, Silero
 from tests.listening import RATE, hearing
 from tests.signals import demo, noise
@@ -45,7 +45,7 @@ class Room:
     """Streams that all play `sound` in a loop, each from a place of its own, and the Listener that hears them."""
 
     def __init__(self, streams: int, sound: Samples) -> None:
-        self._listener = Listener(_forget)
+        self._listener = Segmenter(_forget)
         self._intakes = [
             self._listener.add(f"stream-{number}", [hearing()], RING, live=True, rates=(RATE,))
             for number in range(streams)
@@ -101,7 +101,7 @@ class Room:
         return statistics.median(spent[1:])
 
 
-def _forget(news: list[News]) -> None:
+def _forget(news: list[Message]) -> None:
     """Whoever hears of it is another thread."""
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from earmark.audio.types import Samples, Window
 from earmark.capture.intake import Intake
 from earmark.config.settings import Vad
-from earmark.windowing.messages import Finished, News
-from earmark.windowing.segmenter import Listener
-from earmark.windowing.stream import GateKind, Hearing
-from earmark.windowing.windows import Cutter, Lengths, Utterances
+from earmark.windowing.messages import Message, SourceEnded
+from earmark.windowing.segmenter import Segmenter
+from earmark.windowing.stream import ClassifierInput, GateKind
+from earmark.windowing.windows import Lengths, UtteranceWindows, Windowing
 
 RATE = 16000
 SECOND = Lengths(window=RATE, limit=RATE, hop=RATE // 2, pre_roll=int(0.3 * RATE), grid=RATE // 4)
@@ -20,10 +20,10 @@ SECOND = Lengths(window=RATE, limit=RATE, hop=RATE // 2, pre_roll=int(0.3 * RATE
 
 def hearing(
     gate: GateKind = "speech",
-    cutter: Callable[[Lengths], Cutter] = Utterances,
+    cutter: Callable[[Lengths], Windowing] = UtteranceWindows,
     rate: int = RATE,
     vad: Vad | None = None,
-) -> Hearing:
+) -> ClassifierInput:
     """A classifier with windows of one second."""
     lengths = Lengths(
         SECOND.window * rate // RATE,
@@ -32,30 +32,30 @@ def hearing(
         SECOND.pre_roll * rate // RATE,
         SECOND.grid * rate // RATE,
     )
-    return Hearing("test", "test/model", rate, gate, vad or Vad(), cutter(lengths))
+    return ClassifierInput("test", "test/model", rate, gate, vad or Vad(), cutter(lengths))
 
 
 def listen(
     play: Callable[[Intake], None],
-    hearings: Sequence[Hearing] | None = None,
+    hearings: Sequence[ClassifierInput] | None = None,
     *,
     live: bool = False,
     clock: Callable[[], int] = time.monotonic_ns,
-) -> list[News]:
+) -> list[Message]:
     """All news of one source that `play` feeds and ends; windows count as answered at once."""
-    inbox: queue.SimpleQueue[list[News]] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[list[Message]] = queue.SimpleQueue()
 
-    def deliver(news: list[News]) -> None:
+    def deliver(news: list[Message]) -> None:
         for window in windows(news):
             listener.answered(window.source)
         inbox.put(news)
 
-    listener = Listener(deliver, clock=clock)
+    listener = Segmenter(deliver, clock=clock)
     intake = listener.add("desk", hearings or [hearing()], 20.0, live=live, rates=(RATE,))
-    told: list[News] = []
+    told: list[Message] = []
     with listener:
         play(intake)
-        while not any(isinstance(item, Finished) for item in told):
+        while not any(isinstance(item, SourceEnded) for item in told):
             told += inbox.get(timeout=60)
     return told
 
@@ -72,5 +72,5 @@ def recording(samples: Samples, rate: int = RATE, block: int = 320) -> Callable[
     return play
 
 
-def windows(news: Sequence[News]) -> list[Window]:
+def windows(news: Sequence[Message]) -> list[Window]:
     return [item for item in news if isinstance(item, Window)]

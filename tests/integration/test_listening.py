@@ -10,8 +10,8 @@ import soxr
 
 from earmark.audio.types import Samples
 from earmark.capture.intake import Intake
-from earmark.windowing.messages import Lost, State, Turned
-from earmark.windowing.windows import Sliding
+from earmark.windowing.messages import AudioLost, GateTurned, SourceChanged
+from earmark.windowing.windows import SlidingWindows
 from tests.listening import RATE, hearing, listen, recording, windows
 from tests.signals import Word, demo, noise, tone
 
@@ -51,9 +51,13 @@ def test_windows_do_not_depend_on_how_the_sound_was_cut_into_blocks(
 @pytest.mark.parametrize("block", [320, 16_000])
 def test_sliding_windows_do_not_depend_on_it_either(spoken: tuple[Samples, list[Word]], block: int) -> None:
     samples = spoken[0][: 6 * RATE]
-    expected = [window.span for window in windows(listen(recording(samples, block=512), [hearing("speech", Sliding)]))]
+    expected = [
+        window.span for window in windows(listen(recording(samples, block=512), [hearing("speech", SlidingWindows)]))
+    ]
 
-    got = [window.span for window in windows(listen(recording(samples, block=block), [hearing("speech", Sliding)]))]
+    got = [
+        window.span for window in windows(listen(recording(samples, block=block), [hearing("speech", SlidingWindows)]))
+    ]
 
     assert got == expected
     assert len(got) > 4
@@ -122,10 +126,10 @@ def test_nothing_is_stitched_across_a_gap(spoken: tuple[Samples, list[Word]]) ->
 
     news = listen(play, live=True, clock=lambda: now[0])
 
-    (loss,) = [item for item in news if isinstance(item, Lost)]
+    (loss,) = [item for item in news if isinstance(item, AudioLost)]
     assert (loss.start, loss.end) == (round(middle / RATE, 3), round(middle / RATE + 2, 3))
     assert loss.cause == "device"
-    assert [item.change.state for item in news if isinstance(item, State)] == [
+    assert [item.change.state for item in news if isinstance(item, SourceChanged)] == [
         "listening",
         "lost",
         "listening",
@@ -133,7 +137,7 @@ def test_nothing_is_stitched_across_a_gap(spoken: tuple[Samples, list[Word]]) ->
     ]
     for window in windows(news):
         assert window.span.end <= middle or window.span.speech_start >= middle + 2 * RATE
-    broken = [item for item in news if isinstance(item, Turned) and item.broken]
+    broken = [item for item in news if isinstance(item, GateTurned) and item.broken]
     assert [item.opened for item in broken] == [False]
 
 
@@ -147,7 +151,7 @@ def test_noise_and_a_tone_are_not_speech_but_sounds() -> None:
 
 
 def test_an_open_gate_slides_over_everything() -> None:
-    news = listen(recording(noise(5 * RATE, -60)), [hearing("open", Sliding)])
+    news = listen(recording(noise(5 * RATE, -60)), [hearing("open", SlidingWindows)])
 
     spans = [window.span for window in windows(news)]
     assert [span.end for span in spans[:-1]] == [RATE // 2 * count for count in range(2, 10)]

@@ -19,8 +19,8 @@ from earmark.config.settings import REJECTED
 from earmark.detection.detectors import Desk
 from earmark.inference.scores import Floats, apply
 from earmark.protocol.events import Label, Numbered, Result
-from earmark.windowing.messages import Finished, News
-from earmark.windowing.segmenter import Listener
+from earmark.windowing.messages import Message, SourceEnded
+from earmark.windowing.segmenter import Segmenter
 from earmark.worker import model
 from training.data.audio import RATE
 
@@ -74,7 +74,7 @@ class Heard:
     """A sound's windows with their scores, which can be decided on more than once."""
 
     plans: tuple[Plan, ...]
-    news: Sequence[tuple[News, Floats | None]]
+    news: Sequence[tuple[Message, Floats | None]]
 
     def labels(self, stricter: float = 0.0) -> list[On]:
         """What goes on, in order, with all thresholds `stricter` by so much; negative is more lenient."""
@@ -133,7 +133,7 @@ class Daemon:
         (plan,) = (plan for plan in self.plans if plan.name == classifier)
         return dict(zip(plan.checkpoint.labels, self._classify(plan, window).tolist(), strict=True))
 
-    def _scored(self, item: News) -> Floats | None:
+    def _scored(self, item: Message) -> Floats | None:
         if not isinstance(item, Window):
             return None
         (plan,) = (plan for plan in self.plans if plan.name == item.classifier)
@@ -142,25 +142,25 @@ class Daemon:
     def _classify(self, plan: Plan, window: Samples) -> Floats:
         return apply(plan.function, self._models[plan.name].classify(window[None])[0], plan.checkpoint.name)
 
-    def _listen(self, sound: Samples) -> list[News]:
-        inbox: queue.SimpleQueue[list[News]] = queue.SimpleQueue()
+    def _listen(self, sound: Samples) -> list[Message]:
+        inbox: queue.SimpleQueue[list[Message]] = queue.SimpleQueue()
 
-        def deliver(news: list[News]) -> None:
+        def deliver(news: list[Message]) -> None:
             for item in news:
                 if isinstance(item, Window):
                     listener.answered(SOURCE)  # answers are not waited for here
             inbox.put(news)
 
-        listener = Listener(deliver)
+        listener = Segmenter(deliver)
         hearings = [plan.hearing() for plan in self.plans]
         intake = listener.add(SOURCE, hearings, KEPT_S, live=False, rates=(RATE,))
-        news: list[News] = []
+        news: list[Message] = []
         with listener:
             intake.begin(SOURCE, RATE)
             for start in range(0, len(sound), BLOCK):
                 intake.put(sound[start : start + BLOCK])
             intake.end()
-            while not any(isinstance(item, Finished) for item in news):
+            while not any(isinstance(item, SourceEnded) for item in news):
                 news += inbox.get(timeout=60)
         return news
 

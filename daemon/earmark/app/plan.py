@@ -17,7 +17,7 @@ from earmark.errors import ConfigError
 from earmark.inference.scores import Function, default_function
 from earmark.protocol.events import ClassifierInfo
 from earmark.windowing import windows
-from earmark.windowing.stream import Hearing
+from earmark.windowing.stream import ClassifierInput
 
 WINDOW = 1.0  # seconds, where neither the settings nor the model say
 LIMIT = 10.0  # seconds of an utterance, likewise
@@ -68,12 +68,12 @@ class Plan:
             settings.hop if settings.mode == "sliding" else 0.0,
         )
 
-    def hearing(self) -> Hearing:
+    def hearing(self) -> ClassifierInput:
         """For one more ear: with a cutter of its own."""
         settings = self.settings
-        cutter = windows.Sliding if settings.mode == "sliding" else windows.Utterances
+        cutter = windows.SlidingWindows if settings.mode == "sliding" else windows.UtteranceWindows
         rate = self.checkpoint.rate
-        return Hearing(settings.name, settings.model, rate, settings.gate, self.vad, cutter(self.lengths))
+        return ClassifierInput(settings.name, settings.model, rate, settings.gate, self.vad, cutter(self.lengths))
 
     @property
     def rules(self) -> decide.Rules:

@@ -47,8 +47,8 @@ from earmark.protocol import licence
 from earmark.protocol.events import Hello, Result
 from earmark.server import token_file as tokenfile
 from earmark.server.server import Server
-from earmark.windowing.messages import News
-from earmark.windowing.segmenter import Listener
+from earmark.windowing.messages import Message
+from earmark.windowing.segmenter import Segmenter
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Service:
             max_batch=chosen.max_batch, queue=chosen.queue, max_age=chosen.max_age, max_wait_ms=chosen.max_wait_ms
         )
         self._dispatcher = Dispatcher(self._batcher, self._worker, answered=self._answered, dropped=self._dropped)
-        self._listener = Listener(self._deliver)
+        self._listener = Segmenter(self._deliver)
         self._asking = Asking(self._dispatcher, settings.http.wait)
         self._registry = Registry(catalogue(settings), settings.classifier[0].model, self._worker)
         self._clips = Clips(settings.http, self._registry, self._asking)
@@ -161,12 +161,12 @@ class Service:
         live = not (isinstance(source, config.File) and source.fast)
         return self._listener.add(source.name, [plan.hearing() for plan in heard], kept, live=live, rates=rates)
 
-    def _deliver(self, news: list[News]) -> None:
+    def _deliver(self, news: list[Message]) -> None:
         """On the listening thread."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is interested any more
             self._loop.call_soon_threadsafe(self._hear, news)
 
-    def _hear(self, news: list[News]) -> None:
+    def _hear(self, news: list[Message]) -> None:
         for item in news:
             if isinstance(item, Window):
                 ticket = self._desk.ticket(item)

@@ -9,7 +9,7 @@ import msgspec
 from earmark.audio.types import Nanoseconds, Window
 from earmark.detection.detector import Answer, Draft, Reporter, Ticket
 from earmark.protocol.events import Loss, OffReason, Source, SourceInfo
-from earmark.windowing.messages import Finished, Lost, State, Turned
+from earmark.windowing.messages import AudioLost, GateTurned, SourceChanged, SourceEnded
 
 
 class Desk:
@@ -39,15 +39,15 @@ class Desk:
         """A window's probabilities, or why there are none."""
         return self._counted(self._reporters[window.source, window.classifier].answered(ticket, answer))
 
-    def hear(self, news: Turned | Lost | State | Finished, now: Nanoseconds) -> list[Draft]:
+    def hear(self, news: GateTurned | AudioLost | SourceChanged | SourceEnded, now: Nanoseconds) -> list[Draft]:
         """What became of a source or its gates."""
         match news:
-            case Turned(source, classifier, False, at, captured, broken):
+            case GateTurned(source, classifier, False, at, captured, broken):
                 reason: OffReason = "source_lost" if broken else "quiet"
                 return self._reporters[source, classifier].silence(at, captured, reason)
-            case Lost(source, start, end, cause):
+            case AudioLost(source, start, end, cause):
                 return self._counted([Draft(Loss(0, "", source, start, end, cause), now)])
-            case State(source, change):
+            case SourceChanged(source, change):
                 known = self.sources[source]
                 self.sources[source] = msgspec.structs.replace(
                     known,
@@ -57,7 +57,7 @@ class Desk:
                     detail=change.detail,
                 )
                 return [Draft(Source(0, "", source, change.state, change.detail, change.device), now)]
-            case Finished(source, error):
+            case SourceEnded(source, error):
                 self._running.discard(source)
                 if error:
                     self.errors[source] = error

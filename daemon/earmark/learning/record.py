@@ -20,10 +20,10 @@ from earmark.config import settings as config
 from earmark.errors import SourceError
 from earmark.learning import find as takes
 from earmark.learning.examples import Take, fault
-from earmark.windowing.messages import Finished, News, State
-from earmark.windowing.segmenter import Listener
-from earmark.windowing.stream import GateKind, Hearing
-from earmark.windowing.windows import Lengths, Sliding, Utterances
+from earmark.windowing.messages import Message, SourceChanged, SourceEnded
+from earmark.windowing.segmenter import Segmenter
+from earmark.windowing.stream import ClassifierInput, GateKind
+from earmark.windowing.windows import Lengths, SlidingWindows, UtteranceWindows
 
 ROOM_SECONDS = 5
 PATIENCE = 15.0  # seconds for the microphone to deliver
@@ -44,17 +44,17 @@ class Recorder:
         self, gate: GateKind, rate: int, window: int, make: Callable[[Intake], Source], *, live: bool = True
     ) -> None:
         self._rate, self._window = rate, window
-        self._news: queue.SimpleQueue[list[News]] = queue.SimpleQueue()
-        self._listener = Listener(self._deliver)
+        self._news: queue.SimpleQueue[list[Message]] = queue.SimpleQueue()
+        self._listener = Segmenter(self._deliver)
         before = int(BEFORE * rate)
         kept = Lengths(2 * before, int(LONGEST * rate), rate, before, rate // 4)
         whole = Lengths(rate, rate, rate, 0, rate)
         hearings = [
-            Hearing("takes", "", rate, gate, takes.VAD, Utterances(kept)),
-            Hearing("room", "", rate, "open", takes.VAD, Sliding(whole)),
+            ClassifierInput("takes", "", rate, gate, takes.VAD, UtteranceWindows(kept)),
+            ClassifierInput("room", "", rate, "open", takes.VAD, SlidingWindows(whole)),
         ]
         self._source = make(self._listener.add("microphone", hearings, 20.0, live=live, rates=(rate,)))
-        self._waiting: list[News] = []
+        self._waiting: list[Message] = []
 
     def __enter__(self) -> Self:
         self._listener.__enter__()
@@ -90,9 +90,9 @@ class Recorder:
                 match self._waiting.pop(0):
                     case Window() as window if window.classifier == hearing:
                         return window
-                    case Finished(_, error):
+                    case SourceEnded(_, error):
                         raise SourceError(error or "the recording has ended")
-                    case State(_, change) if change.state in ("starting", "lost", "stalled", "muted"):
+                    case SourceChanged(_, change) if change.state in ("starting", "lost", "stalled", "muted"):
                         detail = f": {change.detail or change.state}"
             try:
                 self._waiting = self._news.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -101,11 +101,11 @@ class Recorder:
 
     def forget(self) -> None:
         """Whatever was heard until now."""
-        self._waiting = [item for item in self._waiting if isinstance(item, Finished)]
+        self._waiting = [item for item in self._waiting if isinstance(item, SourceEnded)]
         while not self._news.empty():
-            self._waiting += [item for item in self._news.get() if isinstance(item, Finished)]
+            self._waiting += [item for item in self._news.get() if isinstance(item, SourceEnded)]
 
-    def _deliver(self, news: list[News]) -> None:
+    def _deliver(self, news: list[Message]) -> None:
         for item in news:
             if isinstance(item, Window):
                 self._listener.answered(item.source)

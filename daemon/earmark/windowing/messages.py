@@ -10,7 +10,7 @@ from earmark.protocol.events import LossCause
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class AudioLost:
     """Sound from `start` to `end` seconds in the stream was not captured."""
 
     source: str
@@ -20,7 +20,7 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
+class GateTurned:
     """A gate opened or closed for a classifier, at `at` seconds. `broken`: because the source did."""
 
     source: str
@@ -32,7 +32,7 @@ class Turned:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class SourceChanged:
     """A source's state changed."""
 
     source: str
@@ -40,11 +40,11 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class SourceEnded:
     """A source has delivered its last; all its windows were told of before."""
 
     source: str
     error: str
 
 
-News = Window | Turned | Lost | State | Finished
+Message = Window | GateTurned | AudioLost | SourceChanged | SourceEnded

@@ -14,9 +14,9 @@ from typing import Self
 from earmark.audio.types import Nanoseconds
 from earmark.capture.intake import Intake
 from earmark.windowing.gates import SpeechGate, step_all
-from earmark.windowing.messages import News
+from earmark.windowing.messages import Message
 from earmark.windowing.silero import Silero
-from earmark.windowing.stream import Ear, Hearing
+from earmark.windowing.stream import ClassifierInput, SourceStream
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ JOIN_SECONDS = 2.0
 ENOUGH = 64  # windows on their way from a source that can wait
 
 
-class Listener:
+class Segmenter:
     """Wakes when a source has something, takes it, and tells `deliver` what came of it.
 
     Ears are added before the thread starts. `deliver` is called on the listening thread with a list that is the
@@ -33,28 +33,28 @@ class Listener:
     """
 
     def __init__(
-        self, deliver: Callable[[list[News]], None], *, clock: Callable[[], Nanoseconds] = time.monotonic_ns
+        self, deliver: Callable[[list[Message]], None], *, clock: Callable[[], Nanoseconds] = time.monotonic_ns
     ) -> None:
         self._deliver = deliver
         self._clock = clock
-        self._news: list[News] = []
-        self._ears: dict[str, Ear] = {}
-        self._ready: deque[Ear] = deque()
+        self._news: list[Message] = []
+        self._ears: dict[str, SourceStream] = {}
+        self._ready: deque[SourceStream] = deque()
         self._signal = threading.Event()
         self._closing = False
         self._silero: Silero | None = None
-        self._owners: dict[SpeechGate, Ear] = {}
+        self._owners: dict[SpeechGate, SourceStream] = {}
         self._thread = threading.Thread(target=self._run, name="listening", daemon=True)
         self.rounds = 0
 
     def add(
-        self, name: str, hearings: Sequence[Hearing], seconds: float, *, live: bool, rates: tuple[int, ...]
+        self, name: str, hearings: Sequence[ClassifierInput], seconds: float, *, live: bool, rates: tuple[int, ...]
     ) -> Intake:
         """An ear for one more source; the Intake is for the source to deliver into."""
         if self._silero is None and any(hearing.gate == "speech" for hearing in hearings):
             self._silero = Silero()
         intake = Intake(name, partial(self.wake, name), live=live, rates=rates, clock=self._clock)
-        ear = Ear(intake, hearings, seconds, self._silero, self._news)
+        ear = SourceStream(intake, hearings, seconds, self._silero, self._news)
         self._ears[name] = ear
         self._owners.update((gate, ear) for gate in ear.speech_gates)
         return intake

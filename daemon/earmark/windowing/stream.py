@@ -14,15 +14,15 @@ from earmark.capture.health import Change, Health
 from earmark.capture.intake import Began, Broke, Ended, Intake, Item, Overflowed
 from earmark.config.settings import Vad
 from earmark.windowing.gates import LevelGate, SpeechGate, step_all
-from earmark.windowing.messages import Finished, Lost, News, State, Turned
+from earmark.windowing.messages import AudioLost, GateTurned, Message, SourceChanged, SourceEnded
 from earmark.windowing.silero import RATE, Silero
-from earmark.windowing.windows import Cutter
+from earmark.windowing.windows import Windowing
 
 GateKind = Literal["speech", "level", "open"]
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class ClassifierInput:
     """A classifier that wants to hear a source: what it is called, at which rate, through which gate."""
 
     classifier: str
@@ -30,10 +30,10 @@ class Hearing:
     rate: int
     gate: GateKind
     vad: Vad
-    cutter: Cutter
+    cutter: Windowing
 
 
-class Ear:
+class SourceStream:
     """One source's state on the listening thread.
 
     `news` collects what the event loop is to be told, `seconds` is how much sound is kept; a `silero` is needed
@@ -41,7 +41,12 @@ class Ear:
     """
 
     def __init__(
-        self, intake: Intake, hearings: Sequence[Hearing], seconds: float, silero: Silero | None, news: list[News]
+        self,
+        intake: Intake,
+        hearings: Sequence[ClassifierInput],
+        seconds: float,
+        silero: Silero | None,
+        news: list[Message],
     ) -> None:
         self.intake = intake
         self.waiting = False  # set by the source's thread: something is in the intake
@@ -58,7 +63,7 @@ class Ear:
         self._rate = 0
         self._dropped = 0
         self._enough = 0  # samples that must have gathered before any gate can have news
-        self._hearers: dict[SpeechGate | LevelGate, list[tuple[Hearing, Track]]] = {}
+        self._hearers: dict[SpeechGate | LevelGate, list[tuple[ClassifierInput, Track]]] = {}
         shared: dict[tuple[GateKind, Vad, int], SpeechGate | LevelGate] = {}
         for hearing in hearings:
             key = (hearing.gate, hearing.vad, RATE if hearing.gate == "speech" else hearing.rate)
@@ -88,7 +93,7 @@ class Ear:
                     self._tell(self._health.broke(state, detail))
                 case Overflowed(position):
                     at = position / (self._rate or 1)
-                    self._news.append(Lost(self.name, at, at, "overflow"))
+                    self._news.append(AudioLost(self.name, at, at, "overflow"))
                 case Ended(error):
                     self._finish(error)
 
@@ -107,7 +112,9 @@ class Ear:
                 if what.cut:
                     continue  # the sound goes on: nothing that is on because of it goes off
             captured = track.captured(position)
-            self._news.append(Turned(self.name, hearing.classifier, is_open, position / hearing.rate, captured, broken))
+            self._news.append(
+                GateTurned(self.name, hearing.classifier, is_open, position / hearing.rate, captured, broken)
+            )
 
     def has_enough(self) -> bool:
         """Whether listening to what has gathered can tell anything new."""
@@ -121,7 +128,7 @@ class Ear:
                     self._advance(hearing, track, gate.position * hearing.rate // gate.track.rate)
         self._enough = int(min((gate.wants for gate in self._hearers), default=0.0) * self._rate)
 
-    def _advance(self, hearing: Hearing, track: Track, upto: int) -> None:
+    def _advance(self, hearing: ClassifierInput, track: Track, upto: int) -> None:
         for span in hearing.cutter.advance(track.ring.start, min(upto, track.ring.end)):
             self._cut(hearing, track, span)
 
@@ -142,7 +149,7 @@ class Ear:
         self._break(broken=True)
         dropped, self._dropped = self.intake.dropped - self._dropped, self.intake.dropped
         if at > began:
-            self._news.append(Lost(self.name, round(began, 3), round(at, 3), "overload" if dropped else "device"))
+            self._news.append(AudioLost(self.name, round(began, 3), round(at, 3), "overload" if dropped else "device"))
 
     def _break(self, *, broken: bool) -> None:
         """The sound stops here: what is left is judged, what is open closes, and nothing is stitched across."""
@@ -159,9 +166,9 @@ class Ear:
     def _finish(self, error: str) -> None:
         self._break(broken=bool(error))
         self._tell(self._health.broke("stopped", error or "it has ended"))
-        self._news.append(Finished(self.name, error))
+        self._news.append(SourceEnded(self.name, error))
 
-    def _cut(self, hearing: Hearing, track: Track, span: Span) -> None:
+    def _cut(self, hearing: ClassifierInput, track: Track, span: Span) -> None:
         samples = track.ring.read(span.start, span.end)
         # the beginning of a long utterance is no older than the utterance's end: it could not be cut before
         captured = track.captured(min(max(span.end, span.speech_end), track.ring.end))
@@ -174,7 +181,7 @@ class Ear:
 
     def _tell(self, change: Change | None) -> None:
         if change is not None:
-            self._news.append(State(self.name, change))
+            self._news.append(SourceChanged(self.name, change))
 
     def _track(self, rate: int) -> Track:
         if rate not in self._tracks:

@@ -19,7 +19,7 @@ class Lengths:
     grid: int
 
 
-class Cutter(Protocol):
+class Windowing(Protocol):
     """Turns what a gate says into spans. Sound can be had within [start, end), the oldest kept and the newest come."""
 
     def opened(self, gate: Opened) -> None: ...
@@ -31,7 +31,7 @@ class Cutter(Protocol):
     def closed(self, gate: Closed, start: int, end: int) -> list[Span]: ...
 
 
-class Utterances:
+class UtteranceWindows:
     """One span per utterance, cut when the gate closes.
 
     The span has `pre_roll` before the onset, more when the utterance is shorter than the window: the rest is
@@ -69,7 +69,7 @@ class Utterances:
         return Span(stop - length, stop, onset, offset, final=True, part=part)
 
 
-class Sliding:
+class SlidingWindows:
     """A span of `window` every `hop` while the gate is open, and a last one when it closes.
 
     The first ends one hop after the onset and reaches back before it. Spans that would begin before the oldest

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from earmark.audio.types import Closed, Opened, Samples
 from earmark.learning import augment as variants
 from earmark.learning.examples import Take
-from earmark.windowing.windows import Lengths, Utterances
+from earmark.windowing.windows import Lengths, UtteranceWindows
 from tests.signals import noise, ramp, tone
 
 RATE = WINDOW = 16000
@@ -97,7 +97,7 @@ TAKE = Take(slope(), 1000, 1400, "")
 def test_the_plain_window_is_the_one_that_the_daemon_cuts() -> None:
     for length in (1000, 6000, 11200, 20000):
         begin, end = 20000, 20000 + length
-        cutter = Utterances(Lengths(WINDOW, WINDOW, WINDOW, PRE_ROLL, WINDOW // 4))
+        cutter = UtteranceWindows(Lengths(WINDOW, WINDOW, WINDOW, PRE_ROLL, WINDOW // 4))
         cutter.opened(Opened(begin))
         (span,) = cutter.closed(Closed(end), 0, 80000)
         cut = variants.plain(Take(ramp(0, 80000), begin, end, ""), WINDOW, PRE_ROLL)

@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.audio.types import Closed, Opened, Span
-from earmark.windowing.windows import Lengths, Sliding, Utterances
+from earmark.windowing.windows import Lengths, SlidingWindows, UtteranceWindows
 
 FIXED = Lengths(window=1000, limit=1000, hop=500, pre_roll=300, grid=250)
 GROWING = Lengths(window=1000, limit=3000, hop=500, pre_roll=300, grid=250)
 
 
 def utter(lengths: Lengths, onset: int, offset: int, start: int = 0, end: int = 100_000) -> Span:
-    cutter = Utterances(lengths)
+    cutter = UtteranceWindows(lengths)
     cutter.opened(Opened(onset))
     (span,) = cutter.closed(Closed(offset), start, end)
     return span
@@ -41,7 +41,7 @@ def test_a_long_utterance_grows_its_window_in_steps_up_to_the_limit() -> None:
 
 
 def test_what_goes_on_from_a_cut_is_part_of_something_longer_until_it_ends() -> None:
-    cutter = Utterances(FIXED)
+    cutter = UtteranceWindows(FIXED)
     cutter.opened(Opened(1000))
     (first,) = cutter.closed(Closed(3000, cut=True), 0, 100_000)
     cutter.opened(Opened(3000))
@@ -52,7 +52,7 @@ def test_what_goes_on_from_a_cut_is_part_of_something_longer_until_it_ends() -> 
 
 
 def test_a_sound_that_ends_exactly_where_it_was_cut_gives_no_second_utterance() -> None:
-    cutter = Utterances(FIXED)
+    cutter = UtteranceWindows(FIXED)
     cutter.opened(Opened(1000))
     assert cutter.closed(Closed(3000, cut=True), 0, 100_000) == [Span(700, 1700, 1000, 3000, final=True)]
     cutter.opened(Opened(3000))
@@ -66,7 +66,7 @@ def test_an_utterance_of_one_sample_is_one() -> None:
 
 
 def test_a_sound_that_is_cut_twice_goes_on_twice() -> None:
-    cutter, parts = Utterances(FIXED), []
+    cutter, parts = UtteranceWindows(FIXED), []
     for onset, closed in ((1000, Closed(3000, cut=True)), (3000, Closed(5000, cut=True)), (5000, Closed(5100))):
         cutter.opened(Opened(onset))
         parts += [(span.speech_start, span.speech_end, span.part) for span in cutter.closed(closed, 0, 100_000)]
@@ -74,7 +74,7 @@ def test_a_sound_that_is_cut_twice_goes_on_twice() -> None:
 
 
 def test_a_sound_that_begins_anywhere_but_at_the_cut_is_a_new_one() -> None:
-    cutter = Utterances(FIXED)
+    cutter = UtteranceWindows(FIXED)
     cutter.opened(Opened(1000))
     cutter.closed(Closed(3000, cut=True), 0, 100_000)
     cutter.opened(Opened(3001))
@@ -83,7 +83,7 @@ def test_a_sound_that_begins_anywhere_but_at_the_cut_is_a_new_one() -> None:
 
 
 def test_a_sound_that_begins_where_one_ended_uncut_is_a_new_one() -> None:
-    cutter = Utterances(FIXED)
+    cutter = UtteranceWindows(FIXED)
     cutter.opened(Opened(1000))
     cutter.closed(Closed(3000), 0, 100_000)
     cutter.opened(Opened(3000))
@@ -92,18 +92,18 @@ def test_a_sound_that_begins_where_one_ended_uncut_is_a_new_one() -> None:
 
 
 def test_utterances_give_nothing_before_they_end() -> None:
-    cutter = Utterances(FIXED)
+    cutter = UtteranceWindows(FIXED)
     cutter.opened(Opened(1000))
     assert cutter.advance(0, 100_000) == []
 
 
 def test_closing_what_never_opened_gives_nothing() -> None:
-    assert Utterances(FIXED).closed(Closed(10), 0, 100) == []
-    assert Sliding(FIXED).closed(Closed(10), 0, 100) == []
+    assert UtteranceWindows(FIXED).closed(Closed(10), 0, 100) == []
+    assert SlidingWindows(FIXED).closed(Closed(10), 0, 100) == []
 
 
 def test_closing_twice_gives_one_utterance_and_one_last_window() -> None:
-    word, mood = Utterances(FIXED), Sliding(FIXED)
+    word, mood = UtteranceWindows(FIXED), SlidingWindows(FIXED)
     word.opened(Opened(5000))
     mood.opened(Opened(5000))
 
@@ -129,7 +129,7 @@ def test_an_utterance_has_its_pre_roll_and_a_length_on_the_grid(onset: int, leng
 
 
 def test_windows_slide_by_the_hop_while_the_gate_is_open() -> None:
-    cutter = Sliding(FIXED)
+    cutter = SlidingWindows(FIXED)
     cutter.opened(Opened(5000))
 
     assert cutter.advance(0, 5499) == []
@@ -143,14 +143,14 @@ def test_windows_slide_by_the_hop_while_the_gate_is_open() -> None:
 
 
 def test_a_window_that_would_begin_before_the_stream_waits_for_the_next_hop() -> None:
-    cutter = Sliding(FIXED)
+    cutter = SlidingWindows(FIXED)
     cutter.opened(Opened(0))
 
     assert [(span.start, span.end) for span in cutter.advance(0, 1500)] == [(0, 1000), (500, 1500)]
 
 
 def test_a_short_stream_has_one_window_nevertheless() -> None:
-    cutter = Sliding(FIXED)
+    cutter = SlidingWindows(FIXED)
     cutter.opened(Opened(0))
     cutter.advance(0, 400)
 
@@ -158,7 +158,7 @@ def test_a_short_stream_has_one_window_nevertheless() -> None:
 
 
 def test_a_cut_does_not_interrupt_sliding_windows() -> None:
-    cutter = Sliding(FIXED)
+    cutter = SlidingWindows(FIXED)
     cutter.opened(Opened(5000))
     cutter.advance(0, 5600)
 
@@ -168,7 +168,7 @@ def test_a_cut_does_not_interrupt_sliding_windows() -> None:
 
 
 def test_the_last_window_of_a_sound_never_ends_before_the_one_that_was_already_given() -> None:
-    cutter = Sliding(FIXED)
+    cutter = SlidingWindows(FIXED)
     cutter.opened(Opened(5000))
     assert [span.end for span in cutter.advance(0, 6100)] == [5500, 6000]
 
@@ -177,21 +177,21 @@ def test_the_last_window_of_a_sound_never_ends_before_the_one_that_was_already_g
 
 
 def test_the_last_window_may_end_where_the_one_before_it_did() -> None:
-    cutter = Sliding(FIXED)
+    cutter = SlidingWindows(FIXED)
     cutter.opened(Opened(5000))
     cutter.advance(0, 6000)
     assert cutter.closed(Closed(6000), 0, 6000) == [Span(5000, 6000, 5000, 6000, final=True)]
 
 
 def test_a_window_that_waited_for_the_next_hop_does_not_move_the_last_one() -> None:
-    cutter = Sliding(FIXED)
+    cutter = SlidingWindows(FIXED)
     cutter.opened(Opened(0))
     assert cutter.advance(0, 600) == []
     assert cutter.closed(Closed(300), 0, 600) == [Span(-700, 300, -700, 300, final=True)]
 
 
 def test_each_sound_has_a_rhythm_of_its_own() -> None:
-    cutter = Sliding(FIXED)
+    cutter = SlidingWindows(FIXED)
     cutter.opened(Opened(5000))
     cutter.advance(0, 5600)
     cutter.closed(Closed(5600), 0, 5700)

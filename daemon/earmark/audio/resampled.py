@@ -8,7 +8,7 @@ from earmark.audio.ring import Ring
 from earmark.audio.types import Block, Nanoseconds
 
 
-class Track:
+class ResampledRing:
     """Blocks at the source's rate in, a Ring at `rate` out. Used on the listening thread.
 
     Positions in the ring are positions of the source times rate / source rate: the resampler's delay is made up

@@ -10,7 +10,7 @@ import soxr
 
 from earmark.audio.level import decibels
 from earmark.audio.recording import open_recording
-from earmark.audio.resampled import Track
+from earmark.audio.resampled import ResampledRing
 from earmark.audio.types import Block, Closed, Opened, Samples
 from earmark.config.settings import Vad
 from earmark.errors import SourceError
@@ -56,7 +56,7 @@ class Finder:
         return [(start - lead, end - lead) for start, end in self._spans(_framed(samples, self.rate))]
 
     def _spans(self, samples: Samples) -> list[tuple[int, int]]:
-        track = Track(RATE if self.gate == "speech" else self.rate, len(samples) / self.rate + 1, live=False)
+        track = ResampledRing(RATE if self.gate == "speech" else self.rate, len(samples) / self.rate + 1, live=False)
         track.feed(Block(0, samples, self.rate, 0))
         track.flush()
         news = self._speech(track) if self._silero else self._level(track)
@@ -65,14 +65,14 @@ class Finder:
         closed = [round(item.position * scale) for item in news if isinstance(item, Closed)]
         return _joined(list(zip(opened, closed, strict=True)))
 
-    def _speech(self, track: Track) -> News:
+    def _speech(self, track: ResampledRing) -> News:
         assert self._silero is not None, "the speech gate has a Silero"
         gate = SpeechGate(track, self.vad, self._silero)
         news = [item for _, item, _ in step_all([gate], self._silero)] + gate.close()
         self._silero.leave(gate.slot)
         return news
 
-    def _level(self, track: Track) -> News:
+    def _level(self, track: ResampledRing) -> News:
         gate = LevelGate(track, self.vad, always=self.gate == "open")
         return [item for item, _ in gate.run()] + gate.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from earmark.audio.level import NoiseFloor, decibels
-from earmark.audio.resampled import Track
+from earmark.audio.resampled import ResampledRing
 from earmark.audio.types import Closed, Opened, Samples
 from earmark.config.settings import HANGOVER_MS, Vad
 from earmark.windowing.gate import Gate, GateSettings, State
@@ -31,7 +31,7 @@ News = list[Opened | Closed]
 class LevelGate:
     """`level`: how far the sound stands out of the background, in dB. `open`: always."""
 
-    def __init__(self, track: Track, vad: Vad, *, always: bool = False) -> None:
+    def __init__(self, track: ResampledRing, vad: Vad, *, always: bool = False) -> None:
         self.track = track
         self.position = 0  # up to where it has judged
         self._step = int(track.rate * STEP_SECONDS)
@@ -74,7 +74,7 @@ class LevelGate:
 class SpeechGate:
     """`speech`: Silero VAD's probability, one step of 32 ms at 16 kHz at a time; run by step_all()."""
 
-    def __init__(self, track: Track, vad: Vad, silero: Silero) -> None:
+    def __init__(self, track: ResampledRing, vad: Vad, silero: Silero) -> None:
         self.track = track
         self.position = 0
         self.slot = silero.join()

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from earmark.audio.resampled import Track
+from earmark.audio.resampled import ResampledRing
 from earmark.audio.types import Block, Closed, Opened, Span, Window
 from earmark.capture.health import Change, Health
 from earmark.capture.intake import Began, Broke, Ended, Intake, Item, Overflowed
@@ -58,12 +58,12 @@ class SourceStream:
         self._silero = silero
         self._seconds = seconds
         self._health = Health()
-        self._tracks: dict[int, Track] = {}
+        self._tracks: dict[int, ResampledRing] = {}
         self._ends = 0  # position after the last block, at the source's rate
         self._rate = 0
         self._dropped = 0
         self._enough = 0  # samples that must have gathered before any gate can have news
-        self._hearers: dict[SpeechGate | LevelGate, list[tuple[ClassifierInput, Track]]] = {}
+        self._hearers: dict[SpeechGate | LevelGate, list[tuple[ClassifierInput, ResampledRing]]] = {}
         shared: dict[tuple[GateKind, Vad, int], SpeechGate | LevelGate] = {}
         for hearing in hearings:
             key = (hearing.gate, hearing.vad, RATE if hearing.gate == "speech" else hearing.rate)
@@ -128,7 +128,7 @@ class SourceStream:
                     self._advance(hearing, track, gate.position * hearing.rate // gate.track.rate)
         self._enough = int(min((gate.wants for gate in self._hearers), default=0.0) * self._rate)
 
-    def _advance(self, hearing: ClassifierInput, track: Track, upto: int) -> None:
+    def _advance(self, hearing: ClassifierInput, track: ResampledRing, upto: int) -> None:
         for span in hearing.cutter.advance(track.ring.start, min(upto, track.ring.end)):
             self._cut(hearing, track, span)
 
@@ -168,7 +168,7 @@ class SourceStream:
         self._tell(self._health.broke("stopped", error or "it has ended"))
         self._news.append(SourceEnded(self.name, error))
 
-    def _cut(self, hearing: ClassifierInput, track: Track, span: Span) -> None:
+    def _cut(self, hearing: ClassifierInput, track: ResampledRing, span: Span) -> None:
         samples = track.ring.read(span.start, span.end)
         # the beginning of a long utterance is no older than the utterance's end: it could not be cut before
         captured = track.captured(min(max(span.end, span.speech_end), track.ring.end))
@@ -183,9 +183,9 @@ class SourceStream:
         if change is not None:
             self._news.append(SourceChanged(self.name, change))
 
-    def _track(self, rate: int) -> Track:
+    def _track(self, rate: int) -> ResampledRing:
         if rate not in self._tracks:
-            self._tracks[rate] = Track(rate, self._seconds, live=self.intake.live)
+            self._tracks[rate] = ResampledRing(rate, self._seconds, live=self.intake.live)
         return self._tracks[rate]
 
     def _make_gate(self, kind: GateKind, vad: Vad, rate: int) -> SpeechGate | LevelGate:

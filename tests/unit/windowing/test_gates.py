@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from earmark.audio.resampled import Track
+from earmark.audio.resampled import ResampledRing
 from earmark.audio.types import Block, Samples
 from earmark.config.settings import Vad
 from earmark.windowing.gates import REST_STEPS, SpeechGate, step_all
@@ -34,7 +34,7 @@ class Scripted(Silero):
 
 def hear(silero: Scripted, steps: int, vad: Vad | None = None) -> None:
     """So many steps of noise, which is too loud to be passed over."""
-    track = Track(RATE, 30.0, live=False)
+    track = ResampledRing(RATE, 30.0, live=False)
     track.feed(Block(0, noise(steps * STEP, -30), RATE, 0))
     step_all([SpeechGate(track, vad or Vad(), silero)], silero)
 

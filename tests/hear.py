@@ -18,15 +18,15 @@ import msgspec
 
 from earmark.audio.types import Block
 from earmark.capture import build
-from earmark.capture.intake import Began, Broke, Ended, Intake, Item, Overflowed
+from earmark.capture.intake import Ended, Failed, Intake, Item, Overflowed, Started
 from earmark.config import settings as config
 
 
 def report(item: Item) -> dict[str, Any]:
     match item:
-        case Began(device, rate):
+        case Started(device, rate):
             return {"kind": "began", "device": device, "rate": rate}
-        case Broke(state, detail):
+        case Failed(state, detail):
             return {"kind": state, "detail": detail}
         case Ended(error):
             return {"kind": "ended", "error": error}

@@ -17,7 +17,7 @@ import pytest
 from earmark.audio.types import Block
 from earmark.capture import build
 from earmark.capture.command import Command
-from earmark.capture.intake import Began, Broke, Intake, Item
+from earmark.capture.intake import Failed, Intake, Item, Started
 from earmark.config import settings as config
 
 DEADLINE = 20.0
@@ -47,9 +47,9 @@ class Listener:
             self._woken.clear()
             self.items += self.intake.drain()
 
-    def broke(self) -> Broke:
-        broke = self.until(lambda item: isinstance(item, Broke))
-        assert isinstance(broke, Broke)
+    def broke(self) -> Failed:
+        broke = self.until(lambda item: isinstance(item, Failed))
+        assert isinstance(broke, Failed)
         return broke
 
     def until_position(self, position: int) -> None:
@@ -84,7 +84,7 @@ def test_samples_are_read_scaled_and_mixed(listen: Callable[..., Listener]) -> N
     script = "import array; out.write(array.array('h', [8192, 16384] * 16000).tobytes())" + FOREVER
     listener = listen(*python(script), channels=2)
     listener.until_position(16000)
-    assert listener.items[0] == Began(os.path.basename(sys.executable), 16000)
+    assert listener.items[0] == Started(os.path.basename(sys.executable), 16000)
     heard = np.concatenate([block.samples for block in listener.blocks])
     assert len(heard) == 16000
     assert set(heard.tolist()) == {0.375}
@@ -105,8 +105,8 @@ def test_a_program_that_ends_is_started_again_and_its_last_words_are_told(listen
     script = "out.write(bytes(3200)); out.flush(); print('first\\nno such camera\\n', file=sys.stderr); sys.exit(3)"
     listener = listen(*python(script))
     name = os.path.basename(sys.executable)
-    assert listener.broke() == Broke("lost", f"{name}: exited with 3: no such camera; retrying in 0.5 s")
-    assert listener.until(lambda item: isinstance(item, Began))
+    assert listener.broke() == Failed("lost", f"{name}: exited with 3: no such camera; retrying in 0.5 s")
+    assert listener.until(lambda item: isinstance(item, Started))
     assert listener.broke().detail.endswith("retrying in 1 s")
     first, second = listener.blocks
     assert second.position > first.position + 1600, "the time between is a jump"
@@ -119,10 +119,10 @@ def test_a_program_that_is_not_there_is_lost_with_a_remedy_and_tried_again(
     program = tmp_path / "camera"
     listener = listen(str(program))
     detail = "camera: there is no such program; install it or correct `argv`; retrying in 0.5 s"
-    assert listener.broke() == Broke("lost", detail)
+    assert listener.broke() == Failed("lost", detail)
     program.write_text("#!/bin/sh\nhead -c 3200 /dev/zero\nexec sleep 1000\n")
     program.chmod(0o755)
-    assert listener.until(lambda item: isinstance(item, Began))
+    assert listener.until(lambda item: isinstance(item, Started))
 
 
 def test_a_file_that_cannot_be_run_says_so(listen: Callable[..., Listener], tmp_path: Path) -> None:
@@ -146,9 +146,9 @@ def test_a_silent_program_is_stalled_and_goes_on_after_a_jump(listen: Callable[.
     go = tmp_path / "go"
     os.mkfifo(go)
     listener = listen(*python(f"out.write(bytes(3200)); out.flush(); open({str(go)!r}).read(); out.write(bytes(3200))"))
-    assert listener.broke() == Broke("stalled", f"{os.path.basename(sys.executable)}: runs but delivers nothing")
+    assert listener.broke() == Failed("stalled", f"{os.path.basename(sys.executable)}: runs but delivers nothing")
     go.write_text("")  # it waits for somebody to write
-    assert isinstance(listener.until(lambda item: isinstance(item, Began)), Began)
+    assert isinstance(listener.until(lambda item: isinstance(item, Started)), Started)
     listener.until(lambda item: isinstance(item, Block))
     first, second = listener.blocks[:2]
     assert second.position - first.position == pytest.approx((second.captured - first.captured) * 16e-6, abs=16)
@@ -168,7 +168,7 @@ def test_a_program_that_floods_is_slowed_and_loses_nothing(listen: Callable[...,
 
 def test_a_program_that_fills_its_standard_error_does_not_hang(listen: Callable[..., Listener]) -> None:
     listener = listen(*python("sys.stderr.write('x' * 300_000); sys.stderr.flush(); out.write(bytes(3200))" + FOREVER))
-    assert listener.until(lambda item: isinstance(item, Began))
+    assert listener.until(lambda item: isinstance(item, Started))
 
 
 def closing(listener: Listener) -> float:
@@ -181,7 +181,7 @@ def closing(listener: Listener) -> float:
 def test_close_ends_the_whole_process_group(listen: Callable[..., Listener]) -> None:
     script = "import subprocess; child = subprocess.Popen(['sleep', '1000']); out.write(bytes(3200))"
     listener = listen(*python(script + FOREVER))
-    listener.until(lambda item: isinstance(item, Began))
+    listener.until(lambda item: isinstance(item, Started))
     [grandchild] = [child for child in psutil.Process().children(recursive=True) if child.name() == "sleep"]
     assert closing(listener) < 1.0
     psutil.wait_procs([grandchild], timeout=DEADLINE)
@@ -191,13 +191,13 @@ def test_close_ends_the_whole_process_group(listen: Callable[..., Listener]) -> 
 def test_close_kills_a_program_that_ignores_sigterm(listen: Callable[..., Listener]) -> None:
     script = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); out.write(bytes(3200))"
     listener = listen(*python(script + FOREVER))
-    listener.until(lambda item: isinstance(item, Began))
+    listener.until(lambda item: isinstance(item, Started))
     assert 1.0 <= closing(listener) < 2.0
 
 
 def test_close_does_not_wait_for_a_flood_that_nobody_drains(listen: Callable[..., Listener]) -> None:
     listener = listen(*python("while True: out.write(bytes(65536))"))
-    listener.until(lambda item: isinstance(item, Began))
+    listener.until(lambda item: isinstance(item, Started))
     assert closing(listener) < 1.0
 
 

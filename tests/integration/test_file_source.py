@@ -15,7 +15,7 @@ import soundfile
 from earmark.audio.types import Block, Samples
 from earmark.capture import build
 from earmark.capture.file import File, check
-from earmark.capture.intake import Began, Ended, Intake, Item
+from earmark.capture.intake import Ended, Intake, Item, Started
 from earmark.config import settings as config
 from earmark.errors import AudioError, SourceError
 
@@ -94,7 +94,7 @@ def test_every_sample_arrives_once_and_in_order(
     check(str(tmp_path / name))
     listener = Listener(tmp_path / name)
     assert listener.until_ended() == Ended()
-    assert listener.items[0] == Began(name, rate)
+    assert listener.items[0] == Started(name, rate)
     assert {block.rate for block in listener.blocks} == {rate}
     np.testing.assert_allclose(listener.samples(), wave.mean(axis=1), atol=tolerance)
 
@@ -131,7 +131,7 @@ def test_a_loop_is_one_stream_without_an_end(tmp_path: Path) -> None:
     listener.until(4 * len(wave))
     listener.source.close()
     np.testing.assert_allclose(listener.samples()[: 4 * len(wave)], np.tile(wave[:, 0], 4))
-    assert [item for item in listener.items if not isinstance(item, Block)] == [Began("a.wav", 8000)]
+    assert [item for item in listener.items if not isinstance(item, Block)] == [Started("a.wav", 8000)]
 
 
 class Time:

@@ -17,7 +17,7 @@ PUT_SECONDS = 1.0  # of sound, before put() waits
 
 
 @dataclass(frozen=True, slots=True)
-class Began:
+class Started:
     """The source delivers: `device` is what people call it, `rate` in Hz is what it delivers at."""
 
     device: str
@@ -25,7 +25,7 @@ class Began:
 
 
 @dataclass(frozen=True, slots=True)
-class Broke:
+class Failed:
     """The source does not deliver any more, or not yet; it is tried again."""
 
     state: Literal["starting", "lost", "stalled"]
@@ -46,7 +46,7 @@ class Overflowed:
     position: int
 
 
-News = Began | Broke | Ended | Overflowed
+News = Started | Failed | Ended | Overflowed
 Item = Block | News
 T = TypeVar("T", covariant=True)
 
@@ -117,7 +117,7 @@ class Intake:
             self._position = round(self._position * rate / self._rate)
         self._rate = rate
         self._resuming = self.live
-        self._push(Began(device, rate))
+        self._push(Started(device, rate))
 
     def offer(self, samples: Samples) -> None:
         """Take the next samples, mono. Real-time safe: it copies nothing, and drops the oldest when full.
@@ -167,7 +167,7 @@ class Intake:
 
     def broke(self, state: Literal["starting", "lost", "stalled"], detail: str) -> None:
         """The source does not deliver; `detail` says why and what happens next."""
-        self._push(Broke(state, detail))
+        self._push(Failed(state, detail))
 
     def end(self, error: str = "") -> None:
         """Nothing more will come."""

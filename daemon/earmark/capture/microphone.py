@@ -57,7 +57,7 @@ class Microphone:
         self._thread = threading.Thread(target=self._run, name=f"microphone {settings.name}", daemon=True)
         self._stir = threading.Event()  # look now: the stream ended, or close() was called
         self._closing = False
-        self._opening: Opening | None = None
+        self._opening: CaptureSession | None = None
         self._said: Failure | None = None
         self._heard = False  # at least one frame, in all its life
         self._alive = clock()  # when it last was seen to deliver
@@ -102,12 +102,12 @@ class Microphone:
             if not self._closing:
                 self._stir.wait(self._delay())
 
-    def _open(self) -> tuple[Stream, Opening]:
+    def _open(self) -> tuple[Stream, CaptureSession]:
         """The configured device at the best rate it takes."""
         device = choose(self._settings.device, self._portaudio.inputs())
         refused: SourceError | None = None
         for rate in self._rates(device):
-            opening = self._opening = Opening(self._intake, device, rate, self._stir)
+            opening = self._opening = CaptureSession(self._intake, device, rate, self._stir)
             try:
                 stream = self._portaudio.open(
                     device,
@@ -129,7 +129,7 @@ class Microphone:
             return (self._settings.rate,)
         return tuple(dict.fromkeys((self._intake.rates[0], device.rate)))
 
-    def _watch(self, stream: Stream, opening: Opening) -> Failure | None:
+    def _watch(self, stream: Stream, opening: CaptureSession) -> Failure | None:
         """Until the stream fails, and how it did, or None when close() was called.
 
         The sound server may move the stream to another source when the device is unplugged, within about 1.2 s and
@@ -165,7 +165,7 @@ class Microphone:
         return min(max(least, (self._clock() - self._alive) / 10), most)
 
 
-class Opening:
+class CaptureSession:
     """What the callback of one opened stream needs, and what it leaves for the supervising thread to see.
 
     The callbacks run on the real-time thread. They copy, count and leave: no lock, no log, nothing that can raise.

@@ -11,7 +11,7 @@ import numpy as np
 from earmark.audio.resampled import ResampledRing
 from earmark.audio.types import Block, Closed, Opened, Span, Window
 from earmark.capture.health import Change, Health
-from earmark.capture.intake import Began, Broke, Ended, Intake, Item, Overflowed
+from earmark.capture.intake import Ended, Failed, Intake, Item, Overflowed, Started
 from earmark.config.settings import Vad
 from earmark.windowing.gates import LevelGate, SpeechGate, step_all
 from earmark.windowing.messages import AudioLost, GateTurned, Message, SourceChanged, SourceEnded
@@ -86,9 +86,9 @@ class SourceStream:
             match item:
                 case Block():
                     self._take(item)
-                case Began(device, rate):
+                case Started(device, rate):
                     self._tell(self._health.began(device, rate))
-                case Broke(state, detail):
+                case Failed(state, detail):
                     self._break(broken=True)
                     self._tell(self._health.broke(state, detail))
                 case Overflowed(position):

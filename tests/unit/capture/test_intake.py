@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.audio.types import Block, Samples
-from earmark.capture.intake import PUT_SECONDS, QUEUE_SECONDS, Began, Broke, Ended, Intake, Item, Overflowed
+from earmark.capture.intake import PUT_SECONDS, QUEUE_SECONDS, Ended, Failed, Intake, Item, Overflowed, Started
 
 RATE = 1000  # Hz: a sample is a millisecond
 FULL = round(QUEUE_SECONDS * RATE)
@@ -86,7 +86,7 @@ def test_news_and_sound_come_in_the_order_in_which_they_happened() -> None:
     intake.overflowed()
     intake.offer(silence(10))
     intake.end("enough")
-    kinds = [Began, Block, Broke, Began, Overflowed, Block, Ended]
+    kinds = [Started, Block, Failed, Started, Overflowed, Block, Ended]
     assert [type(item) for item in intake.drain()] == kinds
     assert intake.drain() == []
 
@@ -125,7 +125,12 @@ def test_news_is_never_dropped_and_keeps_its_order_when_sound_is() -> None:
     intake.broke("lost", "second")
     intake.offer(silence(FULL))
     news = [item for item in intake.drain() if not isinstance(item, Block)]
-    assert news == [Began("device", RATE), Broke("stalled", "first"), Began("device", RATE), Broke("lost", "second")]
+    assert news == [
+        Started("device", RATE),
+        Failed("stalled", "first"),
+        Started("device", RATE),
+        Failed("lost", "second"),
+    ]
 
 
 def test_draining_makes_room() -> None:
@@ -331,13 +336,13 @@ def test_two_threads_lose_nothing_and_keep_the_order() -> None:
     end = 0
     for item in items:
         match item:
-            case Broke("lost", where):
+            case Failed("lost", where):
                 assert int(where) == end, "news and sound changed places"
             case Block(position, samples):
                 assert position == end == samples[0]
                 end += len(samples)
     assert end == count * size
-    stalls = [int(item.detail) for item in items if isinstance(item, Broke) and item.state == "stalled"]
+    stalls = [int(item.detail) for item in items if isinstance(item, Failed) and item.state == "stalled"]
     assert stalls == list(range(count))
 
 
@@ -362,4 +367,4 @@ def test_every_sample_is_drained_once_or_counted_as_dropped(steps: list[int | st
     ends = positions(items)
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(ends))
     assert all(block.samples[0] == block.position for block in got)
-    assert [item.detail for item in items if isinstance(item, Broke)] == [str(number) for number in range(news)]
+    assert [item.detail for item in items if isinstance(item, Failed)] == [str(number) for number in range(news)]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from earmark.audio.types import Block
-from earmark.capture.intake import Began, Broke, Intake, Item, Overflowed
+from earmark.capture.intake import Failed, Intake, Item, Overflowed, Started
 from earmark.capture.microphone import CLOSE_SECONDS, Microphone
 from earmark.capture.portaudio import Callback, Input, PortAudio, Stream
 from earmark.config import settings as config
@@ -128,13 +128,13 @@ def test_the_classifiers_rate_is_asked_for_first(desk: Callable[..., Desk]) -> N
 def test_a_device_that_refuses_it_is_opened_at_its_own_rate(desk: Callable[..., Desk]) -> None:
     made = desk(FakePortAudio(48000))
     made.stream().hear(ones(960))
-    assert made.next()[0] == Began("Mic", 48000)
+    assert made.next()[0] == Started("Mic", 48000)
 
 
 def test_a_configured_rate_is_the_only_one_tried(desk: Callable[..., Desk]) -> None:
     made = desk(FakePortAudio(16000, 48000), rate=44100)
     [broke] = made.next()
-    assert isinstance(broke, Broke)
+    assert isinstance(broke, Failed)
     assert broke.state == "starting"
     assert "'Mic' does not open at 44100 Hz: Invalid sample rate" in broke.detail
 
@@ -145,7 +145,7 @@ def test_a_device_has_begun_only_when_frames_arrive(desk: Callable[..., Desk]) -
     assert made.intake.drain() == []
     stream.hear(ones(320))
     began, block = made.next()
-    assert began == Began("Mic", 16000)
+    assert began == Started("Mic", 16000)
     assert isinstance(block, Block)
     assert len(block.samples) == 320
 
@@ -186,13 +186,13 @@ def test_unplugged_is_lost_at_once_and_opened_again(desk: Callable[..., Desk]) -
     made.next()
     first.unplug()
     [lost] = made.next()
-    assert isinstance(lost, Broke)
+    assert isinstance(lost, Failed)
     assert (lost.state, "'Mic' went away" in lost.detail) == ("lost", True)
     second = made.stream()
     first.hear(ones(320))  # a straggler of the stream that was given up
     assert made.intake.drain() == []
     second.hear(ones(320))
-    assert made.next()[0] == Began("Mic", 16000)
+    assert made.next()[0] == Started("Mic", 16000)
 
 
 def test_a_device_that_does_not_let_go_is_left_behind(

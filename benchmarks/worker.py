@@ -30,7 +30,7 @@ from earmark.checkpoints import checkpoint
 from earmark.config import settings as config
 from earmark.inference.batch import Batcher, Job
 from earmark.inference.dispatch import Dispatcher, Drop, Floats
-from earmark.inference.supervisor import Worker
+from earmark.inference.supervisor import LocalEngine
 from earmark.worker import model
 from tests.checkpoints import NAMED
 
@@ -90,7 +90,7 @@ class Bare:
 class Through:
     """The worker, behind the dispatcher as the daemon has it."""
 
-    def __init__(self, worker: Worker, batch: int) -> None:
+    def __init__(self, worker: LocalEngine, batch: int) -> None:
         self._worker = worker
         self._batch = batch
 
@@ -132,7 +132,7 @@ async def measure(case: Case) -> list[Row]:
     windows = noises(case.windows)
     settings = config.Worker(device=case.device, precision=case.precision, max_batch=case.batch)
     rounds: list[tuple[float, float, float]] = []
-    async with Worker(settings, [checkpoint.read(case.folder, NAME)]) as worker:
+    async with LocalEngine(settings, [checkpoint.read(case.folder, NAME)]) as worker:
         model.use_threads(settings.threads)
         bare, usual, through = Bare(case), usual_way(case), Through(worker, case.batch)
         await worker.ready()

@@ -17,7 +17,7 @@ from earmark.api.clip_scorer import Asking, Piece
 from earmark.audio.types import Samples
 from earmark.inference.batch import Batcher, Job
 from earmark.inference.dispatch import Dispatcher, Drop
-from earmark.inference.supervisor import WorkerState
+from earmark.inference.supervisor import EngineState
 from earmark.inference.wire import Floats
 from tests.daemon import Daemon, earmarkd, events
 from tests.posting import COMMANDS, DEADLINE, RATE, Client, encoded, until
@@ -49,7 +49,7 @@ class Counting:
     """A worker that notes what each batch was of. It answers when it is told to."""
 
     def __init__(self) -> None:
-        self.state = WorkerState(phase="ready")
+        self.state = EngineState(phase="ready")
         self.batches: list[str] = []
         self.began = asyncio.Semaphore(0)
         self.turn = asyncio.Semaphore(0)

@@ -22,7 +22,7 @@ from earmark.config import settings as config
 from earmark.errors import ModelError, WorkerError
 from earmark.inference import wire
 from earmark.inference.scores import softmax
-from earmark.inference.supervisor import Worker, WorkerState
+from earmark.inference.supervisor import EngineState, LocalEngine
 from tests import checkpoints
 
 SETTINGS = config.Worker(threads=1, device="cpu")
@@ -41,15 +41,15 @@ def clips(count: int, length: int = checkpoints.RATE) -> list[Samples]:
     return [random.normal(0, 0.1, length).astype(np.float32) for _ in range(count)]
 
 
-class Followed(Worker):
+class Followed(LocalEngine):
     """A worker whose states are written down, with something to do at some of them."""
 
     def __init__(self, *found: checkpoint.Checkpoint, settings: config.Worker = SETTINGS) -> None:
-        self.states: list[WorkerState] = []
+        self.states: list[EngineState] = []
         self.at_ready: Callable[[int], None] = lambda pid: None
         super().__init__(settings, found, on_change=self._write_down)
 
-    def _write_down(self, state: WorkerState) -> None:
+    def _write_down(self, state: EngineState) -> None:
         self.states.append(state)
         if state.phase == "ready" and state.pid:
             self.at_ready(state.pid)
@@ -70,7 +70,7 @@ def signalled(name: signal.Signals) -> Callable[[int], None]:
 def test_a_worker_tells_what_it_waits_for_and_answers_as_the_bare_model(tiny: checkpoint.Checkpoint) -> None:
     from earmark.worker import model  # torch, which this file must not load before it knows that it is wanted
 
-    async def scene() -> tuple[list[WorkerState], list[wire.Floats]]:
+    async def scene() -> tuple[list[EngineState], list[wire.Floats]]:
         async with Followed(tiny) as worker:
             await worker.ready()
             alone = [await worker.classify("test/tiny", [clip]) for clip in clips(32)[:2]]

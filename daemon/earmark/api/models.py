@@ -15,7 +15,7 @@ import msgspec
 from earmark.checkpoints.catalogue import Entry, Origin, by_name
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.errors import ModelError
-from earmark.inference.supervisor import WorkerState
+from earmark.inference.supervisor import EngineState
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Loads(Protocol):
     """What a Registry needs of a Worker."""
 
     @property
-    def state(self) -> WorkerState: ...
+    def state(self) -> EngineState: ...
     async def changed(self) -> None: ...
     def load(self, checkpoint: Checkpoint) -> None: ...
 

@@ -42,7 +42,7 @@ from earmark.errors import SourceError, WorkerError
 from earmark.inference.batch import Batcher, Job
 from earmark.inference.dispatch import Dispatcher, Drop
 from earmark.inference.scores import Floats, apply
-from earmark.inference.supervisor import Worker, WorkerState
+from earmark.inference.supervisor import EngineState, LocalEngine
 from earmark.protocol import licence
 from earmark.protocol.events import Hello, Result
 from earmark.server import token_file as tokenfile
@@ -86,7 +86,7 @@ class Service:
         }
         self._desk = Desk(reporters, names)
         checkpoints = {plan.checkpoint.name: plan.checkpoint for plan in self._plans.values()}
-        self._worker = Worker(settings.worker, list(checkpoints.values()), on_change=self._tell_worker)
+        self._worker = LocalEngine(settings.worker, list(checkpoints.values()), on_change=self._tell_worker)
         chosen = settings.worker
         self._batcher = Batcher(
             max_batch=chosen.max_batch, queue=chosen.queue, max_age=chosen.max_age, max_wait_ms=chosen.max_wait_ms
@@ -230,7 +230,7 @@ class Service:
             os._exit(128 + number)  # a second one means: now
         self._stop.set()
 
-    def _tell_worker(self, state: WorkerState) -> None:
+    def _tell_worker(self, state: EngineState) -> None:
         log.log(
             logging.WARNING if state.phase in ("restarting", "failed") else logging.DEBUG,
             "model process: %s%s",

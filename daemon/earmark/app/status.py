@@ -12,7 +12,7 @@ from earmark.api.models import Registry
 from earmark.app.plan import Plan
 from earmark.broadcast.hub import Hub
 from earmark.inference.batch import Batcher
-from earmark.inference.supervisor import WorkerState
+from earmark.inference.supervisor import EngineState
 from earmark.protocol.events import SourceInfo
 
 PACKAGES = ("torch", "transformers", "numpy", "onnxruntime", "soundfile", "av")
@@ -25,7 +25,7 @@ def info(
     plans: Iterable[Plan],
     registry: Registry,
     clips: Clips,
-    state: WorkerState,
+    state: EngineState,
     batcher: Batcher,
     lost: Mapping[str, Mapping[str, float]],
 ) -> dict[str, object]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from earmark.audio.types import Nanoseconds, Samples
 from earmark.errors import EarmarkError, WorkerDied
 from earmark.inference.batch import SECOND, Batch, Batcher, Job
-from earmark.inference.supervisor import WorkerState
+from earmark.inference.supervisor import EngineState
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Classifies(Protocol):
     """What a Dispatcher needs of a Worker."""
 
     @property
-    def state(self) -> WorkerState: ...
+    def state(self) -> EngineState: ...
     async def changed(self) -> None: ...
     async def classify(self, model: str, batch: Sequence[Samples], attempts: int) -> Floats: ...
 

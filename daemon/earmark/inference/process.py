@@ -34,7 +34,7 @@ class Died(Exception):
         self.guilty = guilty
 
 
-class Life:
+class WorkerProcess:
     """A model process from its start to its death. On the event loop.
 
     start() it, await run() until it is over, and always end it with stop(). `on_news` is called with each reply that
@@ -45,7 +45,7 @@ class Life:
         self._slots = slots
         self._timeout = timeout  # seconds for one batch
         self._on_news = on_news
-        self._waiting: dict[int, asyncio.Future[wire.Answer]] = {}  # in the order of the requests, and of the answers
+        self._waiting: dict[int, asyncio.Future[wire.Logits]] = {}  # in the order of the requests, and of the answers
         self._number = 0
         self._loading = 0
         self._alarm: asyncio.TimerHandle | None = None  # for the batch that is at work
@@ -94,7 +94,7 @@ class Life:
         self._send(wire.Classify(self._number, model, slot, count, length))
         if len(self._waiting) == 1:
             self._watch()
-        reply: wire.Answer = await answer
+        reply: wire.Logits = await answer
         return np.frombuffer(reply.logits, np.float32).reshape(-1, reply.labels)
 
     async def run(self) -> None:
@@ -128,7 +128,7 @@ class Life:
 
     def _take(self, reply: wire.Reply) -> None:
         match reply:
-            case wire.Answer(number=number):
+            case wire.Logits(number=number):
                 answer = self._waiting.pop(number)
                 self._watch()
                 if not answer.done():  # it is where its caller was cancelled

@@ -16,7 +16,7 @@ from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
 from earmark.errors import ModelError, WorkerDied, WorkerError
 from earmark.inference import wire
-from earmark.inference.process import Died, Life
+from earmark.inference.process import Died, WorkerProcess
 from earmark.protocol.licence import is_non_commercial
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ ATTEMPTS = 2  # times that a batch may see the process die
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerState:
+class EngineState:
     """What people and `/ready` are told.
 
     `phase` is "failed" where no model can be served or the process died MANY times in a row; `detail` says what it
@@ -48,7 +48,7 @@ class WorkerState:
     refused: Mapping[str, str] = field(default_factory=dict)  # model to reason
 
 
-class Worker:
+class LocalEngine:
     """Keeps a model process alive and puts batches to it. All of it on the event loop.
 
     It must have all `checkpoints` before it is ready; load() adds more while it serves.
@@ -62,17 +62,17 @@ class Worker:
         settings: config.Worker,
         checkpoints: Sequence[Checkpoint],
         *,
-        on_change: Callable[[WorkerState], None] = lambda state: None,
+        on_change: Callable[[EngineState], None] = lambda state: None,
     ) -> None:
         self._settings = settings
         self._checkpoints = {checkpoint.name: checkpoint for checkpoint in checkpoints}
         self._on_change = on_change
         self._needed = frozenset(self._checkpoints)
-        self._state = WorkerState(loading=self._needed)
+        self._state = EngineState(loading=self._needed)
         self._changed = asyncio.Event()  # of the present state; replaced when that changes
         self._deaths = 0  # in a row
         self._serving_since: float | None = None
-        self._life: Life | None = None
+        self._life: WorkerProcess | None = None
         self._slots: wire.Slots
         self._free: asyncio.Queue[int] = asyncio.Queue()
         self._supervision: asyncio.Task[None]
@@ -95,7 +95,7 @@ class Worker:
         self._slots.close()
 
     @property
-    def state(self) -> WorkerState:
+    def state(self) -> EngineState:
         return self._state
 
     async def changed(self) -> None:
@@ -153,7 +153,7 @@ class Worker:
         finally:
             self._free.put_nowait(slot)
 
-    async def _life_with(self, model: str) -> Life:
+    async def _life_with(self, model: str) -> WorkerProcess:
         """The process, when it has loaded `model`."""
         while True:
             if self._state.phase == "stopped":
@@ -190,7 +190,7 @@ class Worker:
     async def _live(self) -> str:
         """One life of the process. Says how it ended."""
         wanted = self._settings
-        life = Life(self._slots, wanted.timeout, self._hear)
+        life = WorkerProcess(self._slots, wanted.timeout, self._hear)
         try:
             await life.start(wire.Start(wanted.device, wanted.precision, wanted.threads, wanted.max_batch))
         except OSError as error:

@@ -79,7 +79,7 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     error: str
 
 
-class Answer(msgspec.Struct, frozen=True, tag=True):
+class Logits(msgspec.Struct, frozen=True, tag=True):
     """Logits of request `number`: rows of `labels` float32 each."""
 
     number: int
@@ -95,7 +95,7 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
 
 
 Request = Start | Load | Classify | Stop
-Reply = Progress | Loaded | Refused | Answer | Failure
+Reply = Progress | Loaded | Refused | Logits | Failure
 
 _encoder = msgspec.msgpack.Encoder()
 decode_request = msgspec.msgpack.Decoder(Request).decode

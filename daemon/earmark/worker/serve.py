@@ -139,7 +139,7 @@ class Service:
             logger.warning("%s failed on %d x %d samples", request.model, request.count, request.length, exc_info=True)
             self._send(wire.Failure(request.number, f"{request.model}: {sentence(error)}"))
         else:
-            self._send(wire.Answer(request.number, logits.shape[1], logits.tobytes()))
+            self._send(wire.Logits(request.number, logits.shape[1], logits.tobytes()))
 
     def _send(self, reply: wire.Reply) -> None:
         with self._sending:

@@ -14,7 +14,7 @@ from earmark.errors import RequestError, WorkerDied, WorkerError
 from earmark.inference.batch import Batcher, Job
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.scores import Floats
-from earmark.inference.supervisor import WorkerState
+from earmark.inference.supervisor import EngineState
 
 DEADLY = -1.0  # a sample under which the process dies
 
@@ -23,7 +23,7 @@ class Mortal:
     """Logits are the mean of a window and its opposite. `open` lets batches through."""
 
     def __init__(self) -> None:
-        self.state = WorkerState(phase="ready")
+        self.state = EngineState(phase="ready")
         self.batches: list[list[float]] = []
         self.began = asyncio.Event()
         self.open = asyncio.Event()

@@ -15,14 +15,14 @@ from earmark.checkpoints.catalogue import Entry, by_name, catalogue
 from earmark.checkpoints.checkpoint import EMBEDDED, Checkpoint
 from earmark.config import settings as config
 from earmark.errors import ModelError
-from earmark.inference.supervisor import WorkerState
+from earmark.inference.supervisor import EngineState
 
 FOLDER = EMBEDDED / "commands"
 
 
 class Loader:
     def __init__(self) -> None:
-        self.state = WorkerState(phase="ready")
+        self.state = EngineState(phase="ready")
         self.asked: list[str] = []
         self._changed = asyncio.Event()
 

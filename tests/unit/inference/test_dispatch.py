@@ -12,7 +12,7 @@ from earmark.audio.types import Samples
 from earmark.errors import WorkerError
 from earmark.inference.batch import MS, SECOND, Batcher, Job
 from earmark.inference.dispatch import Dispatcher, Drop
-from earmark.inference.supervisor import WorkerState
+from earmark.inference.supervisor import EngineState
 from earmark.inference.wire import Floats
 
 
@@ -20,7 +20,7 @@ class FakeWorker:
     """Its logits are the sum of each window. `hold` makes it wait for release() with each batch."""
 
     def __init__(self, *, hold: bool = False) -> None:
-        self.state = WorkerState(phase="ready")
+        self.state = EngineState(phase="ready")
         self.batches: list[list[float]] = []
         self.error: Exception | None = None
         self.began = asyncio.Event()
@@ -32,7 +32,7 @@ class FakeWorker:
     def release(self) -> None:
         self._open.set()
 
-    def become(self, state: WorkerState) -> None:
+    def become(self, state: EngineState) -> None:
         self.state = state
         self._changed.set()
         self._changed = asyncio.Event()
@@ -153,7 +153,7 @@ def test_a_window_that_grew_old_behind_a_batch_is_dropped_as_overload() -> None:
 def test_while_the_worker_is_away_windows_wait_and_then_are_lost_to_the_worker() -> None:
     async def scene() -> None:
         desk = Desk(FakeWorker(), Batcher(max_age=0.02))
-        desk.worker.state = WorkerState(phase="restarting", detail="the model process was killed by SIGKILL")
+        desk.worker.state = EngineState(phase="restarting", detail="the model process was killed by SIGKILL")
         async with desk.dispatcher as dispatcher:
             desk.submit(1)
             desk.submit(2, live=False)
@@ -238,7 +238,7 @@ def test_a_held_batch_leaves_when_its_oldest_has_waited_long_enough() -> None:
 def test_discarded_jobs_come_back_to_the_caller_alone_and_count_as_done() -> None:
     async def scene() -> None:
         desk = Desk(FakeWorker())
-        desk.worker.state = WorkerState(phase="loading")
+        desk.worker.state = EngineState(phase="loading")
         async with desk.dispatcher as dispatcher:
             desk.submit(1, live=False)
             assert [job.tag for job in dispatcher.discard(lambda job: True)] == [1]

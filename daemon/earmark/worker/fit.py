@@ -87,7 +87,7 @@ class Encoder:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lessons:
+class TrainingSet:
     """What a head is learnt from: first the takes' windows, `per_take` of each, then what is none of the labels."""
 
     states: Floats
@@ -95,8 +95,8 @@ class Lessons:
     weights: Floats  # among those of the same label
     per_take: int
 
-    def part(self, which: npt.NDArray[np.bool_]) -> Lessons:
-        return Lessons(self.states[which], self.labels[which], self.weights[which], self.per_take)
+    def part(self, which: npt.NDArray[np.bool_]) -> TrainingSet:
+        return TrainingSet(self.states[which], self.labels[which], self.weights[which], self.per_take)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +114,7 @@ class Head:
         return probabilities
 
 
-def fit(lessons: Lessons) -> Head:
+def fit(lessons: TrainingSet) -> Head:
     """Logistic regression in which every label weighs the same, however many windows it has."""
     inputs, targets = torch.from_numpy(lessons.states), torch.from_numpy(lessons.labels)
     mean, deviation = inputs.mean(0), inputs.std(0).clamp(min=1e-6)
@@ -147,7 +147,7 @@ def _hear(job: Job, encoder: Encoder, random: np.random.Generator) -> Floats:
     return np.stack(heard)
 
 
-def _lessons(job: Job, examples: Floats, rooms: Floats, known: Collection[str]) -> Lessons:
+def _lessons(job: Job, examples: Floats, rooms: Floats, known: Collection[str]) -> TrainingSet:
     others = negatives.read(job.base).without(job.labels)
     count, per_take = len(job.labels), examples.shape[1]
     labels = [np.repeat(job.truth, per_take), np.full(len(others.words), count), np.full(len(rooms), count + 1)]
@@ -157,10 +157,10 @@ def _lessons(job: Job, examples: Floats, rooms: Floats, known: Collection[str]) 
         np.ones(len(rooms)),
     ]
     states = np.concatenate([examples.reshape(-1, examples.shape[-1]), others.states, rooms])
-    return Lessons(states, np.concatenate(labels), np.concatenate(weights).astype(np.float32), per_take)
+    return TrainingSet(states, np.concatenate(labels), np.concatenate(weights).astype(np.float32), per_take)
 
 
-def _leave_one_out(job: Job, lessons: Lessons) -> leftout.Figures:
+def _leave_one_out(job: Job, lessons: TrainingSet) -> leftout.Figures:
     """Each take with its variants is left out once, and with it a share of what is no label, one after the other."""
     first = len(job.takes) * lessons.per_take  # of what is no label
     taken = leftout.rounds(job.truth, MOST_ROUNDS)

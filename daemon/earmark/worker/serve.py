@@ -55,14 +55,14 @@ def die_with(parent: int) -> None:
 
 def serve(requests: BinaryIO, connection: socket.socket, slots: wire.Slots) -> None:
     """Answer requests until Stop or the end of the stream."""
-    service: Service | None = None
+    service: ModelServer | None = None
     connection.sendall(wire.frame(wire.Progress("starting", "importing torch and transformers")))
     from earmark.worker import model  # takes 4 s  # noqa: F401
 
     while (request := receive(requests)) is not None:
         match request:
             case wire.Start():
-                service = Service(request, connection, slots)
+                service = ModelServer(request, connection, slots)
             case wire.Load() if service:
                 service.load(request)
             case wire.Classify() if service:
@@ -79,7 +79,7 @@ def receive(requests: BinaryIO) -> wire.Request | None:
     return wire.decode_request(body) if len(header) == wire.HEADER and len(body) == size else None
 
 
-class Service:
+class ModelServer:
     """The loaded models, and what is done with them.
 
     A thread of our own loads one model after the other, while the caller's classifies with those that are there; it

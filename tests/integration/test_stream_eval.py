@@ -16,7 +16,7 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra
 from earmark.config import presets
 from earmark.config.file import parse
 from earmark.config.settings import Classifier
-from earmark.detection.decide import Sliding, Utterances
+from earmark.detection.decide import SlidingDecider, UtteranceDecider
 from earmark.protocol.events import Label, Result, Score
 from tests.signals import demo, noise, tone
 from training.data.audio import RATE, Samples
@@ -138,10 +138,10 @@ def test_decisions_can_be_made_again_from_what_was_published() -> None:
     windows = results(
         (0, 5, "rain", 0.95, False), (1, 6, "rain", 0.95, False), (2, 7, "rain", 0.95, False), (3, 8, "rain", 0.9, True)
     )
-    (rain,) = decided(windows, Sliding(plan.rules), plan.checkpoint.labels)
+    (rain,) = decided(windows, SlidingDecider(plan.rules), plan.checkpoint.labels)
     assert (rain.label, rain.end) == ("rain", 8)
-    assert decided(results((0, 5, "rain", 0.2, True)), Sliding(plan.rules), plan.checkpoint.labels) == []
-    (word,) = decided(windows[:1], Utterances(plan_of(presets.SOUNDS, None).rules), plan.checkpoint.labels)
+    assert decided(results((0, 5, "rain", 0.2, True)), SlidingDecider(plan.rules), plan.checkpoint.labels) == []
+    (word,) = decided(windows[:1], UtteranceDecider(plan_of(presets.SOUNDS, None).rules), plan.checkpoint.labels)
     assert (word.start, word.end, word.at) == (0, 5, 5.1)
 
 

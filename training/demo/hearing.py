@@ -16,7 +16,7 @@ from earmark.audio.types import Samples, Window
 from earmark.config import presets
 from earmark.config import settings as config
 from earmark.config.settings import REJECTED
-from earmark.detection.detectors import Desk
+from earmark.detection.detectors import Detectors
 from earmark.inference.scores import Floats, apply
 from earmark.protocol.events import Label, Numbered, Result
 from earmark.windowing.messages import Message, SourceEnded
@@ -82,7 +82,7 @@ class Heard:
         reporters = {
             (SOURCE, plan.name): _stricter(plan, stricter).reporter(SOURCE, ids.__next__) for plan in self.plans
         }
-        desk = Desk(reporters, (SOURCE,))
+        desk = Detectors(reporters, (SOURCE,))
         drafts = []
         for item, scores in self.news:
             if isinstance(item, Window):

@@ -21,7 +21,7 @@ import numpy as np
 
 from earmark.app.plan import Plan, plans
 from earmark.config.settings import Classifier, Config, Model
-from earmark.detection.decide import Decider, Off, On, Sliding, Utterances
+from earmark.detection.decide import Decider, Off, On, SlidingDecider, UtteranceDecider
 from earmark.protocol.events import Result
 from training.models.card import table
 from training.streams.match import Fired, Tally, matched
@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for trial, (streams, told) in zip(trials, heard, strict=True):
             tally = Tally()
             for stream, each in zip(streams, told, strict=True):
-                decider = Sliding(plan.rules) if changed.mode == "sliding" else Utterances(plan.rules)
+                decider = SlidingDecider(plan.rules) if changed.mode == "sliding" else UtteranceDecider(plan.rules)
                 fired = decided(each.results, decider, plan.checkpoint.labels, newest(changed))
                 tally.add(matched(stream.truth, fired, trial.known, from_end=trial.from_end))
             cells.append(told_of(tally, sum(stream.seconds for stream in streams)))

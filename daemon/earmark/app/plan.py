@@ -12,7 +12,7 @@ from earmark.checkpoints.catalogue import catalogue
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
 from earmark.detection import decide
-from earmark.detection.detector import Reporter
+from earmark.detection.detector import Detector
 from earmark.errors import ConfigError
 from earmark.inference.scores import Function, default_function
 from earmark.protocol.events import ClassifierInfo
@@ -95,11 +95,13 @@ class Plan:
             gate=settings.gate,
         )
 
-    def reporter(self, source: str, new_id: Callable[[], str]) -> Reporter:
+    def reporter(self, source: str, new_id: Callable[[], str]) -> Detector:
         """For one more source: with a decider of its own."""
         settings, rules = self.settings, self.rules
-        decider: decide.Decider = decide.Sliding(rules) if settings.mode == "sliding" else decide.Utterances(rules)
-        return Reporter(source, settings.name, self.checkpoint.labels, decider, new_id, settings.top_k or None)
+        decider: decide.Decider = (
+            decide.SlidingDecider(rules) if settings.mode == "sliding" else decide.UtteranceDecider(rules)
+        )
+        return Detector(source, settings.name, self.checkpoint.labels, decider, new_id, settings.top_k or None)
 
 
 def plans(settings: config.Config) -> tuple[Plan, ...]:

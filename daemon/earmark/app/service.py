@@ -36,8 +36,8 @@ from earmark.capture.intake import Intake
 from earmark.checkpoints.catalogue import catalogue
 from earmark.config import settings as config
 from earmark.config.file import load
-from earmark.detection.detector import Draft, Missed, Ticket
-from earmark.detection.detectors import Desk
+from earmark.detection.detector import Draft, Unscored, WindowTicket
+from earmark.detection.detectors import Detectors
 from earmark.errors import SourceError, WorkerError
 from earmark.inference.batch import Batcher, Job
 from earmark.inference.dispatch import Dispatcher, Drop
@@ -84,7 +84,7 @@ class Service:
             for plan in self._plans.values()
             for source in plan.sources
         }
-        self._desk = Desk(reporters, names)
+        self._desk = Detectors(reporters, names)
         checkpoints = {plan.checkpoint.name: plan.checkpoint for plan in self._plans.values()}
         self._worker = LocalEngine(settings.worker, list(checkpoints.values()), on_change=self._tell_worker)
         chosen = settings.worker
@@ -185,15 +185,15 @@ class Service:
             self._settle(job, apply(plan.function, logits, job.model))
         except WorkerError as error:
             log.error("%s", error)
-            self._settle(job, Missed("worker"))
+            self._settle(job, Unscored("worker"))
 
     def _dropped(self, job: Job, drop: Drop) -> None:
         if isinstance(job.tag, Piece):
             self._asking.dropped(job, drop)
             return
-        self._settle(job, Missed(drop.cause))
+        self._settle(job, Unscored(drop.cause))
 
-    def _settle(self, job: Job, answer: Floats | Missed) -> None:
+    def _settle(self, job: Job, answer: Floats | Unscored) -> None:
         window, ticket = _tag(job)
         self._publish(self._desk.answered(window, ticket, answer))
         self._listener.answered(window.source)
@@ -267,9 +267,9 @@ class Service:
         return about.info(__version__, self._hub, tuple(self._desk.sources.values()), plans, *parts)
 
 
-def _tag(job: Job) -> tuple[Window, Ticket]:
+def _tag(job: Job) -> tuple[Window, WindowTicket]:
     """What _hear() tagged the job with."""
-    return cast(tuple[Window, Ticket], job.tag)
+    return cast(tuple[Window, WindowTicket], job.tag)
 
 
 def _utc(captured: Nanoseconds, now: Nanoseconds) -> str:

@@ -108,7 +108,7 @@ def rules(
     )
 
 
-class Utterances:
+class UtteranceDecider:
     """One decision per utterance: the best label, if it is clear enough, no part of a longer speech, and has not just
     fired."""
 
@@ -156,7 +156,7 @@ class _Hits:
 
 
 @dataclass(slots=True)
-class Sliding:
+class SlidingDecider:
     """Labels that last. A label goes on after `hits` smoothed scores in a row over its threshold, and goes off when
     the smoothed score sinks below `off`, another label of an exclusive set takes over, it has lasted `max_on`
     seconds, or ended() is called. Every On gets exactly one Off.
@@ -250,7 +250,7 @@ class Sliding:
         return Off(self.rules.labels[index], reason, active.start, end, _round(active.peak))
 
 
-Decider = Utterances | Sliding
+Decider = UtteranceDecider | SlidingDecider
 
 
 def _lasted(active: _Active, end: float) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from earmark.audio.types import Nanoseconds, Window, seconds
 from earmark.detection.decide import Decider, Decision, Off, On, Probabilities, Suppressed
-from earmark.detection.reorder import Lane, Place
+from earmark.detection.reorder import ReorderBuffer, Ticket
 from earmark.inference.scores import ranked
 from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Source
 
@@ -35,7 +35,7 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
-class Missed:
+class Unscored:
     """A window that was never scored."""
 
     cause: LossCause
@@ -44,11 +44,11 @@ class Missed:
 _NOTHING = np.zeros(0, dtype=np.float32)
 
 Asked = Window | Silence
-Answer = Probabilities | Missed
-Ticket = Place[Asked, Answer]
+Outcome = Probabilities | Unscored
+WindowTicket = Ticket[Asked, Outcome]
 
 
-class Reporter:
+class Detector:
     """Keep the windows of one source and one classifier in order, decide, and draft events.
 
     The caller takes a ticket() for each window, hands it back to answered() with the scores or with Missed, and
@@ -71,7 +71,7 @@ class Reporter:
         self._decider = decider
         self._new_id = new_id
         self._top_k = top_k
-        self._lane: Lane[Asked, Answer] = Lane()
+        self._lane: ReorderBuffer[Asked, Outcome] = ReorderBuffer()
         self._ids: dict[str, str] = {}  # label that is on → its id
         self._at = 0.0  # seconds in the stream up to which was decided
 
@@ -79,35 +79,35 @@ class Reporter:
         """Windows and news that wait for answers."""
         return len(self._lane)
 
-    def ticket(self, window: Window) -> Ticket:
+    def ticket(self, window: Window) -> WindowTicket:
         """The window's place in the order."""
-        return self._lane.expect(replace(window, samples=_NOTHING))  # the lane may have to keep it for long
+        return self._lane.reserve(replace(window, samples=_NOTHING))  # the lane may have to keep it for long
 
-    def answered(self, ticket: Ticket, answer: Answer) -> list[Draft]:
+    def answered(self, ticket: WindowTicket, answer: Outcome) -> list[Draft]:
         """The window's probabilities, one per label, or why there are none."""
-        return self._drafts(self._lane.answer(ticket, answer))
+        return self._drafts(self._lane.resolve(ticket, answer))
 
     def silence(self, at: float, captured: Nanoseconds, reason: OffReason) -> list[Draft]:
         """Nothing is heard any more from `at` seconds on."""
-        return self._drafts(self._lane.note(Silence(at, captured, reason)))
+        return self._drafts(self._lane.append(Silence(at, captured, reason)))
 
     def end(self, reason: OffReason, now: Nanoseconds) -> list[Draft]:
         """No answers come any more: windows without one are lost, and everything goes off."""
         drafts: list[Draft] = []
         while (ticket := self._lane.first_unknown()) is not None:
-            drafts += self.answered(ticket, Missed("overload"))
+            drafts += self.answered(ticket, Unscored("overload"))
         return drafts + self.silence(self._at, now, reason)
 
-    def _drafts(self, released: list[tuple[Asked, Answer | None]]) -> list[Draft]:
+    def _drafts(self, released: list[tuple[Asked, Outcome | None]]) -> list[Draft]:
         drafts: list[Draft] = []
         for asked, answer in released:
             match asked, answer:
                 case Silence(at, captured, reason), _:
                     decisions = self._decider.ended(max(round(at, 3), self._at), reason)
                     drafts += [Draft(self._label(decision), captured) for decision in decisions]
-                case Window(), Missed(cause):
+                case Window(), Unscored(cause):
                     drafts.append(Draft(self._loss(asked, cause), asked.captured))
-                case Window(), _ if answer is not None and not isinstance(answer, Missed):
+                case Window(), _ if answer is not None and not isinstance(answer, Unscored):
                     drafts += self._scored(asked, answer)
         return drafts
 

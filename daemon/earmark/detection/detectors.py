@@ -7,19 +7,19 @@ from collections.abc import Mapping
 import msgspec
 
 from earmark.audio.types import Nanoseconds, Window
-from earmark.detection.detector import Answer, Draft, Reporter, Ticket
+from earmark.detection.detector import Detector, Draft, Outcome, WindowTicket
 from earmark.protocol.events import Loss, OffReason, Source, SourceInfo
 from earmark.windowing.messages import AudioLost, GateTurned, SourceChanged, SourceEnded
 
 
-class Desk:
+class Detectors:
     """All reporters, and what is known of each source.
 
     The caller takes a ticket() for each window and hands it to answered() later; all other news goes to hear().
     What comes back are drafts, in the order in which they are to be published.
     """
 
-    def __init__(self, reporters: Mapping[tuple[str, str], Reporter], sources: tuple[str, ...]) -> None:
+    def __init__(self, reporters: Mapping[tuple[str, str], Detector], sources: tuple[str, ...]) -> None:
         self._reporters = reporters
         self.sources = {name: SourceInfo(name, "starting") for name in sources}
         self.errors: dict[str, str] = {}  # sources that ended with an error
@@ -31,11 +31,11 @@ class Desk:
         """Every source has ended and nothing waits for an answer."""
         return not self._running and not any(map(len, self._reporters.values()))
 
-    def ticket(self, window: Window) -> Ticket:
+    def ticket(self, window: Window) -> WindowTicket:
         """The window's place in the order of its source and classifier."""
         return self._reporters[window.source, window.classifier].ticket(window)
 
-    def answered(self, window: Window, ticket: Ticket, answer: Answer) -> list[Draft]:
+    def answered(self, window: Window, ticket: WindowTicket, answer: Outcome) -> list[Draft]:
         """A window's probabilities, or why there are none."""
         return self._counted(self._reporters[window.source, window.classifier].answered(ticket, answer))
 

@@ -11,7 +11,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(slots=True, eq=False)
-class Place(Generic[Asked, Answer]):
+class Ticket(Generic[Asked, Answer]):
     """A place in the lane. `answer` is None until it is known."""
 
     asked: Asked
@@ -19,38 +19,38 @@ class Place(Generic[Asked, Answer]):
     known: bool = False
 
 
-class Lane(Generic[Asked, Answer]):
+class ReorderBuffer(Generic[Asked, Answer]):
     """One source's windows and gate news for one classifier.
 
     Batches of different length and other sources' windows overtake each other on the way through the model; what
-    is decided must not. expect() takes a place, answer() fills it, and whatever stands at the head and is known
-    comes out. News that needs no answer is expected and answered at once by note().
+    is decided must not. reserve() takes a place, resolve() fills it, and whatever stands at the head and is known
+    comes out. News that needs no answer is expected and answered at once by append().
     """
 
     def __init__(self) -> None:
-        self._places: deque[Place[Asked, Answer]] = deque()
+        self._places: deque[Ticket[Asked, Answer]] = deque()
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def expect(self, asked: Asked) -> Place[Asked, Answer]:
+    def reserve(self, asked: Asked) -> Ticket[Asked, Answer]:
         """Take the next place."""
-        place: Place[Asked, Answer] = Place(asked)
+        place: Ticket[Asked, Answer] = Ticket(asked)
         self._places.append(place)
         return place
 
-    def note(self, asked: Asked) -> list[tuple[Asked, Answer | None]]:
+    def append(self, asked: Asked) -> list[tuple[Asked, Answer | None]]:
         """News without an answer: it waits for what stands before it."""
-        place = self.expect(asked)
+        place = self.reserve(asked)
         place.known = True
         return self._release()
 
-    def answer(self, place: Place[Asked, Answer], answer: Answer | None) -> list[tuple[Asked, Answer | None]]:
+    def resolve(self, place: Ticket[Asked, Answer], answer: Answer | None) -> list[tuple[Asked, Answer | None]]:
         """Fill a place (None: it was lost); what can be decided now, in order."""
         place.answer, place.known = answer, True
         return self._release()
 
-    def first_unknown(self) -> Place[Asked, Answer] | None:
+    def first_unknown(self) -> Ticket[Asked, Answer] | None:
         """The place that everything waits for; None where nothing waits."""
         return self._places[0] if self._places else None
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.detection.decide import Decision, Off, On, Rules, Sliding, Suppressed, Utterances, rules
+from earmark.detection.decide import Decision, Off, On, Rules, SlidingDecider, Suppressed, UtteranceDecider, rules
 from earmark.protocol.events import OffReason, Why
 
 # Scores and thresholds that must meet exactly are sums of powers of two, which floats hold exactly.
@@ -25,7 +25,7 @@ def probabilities(*scores: float) -> np.ndarray[tuple[int], np.dtype[np.float32]
 
 
 def hear(
-    decider: Sliding | Utterances,
+    decider: SlidingDecider | UtteranceDecider,
     start: float,
     end: float,
     *scores: float,
@@ -33,11 +33,11 @@ def hear(
     part: bool = False,
 ) -> list[Decision]:
     """What is decided on the window or utterance from `start` to `end` seconds."""
-    last = isinstance(decider, Utterances) if final is None else final
+    last = isinstance(decider, UtteranceDecider) if final is None else final
     return decider.scored(moment(start), moment(end), probabilities(*scores), final=last, part=part)
 
 
-def end(decider: Sliding | Utterances, at: float, reason: OffReason = "quiet") -> list[Decision]:
+def end(decider: SlidingDecider | UtteranceDecider, at: float, reason: OffReason = "quiet") -> list[Decision]:
     return decider.ended(moment(at), reason)
 
 
@@ -60,13 +60,13 @@ def what(decisions: list[Decision]) -> list[tuple[str, str]]:
     return [(item.label, "on" if isinstance(item, On) else item.reason) for item in decisions]
 
 
-def words(**changes: object) -> Utterances:
+def words(**changes: object) -> UtteranceDecider:
     settings: dict[str, object] = {
         "labels": ("stop", "go", "_unknown_"),
         "on": 0.6, "off": 0.45, "own": {}, "ignore": ("_unknown_",), "margin": 0.1, "refractory": 0.4,
         "gate": "speech",
     }  # fmt: skip
-    return Utterances(rules(**timed(settings | changes)))  # type: ignore[arg-type]
+    return UtteranceDecider(rules(**timed(settings | changes)))  # type: ignore[arg-type]
 
 
 def test_a_clear_word_fires_with_its_reasons() -> None:
@@ -190,15 +190,15 @@ def test_a_word_is_over_when_it_is_told_so_the_end_of_the_sound_says_nothing_and
     assert what(hear(decider, 1.8, 2.2, 0.9, 0.1, 0)) == [("stop", "refractory")]
 
 
-def moods(**changes: object) -> Sliding:
+def moods(**changes: object) -> SlidingDecider:
     settings: dict[str, object] = {
         "labels": ("happy", "sad"),
         "on": 0.6, "off": 0.4, "own": {}, "ignore": (), "smooth": 1, "hits": 2, "exclusive": True,
     }  # fmt: skip
-    return Sliding(rules(**timed(settings | changes)))  # type: ignore[arg-type]
+    return SlidingDecider(rules(**timed(settings | changes)))  # type: ignore[arg-type]
 
 
-def play(decider: Sliding, *scores: tuple[float, ...], since: float = HOUR) -> list[tuple[float, str, str]]:
+def play(decider: SlidingDecider, *scores: tuple[float, ...], since: float = HOUR) -> list[tuple[float, str, str]]:
     """One window of three seconds a second; (end of the window in seconds since the first began, label, what)."""
     told: list[tuple[float, str, str]] = []
     for index, row in enumerate(scores):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from earmark.audio.types import Span, Window
-from earmark.detection.decide import Decider, Sliding, Utterances, rules
-from earmark.detection.detector import Draft, Missed, Reporter
+from earmark.detection.decide import Decider, SlidingDecider, UtteranceDecider, rules
+from earmark.detection.detector import Detector, Draft, Unscored
 from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Score, Why
 
 LABELS = ("stop", "go")
@@ -26,15 +26,15 @@ def scores(stop: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
 
 
 def reporter(
-    decider: type[Sliding] | type[Utterances] = Sliding, top_k: int | None = None, **changes: object
-) -> Reporter:
+    decider: type[SlidingDecider] | type[UtteranceDecider] = SlidingDecider, top_k: int | None = None, **changes: object
+) -> Detector:
     settings: dict[str, object] = {"on": 0.6, "off": 0.4, "own": {}, "ignore": ("go",), "hits": 1, "gate": "speech"}
     made: Decider = decider(rules(LABELS, **(settings | changes)))  # type: ignore[arg-type]
     numbers = itertools.count(1)
-    return Reporter("desk", "words", LABELS, made, lambda: f"id-{next(numbers)}", top_k)
+    return Detector("desk", "words", LABELS, made, lambda: f"id-{next(numbers)}", top_k)
 
 
-def answer(desk: Reporter, asked: Window, stop: float) -> list[Draft]:
+def answer(desk: Detector, asked: Window, stop: float) -> list[Draft]:
     """The window is asked for and answered at once."""
     return desk.answered(desk.ticket(asked), scores(stop))
 
@@ -86,14 +86,14 @@ def test_a_window_that_was_not_classified_is_a_loss_and_what_follows_is_told() -
     first, second = desk.ticket(window(0, 1000)), desk.ticket(window(500, 1500))
     desk.answered(second, scores(0.1))
 
-    (lost, result) = desk.answered(first, Missed("overload"))
+    (lost, result) = desk.answered(first, Unscored("overload"))
 
     assert lost.event == Loss(0, "", "desk", 0.0, 1.0, "overload", "words")
     assert isinstance(result.event, Result)
 
 
 def test_a_command_is_an_on_with_an_end_and_gets_no_off() -> None:
-    desk = reporter(Utterances)
+    desk = reporter(UtteranceDecider)
     drafts = desk.answered(desk.ticket(window(1000, 2000, final=True)), scores(0.9))
     drafts += desk.silence(2.0, 2000, "quiet")
 
@@ -103,8 +103,8 @@ def test_a_command_is_an_on_with_an_end_and_gets_no_off() -> None:
 
 
 def test_a_suppressed_candidate_is_a_result_that_says_so() -> None:
-    made = Utterances(rules(LABELS, on=0.5, off=0.4, own={}, ignore=(), margin=0.3))
-    desk = Reporter("desk", "words", LABELS, made, lambda: "id", None)
+    made = UtteranceDecider(rules(LABELS, on=0.5, off=0.4, own={}, ignore=(), margin=0.3))
+    desk = Detector("desk", "words", LABELS, made, lambda: "id", None)
     (draft,) = desk.answered(desk.ticket(window(0, 1000)), scores(0.55))
     assert isinstance(draft.event, Result)
     assert draft.event.suppressed == "margin"
@@ -170,14 +170,14 @@ def test_every_field_of_a_label_that_lasts_is_told() -> None:
 
 def test_every_field_of_a_command_is_told() -> None:
     why = Why(raw=0.75, smoothed=0.75, threshold=0.6, hits=1, needed=1, gate="speech")
-    assert answer(reporter(Utterances), window(1000, 2000, final=True), 0.75) == [
+    assert answer(reporter(UtteranceDecider), window(1000, 2000, final=True), 0.75) == [
         Draft(result_of(1000, 2000, 0.75, final=True), 2_000_000_007),
         Draft(label_on("id-1", 1.0, 0.75, why, end=2.0), 2_000_000_007),
     ]
 
 
 def test_what_is_left_of_a_sentence_that_was_cut_fires_no_command() -> None:
-    desk = reporter(Utterances, longest=1.0)
+    desk = reporter(UtteranceDecider, longest=1.0)
     assert told(answer(desk, window(1000, 1500, final=True), 0.75)) == ["result", "on"]
     assert answer(desk, window(5000, 5500, final=True, part=True), 0.75) == [
         Draft(result_of(5000, 5500, 0.75, final=True, suppressed="long"), 5_500_000_007)
@@ -235,7 +235,7 @@ def test_a_label_goes_off_no_earlier_than_the_newest_end_that_was_told() -> None
 @pytest.mark.parametrize("cause", ["overload", "worker"])
 def test_a_window_that_was_lost_says_where_and_why(cause: LossCause) -> None:
     desk = reporter()
-    (lost,) = desk.answered(desk.ticket(window(1000, 2500)), Missed(cause))
+    (lost,) = desk.answered(desk.ticket(window(1000, 2500)), Unscored(cause))
     assert lost == Draft(
         Loss(seq=0, time="", source="desk", start=1.0, end=2.5, cause=cause, classifier="words"), 2_500_000_007
     )

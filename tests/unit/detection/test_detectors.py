@@ -7,9 +7,9 @@ import pytest
 
 from earmark.audio.types import Span, Window
 from earmark.capture.health import Change
-from earmark.detection.decide import Sliding, rules
-from earmark.detection.detector import Draft, Missed, Reporter
-from earmark.detection.detectors import Desk
+from earmark.detection.decide import SlidingDecider, rules
+from earmark.detection.detector import Detector, Draft, Unscored
+from earmark.detection.detectors import Detectors
 from earmark.protocol.events import Label, Loss, LossCause, Result, Source, SourceInfo
 from earmark.windowing.messages import AudioLost, GateTurned, SourceChanged, SourceEnded
 
@@ -17,15 +17,15 @@ RATE = 1000  # a position is a millisecond
 PAIRS = (("kitchen", "words"), ("kitchen", "moods"), ("hall", "words"))
 
 
-def desk() -> Desk:
+def desk() -> Detectors:
     """Two sources; the kitchen has two classifiers. All have the labels `yes` and `no`."""
     numbers = itertools.count(1)
 
-    def reporter(source: str, classifier: str) -> Reporter:
+    def reporter(source: str, classifier: str) -> Detector:
         made = rules(("yes", "no"), on=0.5, off=0.25, own={}, ignore=("no",))
-        return Reporter(source, classifier, ("yes", "no"), Sliding(made), lambda: f"id-{next(numbers)}", None)
+        return Detector(source, classifier, ("yes", "no"), SlidingDecider(made), lambda: f"id-{next(numbers)}", None)
 
-    return Desk({pair: reporter(*pair) for pair in PAIRS}, ("kitchen", "hall"))
+    return Detectors({pair: reporter(*pair) for pair in PAIRS}, ("kitchen", "hall"))
 
 
 def window(source: str, classifier: str, start: int, end: int) -> Window:
@@ -37,9 +37,9 @@ def scores(yes: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     return np.array([yes, 1 - yes], dtype=np.float32)
 
 
-def answer(made: Desk, asked: Window, answer: float | LossCause) -> list[Draft]:
+def answer(made: Detectors, asked: Window, answer: float | LossCause) -> list[Draft]:
     """The window is asked for, and answered at once with the score of `yes` or with the cause of its loss."""
-    return made.answered(asked, made.ticket(asked), Missed(answer) if isinstance(answer, str) else scores(answer))
+    return made.answered(asked, made.ticket(asked), Unscored(answer) if isinstance(answer, str) else scores(answer))
 
 
 def told(drafts: list[Draft]) -> list[tuple[str, str, str]]:

@@ -15,7 +15,7 @@ import msgspec
 from earmark.broadcast.backlog import Backlog
 from earmark.broadcast.frames import text_frame
 from earmark.broadcast.subscription import Subscription
-from earmark.broadcast.throttle import Key, Thinner
+from earmark.broadcast.throttle import Key, Throttle
 from earmark.protocol.events import Error, Hello, Label, Numbered, Result, Subscribed, encode
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Subscriber:
     def filter(self, subscription: Subscription) -> None:
         """Hear `subscription` from now on."""
         self.subscription = subscription
-        self.thinner = Thinner(subscription.every) if subscription.every else None
+        self.thinner = Throttle(subscription.every) if subscription.every else None
 
 
 class Hub:

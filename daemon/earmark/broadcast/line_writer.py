@@ -12,7 +12,7 @@ from typing import IO, Self
 log = logging.getLogger(__name__)
 
 
-class Printer:
+class LineWriter:
     """Writes lines to `out` in order. write() never blocks; it may be called on any thread.
 
     With a `limit`, lines beyond so many waiting are lost and counted in `lost`. A broken pipe ends the writing and

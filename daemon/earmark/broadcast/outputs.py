@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from earmark.broadcast.line_writer import Printer
+from earmark.broadcast.line_writer import LineWriter
 from earmark.errors import EarmarkError
 from earmark.protocol.events import Label, Loss, Numbered, Source, encode
 from earmark.protocol.text import line
@@ -32,8 +32,8 @@ class Outputs:
         self._limit, self._patience = (0, 60.0) if whole else (WAITING, 1.0)
         self._on_broken = on_broken
         self._stack = contextlib.ExitStack()
-        self._lines: Printer | None = None
-        self._json: Printer | None = None
+        self._lines: LineWriter | None = None
+        self._json: LineWriter | None = None
         self._colour = sys.stdout is not None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
     def __enter__(self) -> Self:
@@ -67,6 +67,6 @@ class Outputs:
         except OSError as error:
             raise EarmarkError(f"--events: {events} cannot be written: {error.strerror}") from None
 
-    def _printer(self, out: IO[bytes]) -> Printer:
+    def _printer(self, out: IO[bytes]) -> LineWriter:
         broken = self._on_broken if sys.stdout is not None and out is sys.stdout.buffer else None
-        return self._stack.enter_context(Printer(out, limit=self._limit, patience=self._patience, on_broken=broken))
+        return self._stack.enter_context(LineWriter(out, limit=self._limit, patience=self._patience, on_broken=broken))

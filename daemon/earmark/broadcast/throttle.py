@@ -17,7 +17,7 @@ class Held:
     frame: bytes
 
 
-class Thinner:
+class Throttle:
     """Thin the results of one subscriber.
 
     A result that comes too soon is held, in place of an older one, until its time has come. It is given up when an

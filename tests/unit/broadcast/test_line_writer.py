@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 import threading
 
-from earmark.broadcast.line_writer import Printer
+from earmark.broadcast.line_writer import LineWriter
 
 
 class Stuck(io.BytesIO):
@@ -27,7 +27,7 @@ class Broken(io.BytesIO):
 
 def test_lines_come_out_in_order() -> None:
     out = io.BytesIO()
-    with Printer(out) as printer:
+    with LineWriter(out) as printer:
         for number in range(100):
             printer.write(b"%d" % number)
     assert out.getvalue() == b"".join(b"%d\n" % number for number in range(100))
@@ -35,7 +35,7 @@ def test_lines_come_out_in_order() -> None:
 
 def test_a_reader_who_stops_reading_stops_nobody_and_what_is_lost_is_counted() -> None:
     out = Stuck()
-    with Printer(out, limit=10) as printer:
+    with LineWriter(out, limit=10) as printer:
         printer.write(b"first")
         assert out.reached.wait(10)
         for _ in range(15):
@@ -47,7 +47,7 @@ def test_a_reader_who_stops_reading_stops_nobody_and_what_is_lost_is_counted() -
 
 def test_a_broken_pipe_is_told_once_and_the_rest_goes_nowhere() -> None:
     told: list[int] = []
-    with Printer(Broken(), on_broken=lambda: told.append(1)) as printer:
+    with LineWriter(Broken(), on_broken=lambda: told.append(1)) as printer:
         for _ in range(5):
             printer.write(b"line")
     assert told == [1]

@@ -5,18 +5,18 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.broadcast.throttle import Held, Key, Thinner
+from earmark.broadcast.throttle import Held, Key, Throttle
 
 DESK: Key = ("desk", "emotion")
 DOOR: Key = ("door", "emotion")
 
 
-def sent(thinner: Thinner, now: float) -> list[int]:
+def sent(thinner: Throttle, now: float) -> list[int]:
     return [held.seq for held in thinner.due(now)]
 
 
 def test_the_first_goes_at_once_and_the_newest_when_the_time_has_come() -> None:
-    thinner = Thinner(1.0)
+    thinner = Throttle(1.0)
     assert thinner.offer(1, DESK, b"", 10.0)
     assert thinner.next_due() is None
     assert not thinner.offer(2, DESK, b"", 10.2)
@@ -29,19 +29,19 @@ def test_the_first_goes_at_once_and_the_newest_when_the_time_has_come() -> None:
 
 
 def test_a_result_after_its_time_goes_at_once() -> None:
-    thinner = Thinner(1.0)
+    thinner = Throttle(1.0)
     assert thinner.offer(1, DESK, b"", 10.0)
     assert thinner.offer(2, DESK, b"", 11.0)
 
 
 def test_sources_are_thinned_apart() -> None:
-    thinner = Thinner(1.0)
+    thinner = Throttle(1.0)
     assert thinner.offer(1, DESK, b"", 10.0)
     assert thinner.offer(2, DOOR, b"", 10.1)
 
 
 def test_a_held_result_is_given_up_when_a_later_event_went_out() -> None:
-    thinner = Thinner(1.0)
+    thinner = Throttle(1.0)
     thinner.offer(1, DESK, b"", 10.0)
     thinner.offer(2, DESK, b"", 10.5)
     thinner.passed(3)
@@ -50,7 +50,7 @@ def test_a_held_result_is_given_up_when_a_later_event_went_out() -> None:
 
 
 def test_a_held_result_comes_out_as_it_went_in() -> None:
-    thinner = Thinner(1.0)
+    thinner = Throttle(1.0)
     thinner.offer(1, DESK, b"one", 10.0)
     thinner.offer(2, DESK, b"two", 10.5)
     thinner.offer(3, DESK, b"three", 10.6)
@@ -59,12 +59,12 @@ def test_a_held_result_comes_out_as_it_went_in() -> None:
 
 
 def test_nothing_is_due_where_nothing_was_offered() -> None:
-    thinner = Thinner(1.0)
+    thinner = Throttle(1.0)
     assert (thinner.every, thinner.due(10.0), thinner.next_due()) == (1.0, [], None)
 
 
 def test_a_result_that_waited_counts_from_when_it_went_out() -> None:
-    thinner = Thinner(1.0)
+    thinner = Throttle(1.0)
     thinner.offer(1, DESK, b"", 10.0)
     thinner.offer(2, DESK, b"", 10.5)
     assert sent(thinner, 11.25) == [2]
@@ -75,7 +75,7 @@ def test_a_result_that_waited_counts_from_when_it_went_out() -> None:
 
 
 def test_a_result_that_goes_at_once_counts_from_then_and_replaces_the_held_one() -> None:
-    thinner = Thinner(1.0)
+    thinner = Throttle(1.0)
     thinner.offer(1, DESK, b"", 10.0)
     thinner.offer(2, DESK, b"", 10.5)
     assert thinner.offer(3, DESK, b"", 11.5)
@@ -84,9 +84,9 @@ def test_a_result_that_goes_at_once_counts_from_then_and_replaces_the_held_one()
     assert thinner.next_due() == 12.5
 
 
-def two_sent() -> Thinner:
+def two_sent() -> Throttle:
     """The desk may send again at 11.0, the door at 11.25."""
-    thinner = Thinner(1.0)
+    thinner = Throttle(1.0)
     assert thinner.offer(1, DESK, b"", 10.0)
     assert thinner.offer(2, DOOR, b"", 10.25)
     return thinner
@@ -131,7 +131,7 @@ def test_a_held_result_is_given_up_when_a_later_one_went_at_once() -> None:
 
 
 def test_a_held_result_is_not_given_up_for_an_earlier_event() -> None:
-    thinner = Thinner(1.0)
+    thinner = Throttle(1.0)
     thinner.offer(1, DESK, b"", 10.0)
     thinner.passed(2)
     thinner.offer(3, DESK, b"", 10.5)
@@ -139,7 +139,7 @@ def test_a_held_result_is_not_given_up_for_an_earlier_event() -> None:
 
 
 def test_the_highest_number_that_went_out_counts_not_the_last() -> None:
-    thinner = Thinner(1.0)
+    thinner = Throttle(1.0)
     thinner.offer(1, DESK, b"", 10.0)
     thinner.offer(3, DESK, b"", 10.5)
     thinner.passed(4)
@@ -148,7 +148,7 @@ def test_the_highest_number_that_went_out_counts_not_the_last() -> None:
 
 
 def test_no_number_goes_out_twice() -> None:
-    thinner = Thinner(1.0)
+    thinner = Throttle(1.0)
     thinner.offer(1, DESK, b"", 10.0)
     thinner.offer(2, DESK, b"", 10.5)
     thinner.passed(2)
@@ -156,7 +156,7 @@ def test_no_number_goes_out_twice() -> None:
 
 
 def test_what_was_given_up_does_not_count_as_sent() -> None:
-    thinner = Thinner(1.0)
+    thinner = Throttle(1.0)
     thinner.offer(1, DESK, b"", 10.0)
     thinner.offer(2, DESK, b"", 10.5)
     thinner.passed(3)
@@ -166,7 +166,7 @@ def test_what_was_given_up_does_not_count_as_sent() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from([DESK, DOOR]), st.integers(0, 30), st.booleans()), max_size=60))
 def test_numbers_rise_and_no_key_comes_too_often(steps: list[tuple[Key, int, bool]]) -> None:
-    thinner = Thinner(1.0)
+    thinner = Throttle(1.0)
     out: list[int] = []
     when: dict[Key, list[float]] = {DESK: [], DOOR: []}
     now = 0.0

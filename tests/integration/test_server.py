@@ -24,7 +24,7 @@ from earmark.config import settings as config
 from earmark.errors import ConfigError, ServerError
 from earmark.protocol.events import Label, Result, decode
 from earmark.server.bind import address, listen
-from earmark.server.routes import answer
+from earmark.server.routes import json_response
 from tests.serving import DEADLINE, Serving, hello, serve
 
 PADDING = "x" * 2000  # makes events large, so that few of them fill the buffers
@@ -189,9 +189,9 @@ def test_a_wrong_message_is_answered_and_changes_nothing(message: str | bytes, s
     async def scenario(serving: Serving) -> None:
         async with serving.subscriber("labels=go") as connection:
             await connection.send(message)
-            answer = json.loads(await connection.recv())
-            assert answer["type"] == "error"
-            assert answer["error"].startswith(sentence)
+            json_response = json.loads(await connection.recv())
+            assert json_response["type"] == "error"
+            assert json_response["error"].startswith(sentence)
             serving.hear("stop")
             serving.hear("go")
             assert await seqs(connection, 1) == [2]
@@ -480,7 +480,7 @@ def test_a_connection_that_asks_nothing_does_not_hold_up_the_end() -> None:
 
 def test_a_server_serves_further_routes() -> None:
     async def show(request: Request) -> Response:
-        return answer({"more": True})
+        return json_response({"more": True})
 
     async def scenario(serving: Serving) -> None:
         assert (await http(serving, "/more"))[2] == {"more": True}

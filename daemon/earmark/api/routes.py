@@ -18,7 +18,7 @@ from earmark.api.openapi import document
 from earmark.api.request import SHOWN, ErrorBody, Status
 from earmark.checkpoints.catalogue import Entry
 from earmark.errors import RequestError
-from earmark.server.routes import Info, answer, show_root
+from earmark.server.routes import Info, json_response, show_root
 
 BODY_SECONDS = 60.0  # that a body may take to arrive
 CLOSED = 499  # nobody is there to read it: what nginx logs for a client that left
@@ -113,20 +113,20 @@ class Api:
         if error.retry_after is not None:
             headers["retry-after"] = str(error.retry_after)
         estimate = error.estimate if isinstance(error, Loading) else None
-        return answer(ErrorBody(str(error), estimate), error.status, headers)
+        return json_response(ErrorBody(str(error), estimate), error.status, headers)
 
     async def _show_status(self, request: Request) -> Response:
         try:
             entry = self._entry(request)
         except RequestError as error:
             return self._refusal(error)
-        return answer(status(self._registry.standing(entry), self._device()))
+        return json_response(status(self._registry.standing(entry), self._device()))
 
     async def _show_models(self, request: Request) -> Response:
-        return answer(self._registry.infos())
+        return json_response(self._registry.infos())
 
     async def _show_document(self, request: Request) -> Response:
-        return answer(self._document)
+        return json_response(self._document)
 
     async def _show_health(self, request: Request) -> Response:
         return await self._about_model(request, {"status": "ok"})
@@ -139,7 +139,7 @@ class Api:
             self._entry(request)
         except RequestError as error:
             return self._refusal(error)
-        return answer(content)
+        return json_response(content)
 
 
 def status(standing: Standing, device: str) -> Status:

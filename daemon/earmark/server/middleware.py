@@ -11,7 +11,7 @@ from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from earmark.server.access import Access
-from earmark.server.routes import answer
+from earmark.server.routes import json_response
 from earmark.server.tokens import Tokens
 
 OPEN = "/health"  # whoever watches over the daemon needs no token
@@ -20,7 +20,7 @@ ALLOWED = "authorization, content-type, x-use-cache, x-wait-for-model, x-load-mo
 PREFLIGHT_SECONDS = "600"  # that a browser may remember the answer to a preflight
 
 
-class Guard:
+class AccessMiddleware:
     """Refuses foreign Host and Origin headers and wrong tokens, answers OPTIONS, lets allowed pages read answers."""
 
     def __init__(self, app: Starlette, access: Access, tokens: Tokens) -> None:
@@ -34,7 +34,7 @@ class Guard:
             scope = {**scope, "path": scope["path"].rstrip("/") or "/"}
         refusal = self._access.refusal(headers.get("host"), headers.get("origin"))
         if refusal is not None:
-            await answer({"error": refusal}, 403)(scope, receive, send)
+            await json_response({"error": refusal}, 403)(scope, receive, send)
             return
         send = _shared(send, headers.get("origin"))
         if scope["method"] == "OPTIONS":
@@ -42,7 +42,7 @@ class Guard:
             return
         refusal = self._tokens.refusal(headers.get("authorization")) if scope["path"] != OPEN else None
         if refusal is not None:
-            await answer({"error": refusal}, 401, {"www-authenticate": "Bearer"})(scope, receive, send)
+            await json_response({"error": refusal}, 401, {"www-authenticate": "Bearer"})(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

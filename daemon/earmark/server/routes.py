@@ -21,20 +21,20 @@ def application(ready: Ready, info: Info, routes: Sequence[BaseRoute] = ()) -> S
     """Our own routes, after `routes`. `ready` gives None, or what is missing by name; `info` what `/info` shows."""
 
     async def show_health(request: Request) -> Response:
-        return answer({"status": "ok"})
+        return json_response({"status": "ok"})
 
     async def show_ready(request: Request) -> Response:
         missing = ready()
         if missing is None:
-            return answer({"ready": True})
-        return answer({"ready": False, "error": f"not ready: {', '.join(missing)}", "missing": missing}, 503)
+            return json_response({"ready": True})
+        return json_response({"ready": False, "error": f"not ready: {', '.join(missing)}", "missing": missing}, 503)
 
     async def show_info(request: Request) -> Response:
-        return answer(info())
+        return json_response(info())
 
     async def refuse_plain(request: Request) -> Response:
         text = f"{EVENTS_PATH} is a WebSocket; connect to it with a WebSocket client"
-        return answer({"error": text}, 426, {"upgrade": "websocket", "connection": "upgrade"})
+        return json_response({"error": text}, 426, {"upgrade": "websocket", "connection": "upgrade"})
 
     own = [
         Route("/", show_root),
@@ -50,10 +50,12 @@ def application(ready: Ready, info: Info, routes: Sequence[BaseRoute] = ()) -> S
 
 async def show_root(request: Request) -> Response:
     """What there is, for whoever opens the address in a browser."""
-    return answer({"name": "earmark", "events": EVENTS_PATH, "info": "/info", "health": "/health", "ready": "/ready"})
+    return json_response(
+        {"name": "earmark", "events": EVENTS_PATH, "info": "/info", "health": "/health", "ready": "/ready"}
+    )
 
 
-def answer(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """`content` as JSON: anything that msgspec encodes."""
     return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
 
@@ -61,8 +63,8 @@ def answer(content: object, status: int = 200, headers: Mapping[str, str] | None
 async def _refused(request: Request, error: Exception) -> Response:
     """404, 405 with its Allow header, and whatever else a route refuses."""
     assert isinstance(error, HTTPException)
-    return answer({"error": error.detail}, error.status_code, error.headers)
+    return json_response({"error": error.detail}, error.status_code, error.headers)
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return answer({"error": "internal error; the daemon's log has the details"}, 500)
+    return json_response({"error": "internal error; the daemon's log has the details"}, 500)

@@ -21,9 +21,9 @@ from earmark.config import settings as config
 from earmark.server import token_file as tokenfile
 from earmark.server.access import Access
 from earmark.server.bind import ACCEPT_BACKLOG, address, listen, make_room
-from earmark.server.middleware import Guard
+from earmark.server.middleware import AccessMiddleware
 from earmark.server.routes import Info, Ready, application
-from earmark.server.websocket import HANDSHAKE_SECONDS, MAX_FRAMES, Upgrades
+from earmark.server.websocket import HANDSHAKE_SECONDS, MAX_FRAMES, Handshake
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +54,8 @@ class Server:
         self.host, self.port = address(settings.listen)
         access = Access(self.host, settings.allow_hosts, settings.allow_origins)
         tokens = tokenfile.read(settings.token_file)
-        self._upgrades = Upgrades(hub, access, settings.max_subscribers, max_frames, tokens)
-        self._app = Guard(application(ready, info, routes), access, tokens)
+        self._upgrades = Handshake(hub, access, settings.max_subscribers, max_frames, tokens)
+        self._app = AccessMiddleware(application(ready, info, routes), access, tokens)
 
     @property
     def url(self) -> str:

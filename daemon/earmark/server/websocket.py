@@ -49,7 +49,7 @@ NOBODY_NEEDS_ONE = Tokens()
 SLICE = 4096  # bytes parsed between two looks at the rate: a read can hold 40,000 pings
 
 
-class Upgrades:
+class Handshake:
     """uvicorn's `ws=` hook: makes the connection for an upgrade request, and knows all that are there.
 
     Ends with close().
@@ -160,7 +160,7 @@ class Upgrades:
 class SubscriberConnection(ServerConnection):
     """The library's connection, with the hub's ear on its flow control and a limit on what a client may send."""
 
-    def __init__(self, upgrades: Upgrades) -> None:
+    def __init__(self, upgrades: Handshake) -> None:
         protocol = ServerProtocol(
             subprotocols=[SUBPROTOCOL], select_subprotocol=_select, max_size=MAX_MESSAGE, logger=_library_log
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earmark.api.clip_scorer import Asking, Piece
+from earmark.api.clip_scorer import ClipScorer, ClipWindow
 from earmark.audio.types import Samples
 from earmark.inference.batch import Batcher, Job
 from earmark.inference.dispatch import Dispatcher, Drop
@@ -67,17 +67,17 @@ class Counting:
 def test_while_50_requests_wait_a_live_window_waits_for_one_batch_at_most() -> None:
     async def scene() -> None:
         worker = Counting()
-        asking: Asking
+        asking: ClipScorer
 
         def answered(job: Job, row: Floats) -> None:
-            if isinstance(job.tag, Piece):
+            if isinstance(job.tag, ClipWindow):
                 asking.answered(job, row)
 
         def dropped(job: Job, drop: Drop) -> None:
             raise AssertionError(drop)
 
         dispatcher = Dispatcher(Batcher(max_batch=4), worker, answered=answered, dropped=dropped)
-        asking = Asking(dispatcher, 10.0)
+        asking = ClipScorer(dispatcher, 10.0)
         async with asyncio.timeout(10), dispatcher:
             clip = np.zeros(RATE, np.float32)
             ask = partial(asking.scores, "m", clip, window=RATE, least=0, function="softmax", alone=False)

@@ -64,7 +64,7 @@ class Cache:
             self.size -= len(oldest) + OVERHEAD
 
 
-class Suspects:
+class PoisonClips:
     """Clips under which the model process died, by their Key's model, revision and audio. The oldest are forgotten."""
 
     def __init__(self, most: int = 1024) -> None:

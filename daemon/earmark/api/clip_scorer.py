@@ -20,14 +20,14 @@ AHEAD = 64  # windows of one clip that wait at the same time: two batches
 
 
 @dataclass(slots=True, eq=False)
-class Piece:
+class ClipWindow:
     """A window of a clip: the tag of its job."""
 
     clip: object
     answer: asyncio.Future[Floats] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
-class Asking:
+class ClipScorer:
     """Puts clips to the dispatcher. On the event loop.
 
     Whoever made the dispatcher hands each one-shot job whose tag is a Piece to answered() or dropped().
@@ -100,22 +100,22 @@ class Asking:
             piece.answer.set_exception(WorkerError(drop.reason))
 
     def _submit(self, model: str, clip: object, samples: Samples, alone: bool) -> asyncio.Future[Floats]:
-        piece = Piece(clip)
+        piece = ClipWindow(clip)
         self._waiting.add(piece.answer)
         self._dispatcher.submit(Job(model, samples, False, time.monotonic_ns(), piece, attempts=1, alone=alone))
         return piece.answer
 
     def _forget(self, clip: object, waiting: set[asyncio.Future[Floats]]) -> None:
         if waiting:
-            self._dispatcher.discard(lambda job: isinstance(job.tag, Piece) and job.tag.clip is clip)
+            self._dispatcher.discard(lambda job: isinstance(job.tag, ClipWindow) and job.tag.clip is clip)
         for answer in waiting:
             self._waiting.discard(answer)
             if not answer.cancel():
                 answer.exception()  # else asyncio says that nobody looked at it
 
 
-def _piece(job: Job) -> Piece:
-    assert isinstance(job.tag, Piece)
+def _piece(job: Job) -> ClipWindow:
+    assert isinstance(job.tag, ClipWindow)
     return job.tag
 
 

@@ -14,12 +14,12 @@ from typing import Self
 import msgspec
 
 from earmark.api import request as clip
-from earmark.api.cache import Cache, Key, Suspects
-from earmark.api.clip_scorer import Asking
+from earmark.api.cache import Cache, Key, PoisonClips
+from earmark.api.clip_scorer import ClipScorer
 from earmark.api.decode import MB, Clip, Decoders, Limits
-from earmark.api.memory import Budget, Share
+from earmark.api.memory import Budget, Reservation
 from earmark.api.models import Registry
-from earmark.api.request import Options, Parameters, switch
+from earmark.api.request import Options, Parameters, parse_switch
 from earmark.audio.recording import NeedsFFmpeg
 from earmark.checkpoints.catalogue import Entry
 from earmark.checkpoints.checkpoint import Checkpoint
@@ -46,7 +46,7 @@ class Loading(RequestError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ClipAnswer:
     """JSON, and what the headers tell: seconds of the clip and of the work, None where that was done before."""
 
     body: bytes
@@ -66,7 +66,7 @@ class Stats(msgspec.Struct):
 class Clips:
     """Answers requests for classification. Entered, it has threads that decode; left, everybody who waits is told."""
 
-    def __init__(self, settings: config.Http, registry: Registry, asking: Asking) -> None:
+    def __init__(self, settings: config.Http, registry: Registry, asking: ClipScorer) -> None:
         self._settings = settings
         self._registry = registry
         self._asking = asking
@@ -75,7 +75,7 @@ class Clips:
         limits = Limits(settings.max_seconds, settings.max_decoded_mb * MB)
         self._decoders = Decoders(settings.decoders, limits, settings.wait)
         self._cache = Cache(settings.cache_mb * MB)
-        self._suspects = Suspects()
+        self._suspects = PoisonClips()
         self.most_body = settings.max_body_mb * MB
         self.stats = Stats()
 
@@ -89,7 +89,7 @@ class Clips:
         self._asking.close()
         self._decoders.__exit__(kind, error, trace)
 
-    def admit(self) -> Share:
+    def admit(self) -> Reservation:
         """A place in the queue, to be left by leave(), and a share of the memory for bodies.
 
         Raises RequestError 429 where there is none.
@@ -97,23 +97,27 @@ class Clips:
         if self.stats.waiting >= self._settings.queue:
             raise RequestError(429, f"{self._settings.queue} requests are waiting already", retry_after=1)
         self.stats.waiting += 1
-        return Share(self._bodies, MEMORY)
+        return Reservation(self._bodies, MEMORY)
 
     def leave(self) -> None:
         """Give back the place."""
         self.stats.waiting -= 1
 
     async def classify(
-        self, entry: Entry, body: bytes, query: Mapping[str, str], headers: Mapping[str, str], share: Share
-    ) -> Answer:
+        self, entry: Entry, body: bytes, query: Mapping[str, str], headers: Mapping[str, str], share: Reservation
+    ) -> ClipAnswer:
         """The answer to a request. `share` counts the body. Raises RequestError; cancelled, leaves nothing."""
         began = time.monotonic()
         small = len(body) <= INLINE
-        asked = clip.read(body, query) if small else await self._decoders.run(partial(clip.read, body, query))
+        asked = (
+            clip.parse_request(body, query)
+            if small
+            else await self._decoders.run(partial(clip.parse_request, body, query))
+        )
         audio, parameters, options = asked.audio, asked.parameters, asked.options
         del asked, body  # it may be 64 MB, and the queue long
         checkpoint = await self._loaded(entry, options, headers)
-        with Share(self._decoded_clips, MEMORY) as room:
+        with Reservation(self._decoded_clips, MEMORY) as room:
             found = await self._decoded(audio, checkpoint, room)
             del audio
             share.release()
@@ -128,25 +132,25 @@ class Clips:
         options: Options,
         headers: Mapping[str, str],
         began: float,
-    ) -> Answer:
+    ) -> ClipAnswer:
         """From the cache, or computed."""
         usual = default_function(checkpoint.problem_type)
         key = Key.of(entry.id, checkpoint.revision, found.digest, parameters, usual, len(checkpoint.labels))
-        use_cache = options.use_cache and switch(headers.get("x-use-cache"), True)
+        use_cache = options.use_cache and parse_switch(headers.get("x-use-cache"), True)
         kept = self._cache.get(key) if use_cache else None
         if kept is not None:
             self.stats.cached += 1
-            return Answer(kept, found.seconds, None)
+            return ClipAnswer(kept, found.seconds, None)
         answer = await self._scored(checkpoint, found, key)
         self._cache.put(key, answer)
-        return Answer(answer, found.seconds, time.monotonic() - began)
+        return ClipAnswer(answer, found.seconds, time.monotonic() - began)
 
     async def _loaded(self, entry: Entry, options: Options, headers: Mapping[str, str]) -> Checkpoint:
         """The model, when it is loaded. Raises Loading, and RequestError 500 where it is refused."""
-        wait = options.wait_for_model or switch(headers.get("x-wait-for-model"), False)
+        wait = options.wait_for_model or parse_switch(headers.get("x-wait-for-model"), False)
         try:
             checkpoint = self._registry.checkpoint(entry)
-            if switch(headers.get("x-load-model"), True):
+            if parse_switch(headers.get("x-load-model"), True):
                 self._registry.want(entry)
             standing = await self._registry.settled(entry, self._settings.wait if wait else HOLD)
         except ModelError as error:
@@ -157,7 +161,7 @@ class Clips:
             raise Loading(entry.id, self._registry.estimate(entry))
         return checkpoint
 
-    async def _decoded(self, content: bytes, checkpoint: Checkpoint, share: Share) -> Clip:
+    async def _decoded(self, content: bytes, checkpoint: Checkpoint, share: Reservation) -> Clip:
         """The clip at the model's rate. Raises RequestError 400 or 413."""
         try:
             found = await self._decoders.decode(content, checkpoint.rate, share)

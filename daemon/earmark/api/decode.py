@@ -16,7 +16,7 @@ from typing import Self, TypeVar
 import numpy as np
 import soxr
 
-from earmark.api.memory import Full, Share
+from earmark.api.memory import Full, Reservation
 from earmark.audio.recording import Recording, open_clip
 from earmark.audio.types import Samples
 from earmark.errors import AudioError, EarmarkError, TooMuchAudio
@@ -50,7 +50,7 @@ class Limits:
     decoded: int
 
 
-def decode(content: bytes, rate: int, limits: Limits, share: Share, abort: threading.Event) -> Clip:
+def decode(content: bytes, rate: int, limits: Limits, share: Reservation, abort: threading.Event) -> Clip:
     """The clip in an audio file. On a thread of its own; ends within a block once `abort` is set, with AudioError.
 
     Raises AudioError for what is no audio, is cut off or holds nothing, TooMuchAudio beyond a limit, Full before there
@@ -66,7 +66,7 @@ def decode(content: bytes, rate: int, limits: Limits, share: Share, abort: threa
         raise AudioError(f"a decoder failed: {error!r}") from error
 
 
-def _decode(content: bytes, rate: int, limits: Limits, share: Share, abort: threading.Event) -> Clip:
+def _decode(content: bytes, rate: int, limits: Limits, share: Reservation, abort: threading.Event) -> Clip:
     recording = open_clip(content)
     try:
         _check(recording.frames, recording, limits)
@@ -91,7 +91,7 @@ def _decode(content: bytes, rate: int, limits: Limits, share: Share, abort: thre
     return Clip(whole, rate, hashlib.blake2b(samples, digest_size=16).digest())
 
 
-def _keep(block: Samples, samples: bytearray, share: Share) -> None:
+def _keep(block: Samples, samples: bytearray, share: Reservation) -> None:
     share.take(block.nbytes)
     samples += block.tobytes()
 
@@ -131,7 +131,7 @@ class Decoders:
         """Something short, on one of the threads."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
-    async def decode(self, content: bytes, rate: int, share: Share) -> Clip:
+    async def decode(self, content: bytes, rate: int, share: Reservation) -> Clip:
         """See decode(). Cancelled, it returns when the thread has let go: the share is still being counted on."""
         while True:
             try:
@@ -139,7 +139,7 @@ class Decoders:
             except Full as full:
                 await share.room(full.count, self._patience)
 
-    async def _decode(self, content: bytes, rate: int, share: Share) -> Clip:
+    async def _decode(self, content: bytes, rate: int, share: Reservation) -> Clip:
         abort = threading.Event()
         self._aborts.add(abort)
         work = asyncio.get_running_loop().run_in_executor(self._pool, decode, content, rate, self._limits, share, abort)

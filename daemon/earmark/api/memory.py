@@ -65,7 +65,7 @@ class Budget:
             raise
 
 
-class Share:
+class Reservation:
     """What one request holds of a budget, `name` in the settings. Leaving its context gives everything back.
 
     What is reserved is used up before more is taken.

@@ -44,7 +44,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ModelStatus:
     """What has become of a model, and if it is refused, why; for everybody to read."""
 
     state: State
@@ -91,21 +91,21 @@ class Registry:
                 raise ModelError(entry.public(str(error))) from None
         return self._checkpoints[entry.id]
 
-    def standing(self, entry: Entry) -> Standing:
+    def standing(self, entry: Entry) -> ModelStatus:
         """Loaded or not, now."""
         state = self._worker.state
         if entry.id in state.loaded:
             self._wanted.pop(entry.id, None)
-            return Standing("loaded")
+            return ModelStatus("loaded")
         if entry.id in state.refused:
-            return Standing("refused", entry.public(state.refused[entry.id]))
+            return ModelStatus("refused", entry.public(state.refused[entry.id]))
         if entry.id in state.loading:
-            return Standing("loading")
+            return ModelStatus("loading")
         try:
             self.checkpoint(entry)
         except ModelError as error:
-            return Standing("refused", str(error))
-        return Standing("not loaded")
+            return ModelStatus("refused", str(error))
+        return ModelStatus("not loaded")
 
     def want(self, entry: Entry) -> None:
         """Begin to load it, unless it is loaded or loading. Raises ModelError where there is nothing to load."""
@@ -113,7 +113,7 @@ class Registry:
         if self.standing(entry).state == "loading":
             self._wanted.setdefault(entry.id, self._clock())
 
-    async def settled(self, entry: Entry, seconds: float) -> Standing:
+    async def settled(self, entry: Entry, seconds: float) -> ModelStatus:
         """Its standing as soon as it is loaded or refused, or after so many seconds whatever it is then."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):

@@ -83,7 +83,7 @@ class _Named(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ParsedRequest:
     """A request without its model: the audio file's bytes and what to do with it."""
 
     audio: bytes
@@ -94,7 +94,7 @@ class Asked:
 _envelopes = msgspec.json.Decoder(_Envelope)
 
 
-def read(body: bytes, query: Mapping[str, str]) -> Asked:
+def parse_request(body: bytes, query: Mapping[str, str]) -> ParsedRequest:
     """The request in `body`: JSON if it begins with `{` and parses, a form's first file, or audio.
 
     Parameters of the body go before those of the query. Raises RequestError 400.
@@ -103,12 +103,12 @@ def read(body: bytes, query: Mapping[str, str]) -> Asked:
         body = first_file_of
     envelope = _envelope(body)
     if envelope is None:
-        return Asked(body, _from_query(query, Parameters()), Options())
+        return ParsedRequest(body, _from_query(query, Parameters()), Options())
     parameters = _from_query(query, _parameters(bytes(envelope.parameters)))
-    return Asked(_inputs(bytes(envelope.inputs)), parameters, _options(bytes(envelope.options)))
+    return ParsedRequest(_inputs(bytes(envelope.inputs)), parameters, _options(bytes(envelope.options)))
 
 
-def switch(value: str | None, default: bool) -> bool:
+def parse_switch(value: str | None, default: bool) -> bool:
     """A header that says yes or no."""
     word = (value or "").strip().lower()
     return True if word in _TRUE else False if word in _FALSE else default

@@ -11,9 +11,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from earmark.api.clips import Answer, Clips, Loading
-from earmark.api.memory import Share
-from earmark.api.models import Registry, Standing, State
+from earmark.api.clips import ClipAnswer, Clips, Loading
+from earmark.api.memory import Reservation
+from earmark.api.models import ModelStatus, Registry, State
 from earmark.api.openapi import document
 from earmark.api.request import SHOWN, ErrorBody, Status
 from earmark.checkpoints.catalogue import Entry
@@ -85,7 +85,7 @@ class Api:
         self._clips.stats.answered += 1
         return Response(done.body, headers=self._headers(done), media_type="application/json")
 
-    async def _done(self, entry: Entry, request: Request, share: Share) -> Answer:
+    async def _done(self, entry: Entry, request: Request, share: Reservation) -> ClipAnswer:
         body = await _body(request, self._clips.most_body, share)
         work = self._clips.classify(entry, body, request.query_params, request.headers, share)
         del body  # the work alone holds it, and lets go of it early
@@ -101,7 +101,7 @@ class Api:
             raise RequestError(404, f"Model {name[:SHOWN]} does not exist")
         return entry
 
-    def _headers(self, done: Answer) -> Mapping[str, str]:
+    def _headers(self, done: ClipAnswer) -> Mapping[str, str]:
         headers = {"x-compute-type": self._device(), "x-compute-audio-length": f"{round(done.audio, 3):.10g}"}
         if done.work is not None:
             headers["x-compute-time"] = f"{done.work:.3f}"
@@ -142,14 +142,14 @@ class Api:
         return json_response(content)
 
 
-def status(standing: Standing, device: str) -> Status:
+def status(standing: ModelStatus, device: str) -> Status:
     """A model's standing in the words of the Inference API."""
     return Status(
         standing.state == "loaded", STATES[standing.state], device, "transformers", error=standing.why or None
     )
 
 
-async def _body(request: Request, most: int, share: Share) -> bytes:
+async def _body(request: Request, most: int, share: Reservation) -> bytes:
     """The whole body. Raises RequestError 413 as soon as it is too much, 408 where it does not come."""
     too_much = RequestError(
         413, f"the body is larger than {most // 1_000_000} MB, which is all that http.max_body_mb allows"

@@ -19,7 +19,7 @@ from typing import cast
 import msgspec
 
 from earmark import __version__
-from earmark.api.clip_scorer import Asking, Piece
+from earmark.api.clip_scorer import ClipScorer, ClipWindow
 from earmark.api.clips import Clips
 from earmark.api.models import Registry
 from earmark.api.routes import Api
@@ -93,7 +93,7 @@ class Service:
         )
         self._dispatcher = Dispatcher(self._batcher, self._worker, answered=self._answered, dropped=self._dropped)
         self._listener = Segmenter(self._deliver)
-        self._asking = Asking(self._dispatcher, settings.http.wait)
+        self._asking = ClipScorer(self._dispatcher, settings.http.wait)
         self._registry = Registry(catalogue(settings), settings.classifier[0].model, self._worker)
         self._clips = Clips(settings.http, self._registry, self._asking)
         routes = Api(self._clips, self._registry, self._device, self._info, __version__).routes()
@@ -177,7 +177,7 @@ class Service:
         self._end_if_done()
 
     def _answered(self, job: Job, logits: Floats) -> None:
-        if isinstance(job.tag, Piece):
+        if isinstance(job.tag, ClipWindow):
             self._asking.answered(job, logits)
             return
         plan = self._plans[_tag(job)[0].classifier]
@@ -188,7 +188,7 @@ class Service:
             self._settle(job, Unscored("worker"))
 
     def _dropped(self, job: Job, drop: Drop) -> None:
-        if isinstance(job.tag, Piece):
+        if isinstance(job.tag, ClipWindow):
             self._asking.dropped(job, drop)
             return
         self._settle(job, Unscored(drop.cause))

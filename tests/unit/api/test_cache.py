@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from earmark.api.cache import OVERHEAD, Cache, Key, Suspects
+from earmark.api.cache import OVERHEAD, Cache, Key, PoisonClips
 from earmark.api.request import Parameters
 
 
@@ -116,7 +116,7 @@ def test_an_answer_larger_than_the_cache_is_not_kept() -> None:
 
 
 def test_deaths_are_counted_by_the_sound_whatever_the_parameters() -> None:
-    suspects = Suspects(most=2)
+    suspects = PoisonClips(most=2)
     assert suspects.died(key()) == 1
     assert suspects.died(key(parameters=Parameters(1))) == 2
     assert suspects.deaths(key()) == 2
@@ -128,7 +128,7 @@ def test_deaths_are_counted_by_the_sound_whatever_the_parameters() -> None:
 
 
 def test_of_deaths_the_clip_that_died_last_is_forgotten_last() -> None:
-    suspects = Suspects(most=2)
+    suspects = PoisonClips(most=2)
     for audio in (b"1", b"2", b"1", b"3"):
         suspects.died(key(audio))
     assert [suspects.deaths(key(audio)) for audio in (b"1", b"2", b"3")] == [2, 0, 1]
@@ -136,14 +136,14 @@ def test_of_deaths_the_clip_that_died_last_is_forgotten_last() -> None:
 
 @pytest.mark.parametrize("other", [{"model": "m2"}, {"revision": "r2"}, {"audio": b"b"}])
 def test_another_clip_model_or_revision_is_no_suspect(other: dict[str, Any]) -> None:
-    suspects = Suspects()
+    suspects = PoisonClips()
     suspects.died(key())
     suspects.cleared(replace(key(), **other))
     assert (suspects.deaths(key()), suspects.deaths(replace(key(), **other))) == (1, 0)
 
 
 def test_a_thousand_suspects_are_remembered() -> None:
-    suspects = Suspects()
+    suspects = PoisonClips()
     keys = [key(number.to_bytes(2, "big")) for number in range(1025)]
     for each in keys:
         suspects.died(each)

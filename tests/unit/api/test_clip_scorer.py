@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import numpy as np
 import pytest
 
-from earmark.api.clip_scorer import AHEAD, Asking
+from earmark.api.clip_scorer import AHEAD, ClipScorer
 from earmark.audio.types import Samples
 from earmark.errors import RequestError, WorkerDied, WorkerError
 from earmark.inference.batch import Batcher, Job
@@ -71,7 +71,7 @@ class Desk:
             answered=lambda job, row: self.asking.answered(job, row),
             dropped=lambda job, drop: self.asking.dropped(job, drop),
         )
-        self.asking = Asking(self.dispatcher, patience)
+        self.asking = ClipScorer(self.dispatcher, patience)
 
     def ask(self, *values: float, window: int = 4, alone: bool = False, least: int = 0) -> asyncio.Task[Floats]:
         samples = np.repeat(np.array(values, np.float32), window)

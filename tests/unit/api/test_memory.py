@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from earmark.api.memory import Budget, Full, Share
+from earmark.api.memory import Budget, Full, Reservation
 from earmark.errors import RequestError
 
 
@@ -19,7 +19,7 @@ def play(scene: Callable[[], Awaitable[None]]) -> None:
 
 def test_what_is_taken_is_given_back_at_the_end() -> None:
     budget = Budget(100)
-    with Share(budget, "x") as share:
+    with Reservation(budget, "x") as share:
         share.take(60)
         share.take(40)
         assert budget.used == 100
@@ -28,7 +28,7 @@ def test_what_is_taken_is_given_back_at_the_end() -> None:
 
 def test_who_finds_no_room_is_told_429_and_who_never_will_413() -> None:
     budget = Budget(100)
-    with Share(budget, "x") as first, Share(budget, "http.memory_mb") as second:
+    with Reservation(budget, "x") as first, Reservation(budget, "http.memory_mb") as second:
         first.take(50)
         for count, status in ((51, 429), (100, 429), (101, 413)):
             with pytest.raises(RequestError, match=r"http\.memory_mb") as caught:
@@ -42,7 +42,7 @@ def test_who_finds_no_room_is_told_429_and_who_never_will_413() -> None:
 
 def test_what_is_reserved_is_used_up_before_more_is_taken() -> None:
     budget = Budget(100)
-    with Share(budget, "x") as share:
+    with Reservation(budget, "x") as share:
         share.reserve(60)
         share.reserve(60)
         share.take(59)
@@ -54,11 +54,11 @@ def test_what_is_reserved_is_used_up_before_more_is_taken() -> None:
 def test_who_waits_gets_room_in_the_order_of_coming() -> None:
     async def scene() -> None:
         budget, order = Budget(100), []
-        holder = Share(budget, "x")
+        holder = Reservation(budget, "x")
         holder.take(90)
 
-        async def wait(name: str, count: int) -> Share:
-            share = Share(budget, "x")
+        async def wait(name: str, count: int) -> Reservation:
+            share = Reservation(budget, "x")
             with pytest.raises(Full) as caught:
                 share.reserve(count)
             await share.room(caught.value.count, 5)
@@ -79,7 +79,7 @@ def test_who_waits_gets_room_in_the_order_of_coming() -> None:
 def test_who_stops_waiting_makes_way_for_who_is_behind() -> None:
     async def scene() -> None:
         budget = Budget(100)
-        holder, large, small = (Share(budget, "x") for _ in range(3))
+        holder, large, small = (Reservation(budget, "x") for _ in range(3))
         holder.take(90)
         first = asyncio.create_task(large.room(80, 5))
         second = asyncio.create_task(small.room(10, 5))
@@ -95,9 +95,9 @@ def test_who_stops_waiting_makes_way_for_who_is_behind() -> None:
 def test_patience_ends_with_429() -> None:
     async def scene() -> None:
         budget = Budget(100)
-        Share(budget, "x").take(90)
+        Reservation(budget, "x").take(90)
         with pytest.raises(RequestError) as caught:
-            await Share(budget, "x").room(80, 0.01)
+            await Reservation(budget, "x").room(80, 0.01)
         assert (caught.value.status, budget.used) == (429, 90)
 
     play(scene)

@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.api.request import Asked, ErrorBody, Options, Parameters, Status, answer, read, switch
+from earmark.api.request import (
+    ErrorBody,
+    Options,
+    Parameters,
+    ParsedRequest,
+    Status,
+    answer,
+    parse_request,
+    parse_switch,
+)
 from earmark.errors import RequestError
 
 
@@ -22,7 +31,7 @@ def body(**content: Any) -> bytes:
 
 def refusal(content: bytes, query: dict[str, str] | None = None) -> str:
     with pytest.raises(RequestError) as caught:
-        read(content, query or {})
+        parse_request(content, query or {})
     assert caught.value.status == 400
     return str(caught.value)
 
@@ -36,19 +45,19 @@ INPUTS = "`inputs` is missing or no string: it must hold the audio file in base6
 @given(st.binary())
 def test_what_is_no_json_object_is_audio_as_it_is(content: bytes) -> None:
     if content.lstrip(b" \t\r\n")[:1] != b"{" and content[:2] != b"--":
-        assert read(content, {}).audio == content
+        assert parse_request(content, {}).audio == content
 
 
 @given(st.binary(), st.sampled_from([b"", b" ", b"\r\n\t "]))
 def test_base64_in_json_is_read_back(audio: bytes, space: bytes) -> None:
     content = space + json.dumps({"inputs": base64.b64encode(audio).decode()}).encode()
-    assert read(content, {}).audio == audio
-    assert read(content.replace(b"/", b"\\/"), {}).audio == audio
+    assert parse_request(content, {}).audio == audio
+    assert parse_request(content.replace(b"/", b"\\/"), {}).audio == audio
 
 
 @pytest.mark.parametrize("content", [b"{", b"{}x", b'{"inputs": "\xff"', b'{"a" 1}', b"{" * 100_000, b'{"a":' * 5000])
 def test_what_begins_as_json_and_is_none_is_audio_as_it_is(content: bytes) -> None:
-    asked = read(content, {"top_k": "2"})
+    asked = parse_request(content, {"top_k": "2"})
     assert (asked.audio, asked.parameters, asked.options) == (content, Parameters(2), Options())
 
 
@@ -81,26 +90,28 @@ def test_inputs_that_are_no_base64_are_told_from_wrong_padding(inputs: str, sent
 
 
 def test_inputs_may_be_empty_and_escaped() -> None:
-    assert read(b'{"inputs": ""}', {}).audio == b""
-    assert read(rb'{"inputs": "\u0055klG\u0052g=="}', {}).audio == b"RIFF"
+    assert parse_request(b'{"inputs": ""}', {}).audio == b""
+    assert parse_request(rb'{"inputs": "\u0055klG\u0052g=="}', {}).audio == b"RIFF"
 
 
 def test_parameters_of_the_body_go_before_those_of_the_query() -> None:
     query = {"top_k": "2", "function_to_apply": "none"}
-    assert read(b"RIFF", query).parameters == Parameters(2, "none")
+    assert parse_request(b"RIFF", query).parameters == Parameters(2, "none")
     silent: tuple[dict[str, Any], ...] = ({}, {"parameters": None}, {"parameters": {}}, {"parameters": {"top_k": None}})
     for nothing in silent:
-        assert read(body(**nothing), query).parameters == Parameters(2, "none")
-        assert read(body(**nothing), {}).parameters == Parameters()
-    assert read(body(parameters={"top_k": 3}), query).parameters == Parameters(3, "none")
-    assert read(body(parameters={"top_k": 0}), query).parameters == Parameters(0, "none")
-    assert read(body(parameters={"function_to_apply": "sigmoid"}), query).parameters == Parameters(2, "sigmoid")
+        assert parse_request(body(**nothing), query).parameters == Parameters(2, "none")
+        assert parse_request(body(**nothing), {}).parameters == Parameters()
+    assert parse_request(body(parameters={"top_k": 3}), query).parameters == Parameters(3, "none")
+    assert parse_request(body(parameters={"top_k": 0}), query).parameters == Parameters(0, "none")
+    assert parse_request(body(parameters={"function_to_apply": "sigmoid"}), query).parameters == Parameters(
+        2, "sigmoid"
+    )
 
 
 def test_a_wrong_value_in_the_query_is_not_looked_at_where_the_body_has_one() -> None:
     wrong = {"top_k": "wrong", "function_to_apply": "wrong"}
     given = {"top_k": 0, "function_to_apply": "softmax"}
-    assert read(body(parameters=given), wrong).parameters == Parameters(0, "softmax")
+    assert parse_request(body(parameters=given), wrong).parameters == Parameters(0, "softmax")
     assert refusal(body(parameters={"function_to_apply": "softmax"}), wrong) == TOP_K
     assert refusal(body(parameters={"top_k": 0}), wrong).startswith("Invalid value for `function_to_apply`: wrong.")
 
@@ -113,11 +124,11 @@ def test_a_wrong_top_k_in_the_query_is_named(content: bytes, top_k: str) -> None
 
 @pytest.mark.parametrize(("top_k", "count"), [("0", 0), (" 7 ", 7), ("007", 7), ("1" * 18, int("1" * 18))])
 def test_top_k_in_the_query_is_digits(top_k: str, count: int) -> None:
-    assert read(b"RIFF", {"top_k": top_k}).parameters.top_k == count
+    assert parse_request(b"RIFF", {"top_k": top_k}).parameters.top_k == count
 
 
 def test_endless_digits_in_the_query_are_as_good_as_all() -> None:
-    assert read(b"RIFF", {"top_k": "9" * 5000}).parameters.top_k == 10**18 - 1
+    assert parse_request(b"RIFF", {"top_k": "9" * 5000}).parameters.top_k == 10**18 - 1
 
 
 @pytest.mark.parametrize("content", [b"RIFF", body()])
@@ -137,12 +148,12 @@ def test_parameters_that_are_no_object_are_refused(parameters: object) -> None:
 )
 def test_a_body_whose_parameters_are_no_json_is_no_json_and_so_audio(wrong: bytes) -> None:
     content = b'{"inputs": "UklGRg==", "parameters": ' + wrong + b"}"
-    assert read(content, {}).audio == content
+    assert parse_request(content, {}).audio == content
 
 
 def test_unknown_fields_are_passed_over() -> None:
     content = body(parameters={"top_k": 1, "x": {"top_k": -1}}, more=[{"inputs": 5}], options={"x": 1})
-    assert read(content, {}) == Asked(b"RIFF", Parameters(1), Options())
+    assert parse_request(content, {}) == ParsedRequest(b"RIFF", Parameters(1), Options())
 
 
 @pytest.mark.parametrize(
@@ -168,17 +179,17 @@ def test_broken_utf_8_is_a_sentence_and_no_crash(content: bytes, sentence: str) 
 
 def test_options_with_broken_utf_8_say_nothing() -> None:
     content = b'{"inputs": "", "options": {"use_cache": false, "x": "\xff"}}'
-    assert read(content, {}).options == Options()
+    assert parse_request(content, {}).options == Options()
 
 
 def test_options_are_read_leniently() -> None:
-    assert read(body(options={"use_cache": False, "wait_for_model": True}), {}).options == Options(False, True)
-    assert read(body(options={"use_cache": False}), {}).options == Options(False, False)
-    assert read(body(options={"use_cache": True, "wait_for_model": False}), {}).options == Options(True, False)
+    assert parse_request(body(options={"use_cache": False, "wait_for_model": True}), {}).options == Options(False, True)
+    assert parse_request(body(options={"use_cache": False}), {}).options == Options(False, False)
+    assert parse_request(body(options={"use_cache": True, "wait_for_model": False}), {}).options == Options(True, False)
     odds: tuple[Any, ...] = (None, 3, [], "no", {}, {"use_cache": "no", "wait_for_model": 1}, {"use_cache": None})
     for odd in odds:
-        assert read(body(options=odd), {}).options == Options(use_cache=True, wait_for_model=False)
-    assert read(body(), {}).options == Options(use_cache=True, wait_for_model=False)
+        assert parse_request(body(options=odd), {}).options == Options(use_cache=True, wait_for_model=False)
+    assert parse_request(body(), {}).options == Options(use_cache=True, wait_for_model=False)
 
 
 @pytest.mark.parametrize("top_k", [-1, True, False, "3", "", 2.5, 1e300, [], {}, -(10**18)])
@@ -197,9 +208,9 @@ def test_a_wrong_function_is_repeated_and_the_right_ones_listed(function: object
 
 @pytest.mark.parametrize("function", ["softmax", "sigmoid", "none", None])
 def test_every_function_is_taken_and_null_is_none(function: Any) -> None:
-    assert read(body(parameters={"function_to_apply": function}), {}).parameters == Parameters(None, function)
+    assert parse_request(body(parameters={"function_to_apply": function}), {}).parameters == Parameters(None, function)
     if function is not None:
-        assert read(b"RIFF", {"function_to_apply": function}).parameters == Parameters(None, function)
+        assert parse_request(b"RIFF", {"function_to_apply": function}).parameters == Parameters(None, function)
 
 
 @pytest.mark.parametrize("length", [99, 100, 101, 10_000])
@@ -215,10 +226,10 @@ def test_a_form_holds_a_file_or_json() -> None:
         head = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
         return head + content + b"\r\n--b--\r\n"
 
-    assert read(form(b"RIFF\r\n\r\n--c"), {}).audio == b"RIFF\r\n\r\n--c"
-    assert read(form(body()), {}).audio == b"RIFF"
+    assert parse_request(form(b"RIFF\r\n\r\n--c"), {}).audio == b"RIFF\r\n\r\n--c"
+    assert parse_request(form(body()), {}).audio == b"RIFF"
     unfinished = form(b"RIFF").removesuffix(b"\r\n--b--\r\n")
-    assert read(unfinished, {}).audio == unfinished
+    assert parse_request(unfinished, {}).audio == unfinished
 
 
 @pytest.mark.parametrize(
@@ -229,13 +240,13 @@ def test_a_form_holds_a_file_or_json() -> None:
     ],
 )
 def test_a_switch_says_yes_or_no(value: str, says: bool) -> None:
-    assert switch(value, not says) is says
+    assert parse_switch(value, not says) is says
 
 
 @pytest.mark.parametrize("value", [None, "", " ", "maybe", "on", "2", "truefalse"])
 def test_a_switch_that_says_nothing_leaves_the_default(value: str | None) -> None:
-    assert switch(value, True) is True
-    assert switch(value, False) is False
+    assert parse_switch(value, True) is True
+    assert parse_switch(value, False) is False
 
 
 def test_the_answer_is_compact_with_the_score_first() -> None:

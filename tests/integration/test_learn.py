@@ -23,7 +23,7 @@ from earmark.config import file as configfile
 from earmark.errors import ModelError, SourceError
 from earmark.learning import find as takes
 from earmark.learning import negatives
-from earmark.learning.examples import Take
+from earmark.learning.examples import Example
 from earmark.learning.job import Job
 from earmark.learning.record import ROOM_SECONDS, Recorder, record
 from tests.daemon import Daemon, earmarkd, environment, events, heard
@@ -255,7 +255,7 @@ def test_negatives_of_another_encoder_are_refused_and_a_new_head_changes_nothing
 
 
 def test_a_job_is_read_as_it_was_written(tmp_path: Path) -> None:
-    some = [Take(noise(100 + 10 * k, -20, k), 5 + k, 50 + k, "x") for k in range(3)]
+    some = [Example(noise(100 + 10 * k, -20, k), 5 + k, 50 + k, "x") for k in range(3)]
     job = Job("a/b", tmp_path, ("lamp", "lights off"), some, [0, 1, 1], [noise(40, -50), noise(30, -50)], 16000, 4800)
     job.write(tmp_path / "job.npz")
     read = Job.read(tmp_path / "job.npz")
@@ -267,7 +267,7 @@ def test_a_job_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_each_sound_between_pauses_is_an_example_and_steady_noise_is_none() -> None:
-    finder = takes.Finder("level", RATE, RATE)
+    finder = takes.ExampleFinder("level", RATE, RATE)
     hiss = noise(6 * RATE, -60)
     knocks = hiss.copy()
     for at in (1.0, 3.0, 4.5):
@@ -331,7 +331,7 @@ def test_examples_are_recorded_one_by_one_and_a_clipped_one_again(tmp_path: Path
         *("_background_/001.wav", "knock/001.wav", "knock/002.wav", "tap/001.wav", "tap/002.wav")
     ]
     assert len(takes.read(tmp_path / "_background_" / "001.wav", RATE)) == ROOM_SECONDS * RATE
-    finder = takes.Finder("level", RATE, RATE)
+    finder = takes.ExampleFinder("level", RATE, RATE)
     for file in [*tmp_path.glob("knock/*.wav"), *tmp_path.glob("tap/*.wav")]:
         assert len(finder.find(takes.read(file, RATE), "")) == 1  # and nothing of the one before
 
@@ -347,10 +347,10 @@ def test_help_shows_examples() -> None:
 def test_learning_again_replaces_what_was_learnt_before(
     folder: Path, learned: subprocess.CompletedProcess[str]
 ) -> None:
-    from earmark.learning.learn import Wish, check
+    from earmark.learning.learn import LearnRequest, check
 
     assert learned.returncode == 0
-    wish = Wish("lights", {"lamp": []}, [], models=folder / "models")
+    wish = LearnRequest("lights", {"lamp": []}, [], models=folder / "models")
     assert check(wish).name == "earmark/commands"
     figures = json.loads((wish.folder / "evaluation.json").read_text())
     assert figures["rounds"] == 24

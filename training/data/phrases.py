@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from earmark.learning.find import Finder
+from earmark.learning.find import ExampleFinder
 from training.data.audio import RATE, load
 from training.data.corpora import Clip
 
@@ -15,7 +15,7 @@ AROUND = (-0.45, 0.8)
 
 def phrases(clips: Iterable[Clip]) -> list[Clip]:
     """The beginnings of the utterances in every clip, as clips of a corpus of their own: about 0.3 s of work a clip."""
-    finder = Finder("speech", RATE, RATE)
+    finder = ExampleFinder("speech", RATE, RATE)
     early, late = (round(seconds * RATE) for seconds in AROUND)
     return [
         replace(clip, corpus=f"{clip.corpus}_phrases", kind="phrase", part=(max(0, onset + early), onset + late))

@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from earmark.config.file import parse
-from earmark.learning.learn import Wish, learn
+from earmark.learning.learn import LearnRequest, learn
 from training.data.audio import load
 from training.data.augment import Range
 from training.data.corpora import Clip, read_clips
@@ -137,7 +137,7 @@ def sentences(clips: Sequence[Clip]) -> list[Item]:
 def evaluate(case: Case, base: Path, read: Sequence[Item], models: Path) -> Report:
     """One case of the report; the model is kept in `models`. Raises ModelError where a user would be refused one."""
     words = list(case.examples)
-    learned = learn(Wish("learnt", case.examples, (), str(base), models=models), _tell)
+    learned = learn(LearnRequest("learnt", case.examples, (), str(base), models=models), _tell)
     (classifier,) = parse(tomllib.loads(learned.settings())).classifier
 
     def heard(played: str, items: Sequence[Item], known: Sequence[str], pause: Range) -> Report:

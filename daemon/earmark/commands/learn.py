@@ -67,18 +67,18 @@ def run(args: argparse.Namespace) -> int:
     # the daemon's own code, imported here and nowhere else in the client: it alone knows how the daemon will listen
     try:
         from earmark.learning.find import gather
-        from earmark.learning.learn import Wish, check, learn
+        from earmark.learning.learn import LearnRequest, check, learn
         from earmark.learning.record import Recorder, microphone, record
     except ImportError as error:
         print(f"earmark: learn needs the daemon's packages ({error}): pip install 'earmark[daemon]'", file=sys.stderr)
         return 1
 
-    def wish() -> Wish:
+    def wish() -> LearnRequest:
         given = [*([args.folder] if args.folder else []), *([kept] if args.record and kept.is_dir() else [])]
         examples = {label: list[Path]() for label in args.record} | gather(given, args.label)
         rooms = [*examples.pop(BACKGROUND, []), *args.background]
         out = args.out.expanduser().absolute() if args.out else None
-        return Wish(args.name, examples, rooms, args.base, args.gate, out=out, force=args.force)
+        return LearnRequest(args.name, examples, rooms, args.base, args.gate, out=out, force=args.force)
 
     page = Page(sys.stderr)
     kept: Path = args.recordings or Path(args.name.replace("/", "--"))

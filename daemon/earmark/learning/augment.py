@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.audio.types import Samples
-from earmark.learning.examples import Take
+from earmark.learning.examples import Example
 
 Windows = npt.NDArray[np.float32]
 """Shape (windows, length)."""
@@ -28,13 +28,13 @@ HISS_DB = (-90.0, -55.0)
 COLOURS = (0.0, 1.0, 2.0)  # white, pink, brown: power falls with this power of the frequency
 
 
-def plain(take: Take, window: int, pre_roll: int) -> Samples:
+def plain(take: Example, window: int, pre_roll: int) -> Samples:
     """The window that the daemon cuts for an utterance: see Utterances in windowing/windows.py."""
     return _cut(take.samples, _start(take.begin, take.end, window, pre_roll), window)
 
 
 def varied(
-    take: Take, count: int, window: int, pre_roll: int, noises: Sequence[Samples], random: np.random.Generator
+    take: Example, count: int, window: int, pre_roll: int, noises: Sequence[Samples], random: np.random.Generator
 ) -> Windows:
     """`count` windows of the take; `noises` are further backgrounds, each at least a window long."""
     return np.stack([_varied(take, window, pre_roll, noises, random) for _ in range(count)])
@@ -61,7 +61,9 @@ def coloured(length: int, random: np.random.Generator) -> Samples:
     return made
 
 
-def _varied(take: Take, window: int, pre_roll: int, noises: Sequence[Samples], random: np.random.Generator) -> Samples:
+def _varied(
+    take: Example, window: int, pre_roll: int, noises: Sequence[Samples], random: np.random.Generator
+) -> Samples:
     speed = random.uniform(*SPEED)
     at = np.arange(int(len(take.samples) / speed)) * speed
     samples = np.interp(at, np.arange(len(take.samples)), take.samples).astype(np.float32)

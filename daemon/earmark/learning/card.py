@@ -41,7 +41,7 @@ examples are the user's own; none of their sound is in this folder.
 """
 
 
-def card(name: str, base: Checkpoint, found: leftout.Figures, rooms: Sequence[Samples], day: date) -> str:
+def card(name: str, base: Checkpoint, found: leftout.Evaluation, rooms: Sequence[Samples], day: date) -> str:
     """README.md for the folder."""
     seconds = sum(map(len, rooms)) / base.rate
     advice = "".join(f"\n* {sentence}" for sentence in leftout.advice(found))

@@ -19,7 +19,7 @@ RESERVED = "_"  # labels that begin so are Earmark's own
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Take:
+class Example:
     """One example, with what was around it: the gate was open for samples [begin, end). `origin` is for people."""
 
     samples: Samples
@@ -28,7 +28,7 @@ class Take:
     origin: str
 
 
-def fault(take: Take, window: int, rate: int) -> str:
+def fault(take: Example, window: int, rate: int) -> str:
     """Why the take cannot be learnt from, or nothing. `window` is what the model hears, in samples."""
     sound = take.samples[take.begin : take.end]
     if (clipped := float(np.mean(np.abs(sound) >= FULL_SCALE))) > CLIPPED:

@@ -14,7 +14,7 @@ from earmark.audio.resampled import ResampledRing
 from earmark.audio.types import Block, Closed, Opened, Samples
 from earmark.config.settings import Vad
 from earmark.errors import SourceError
-from earmark.learning.examples import Take
+from earmark.learning.examples import Example
 from earmark.windowing.gates import LevelGate, News, SpeechGate, step_all
 from earmark.windowing.silero import RATE, Silero
 from earmark.windowing.stream import GateKind
@@ -28,7 +28,7 @@ LEAD = 0.5  # seconds of hiss that a recording is put between, for the gate to h
 LEAD_DB = (-90.0, -50.0)
 
 
-class Finder:
+class ExampleFinder:
     """Finds takes in recordings, by `gate`. `rate` is the model's, `window` the samples that it hears."""
 
     def __init__(self, gate: GateKind, rate: int, window: int, vad: Vad | None = None) -> None:
@@ -39,15 +39,15 @@ class Finder:
         self.pre_roll = self.vad.pre_roll_ms * rate // 1000
         self._silero = Silero() if gate == "speech" else None
 
-    def find(self, samples: Samples, origin: str) -> list[Take]:
+    def find(self, samples: Samples, origin: str) -> list[Example]:
         """All takes in a recording, in their order. One that was cut at `vad.max_ms` is a long one, not several."""
         samples = _framed(samples, self.rate)
         takes = []
         for start, end in self._spans(samples):
             first, last = max(0, start - int(AROUND * self.rate)), end + int(AROUND * self.rate)
-            takes.append(Take(samples[first:last], start - first, end - first, origin))
+            takes.append(Example(samples[first:last], start - first, end - first, origin))
         if len(takes) > 1:
-            takes = [Take(take.samples, take.begin, take.end, f"{origin} ({n})") for n, take in enumerate(takes, 1)]
+            takes = [Example(take.samples, take.begin, take.end, f"{origin} ({n})") for n, take in enumerate(takes, 1)]
         return takes
 
     def spans(self, samples: Samples) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.audio.types import Samples
-from earmark.learning.examples import Take
+from earmark.learning.examples import Example
 
 OTHERS = ("_unknown_", "_background_")  # labels that every learnt model has besides the user's own
 
@@ -25,7 +25,7 @@ class Job:
     base_name: str
     base: Path
     labels: tuple[str, ...]
-    takes: list[Take]
+    takes: list[Example]
     truth: list[int]
     rooms: list[Samples]
     window: int
@@ -55,7 +55,7 @@ class Job:
             spans = found["spans"]
             sounds = _split(found["sound"], spans[:, 2])
             takes = [
-                Take(sound, int(begin), int(end), "") for sound, (begin, end, _) in zip(sounds, spans, strict=True)
+                Example(sound, int(begin), int(end), "") for sound, (begin, end, _) in zip(sounds, spans, strict=True)
             ]
             labels = tuple(map(str, found["labels"]))
             rooms = _split(found["room"], found["room_lengths"])

@@ -28,7 +28,7 @@ from earmark.learning import card as learned_card
 from earmark.learning import find as takes
 from earmark.learning import leave_one_out as leftout
 from earmark.learning import negatives
-from earmark.learning.examples import FEWEST, LONGEST, Take, bad_labels, fault, silence, too_few
+from earmark.learning.examples import FEWEST, LONGEST, Example, bad_labels, fault, silence, too_few
 from earmark.learning.job import Job
 from earmark.windowing.stream import GateKind
 
@@ -39,7 +39,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class LearnRequest:
     """What is to be learnt. `examples` are recordings by label, `rooms` recordings in which nothing is said."""
 
     name: str
@@ -57,14 +57,14 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class LearnedModel:
     """A new checkpoint."""
 
     name: str
     path: Path
     gate: GateKind
     window: float  # seconds that it hears
-    figures: leftout.Figures
+    figures: leftout.Evaluation
 
     def settings(self) -> str:
         """The lines for the daemon's configuration."""
@@ -78,7 +78,7 @@ class Learned:
         )
 
 
-def check(wish: Wish) -> checkpoint.Checkpoint:
+def check(wish: LearnRequest) -> checkpoint.Checkpoint:
     """What can be known before anything is recorded; the checkpoint to build upon. Raises ModelError."""
     if not MODEL_ID.fullmatch(wish.name):
         raise ModelError(f"{wish.name!r} is not a model's name; write letters, digits, and . _ - (NAME or OWNER/NAME)")
@@ -96,11 +96,11 @@ def check(wish: Wish) -> checkpoint.Checkpoint:
     return found
 
 
-def learn(wish: Wish, tell: Tell) -> Learned:
+def learn(wish: LearnRequest, tell: Tell) -> LearnedModel:
     """From recordings to a checkpoint. Raises ModelError, or SourceError for a recording; nothing is left half done."""
     base = check(wish)
     window = base.window or base.rate
-    finder = takes.Finder(wish.gate, base.rate, window)
+    finder = takes.ExampleFinder(wish.gate, base.rate, window)
     found = {label: _usable(finder, label, files, tell) for label, files in wish.examples.items()}
     if problem := too_few({label: len(some) for label, some in found.items()}, FEWEST):
         raise ModelError(problem)
@@ -126,12 +126,12 @@ def learn(wish: Wish, tell: Tell) -> Learned:
             staged.rename(folder)
     except OSError as error:
         raise ModelError(f"{wish.name}: cannot be kept in {folder} ({error.strerror or error})") from error
-    return Learned(wish.name, folder.absolute(), wish.gate, window / base.rate, figures)
+    return LearnedModel(wish.name, folder.absolute(), wish.gate, window / base.rate, figures)
 
 
-def _usable(finder: takes.Finder, label: str, paths: Sequence[Path], tell: Tell) -> list[Take]:
+def _usable(finder: takes.ExampleFinder, label: str, paths: Sequence[Path], tell: Tell) -> list[Example]:
     """The takes in these recordings; what is wrong with the others is told."""
-    usable: list[Take] = []
+    usable: list[Example] = []
     for path in takes.recordings(paths):
         samples = takes.read(path, finder.rate)
         found = finder.find(samples, str(path))
@@ -154,7 +154,7 @@ def _room(path: Path, rate: int, window: int, tell: Tell) -> Samples | None:
     return samples
 
 
-def _work(job: Job, file: Path, staged: Path, tell: Tell) -> leftout.Figures:
+def _work(job: Job, file: Path, staged: Path, tell: Tell) -> leftout.Evaluation:
     """Run learn_process; torch stays in it. Raises ModelError with its sentence."""
     job.write(file)
     per_label = Counter(job.truth)
@@ -183,10 +183,10 @@ def _work(job: Job, file: Path, staged: Path, tell: Tell) -> leftout.Figures:
             complaints.seek(0)
             said = complaints.read().strip().splitlines() or [f"the process that learns ended with {code}"]
             raise ModelError(said[-1])
-    return msgspec.json.decode((staged / EVALUATION).read_bytes(), type=leftout.Figures)
+    return msgspec.json.decode((staged / EVALUATION).read_bytes(), type=leftout.Evaluation)
 
 
-def _consider(figures: leftout.Figures, wish: Wish, tell: Tell) -> None:
+def _consider(figures: leftout.Evaluation, wish: LearnRequest, tell: Tell) -> None:
     """Tell the figures, and what to make of them. Raises ModelError where there is no use in keeping the model."""
     tell(f"each example, by a model that was learnt without it:\n\n{leftout.table(figures)}\n")
     tell(f"of {figures.other} windows of other words, sentences and noise, {figures.false} draw a label")

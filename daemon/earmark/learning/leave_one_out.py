@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float32]
 MISSED = "missed"
 
 
-class Figures(msgspec.Struct, frozen=True):
+class Evaluation(msgspec.Struct, frozen=True):
     """`counts[i][j]`: takes of label i that were answered with label j at `threshold` or above; last: with none.
 
     `nearest[i][j]`: takes of label i that are more like label j than like the user's other labels, however little: two
@@ -60,7 +60,7 @@ def rounds(labels: Sequence[int], most: int) -> npt.NDArray[np.int64]:
     return which
 
 
-def figures(labels: Sequence[str], truth: Sequence[int], scores: Floats, other: Floats, rounds: int) -> Figures:
+def figures(labels: Sequence[str], truth: Sequence[int], scores: Floats, other: Floats, rounds: int) -> Evaluation:
     """`scores`: of each take, left out. `other`: of windows that are none of the labels. Labels' columns come first.
 
     The threshold is the least of THRESHOLDS at which no more than MOST_FALSE of the others draw a label.
@@ -74,10 +74,10 @@ def figures(labels: Sequence[str], truth: Sequence[int], scores: Floats, other: 
         answered[label, said if said < count and row[said] >= threshold else count] += 1
         nearest[label, int(row[:count].argmax())] += 1
     false = int((best >= threshold).sum())
-    return Figures(tuple(labels), _rows(answered), _rows(nearest), threshold, len(other), false, rounds)
+    return Evaluation(tuple(labels), _rows(answered), _rows(nearest), threshold, len(other), false, rounds)
 
 
-def alike(found: Figures, bound: float = ALIKE) -> list[Pair]:
+def alike(found: Evaluation, bound: float = ALIKE) -> list[Pair]:
     """The pairs that resemble each other at least so often, worst first."""
     pairs = []
     for i, one in enumerate(found.labels):
@@ -88,7 +88,7 @@ def alike(found: Figures, bound: float = ALIKE) -> list[Pair]:
     return sorted(pairs, key=lambda pair: -pair.share)
 
 
-def advice(found: Figures) -> list[str]:
+def advice(found: Evaluation) -> list[str]:
     """What a user should know, a sentence each."""
     said = [
         f"{pair.one} and {pair.other} are too alike: {pair.share:.0%} of their examples are more like the other's; "
@@ -105,12 +105,12 @@ def advice(found: Figures) -> list[str]:
     return said
 
 
-def is_hopeless(found: Figures) -> bool:
+def is_hopeless(found: Evaluation) -> bool:
     """Whether a model with these figures would only annoy."""
     return bool(alike(found, HOPELESS)) or any(found.right(index) < LEAST_RIGHT for index in range(len(found.labels)))
 
 
-def table(found: Figures) -> str:
+def table(found: Evaluation) -> str:
     """The counts for people, aligned and in Markdown: a row a label."""
     head = ("label", "examples", *(f"as {label}" for label in found.labels), MISSED)
     rows = [(label, str(found.takes(i)), *map(str, found.counts[i])) for i, label in enumerate(found.labels)]

@@ -19,7 +19,7 @@ from earmark.capture.intake import Intake
 from earmark.config import settings as config
 from earmark.errors import SourceError
 from earmark.learning import find as takes
-from earmark.learning.examples import Take, fault
+from earmark.learning.examples import Example, fault
 from earmark.windowing.messages import Message, SourceChanged, SourceEnded
 from earmark.windowing.segmenter import Segmenter
 from earmark.windowing.stream import ClassifierInput, GateKind
@@ -72,13 +72,13 @@ class Recorder:
         parts = [self._next("room", PATIENCE, "the microphone delivers nothing").samples for _ in range(ROOM_SECONDS)]
         return np.concatenate(parts)
 
-    def take(self) -> Take:
+    def take(self) -> Example:
         """The next thing that the gate hears. Raises SourceError where nothing comes."""
         window = self._next("takes", WAIT, f"nothing was heard for {WAIT:.0f} s; is it the right microphone?")
         begin, end = (at - window.span.start for at in (window.span.speech_start, window.span.speech_end))
-        return Take(window.samples, begin, end, "this one")
+        return Example(window.samples, begin, end, "this one")
 
-    def fault(self, take: Take) -> str:
+    def fault(self, take: Example) -> str:
         """Why it is of no use, or nothing."""
         return fault(take, self._window, self._rate)
 
@@ -135,7 +135,7 @@ def record(recorder: Recorder, labels: Sequence[str], count: int, folder: Path, 
                 _keep(folder / label, alone(take, rate), rate)
 
 
-def alone(take: Take, rate: int) -> Samples:
+def alone(take: Example, rate: int) -> Samples:
     """The take with as much before and after as the gate knows to be free of others: its hangover."""
     margin = takes.VAD.hangover_ms * rate // 1000
     return take.samples[max(0, take.begin - margin) : take.end + margin]

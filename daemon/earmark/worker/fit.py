@@ -160,7 +160,7 @@ def _lessons(job: Job, examples: Floats, rooms: Floats, known: Collection[str]) 
     return TrainingSet(states, np.concatenate(labels), np.concatenate(weights).astype(np.float32), per_take)
 
 
-def _leave_one_out(job: Job, lessons: TrainingSet) -> leftout.Figures:
+def _leave_one_out(job: Job, lessons: TrainingSet) -> leftout.Evaluation:
     """Each take with its variants is left out once, and with it a share of what is no label, one after the other."""
     first = len(job.takes) * lessons.per_take  # of what is no label
     taken = leftout.rounds(job.truth, MOST_ROUNDS)

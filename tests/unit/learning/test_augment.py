@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from earmark.audio.types import Closed, Opened, Samples
 from earmark.learning import augment as variants
-from earmark.learning.examples import Take
+from earmark.learning.examples import Example
 from earmark.windowing.windows import Lengths, UtteranceWindows
 from tests.signals import noise, ramp, tone
 
@@ -77,7 +77,7 @@ class Chance:
         return noise * (np.arange(length) == 0) if self._impulse else noise
 
 
-def made(chance: Chance, take: Take, noises: Sequence[Samples] = (), pre_roll: int = 100) -> Samples:
+def made(chance: Chance, take: Example, noises: Sequence[Samples] = (), pre_roll: int = 100) -> Samples:
     """The one window that comes of this chance, which uses up all that was given."""
     windows = variants.varied(take, 1, WHOLE, pre_roll, noises, cast(np.random.Generator, chance))
     assert windows.shape == (1, WHOLE)
@@ -91,7 +91,7 @@ def slope(length: int = 4000) -> Samples:
     return (ramp(0, length) / length).astype(np.float32)
 
 
-TAKE = Take(slope(), 1000, 1400, "")
+TAKE = Example(slope(), 1000, 1400, "")
 
 
 def test_the_plain_window_is_the_one_that_the_daemon_cuts() -> None:
@@ -100,12 +100,12 @@ def test_the_plain_window_is_the_one_that_the_daemon_cuts() -> None:
         cutter = UtteranceWindows(Lengths(WINDOW, WINDOW, WINDOW, PRE_ROLL, WINDOW // 4))
         cutter.opened(Opened(begin))
         (span,) = cutter.closed(Closed(end), 0, 80000)
-        cut = variants.plain(Take(ramp(0, 80000), begin, end, ""), WINDOW, PRE_ROLL)
+        cut = variants.plain(Example(ramp(0, 80000), begin, end, ""), WINDOW, PRE_ROLL)
         assert (cut[0], cut[-1]) == (span.start, span.end - 1)
 
 
 def test_what_was_not_recorded_is_silence() -> None:
-    cut = variants.plain(Take(np.ones(100, np.float32), 0, 100, ""), WINDOW, PRE_ROLL)
+    cut = variants.plain(Example(np.ones(100, np.float32), 0, 100, ""), WINDOW, PRE_ROLL)
     assert cut.sum() == 100
     assert len(cut) == WINDOW
 
@@ -135,14 +135,14 @@ def test_in_a_quieter_place_the_take_is_as_it_was_and_all_else_is_softer(seed: i
 
 
 def test_some_variants_are_in_a_quieter_place() -> None:
-    take = Take(np.concatenate([noise(RATE, -40), tone(4000, 400), noise(RATE, -40)]), RATE, RATE + 4000, "")
+    take = Example(np.concatenate([noise(RATE, -40), tone(4000, 400), noise(RATE, -40)]), RATE, RATE + 4000, "")
     windows = variants.varied(take, 200, WINDOW, PRE_ROLL, [], np.random.default_rng(0))
     before = 10 * np.log10(np.square(windows[:, :1000]).mean(1) + 1e-12)
     assert np.sum((before < -70) & (before > -119)) >= 5  # no gain alone makes the hiss so faint
 
 
 def test_variants_differ_and_the_same_seed_makes_the_same() -> None:
-    take = Take(np.concatenate([noise(RATE, -60), tone(8000, 400), noise(RATE, -60)]), RATE, RATE + 8000, "")
+    take = Example(np.concatenate([noise(RATE, -60), tone(8000, 400), noise(RATE, -60)]), RATE, RATE + 8000, "")
     room = [noise(5 * RATE, -40)]
     first, second = (variants.varied(take, 8, WINDOW, PRE_ROLL, room, np.random.default_rng(3)) for _ in range(2))
     assert np.array_equal(first, second)
@@ -176,7 +176,7 @@ def test_backgrounds_hold_silence_the_room_and_noise_of_all_levels() -> None:
 )
 def test_where_a_window_may_begin(begin: int, end: int, pre_roll: int, range_: tuple[int, int]) -> None:
     chance = Chance(PLAIN, [NO] * 4, [range_[0]])
-    window = made(chance, Take(slope(), begin, end, ""), pre_roll=pre_roll)
+    window = made(chance, Example(slope(), begin, end, ""), pre_roll=pre_roll)
     assert chance.bounds == [range_]
     assert chance.ranges == [SPEED, GAIN, HISS]
     assert np.array_equal(window, slope()[range_[0] : range_[0] + WHOLE])
@@ -205,7 +205,7 @@ def test_the_gain_comes_last_and_what_it_makes_too_loud_is_cut() -> None:
     assert window.max() == 1
     quiet = made(Chance(PLAIN | {GAIN: -20.0}, [NO] * 4, [0]), TAKE)
     assert quiet == pytest.approx(slope()[:WHOLE] / 10, abs=1e-6)
-    negative = Take(-slope(), 1000, 1400, "")
+    negative = Example(-slope(), 1000, 1400, "")
     assert made(Chance(PLAIN | {GAIN: 40.0}, [NO] * 4, [3000]), negative).min() == -1
 
 
@@ -244,7 +244,7 @@ def test_alone_what_is_more_than_a_twentieth_of_a_window_away_from_the_take_is_s
     expected = slope() / 10
     expected[950:1450] = slope()[950:1450]
     assert made(chance, TAKE) == pytest.approx(expected[700:1700], abs=1e-6)
-    early = Take(slope(), 20, 400, "")
+    early = Example(slope(), 20, 400, "")
     expected = slope() / 10
     expected[:450] = slope()[:450]
     assert made(Chance(PLAIN | {AWAY: 20.0}, [YES, NO, NO, NO], [0]), early) == pytest.approx(expected[:1000], abs=1e-6)
@@ -254,7 +254,7 @@ def test_a_room_adds_an_echo_that_dies_away() -> None:
     click = np.zeros(4000, np.float32)
     click[1000] = 0.5
     numbers = PLAIN | {DECAY: 0.5, ECHO: 20}
-    window = made(Chance(numbers, [NO, YES, NO, NO, NO], [900]), Take(click, 1000, 1400, ""))
+    window = made(Chance(numbers, [NO, YES, NO, NO, NO], [900]), Example(click, 1000, 1400, ""))
     assert np.abs(window[:100]).max() < 1e-6
     assert window[100] == pytest.approx(0.5, abs=1e-6)
     echo = window[101:]
@@ -269,7 +269,7 @@ def test_a_narrow_band_is_half_as_loud_at_its_end_and_unchanged_well_below() -> 
         sound = tone(4000, cycles, rate=1000)
         numbers = PLAIN | {DECAY: 0.1, ECHO: 200, BAND: band}
         draws = [NO, YES, YES if band < 1 else NO, NO, NO]
-        window = made(Chance(numbers, draws, [1000]), Take(sound, 1000, 1400, ""))
+        window = made(Chance(numbers, draws, [1000]), Example(sound, 1000, 1400, ""))
         return float(window[300:700].std() * np.sqrt(2))
 
     assert heard(100, 0.4) == pytest.approx(0.5, abs=0.01)
@@ -281,7 +281,7 @@ def test_a_narrow_band_is_half_as_loud_at_its_end_and_unchanged_well_below() -> 
 @pytest.mark.parametrize(("ratio", "level"), [(20.0, 0.04), (6.0, 0.4 * 10 ** (-6 / 20))])
 def test_noise_is_so_many_db_below_the_sound(ratio: float, level: float) -> None:
     sound = np.full(4000, 0.4, np.float32)
-    window = made(Chance(PLAIN | {SNR: ratio}, [NO, NO, YES, NO], [700]), Take(sound, 1000, 1400, ""))
+    window = made(Chance(PLAIN | {SNR: ratio}, [NO, NO, YES, NO], [700]), Example(sound, 1000, 1400, ""))
     assert window - 0.4 == pytest.approx(level * (1.0 - 2.0 * (np.arange(WHOLE) % 2)), abs=1e-5)
 
 
@@ -290,14 +290,14 @@ def test_half_of_the_noise_is_a_piece_of_a_room_where_there_is_one(draw: float, 
     sound = np.full(4000, 0.4, np.float32)
     rooms = [np.full(1000, 0.1, np.float32), np.full(1500, 0.2, np.float32)]
     chance = Chance(PLAIN | {SNR: 20.0}, [NO, NO, YES, draw, NO], [700, 1, 300] if is_room else [700])
-    window = made(chance, Take(sound, 1000, 1400, ""), rooms)
+    window = made(chance, Example(sound, 1000, 1400, ""), rooms)
     assert chance.bounds == [(450, 951), (2,), (501,)] if is_room else chance.bounds == [(450, 951)]
     assert (window.std() < 1e-5) == is_room
     assert np.abs(window - 0.4) == pytest.approx(0.04, abs=1e-5)
 
 
 def test_a_silent_take_stays_silent_over_noise_and_a_take_is_itself_over_silence() -> None:
-    silent = Take(np.zeros(4000, np.float32), 1000, 1400, "")
+    silent = Example(np.zeros(4000, np.float32), 1000, 1400, "")
     assert not made(Chance(PLAIN | {SNR: 3.0}, [NO, NO, YES, NO], [700]), silent).any()
     room = [np.zeros(1000, np.float32)]
     window = made(Chance(PLAIN | {SNR: 3.0}, [NO, NO, YES, YES, NO], [700, 0, 0]), TAKE, room)

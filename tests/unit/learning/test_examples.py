@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from earmark.audio.types import Samples
-from earmark.learning.examples import Take, bad_labels, fault, silence, too_few
+from earmark.learning.examples import Example, bad_labels, fault, silence, too_few
 from tests.signals import noise, tone
 
 RATE = 16000
 
 
-def take(seconds: float, peak: float = 0.5) -> Take:
+def take(seconds: float, peak: float = 0.5) -> Example:
     length = int(seconds * RATE)
-    return Take(np.concatenate([noise(RATE, -60), tone(length, 300, peak=peak)]), RATE, RATE + length, "x.wav")
+    return Example(np.concatenate([noise(RATE, -60), tone(length, 300, peak=peak)]), RATE, RATE + length, "x.wav")
 
 
 def test_a_word_of_half_a_second_is_good() -> None:
@@ -38,7 +38,7 @@ def constant(length: int, value: float = 0.0) -> Samples:
 def test_what_lasts_longer_than_one_and_a_half_windows_is_too_long(
     length: int, window: int, rate: int, sentence: str
 ) -> None:
-    assert fault(Take(constant(3 * 90000), 70000, 70000 + length, "x.wav"), window, rate) == sentence
+    assert fault(Example(constant(3 * 90000), 70000, 70000 + length, "x.wav"), window, rate) == sentence
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_more_than_two_samples_in_a_thousand_at_full_scale_are_clipping(
     count: int, value: float, sentence: str
 ) -> None:
     sound = np.concatenate([constant(500), constant(count, value), constant(10_500 - count)])
-    assert fault(Take(sound, 500, 10_500, "x.wav"), 10_000, 1000) == sentence
+    assert fault(Example(sound, 500, 10_500, "x.wav"), 10_000, 1000) == sentence
 
 
 def test_clipping_outside_of_the_take_does_not_count() -> None:

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from earmark.learning import leave_one_out as leftout
-from earmark.learning.leave_one_out import Figures
+from earmark.learning.leave_one_out import Evaluation
 
 QUIET = np.tile(np.array([0.1, 0.1, 0.4, 0.4], np.float32), (1000, 1))  # of windows that are none of the labels
 
 
-def found(*counts: tuple[int, ...], labels: tuple[str, ...] = ("lamp", "curtain")) -> Figures:
+def found(*counts: tuple[int, ...], labels: tuple[str, ...] = ("lamp", "curtain")) -> Evaluation:
     """Figures with these counts; what was missed was at least nearest to its own label."""
     nearest = tuple((*row[:i], row[i] + row[-1], *row[i + 1 : -1]) for i, row in enumerate(counts))
-    return Figures(labels, counts, nearest, 0.6, 1000, 0, 20)
+    return Evaluation(labels, counts, nearest, 0.6, 1000, 0, 20)
 
 
 def test_each_take_is_left_out_once_where_there_are_rounds_enough() -> None:
@@ -36,7 +36,7 @@ def test_with_fewer_rounds_the_takes_of_a_label_are_spread_over_them() -> None:
 def test_a_take_counts_as_its_best_label_or_below_the_threshold_as_missed() -> None:
     scores = np.array([[0.7, 0.2, 0.1, 0], [0.55, 0.4, 0.05, 0], [0.1, 0.2, 0.7, 0], [0.6, 0.4, 0, 0]], np.float32)
     made = leftout.figures(("lamp", "curtain"), [0, 0, 1, 1], scores, QUIET, 4)
-    assert made == Figures(("lamp", "curtain"), ((1, 0, 1), (1, 0, 1)), ((2, 0), (1, 1)), 0.6, 1000, 0, 4)
+    assert made == Evaluation(("lamp", "curtain"), ((1, 0, 1), (1, 0, 1)), ((2, 0), (1, 1)), 0.6, 1000, 0, 4)
     assert (made.takes(0), made.right(0), made.right(1)) == (2, 0.5, 0)
 
 
@@ -88,7 +88,7 @@ def test_of_a_single_take_all_or_nothing_is_right() -> None:
 
 
 def test_pairs_are_told_worst_first() -> None:
-    three = Figures(
+    three = Evaluation(
         ("lamp", "lamb", "cat"),
         ((8, 1, 1, 0), (1, 4, 5, 0), (0, 3, 7, 0)),
         ((7, 2, 1), (2, 3, 5), (0, 3, 7)),
@@ -109,7 +109,7 @@ def test_pairs_are_told_worst_first() -> None:
 @pytest.mark.parametrize(("swapped", "is_hopeless"), [(7, False), (8, True)])
 def test_hopeless_begins_at_two_in_five(swapped: int, is_hopeless: bool) -> None:
     nearest = ((10 - swapped // 2, swapped // 2), (swapped - swapped // 2, 10 - (swapped - swapped // 2)))
-    figures = Figures(("lamp", "lamb"), ((10, 0, 0), (0, 10, 0)), nearest, 0.6, 1000, 0, 20)
+    figures = Evaluation(("lamp", "lamb"), ((10, 0, 0), (0, 10, 0)), nearest, 0.6, 1000, 0, 20)
     assert leftout.is_hopeless(figures) == is_hopeless
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from earmark.errors import EarmarkError, ServerError
 from earmark_client.address import DEFAULT, Address, address
-from earmark_client.request import Answer, NothingListens, bearer, exchange, printable
+from earmark_client.request import NothingListens, Response, bearer, exchange, printable
 from earmark_client.watch import has_colour
 
 SHOWN = 5  # labels of a file in the table, where --top-k does not say
@@ -124,7 +124,7 @@ def classify(question: Question, file: Path, *, pause: Callable[[float], None] =
         pause(seconds)
 
 
-def pause_wanted(answer: Answer) -> float:
+def pause_wanted(answer: Response) -> float:
     """Seconds, within limits, as a busy daemon names them in Retry-After or estimated_time."""
     wanted: object = answer.headers.get("retry-after")
     if wanted is None:
@@ -140,7 +140,7 @@ def pause_wanted(answer: Answer) -> float:
     return min(max(seconds, FIRST_PAUSE), LONGEST_PAUSE) if math.isfinite(seconds) else FIRST_PAUSE
 
 
-def _scores(answer: Answer) -> list[Score]:
+def _scores(answer: Response) -> list[Score]:
     if answer.status == 401:
         raise ServerError(f"{answer.error()}; give --token, or set EARMARK_TOKEN")
     if answer.status != 200:

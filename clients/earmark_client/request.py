@@ -21,7 +21,7 @@ class NothingListens(ServerError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What came back. The names of `headers` are in lower case."""
 
     status: int
@@ -47,7 +47,7 @@ def exchange(
     length: int = 0,
     headers: Mapping[str, str] | None = None,
     timeout: float = TIMEOUT,
-) -> Answer:
+) -> Response:
     """GET `path`, or POST `length` bytes of `body` to it. Raises ServerError where no answer comes."""
     kind = http.client.HTTPSConnection if where.secure else http.client.HTTPConnection
     given = dict(headers or {}) | ({"Content-Length": str(length)} if body is not None else {})
@@ -59,7 +59,7 @@ def exchange(
                 connection.request("GET" if body is None else "POST", path, body, given)
             response = connection.getresponse()
             names = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, names, response.read())
+            return Response(response.status, names, response.read())
     except ConnectionRefusedError:
         raise NothingListens(f"nothing listens on {where.host}: is earmarkd running?") from None
     except TimeoutError:

@@ -19,7 +19,7 @@ from earmark.errors import ServerError
 from earmark_client import models
 from earmark_client.address import address
 from earmark_client.classify import PATIENCE, Question, Score, classify, pause_wanted, row
-from earmark_client.request import Answer
+from earmark_client.request import Response
 from tests.daemon import DEADLINE, environment
 from tests.fakedaemon import FakeDaemon, Reply
 
@@ -184,7 +184,7 @@ def test_patience_has_an_end(clip: Path) -> None:
 )
 def test_the_pause_is_within_limits_whatever_the_daemon_says(header: str | None, body: object, seconds: float) -> None:
     headers = {} if header is None else {"retry-after": header}
-    assert pause_wanted(Answer(503, headers, json.dumps(body).encode())) == seconds
+    assert pause_wanted(Response(503, headers, json.dumps(body).encode())) == seconds
 
 
 def test_an_answer_before_the_body_is_read_is_still_heard(tmp_path: Path) -> None:

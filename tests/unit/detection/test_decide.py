@@ -25,16 +25,10 @@ def probabilities(*scores: float) -> np.ndarray[tuple[int], np.dtype[np.float32]
 
 
 def hear(
-    decider: SlidingDecider | UtteranceDecider,
-    start: float,
-    end: float,
-    *scores: float,
-    final: bool | None = None,
-    part: bool = False,
+    decider: SlidingDecider | UtteranceDecider, start: float, end: float, *scores: float, **more: bool
 ) -> list[Decision]:
-    """What is decided on the window or utterance from `start` to `end` seconds."""
-    last = isinstance(decider, UtteranceDecider) if final is None else final
-    return decider.scored(moment(start), moment(end), probabilities(*scores), final=last, part=part)
+    """What is decided on the window or utterance from `start` to `end` seconds; `more` may say final= and part=."""
+    return decider.scored(moment(start), moment(end), probabilities(*scores), **more)
 
 
 def end(decider: SlidingDecider | UtteranceDecider, at: float, reason: OffReason = "quiet") -> list[Decision]:
@@ -338,9 +332,16 @@ def test_a_last_window_of_new_sound_counts() -> None:
     assert what(hear(decider, HOUR + 0.4, HOUR + 3.4, 0.9, 0, final=True)) == [("happy", "on")]
 
 
-def test_a_sound_whose_only_window_is_its_last_is_judged() -> None:
+def test_a_window_that_is_not_the_last_counts_wherever_it_ends() -> None:
+    decider = moods(hits=2)
+    assert hear(decider, 0, 3, 0.9, 0) == []
+    assert what(hear(decider, 1, 3, 0.9, 0)) == [("happy", "on")]
+
+
+@pytest.mark.parametrize("ends", [(1.0, 2.0), (0.5, 1.0)])
+def test_a_sound_whose_only_window_is_its_last_is_judged(ends: tuple[float, ...]) -> None:
     decider = moods(hits=1)
-    for seconds in (1.0, 2.0):
+    for seconds in ends:
         assert what(hear(decider, seconds - 3, seconds, 0.9, 0, final=True)) == [("happy", "on")]
         assert what(end(decider, seconds)) == [("happy", "quiet")]
 

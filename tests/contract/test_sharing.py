@@ -33,16 +33,38 @@ top_k = 0
 """
 
 
-@pytest.mark.parametrize("rate", [16000, 44100])
-def test_a_clip_over_http_and_in_a_file_gives_the_same_scores(client: Client, tmp_path: Path, rate: int) -> None:
-    clip = encoded(np.random.default_rng(4).normal(0, 0.1, rate).astype(np.float32), rate, subtype="FLOAT")
-    (tmp_path / "clip.wav").write_bytes(clip)
-    (tmp_path / "earmark.toml").write_text(OPEN)
-    arguments = ("--config", str(tmp_path / "earmark.toml"), "--file", str(tmp_path / "clip.wav"))
-    done = earmarkd(*arguments, "--fast", "--once", "--events", "-")
-    (result,) = events(done.stdout, "result")
-    heard = {item["label"]: item["score"] for item in result["result"]}
-    assert client.post(clip).scores == pytest.approx(heard, abs=1e-5)
+RATES = (16000, 44100)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """A second of noise at each rate."""
+    folder: Path = tmp_path_factory.mktemp("clips")
+    files = {rate: folder / f"clip-{rate}.wav" for rate in RATES}
+    for rate, file in files.items():
+        samples = np.random.default_rng(4).normal(0, 0.1, rate).astype(np.float32)
+        file.write_bytes(encoded(samples, rate, subtype="FLOAT"))
+    return files
+
+
+@pytest.fixture(scope="module")
+def heard(clips: dict[int, Path]) -> dict[str, dict[str, float]]:
+    """The scores of each clip by its name, as a source of a daemon."""
+    settings = clips[RATES[0]].parent / "earmark.toml"
+    settings.write_text(OPEN)
+    files = [argument for file in clips.values() for argument in ("--file", str(file))]
+    done = earmarkd("--config", str(settings), *files, "--fast", "--once", "--events", "-")
+    results = events(done.stdout, "result")
+    assert len(results) == len(RATES), done.stderr
+    return {result["source"]: {item["label"]: item["score"] for item in result["result"]} for result in results}
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_a_clip_over_http_and_in_a_file_gives_the_same_scores(
+    client: Client, clips: dict[int, Path], heard: dict[str, dict[str, float]], rate: int
+) -> None:
+    expected = heard[clips[rate].stem]
+    assert client.post(clips[rate].read_bytes()).scores == pytest.approx(expected, abs=1e-5)
 
 
 class Counting:

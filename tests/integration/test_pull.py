@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +30,20 @@ MODEL = "acme/tiny"
 CARD = "---\nlicense: apache-2.0\n---\n# Tiny\n"
 
 
+Done = subprocess.CompletedProcess[str]
+
+
+def repository(folder: Path) -> Path:
+    """Make a model as the Hub has it."""
+    checkpoints.save(folder, "wav2vec2")
+    (folder / "README.md").write_text(CARD)
+    return folder
+
+
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """The model's repository."""
-    folder = checkpoints.save(tmp_path / "source", "wav2vec2")
-    (folder / "README.md").write_text(CARD)
-    return folder
+    return repository(tmp_path / "source")
 
 
 @pytest.fixture
@@ -43,11 +53,42 @@ def hub(source: Path) -> Iterator[FakeHub]:
 
 
 @pytest.fixture
-def pull(tmp_path: Path, hub: FakeHub) -> Callable[..., subprocess.CompletedProcess[str]]:
+def pull(tmp_path: Path, hub: FakeHub) -> Callable[..., Done]:
     """Run `earmark pull` against the hub, with folders of its own."""
+    return puller(tmp_path, hub)
 
-    def run(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-        own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "EARMARK_MODELS": str(models(tmp_path))}
+
+@dataclass(frozen=True)
+class First:
+    """A pull into empty folders: where, from which hub, and how it ended."""
+
+    home: Path
+    hub: FakeHub
+    done: Done
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[First]:
+    """The first pull of a model; whoever changes its folders does so in a copy."""
+    home: Path = tmp_path_factory.mktemp("first")
+    with FakeHub({MODEL: repository(home / "source")}) as hub:
+        yield First(home, hub, puller(home, hub)(MODEL))
+
+
+@pytest.fixture
+def again(tmp_path: Path, first: First) -> Callable[..., Done]:
+    """Run `earmark pull` once more, with a copy of the first pull's folders."""
+    assert first.done.returncode == 0
+    shutil.copytree(first.home, tmp_path, symlinks=True, dirs_exist_ok=True)
+    first.hub.asked.clear()
+    return puller(tmp_path, first.hub)
+
+
+def puller(home: Path, hub: FakeHub) -> Callable[..., Done]:
+    """A function that runs `earmark pull` against the hub, with the folders in `home`."""
+
+    def run(*arguments: str, **extra: str) -> Done:
+        own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(home / "hf"), "EARMARK_MODELS": str(models(home))}
         own |= {"NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_TELEMETRY": "1"} | extra
         outer = {name: value for name, value in environment().items() if "OFFLINE" not in name}
         return subprocess.run(
@@ -61,8 +102,8 @@ def pull(tmp_path: Path, hub: FakeHub) -> Callable[..., subprocess.CompletedProc
     return run
 
 
-def models(tmp_path: Path) -> Path:
-    return tmp_path / "models"
+def models(home: Path) -> Path:
+    return home / "models"
 
 
 def pickle(source: Path, files: int = 1) -> None:
@@ -83,9 +124,9 @@ def left_over(tmp_path: Path) -> list[str]:
     return sorted(os.listdir(models(tmp_path))) if models(tmp_path).exists() else []
 
 
-def test_a_model_is_pinned_checked_and_its_settings_are_printed(tmp_path: Path, hub: FakeHub, pull: Any) -> None:
-    done = pull(MODEL)
-    folder = models(tmp_path) / f"acme--tiny@{COMMIT}"
+def test_a_model_is_pinned_checked_and_its_settings_are_printed(first: First) -> None:
+    home, done = first.home, first.done
+    folder = models(home) / f"acme--tiny@{COMMIT}"
     assert (done.returncode, tomllib.loads(done.stdout)) == (0, {"model": [{"name": MODEL, "path": str(folder)}]})
     assert configfile.parse(tomllib.loads(done.stdout)).model[0].name == MODEL
     found = checkpoint.read(folder, MODEL)
@@ -100,30 +141,27 @@ def test_a_model_is_pinned_checked_and_its_settings_are_printed(tmp_path: Path, 
     assert f"pulled: {MODEL} at {COMMIT}, licence apache-2.0" in done.stderr
     assert "trying it out" in done.stderr
     assert "%" not in done.stderr  # no progress bars where there is no terminal
-    assert pulled.find(MODEL, models=models(tmp_path)) == pulled.find(MODEL, COMMIT, models(tmp_path)) == folder
+    assert pulled.find(MODEL, models=models(home)) == pulled.find(MODEL, COMMIT, models(home)) == folder
 
 
 def test_what_is_there_is_not_fetched_again_and_a_commit_needs_no_network(
-    tmp_path: Path, hub: FakeHub, pull: Any
+    tmp_path: Path, first: First, again: Any
 ) -> None:
-    assert pull(MODEL).returncode == 0
-    hub.asked.clear()
-    again = pull(f"{MODEL}@main")
-    assert (again.returncode, hub.fetched(), len(hub.asked)) == (0, [], 1)
-    assert "already there" in again.stderr
+    second = again(f"{MODEL}@main")
+    assert (second.returncode, first.hub.fetched(), len(first.hub.asked)) == (0, [], 1)
+    assert "already there" in second.stderr
     pulled.newest(models(tmp_path), MODEL).unlink()
-    pinned = pull(f"{MODEL}@{COMMIT}", "--into", str(models(tmp_path)), HF_ENDPOINT="http://127.0.0.1:1")
-    assert (pinned.returncode, pinned.stdout) == (0, again.stdout)
+    pinned = again(f"{MODEL}@{COMMIT}", "--into", str(models(tmp_path)), HF_ENDPOINT="http://127.0.0.1:1")
+    assert (pinned.returncode, pinned.stdout) == (0, second.stdout)
     assert pulled.newest(models(tmp_path), MODEL).is_symlink()
 
 
-def test_a_damaged_folder_is_made_anew(tmp_path: Path, pull: Any) -> None:
-    assert pull(MODEL).returncode == 0
+def test_a_damaged_folder_is_made_anew(tmp_path: Path, again: Any) -> None:
     folder = pulled.folder(models(tmp_path), MODEL, COMMIT)
     (folder / "config.json").write_text("{}")
     with pytest.raises(ModelError, match=r"config\.json is not the file that was fetched"):
         manifest.check(folder)
-    assert "pulled" in pull(f"{MODEL}@{COMMIT}").stderr
+    assert "pulled" in again(f"{MODEL}@{COMMIT}").stderr
     manifest.check(folder)
 
 

@@ -28,5 +28,6 @@ def test_a_multiple_is_cut_without_overlap() -> None:
 def test_padding_is_zeros_at_the_end_and_never_cuts() -> None:
     ones = np.ones(3, np.float32)
     assert padded(ones, 5).tolist() == [1, 1, 1, 0, 0]
+    assert padded(ones, 5).dtype == np.float32
     assert padded(ones, 3) is ones
     assert padded(ones, 0) is ones

@@ -25,11 +25,11 @@ import torch
 import transformers
 
 from benchmarks.table import Row, print_table
-from earmark.audio.types import Samples
+from earmark.audio.types import Floats, Samples
 from earmark.checkpoints import checkpoint
 from earmark.config import settings as config
 from earmark.inference.batch import Batcher, Job
-from earmark.inference.dispatch import Dispatcher, Drop, Floats
+from earmark.inference.dispatch import Dispatcher, Drop
 from earmark.inference.supervisor import LocalEngine
 from earmark.worker import model
 from tests.checkpoints import NAMED

@@ -15,7 +15,7 @@ from earmark.windowing.stream import ClassifierInput, GateKind
 from earmark.windowing.windows import Lengths, UtteranceWindows, Windowing
 
 RATE = 16000
-SECOND = Lengths(window=RATE, limit=RATE, hop=RATE // 2, pre_roll=int(0.3 * RATE), grid=RATE // 4)
+LENGTHS = Lengths(window=RATE, limit=RATE, hop=RATE // 2, pre_roll=int(0.3 * RATE), grid=RATE // 4)
 
 
 def hearing(
@@ -26,11 +26,11 @@ def hearing(
 ) -> ClassifierInput:
     """A classifier with windows of one second."""
     lengths = Lengths(
-        SECOND.window * rate // RATE,
-        SECOND.limit * rate // RATE,
-        SECOND.hop * rate // RATE,
-        SECOND.pre_roll * rate // RATE,
-        SECOND.grid * rate // RATE,
+        LENGTHS.window * rate // RATE,
+        LENGTHS.limit * rate // RATE,
+        LENGTHS.hop * rate // RATE,
+        LENGTHS.pre_roll * rate // RATE,
+        LENGTHS.grid * rate // RATE,
     )
     return ClassifierInput("test", "test/model", rate, gate, vad or Vad(), cutter(lengths))
 

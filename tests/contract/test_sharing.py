@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 
 from earmark.api.clip_scorer import ClipScorer, ClipWindow
-from earmark.audio.types import Samples
+from earmark.audio.types import Floats, Samples
 from earmark.inference.batch import Batcher, Job
 from earmark.inference.dispatch import Dispatcher, Drop
 from earmark.inference.supervisor import EngineState
-from earmark.inference.wire import Floats
 from tests.daemon import Daemon, earmarkd, events
 from tests.posting import COMMANDS, DEADLINE, RATE, Client, encoded, until
 

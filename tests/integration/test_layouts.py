@@ -13,6 +13,7 @@ import torch
 from safetensors.numpy import load_file
 from transformers import AutoConfig, AutoModel
 
+from earmark.audio.types import Floats
 from earmark.checkpoints import checkpoint
 from earmark.errors import ModelError
 from earmark.worker import model
@@ -30,14 +31,14 @@ def one_thread() -> None:
     model.use_threads(1)
 
 
-def clips(count: int, length: int = 8000) -> model.Floats:
+def clips(count: int, length: int = 8000) -> Floats:
     """Tones of different pitch with a little noise, shape (count, length)."""
     pitch = 150 + 40 * np.arange(count)[:, None]
     tones = 0.3 * np.sin(2 * np.pi * pitch * np.arange(length) / checkpoints.RATE)
     return (tones + 0.02 * np.random.default_rng(1).standard_normal((count, length))).astype(np.float32)
 
 
-def frames(path: Path, samples: model.Floats) -> Doubles:
+def frames(path: Path, samples: Floats) -> Doubles:
     """What the network without its head makes of samples at full scale, one clip after the other."""
     config = AutoConfig.from_pretrained(path)
     stored = load_file(path / "model.safetensors")

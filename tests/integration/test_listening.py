@@ -10,7 +10,7 @@ import soxr
 
 from earmark.audio.types import Samples
 from earmark.capture.intake import Intake
-from earmark.windowing.messages import AudioLost, GateTurned, SourceChanged
+from earmark.windowing.messages import AudioLost, GateClosed, SourceChanged
 from earmark.windowing.windows import SlidingWindows
 from tests.listening import RATE, hearing, listen, recording, windows
 from tests.signals import Word, demo, noise, tone
@@ -137,8 +137,8 @@ def test_nothing_is_stitched_across_a_gap(spoken: tuple[Samples, list[Word]]) ->
     ]
     for window in windows(news):
         assert window.span.end <= middle or window.span.speech_start >= middle + 2 * RATE
-    broken = [item for item in news if isinstance(item, GateTurned) and item.broken]
-    assert [item.opened for item in broken] == [False]
+    closed = [item for item in news if isinstance(item, GateClosed)]
+    assert [item.reason for item in closed if item.at <= middle / RATE] == ["source_lost"]
 
 
 def test_noise_and_a_tone_are_not_speech_but_sounds() -> None:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import pipeline
 from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES
 
+from earmark.audio.types import Floats
 from earmark.checkpoints import checkpoint
 from earmark.errors import ModelError
 from earmark.inference.scores import Function, apply, default_function, softmax
@@ -21,7 +22,7 @@ from tests import checkpoints
 CPU = torch.device("cpu")
 
 
-def clips(count: int, length: int = checkpoints.RATE) -> model.Floats:
+def clips(count: int, length: int = checkpoints.RATE) -> Floats:
     """Tones of different pitch with a little noise, shape (count, length)."""
     time = np.arange(length) / checkpoints.RATE
     pitch = 150 + 40 * np.arange(count)[:, None]
@@ -150,7 +151,7 @@ class Extractor:
 
     sampling_rate = checkpoints.RATE
 
-    def __call__(self, samples: list[model.Floats], **_: object) -> dict[str, torch.Tensor]:
+    def __call__(self, samples: list[Floats], **_: object) -> dict[str, torch.Tensor]:
         return {"input_values": torch.from_numpy(np.stack(samples))}
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from earmark.audio.types import Samples
+from earmark.audio.types import Floats, Samples
 from earmark.checkpoints import checkpoint
 from earmark.config import settings as config
 from earmark.errors import ModelError, WorkerError
@@ -70,7 +70,7 @@ def signalled(name: signal.Signals) -> Callable[[int], None]:
 def test_a_worker_tells_what_it_waits_for_and_answers_as_the_bare_model(tiny: checkpoint.Checkpoint) -> None:
     from earmark.worker import model  # torch, which this file must not load before it knows that it is wanted
 
-    async def scene() -> tuple[list[EngineState], list[wire.Floats]]:
+    async def scene() -> tuple[list[EngineState], list[Floats]]:
         async with Followed(tiny) as worker:
             await worker.ready()
             alone = [await worker.classify("test/tiny", [clip]) for clip in clips(32)[:2]]

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from earmark.audio.types import Floats
+
 BINS = 15
 TEMPERATURES = np.geomspace(0.2, 5, 161)
 
-Floats = NDArray[np.float32]
 Numbers = NDArray[np.int64]
 
 

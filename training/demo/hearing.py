@@ -12,12 +12,12 @@ import msgspec
 import torch
 
 from earmark.app.plan import Plan, plans
-from earmark.audio.types import Samples, Window
+from earmark.audio.types import Floats, Samples, Window
 from earmark.config import presets
 from earmark.config import settings as config
 from earmark.config.settings import REJECTED
 from earmark.detection.detectors import Detectors
-from earmark.inference.scores import Floats, apply
+from earmark.inference.scores import apply
 from earmark.protocol.events import Label, Numbered, Result
 from earmark.windowing.messages import Message, SourceEnded
 from earmark.windowing.segmenter import Segmenter
@@ -89,7 +89,7 @@ class Heard:
                 assert scores is not None
                 drafts += desk.answered(item, desk.ticket(item), scores)
             else:
-                drafts += desk.hear(item, 0)
+                drafts += desk.receive(item, 0)
         drafts += desk.end("shutdown", 0)
         return _paired([draft.event for draft in drafts])
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from transformers import WhisperForAudioClassification
 
+from earmark.audio.types import Floats
 from earmark.learning import negatives
 from training.data.augment import Augment, Recipe
 from training.data.bank import fill, read_noise
@@ -88,11 +89,11 @@ def _some(clips: Sequence[Clip], count: int, random: np.random.Generator) -> lis
 
 
 @torch.inference_mode()
-def _states(model: Path, windows: torch.Tensor) -> negatives.Floats:
+def _states(model: Path, windows: torch.Tensor) -> Floats:
     """The mean of the encoder's states over each window."""
     network, log_mel = WhisperForAudioClassification.from_pretrained(model).eval(), LogMel(feature_extractor())
     parts = [network.encoder(log_mel(part))[0].mean(1) for part in torch.split(windows, 128)]
-    states: negatives.Floats = torch.cat(parts).numpy()
+    states: Floats = torch.cat(parts).numpy()
     return states
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from earmark.api.long_clips import cut, padded
-from earmark.audio.types import Samples
+from earmark.audio.types import Floats, Samples
 from earmark.errors import RequestError, WorkerDied, WorkerError
 from earmark.inference.batch import Job
 from earmark.inference.dispatch import Dispatcher, Drop
-from earmark.inference.scores import Floats, Function, apply
+from earmark.inference.scores import Function, apply
 
 AHEAD = 64  # windows of one clip that wait at the same time: two batches
 

@@ -15,8 +15,9 @@ import msgspec
 from msgspec import Meta
 
 from earmark.api.multipart import first_file
+from earmark.audio.types import Floats
 from earmark.errors import RequestError
-from earmark.inference.scores import Floats, Function, ranked
+from earmark.inference.scores import Function, ranked
 
 MALFORMED = "Malformed soundfile"
 FUNCTIONS: tuple[Function, ...] = ("softmax", "sigmoid", "none")

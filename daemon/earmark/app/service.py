@@ -27,7 +27,7 @@ from earmark.app import status as about
 from earmark.app.plan import Plan, plans
 from earmark.app.systemd import notify
 from earmark.audio.recording import check
-from earmark.audio.types import Nanoseconds, Window
+from earmark.audio.types import Floats, Nanoseconds, Window
 from earmark.broadcast.hub import Hub
 from earmark.broadcast.outputs import Outputs
 from earmark.capture import build
@@ -41,7 +41,7 @@ from earmark.detection.detectors import Detectors
 from earmark.errors import SourceError, WorkerError
 from earmark.inference.batch import Batcher, Job
 from earmark.inference.dispatch import Dispatcher, Drop
-from earmark.inference.scores import Floats, apply
+from earmark.inference.scores import apply
 from earmark.inference.supervisor import EngineState, LocalEngine
 from earmark.protocol import licence
 from earmark.protocol.events import Hello, Result
@@ -173,7 +173,7 @@ class Service:
                 job = Job(item.model, item.samples, item.live, item.captured, (item, ticket))
                 self._dispatcher.submit(job)
             else:
-                self._publish(self._desk.hear(item, time.monotonic_ns()))
+                self._publish(self._desk.receive(item, time.monotonic_ns()))
         self._end_if_done()
 
     def _answered(self, job: Job, logits: Floats) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import soxr
 
 from earmark.audio.ring import Ring
-from earmark.audio.types import Block, Nanoseconds
+from earmark.audio.types import SECOND, Block, Nanoseconds
 
 
 class ResampledRing:
@@ -37,7 +37,7 @@ class ResampledRing:
                 self._resampler = soxr.ResampleStream(block.rate, self.rate, 1, dtype="float32")
         self._expected = block.position + len(samples)
         self._captured = block.captured
-        self._heard = self._expected * 1_000_000_000 // block.rate
+        self._heard = self._expected * SECOND // block.rate
         if self._resampler is not None:
             samples = self._resampler.resample_chunk(samples)
         self.ring.append(start, samples)
@@ -57,4 +57,4 @@ class ResampledRing:
         """
         if not self._live:
             return self._captured
-        return min(self._captured, self._captured - self._heard + position * 1_000_000_000 // self.rate)
+        return min(self._captured, self._captured - self._heard + position * SECOND // self.rate)

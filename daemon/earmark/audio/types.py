@@ -14,8 +14,13 @@ import numpy.typing as npt
 Samples = npt.NDArray[np.float32]
 """Mono samples, float32, nominally within [-1, 1], shape (n,)."""
 
+Floats = npt.NDArray[np.float32]
+"""Numbers of a model, such as logits or probabilities, in an array of any shape."""
+
 Nanoseconds = int
-"""A reading of the monotonic clock."""
+"""A reading of the monotonic clock, or a time between two."""
+
+SECOND: Nanoseconds = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,18 +48,18 @@ class Opened:
 class Closed:
     """The gate closed: sound of interest ended at `position`.
 
-    `cut` says that it had not ended but reached the maximum length: an Opened at the same position follows.
+    `split` says that it had not ended but reached the maximum length: an Opened at the same position follows.
     """
 
     position: int
-    cut: bool = False
+    split: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
     """A window to cut: samples [start, end) of the ring, made for the sound at [speech_start, speech_end).
 
-    `part` says that this sound goes on from one that was cut because it lasted too long.
+    `continued` says that this sound goes on from one that was split because it lasted too long.
     """
 
     start: int
@@ -62,7 +67,7 @@ class Span:
     speech_start: int
     speech_end: int
     final: bool
-    part: bool = False
+    continued: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

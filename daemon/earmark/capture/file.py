@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from earmark.audio.recording import Recording, check, open_recording
-from earmark.audio.types import Nanoseconds, Samples
+from earmark.audio.types import SECOND, Nanoseconds, Samples
 from earmark.capture.intake import Intake
 from earmark.config import settings as config
 from earmark.errors import AudioError, SourceError
@@ -108,8 +108,8 @@ class File:
         if self._settings.fast:
             self._intake.put(samples)
             return
-        due = self._started + self._played * 1_000_000_000 // self._rate
+        due = self._started + self._played * SECOND // self._rate
         early = due - self._clock()
         if early > 0:
-            self._wait(early / 1_000_000_000)
+            self._wait(early / SECOND)
         self._intake.offer(samples)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from earmark.audio.types import Block, Nanoseconds, Samples
+from earmark.audio.types import SECOND, Block, Nanoseconds, Samples
 
 QUEUE_SECONDS = 4.0  # of sound, before offer() drops the oldest
 PUT_SECONDS = 1.0  # of sound, before put() waits
@@ -130,8 +130,8 @@ class Intake:
         if self._resuming:
             self._resuming = False
             if self._last is not None:  # the first of these samples sounded their own length ago
-                missed = now - self._last - len(samples) * 1_000_000_000 // self._rate
-                self._position += max(0, missed) * self._rate // 1_000_000_000
+                missed = now - self._last - len(samples) * SECOND // self._rate
+                self._position += max(0, missed) * self._rate // SECOND
         self._last = now
         samples.flags.writeable = False
         block = Block(self._position, samples, self._rate, now)

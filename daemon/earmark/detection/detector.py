@@ -12,6 +12,7 @@ from earmark.detection.decide import Decider, Decision, Off, On, Probabilities, 
 from earmark.detection.reorder import ReorderBuffer, Ticket
 from earmark.inference.scores import ranked
 from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Source
+from earmark.windowing.messages import GateClosed
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +27,6 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
-    """The gate closed at `at` seconds; `reason` is what its labels go off with."""
-
-    at: float
-    captured: Nanoseconds
-    reason: OffReason
-
-
-@dataclass(frozen=True, slots=True)
 class Unscored:
     """A window that was never scored."""
 
@@ -43,7 +35,7 @@ class Unscored:
 
 _NOTHING = np.zeros(0, dtype=np.float32)
 
-Asked = Window | Silence
+Asked = Window | GateClosed
 Outcome = Probabilities | Unscored
 WindowTicket = Ticket[Asked, Outcome]
 
@@ -52,7 +44,7 @@ class Detector:
     """Keep the windows of one source and one classifier in order, decide, and draft events.
 
     The caller takes a ticket() for each window, hands it back to answered() with the scores or with Missed, and
-    reports every closing of the gate with silence(). Drafts come out in the order of the sound, whatever the order
+    reports every closing of the gate with close(). Drafts come out in the order of the sound, whatever the order
     of the answers. `new_id` gives an identity for each label that goes on.
     """
 
@@ -87,22 +79,22 @@ class Detector:
         """The window's probabilities, one per label, or why there are none."""
         return self._drafts(self._lane.resolve(ticket, answer))
 
-    def silence(self, at: float, captured: Nanoseconds, reason: OffReason) -> list[Draft]:
-        """Nothing is heard any more from `at` seconds on."""
-        return self._drafts(self._lane.append(Silence(at, captured, reason)))
+    def close(self, closed: GateClosed) -> list[Draft]:
+        """Let every label go off once the windows before this are answered."""
+        return self._drafts(self._lane.append(closed))
 
     def end(self, reason: OffReason, now: Nanoseconds) -> list[Draft]:
         """No answers come any more: windows without one are lost, and everything goes off."""
         drafts: list[Draft] = []
         while (ticket := self._lane.first_unknown()) is not None:
             drafts += self.answered(ticket, Unscored("overload"))
-        return drafts + self.silence(self._at, now, reason)
+        return drafts + self.close(GateClosed(self.source, self.classifier, self._at, now, reason))
 
     def _drafts(self, released: list[tuple[Asked, Outcome | None]]) -> list[Draft]:
         drafts: list[Draft] = []
         for asked, answer in released:
             match asked, answer:
-                case Silence(at, captured, reason), _:
+                case GateClosed(at=at, captured=captured, reason=reason), _:
                     decisions = self._decider.ended(max(round(at, 3), self._at), reason)
                     drafts += [Draft(self._label(decision), captured) for decision in decisions]
                 case Window(), Unscored(cause):
@@ -115,7 +107,7 @@ class Detector:
         span = window.span
         start, end = seconds(span.speech_start, window.rate), seconds(span.speech_end, window.rate)
         self._at = max(self._at, end)
-        decisions = self._decider.scored(start, end, scores, final=span.final, part=span.part)
+        decisions = self._decider.scored(start, end, scores, final=span.final, part=span.continued)
         suppressed = next((item.reason for item in decisions if isinstance(item, Suppressed)), "")
         result = Result(
             seq=0,

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import assert_never
 
 import msgspec
 
 from earmark.audio.types import Nanoseconds, Window
 from earmark.detection.detector import Detector, Draft, Outcome, WindowTicket
 from earmark.protocol.events import Loss, OffReason, Source, SourceInfo
-from earmark.windowing.messages import AudioLost, GateTurned, SourceChanged, SourceEnded
+from earmark.windowing.messages import AudioLost, GateClosed, SourceChanged, SourceEnded, SourceMessage
 
 
 class Detectors:
     """All reporters, and what is known of each source.
 
-    The caller takes a ticket() for each window and hands it to answered() later; all other news goes to hear().
+    The caller takes a ticket() for each window and hands it to answered() later; all other messages go to receive().
     What comes back are drafts, in the order in which they are to be published.
     """
 
@@ -39,12 +40,11 @@ class Detectors:
         """A window's probabilities, or why there are none."""
         return self._counted(self._reporters[window.source, window.classifier].answered(ticket, answer))
 
-    def hear(self, news: GateTurned | AudioLost | SourceChanged | SourceEnded, now: Nanoseconds) -> list[Draft]:
-        """What became of a source or its gates."""
-        match news:
-            case GateTurned(source, classifier, False, at, captured, broken):
-                reason: OffReason = "source_lost" if broken else "quiet"
-                return self._reporters[source, classifier].silence(at, captured, reason)
+    def receive(self, message: SourceMessage, now: Nanoseconds) -> list[Draft]:
+        """Take a message about a source or one of its gates."""
+        match message:
+            case GateClosed(source, classifier):
+                return self._reporters[source, classifier].close(message)
             case AudioLost(source, start, end, cause):
                 return self._counted([Draft(Loss(0, "", source, start, end, cause), now)])
             case SourceChanged(source, change):
@@ -61,7 +61,9 @@ class Detectors:
                 self._running.discard(source)
                 if error:
                     self.errors[source] = error
-        return []
+                return []
+            case _:
+                assert_never(message)
 
     def end(self, reason: OffReason, now: Nanoseconds) -> list[Draft]:
         """No answers come any more: everything that is on goes off, and windows without an answer are lost."""

@@ -7,10 +7,9 @@ from collections import deque
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 
-from earmark.audio.types import Nanoseconds, Samples
+from earmark.audio.types import SECOND, Nanoseconds, Samples
 
 MS = 1_000_000
-SECOND = 1_000_000_000
 BULK = 2**19  # samples: 32 windows of a second at 16 kHz, or one of half a minute
 
 

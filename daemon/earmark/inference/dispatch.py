@@ -12,17 +12,12 @@ from functools import partial
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
-import numpy as np
-import numpy.typing as npt
-
-from earmark.audio.types import Nanoseconds, Samples
+from earmark.audio.types import SECOND, Floats, Nanoseconds, Samples
 from earmark.errors import EarmarkError, WorkerDied
-from earmark.inference.batch import SECOND, Batch, Batcher, Job
+from earmark.inference.batch import Batch, Batcher, Job
 from earmark.inference.supervisor import EngineState
 
 logger = logging.getLogger(__name__)
-
-Floats = npt.NDArray[np.float32]
 
 
 class Classifies(Protocol):

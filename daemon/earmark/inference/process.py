@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from earmark.audio.types import Floats
 from earmark.errors import WorkerError
 from earmark.inference import wire
 
@@ -86,7 +87,7 @@ class WorkerProcess:
         self._send(request)
         self._watch_loading()
 
-    async def classify(self, model: str, slot: int, count: int, length: int) -> wire.Floats:
+    async def classify(self, model: str, slot: int, count: int, length: int) -> Floats:
         """Logits for what is in the slot. Raises Died, and WorkerError where the model failed on it."""
         self._number += 1
         answer = asyncio.get_running_loop().create_future()

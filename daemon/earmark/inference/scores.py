@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from earmark.audio.types import Floats
 from earmark.errors import WorkerError
 from earmark.protocol.events import Score
 
-Floats = npt.NDArray[np.float32]
 Function = Literal["softmax", "sigmoid", "none"]
 
 

@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 import numpy as np
 
-from earmark.audio.types import Samples
+from earmark.audio.types import Floats, Samples
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
 from earmark.errors import ModelError, WorkerDied, WorkerError
@@ -124,7 +124,7 @@ class LocalEngine:
         if self._life is not None:
             self._life.load(_load(checkpoint))
 
-    async def classify(self, model: str, batch: Sequence[Samples], attempts: int = ATTEMPTS) -> wire.Floats:
+    async def classify(self, model: str, batch: Sequence[Samples], attempts: int = ATTEMPTS) -> Floats:
         """Logits of shape (windows, labels) for windows of equal length. Waits while the process starts.
 
         A batch under which the process dies is tried again on the next one. Raises WorkerDied when `attempts`
@@ -136,7 +136,7 @@ class LocalEngine:
         parts = [await self._classify(model, batch[start : start + rows], attempts) for start in starts]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    async def _classify(self, model: str, batch: Sequence[Samples], attempts: int) -> wire.Floats:
+    async def _classify(self, model: str, batch: Sequence[Samples], attempts: int) -> Floats:
         """A batch that fits into a slot."""
         slot = await self._free.get()
         try:

@@ -15,12 +15,9 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from earmark.audio.types import Samples
+from earmark.audio.types import Floats, Samples
 from earmark.errors import WorkerError
-
-Floats = npt.NDArray[np.float32]
 
 SLOTS = 2
 SLOT_BYTES = 16 * 2**20  # 32 windows of 8 s at 16 kHz: copying that much keeps the event loop for 4 ms

@@ -9,6 +9,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from earmark.audio.types import Floats
+
 ALIKE = 0.15  # of two labels' takes are more like the other: worth a word
 HOPELESS = 0.4  # likewise: no model would come of it
 LEAST_RIGHT = 0.5  # of a label's takes
@@ -16,7 +18,6 @@ MOST_FALSE = 0.005  # of what is none of the labels may reach the threshold
 THRESHOLDS = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 
 Flags = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float32]
 MISSED = "missed"
 
 

@@ -14,17 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from earmark.audio.types import Floats
 from earmark.errors import ModelError
 
 FILE = "negatives.safetensors"
 WEIGHTS = "model.safetensors"
 ENCODER = "encoder."
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -50,7 +50,7 @@ class Gate:
         return self.state in (State.ACTIVE, State.FALLING)
 
     def feed(self, position: int, score: float) -> list[Opened | Closed]:
-        """Take one step. At most a Closed and an Opened come back, the latter only after a cut."""
+        """Take one step. At most a Closed and an Opened come back, the latter only after a split."""
         settings, end = self._settings, position + self._step
         match self.state:
             case State.QUIET:
@@ -67,11 +67,11 @@ class Gate:
                 if score < settings.release:
                     self.state, self._since = State.FALLING, position
                     return self._fallen(end)
-                return self._cut(end)
+                return self._split(end)
             case State.FALLING:
                 if score >= settings.release:
                     self.state = State.ACTIVE
-                    return self._cut(end)
+                    return self._split(end)
                 return self._fallen(end)
 
     def close(self, position: int) -> list[Opened | Closed]:
@@ -93,8 +93,8 @@ class Gate:
         self.state = State.QUIET
         return [Closed(self._since)]
 
-    def _cut(self, end: int) -> list[Opened | Closed]:
+    def _split(self, end: int) -> list[Opened | Closed]:
         if not self._settings.maximum or end - self._opened < self._settings.maximum:
             return []
         self._opened = end
-        return [Closed(end, cut=True), Opened(end)]
+        return [Closed(end, split=True), Opened(end)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from earmark.audio.types import Nanoseconds, Window
 from earmark.capture.health import Change
-from earmark.protocol.events import LossCause
+from earmark.protocol.events import LossCause, OffReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +20,17 @@ class AudioLost:
 
 
 @dataclass(frozen=True, slots=True)
-class GateTurned:
-    """A gate opened or closed for a classifier, at `at` seconds. `broken`: because the source did."""
+class GateClosed:
+    """A classifier's gate closed at `at` seconds in the stream: its labels go off for `reason`.
+
+    `captured` is the monotonic time of that sound.
+    """
 
     source: str
     classifier: str
-    opened: bool
     at: float
     captured: Nanoseconds
-    broken: bool = False
+    reason: OffReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +49,5 @@ class SourceEnded:
     error: str
 
 
-Message = Window | GateTurned | AudioLost | SourceChanged | SourceEnded
+SourceMessage = GateClosed | AudioLost | SourceChanged | SourceEnded
+Message = Window | SourceMessage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from earmark.audio.types import Block, Closed, Opened, Span, Window
 from earmark.capture.health import Change, Health
 from earmark.capture.intake import Ended, Failed, Intake, Item, Overflowed, Started
 from earmark.config.settings import Vad
+from earmark.protocol.events import OffReason
 from earmark.windowing.gates import LevelGate, SpeechGate, step_all
-from earmark.windowing.messages import AudioLost, GateTurned, Message, SourceChanged, SourceEnded
+from earmark.windowing.messages import AudioLost, GateClosed, Message, SourceChanged, SourceEnded
 from earmark.windowing.silero import RATE, Silero
 from earmark.windowing.windows import Windowing
 
@@ -89,7 +90,7 @@ class SourceStream:
                 case Started(device, rate):
                     self._tell(self._health.began(device, rate))
                 case Failed(state, detail):
-                    self._break(broken=True)
+                    self._break("source_lost")
                     self._tell(self._health.broke(state, detail))
                 case Overflowed(position):
                     at = position / (self._rate or 1)
@@ -97,24 +98,28 @@ class SourceStream:
                 case Ended(error):
                     self._finish(error)
 
-    def turned(self, gate: SpeechGate | LevelGate, what: Opened | Closed, end: int, *, broken: bool = False) -> None:
-        """A gate has news; `end` is the position up to which it had judged, at the gate's rate."""
+    def turned(
+        self, gate: SpeechGate | LevelGate, what: Opened | Closed, end: int, *, reason: OffReason = "quiet"
+    ) -> None:
+        """Take what a gate found; `end` is the position up to which it had judged, at the gate's rate.
+
+        `reason` is what the labels go off for where it closed.
+        """
         for hearing, track in self._hearers[gate]:
             position, upto = (at * hearing.rate // gate.track.rate for at in (what.position, end))
-            is_open = isinstance(what, Opened)
-            if isinstance(what, Opened):
-                hearing.cutter.opened(Opened(position))
-            else:
-                self._advance(hearing, track, upto - 1)  # one that ends right here is the last one
-                closed = Closed(position, what.cut)
-                for span in hearing.cutter.closed(closed, track.ring.start, min(upto, track.ring.end)):
-                    self._cut(hearing, track, span)
-                if what.cut:
-                    continue  # the sound goes on: nothing that is on because of it goes off
-            captured = track.captured(position)
-            self._news.append(
-                GateTurned(self.name, hearing.classifier, is_open, position / hearing.rate, captured, broken)
-            )
+            match what:
+                case Opened():
+                    hearing.cutter.opened(Opened(position))
+                case Closed(_, split):
+                    self._advance(hearing, track, upto - 1)  # one that ends right here is the last one
+                    spans = hearing.cutter.closed(Closed(position, split), track.ring.start, min(upto, track.ring.end))
+                    for span in spans:
+                        self._cut(hearing, track, span)
+                    if not split:  # else the sound goes on: nothing that is on because of it goes off
+                        at, captured = position / hearing.rate, track.captured(position)
+                        self._news.append(GateClosed(self.name, hearing.classifier, at, captured, reason))
+                case _:
+                    assert_never(what)
 
     def has_enough(self) -> bool:
         """Whether listening to what has gathered can tell anything new."""
@@ -146,12 +151,12 @@ class SourceStream:
                 self.turned(gate, what, end)
 
     def _gap(self, began: float, at: float) -> None:
-        self._break(broken=True)
+        self._break("source_lost")
         dropped, self._dropped = self.intake.dropped - self._dropped, self.intake.dropped
         if at > began:
             self._news.append(AudioLost(self.name, round(began, 3), round(at, 3), "overload" if dropped else "device"))
 
-    def _break(self, *, broken: bool) -> None:
+    def _break(self, reason: OffReason) -> None:
         """The sound stops here: what is left is judged, what is open closes, and nothing is stitched across."""
         for track in self._tracks.values():
             track.flush()
@@ -161,10 +166,10 @@ class SourceStream:
         self.advance()
         for gate in self._hearers:
             for what in gate.close():
-                self.turned(gate, what, gate.position, broken=broken)
+                self.turned(gate, what, gate.position, reason=reason)
 
     def _finish(self, error: str) -> None:
-        self._break(broken=bool(error))
+        self._break("source_lost" if error else "quiet")
         self._tell(self._health.broke("stopped", error or "it has ended"))
         self._news.append(SourceEnded(self.name, error))
 

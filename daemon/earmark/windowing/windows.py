@@ -42,7 +42,7 @@ class UtteranceWindows:
     def __init__(self, lengths: Lengths) -> None:
         self._lengths = lengths
         self._onset: int | None = None
-        self._cut: int | None = None  # where the sound before was cut
+        self._split_at: int | None = None  # where the sound before was split
 
     def opened(self, gate: Opened) -> None:
         self._onset = gate.position
@@ -54,19 +54,19 @@ class UtteranceWindows:
         if self._onset is None:
             return []
         onset, self._onset = self._onset, None
-        part, self._cut = onset == self._cut, gate.position if gate.cut else None
-        if gate.position <= onset:  # the sound ended just where it had been cut
+        continued, self._split_at = onset == self._split_at, gate.position if gate.split else None
+        if gate.position <= onset:  # the sound ended just where it had been split
             return []
-        return [self._span(onset, gate.position, start, end, part=part)]
+        return [self._span(onset, gate.position, start, end, continued=continued)]
 
-    def _span(self, onset: int, offset: int, start: int, end: int, *, part: bool) -> Span:
+    def _span(self, onset: int, offset: int, start: int, end: int, *, continued: bool) -> Span:
         lengths = self._lengths
         wanted = offset - onset + lengths.pre_roll
         grown = -(-(wanted - lengths.window) // lengths.grid) * lengths.grid
         length = min(lengths.window + max(0, grown), lengths.limit)
         before = max(lengths.pre_roll, (length - (offset - onset)) // 2)
         stop = min(max(onset - before, start) + length, end)
-        return Span(stop - length, stop, onset, offset, final=True, part=part)
+        return Span(stop - length, stop, onset, offset, final=True, continued=continued)
 
 
 class SlidingWindows:
@@ -94,7 +94,7 @@ class SlidingWindows:
         return spans
 
     def closed(self, gate: Closed, start: int, end: int) -> list[Span]:
-        if gate.cut or self._next is None:
+        if gate.split or self._next is None:
             return []
         self._next = None
         return [self._span(max(gate.position, self._last), final=True)]

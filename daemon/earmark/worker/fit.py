@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 from transformers import AutoFeatureExtractor
 
+from earmark.audio.types import Floats
 from earmark.errors import EarmarkError, ModelError
 from earmark.learning import augment as variants
 from earmark.learning import leave_one_out as leftout
@@ -38,8 +39,6 @@ BATCH = 64
 DECAY = 1e-3
 STEPS = 40  # of L-BFGS; the figures are those of 100
 TELL_SECONDS = 1.0
-
-Floats = npt.NDArray[np.float32]
 
 
 def main() -> int:

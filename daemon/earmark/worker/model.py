@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from earmark.audio.types import Floats
+
 os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}  # before transformers reads them: nothing is fetched
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import transformers
 from transformers import AutoFeatureExtractor
@@ -21,8 +22,6 @@ from earmark.worker import (
     cnn,  # noqa: F401  importing it registers our own network with the Auto classes
     heads,
 )
-
-Floats = npt.NDArray[np.float32]
 
 # Training alone uses it: the embedding of masked time steps
 HARMLESS = ("masked_spec_embed",)

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from earmark.api.clip_scorer import AHEAD, ClipScorer
-from earmark.audio.types import Samples
+from earmark.audio.types import Floats, Samples
 from earmark.errors import RequestError, WorkerDied, WorkerError
 from earmark.inference.batch import Batcher, Job
 from earmark.inference.dispatch import Dispatcher
-from earmark.inference.scores import Floats
 from earmark.inference.supervisor import EngineState
 
 DEADLY = -1.0  # a sample under which the process dies

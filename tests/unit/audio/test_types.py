@@ -15,11 +15,11 @@ def test_people_read_a_position_to_the_millisecond(position: int, rate: int, rea
 
 
 def test_a_sound_that_closed_was_not_cut_unless_said() -> None:
-    assert Closed(5) == Closed(5, cut=False) != Closed(5, cut=True)
+    assert Closed(5) == Closed(5, split=False) != Closed(5, split=True)
 
 
 def test_a_span_is_of_a_whole_sound_unless_said() -> None:
-    assert Span(0, 4, 1, 3, True) == Span(0, 4, 1, 3, True, part=False) != Span(0, 4, 1, 3, True, part=True)
+    assert Span(0, 4, 1, 3, True) == Span(0, 4, 1, 3, True, continued=False) != Span(0, 4, 1, 3, True, continued=True)
 
 
 def test_a_window_is_live_unless_said() -> None:

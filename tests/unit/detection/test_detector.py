@@ -9,14 +9,15 @@ from earmark.audio.types import Span, Window
 from earmark.detection.decide import Decider, SlidingDecider, UtteranceDecider, rules
 from earmark.detection.detector import Detector, Draft, Unscored
 from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Score, Why
+from earmark.windowing.messages import GateClosed
 
 LABELS = ("stop", "go")
 RATE = 1000  # a position is a millisecond
 
 
-def window(start: int, end: int, *, final: bool = False, part: bool = False) -> Window:
+def window(start: int, end: int, *, final: bool = False, continued: bool = False) -> Window:
     """The window for the sound from `start` to `end` ms; it reaches back half a second before that."""
-    span = Span(start - 500, end, start, end, final, part)
+    span = Span(start - 500, end, start, end, final, continued)
     samples = np.zeros(end - start + 500, np.float32)
     return Window("desk", "words", "a/model", span, samples, RATE, captured=end * 1_000_000 + 7)
 
@@ -37,6 +38,11 @@ def reporter(
 def answer(desk: Detector, asked: Window, stop: float) -> list[Draft]:
     """The window is asked for and answered at once."""
     return desk.answered(desk.ticket(asked), scores(stop))
+
+
+def closes(desk: Detector, at: float, captured: int, reason: OffReason) -> list[Draft]:
+    """The gate closes at `at` seconds."""
+    return desk.close(GateClosed("desk", "words", at, captured, reason))
 
 
 def told(drafts: list[Draft]) -> list[str]:
@@ -71,7 +77,7 @@ def test_results_keep_only_the_configured_number_of_labels() -> None:
 def test_answers_that_overtake_each_other_are_told_in_the_order_of_the_sound() -> None:
     desk = reporter()
     first, second = desk.ticket(window(0, 1000)), desk.ticket(window(500, 1500))
-    assert desk.silence(1.5, 1500, "quiet") == []
+    assert closes(desk, 1.5, 1500, "quiet") == []
 
     assert desk.answered(second, scores(0.9)) == []
     drafts = desk.answered(first, scores(0.1))
@@ -95,7 +101,7 @@ def test_a_window_that_was_not_classified_is_a_loss_and_what_follows_is_told() -
 def test_a_command_is_an_on_with_an_end_and_gets_no_off() -> None:
     desk = reporter(UtteranceDecider)
     drafts = desk.answered(desk.ticket(window(1000, 2000, final=True)), scores(0.9))
-    drafts += desk.silence(2.0, 2000, "quiet")
+    drafts += closes(desk, 2.0, 2000, "quiet")
 
     assert told(drafts) == ["result", "on"]
     assert isinstance(drafts[1].event, Label)
@@ -113,7 +119,7 @@ def test_a_suppressed_candidate_is_a_result_that_says_so() -> None:
 def test_an_off_never_lies_before_what_it_ends() -> None:
     desk = reporter()
     (_, on) = desk.answered(desk.ticket(window(1300, 2300)), scores(0.9))
-    (off,) = desk.silence(1.00049, 2300, "quiet")
+    (off,) = closes(desk, 1.00049, 2300, "quiet")
     assert isinstance(on.event, Label)
     assert isinstance(off.event, Label)
     assert off.event.end == 2.3
@@ -157,7 +163,7 @@ def label_off(identity: str, start: float, end: float, peak: float, reason: OffR
 def test_every_field_of_a_label_that_lasts_is_told() -> None:
     desk = reporter(smooth=2, hits=2, own={"stop": 0.5})
     drafts = [draft for stop, end in ((0.75, 2000), (1.0, 2500)) for draft in answer(desk, window(1000, end), stop)]
-    drafts += desk.silence(2.7, 99, "quiet")
+    drafts += closes(desk, 2.7, 99, "quiet")
 
     why = Why(raw=1.0, smoothed=0.875, threshold=0.5, hits=2, needed=2, gate="speech")
     assert drafts == [
@@ -179,7 +185,7 @@ def test_every_field_of_a_command_is_told() -> None:
 def test_what_is_left_of_a_sentence_that_was_cut_fires_no_command() -> None:
     desk = reporter(UtteranceDecider, longest=1.0)
     assert told(answer(desk, window(1000, 1500, final=True), 0.75)) == ["result", "on"]
-    assert answer(desk, window(5000, 5500, final=True, part=True), 0.75) == [
+    assert answer(desk, window(5000, 5500, final=True, continued=True), 0.75) == [
         Draft(result_of(5000, 5500, 0.75, final=True, suppressed="long"), 5_500_000_007)
     ]
 
@@ -188,13 +194,13 @@ def test_the_last_window_of_a_sound_is_told_as_final_and_counts_once() -> None:
     desk = reporter(hits=2)
     drafts = answer(desk, window(1000, 2000), 0.75) + answer(desk, window(1000, 2000, final=True), 0.75)
     assert [draft.event for draft in drafts] == [result_of(1000, 2000, 0.75), result_of(1000, 2000, 0.75, final=True)]
-    assert desk.silence(2.0, 1, "quiet") == []
+    assert closes(desk, 2.0, 1, "quiet") == []
 
 
 def test_a_label_that_comes_back_has_an_id_of_its_own() -> None:
     desk = reporter()
     drafts = answer(desk, window(0, 1000), 0.75) + answer(desk, window(500, 1500), 0.25)
-    drafts += answer(desk, window(1000, 2000), 0.75) + desk.silence(2.0, 9, "reload")
+    drafts += answer(desk, window(1000, 2000), 0.75) + closes(desk, 2.0, 9, "reload")
     labels = [draft.event for draft in drafts if isinstance(draft.event, Label)]
     assert [(label.id, label.state, label.reason) for label in labels] == [
         ("id-1", "on", None),
@@ -207,7 +213,7 @@ def test_a_label_that_comes_back_has_an_id_of_its_own() -> None:
 def test_an_off_has_the_id_of_its_own_label() -> None:
     desk = reporter(ignore=(), on=0.375, off=0.25, exclusive=False)
     drafts = answer(desk, window(0, 1000), 0.5) + answer(desk, window(500, 1500), 0.125)
-    drafts += desk.silence(1.5, 9, "quiet")
+    drafts += closes(desk, 1.5, 9, "quiet")
     labels = [draft.event for draft in drafts if isinstance(draft.event, Label)]
     assert [(label.id, label.label, label.state) for label in labels] == [
         ("id-1", "stop", "on"),
@@ -221,14 +227,14 @@ def test_an_off_has_the_id_of_its_own_label() -> None:
 def test_a_label_goes_off_where_the_gate_closed_to_the_millisecond(at: float, end: float) -> None:
     desk = reporter()
     answer(desk, window(0, 1000), 0.75)
-    assert desk.silence(at, 42, "source_lost") == [Draft(label_off("id-1", 0.0, end, 0.75, "source_lost"), 42)]
+    assert closes(desk, at, 42, "source_lost") == [Draft(label_off("id-1", 0.0, end, 0.75, "source_lost"), 42)]
 
 
 def test_a_label_goes_off_no_earlier_than_the_newest_end_that_was_told() -> None:
     desk = reporter()
     answer(desk, window(0, 2000), 0.75)
     answer(desk, window(500, 1500), 0.75)
-    (off,) = desk.silence(1.5, 42, "quiet")
+    (off,) = closes(desk, 1.5, 42, "quiet")
     assert off == Draft(label_off("id-1", 0.0, 2.0, 0.75, "quiet"), 42)
 
 
@@ -260,7 +266,7 @@ def test_news_that_waits_is_counted_and_a_waiting_window_keeps_no_samples() -> N
     desk = reporter()
     assert len(desk) == 0
     ticket = desk.ticket(window(0, 1000))
-    desk.silence(1.0, 1, "quiet")
+    closes(desk, 1.0, 1, "quiet")
     assert len(desk) == 2
     assert isinstance(ticket.asked, Window)
     assert ticket.asked.samples.size == 0

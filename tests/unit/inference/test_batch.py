@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.inference.batch import MS, SECOND, Batcher, Job, Queues
+from earmark.audio.types import SECOND
+from earmark.inference.batch import MS, Batcher, Job, Queues
 
 
 def job(tag: object, captured: int = 0, *, length: int = 4, model: str = "m", live: bool = True, **more: int) -> Job:

@@ -8,12 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from earmark.audio.types import Samples
+from earmark.audio.types import SECOND, Floats, Samples
 from earmark.errors import WorkerError
-from earmark.inference.batch import MS, SECOND, Batcher, Job
+from earmark.inference.batch import MS, Batcher, Job
 from earmark.inference.dispatch import Dispatcher, Drop
 from earmark.inference.supervisor import EngineState
-from earmark.inference.wire import Floats
 
 
 class FakeWorker:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from earmark.audio.types import Floats
 from earmark.errors import WorkerError
-from earmark.inference.scores import Floats, Function, apply, default_function, ranked, sigmoid, softmax
+from earmark.inference.scores import Function, apply, default_function, ranked, sigmoid, softmax
 from earmark.protocol.events import Score
 
 

@@ -62,7 +62,7 @@ def test_a_sound_that_goes_on_after_a_brief_beginning_is_no_longer_brief() -> No
 def test_no_sound_is_brief_where_nothing_is_said_of_it() -> None:
     assert GateSettings(0.5, 0.35, min_speech=20, hangover=30, maximum=0).brief == 0
     # nothing of this sound is left after the cut
-    assert hear("#####...", make(maximum=50)) == [Opened(0), Closed(50, cut=True), Opened(50), Closed(50)]
+    assert hear("#####...", make(maximum=50)) == [Opened(0), Closed(50, split=True), Opened(50), Closed(50)]
 
 
 def test_a_pause_shorter_than_the_hangover_does_not_end_it() -> None:
@@ -117,13 +117,13 @@ def test_a_long_sound_is_cut_and_goes_on() -> None:
 
     news = hear("#" * 12, gate)
 
-    assert news == [Opened(0), Closed(50, cut=True), Opened(50), Closed(100, cut=True), Opened(100)]
+    assert news == [Opened(0), Closed(50, split=True), Opened(50), Closed(100, split=True), Opened(100)]
     assert gate.is_open
 
 
 def test_the_maximum_is_reached_exactly() -> None:
     assert hear("####", make(maximum=50)) == [Opened(0)]
-    assert hear("#####", make(maximum=50)) == [Opened(0), Closed(50, cut=True), Opened(50)]
+    assert hear("#####", make(maximum=50)) == [Opened(0), Closed(50, split=True), Opened(50)]
 
 
 def test_without_a_maximum_nothing_is_cut() -> None:
@@ -131,7 +131,7 @@ def test_without_a_maximum_nothing_is_cut() -> None:
 
 
 def test_a_cut_waits_in_a_pause_for_the_pause_to_end() -> None:
-    assert hear("####..#", make(maximum=50)) == [Opened(0), Closed(70, cut=True), Opened(70)]
+    assert hear("####..#", make(maximum=50)) == [Opened(0), Closed(70, split=True), Opened(70)]
     assert hear("####...", make(maximum=50)) == [Opened(0), Closed(40)]
 
 
@@ -153,7 +153,7 @@ def test_the_maximum_counts_from_the_sound_not_from_the_stream() -> None:
     assert hear("####", make(maximum=50), start=10_000) == [Opened(10_000)]
     assert hear("#########", make(maximum=50), start=10_000) == [
         Opened(10_000),
-        Closed(10_050, cut=True),
+        Closed(10_050, split=True),
         Opened(10_050),
     ]
 

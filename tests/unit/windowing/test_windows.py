@@ -43,22 +43,22 @@ def test_a_long_utterance_grows_its_window_in_steps_up_to_the_limit() -> None:
 def test_what_goes_on_from_a_cut_is_part_of_something_longer_until_it_ends() -> None:
     cutter = UtteranceWindows(FIXED)
     cutter.opened(Opened(1000))
-    (first,) = cutter.closed(Closed(3000, cut=True), 0, 100_000)
+    (first,) = cutter.closed(Closed(3000, split=True), 0, 100_000)
     cutter.opened(Opened(3000))
     (second,) = cutter.closed(Closed(3100), 0, 100_000)
     cutter.opened(Opened(5000))
     (other,) = cutter.closed(Closed(5100), 0, 100_000)
-    assert [span.part for span in (first, second, other)] == [False, True, False]
+    assert [span.continued for span in (first, second, other)] == [False, True, False]
 
 
 def test_a_sound_that_ends_exactly_where_it_was_cut_gives_no_second_utterance() -> None:
     cutter = UtteranceWindows(FIXED)
     cutter.opened(Opened(1000))
-    assert cutter.closed(Closed(3000, cut=True), 0, 100_000) == [Span(700, 1700, 1000, 3000, final=True)]
+    assert cutter.closed(Closed(3000, split=True), 0, 100_000) == [Span(700, 1700, 1000, 3000, final=True)]
     cutter.opened(Opened(3000))
     assert cutter.closed(Closed(3000), 0, 100_000) == []
     cutter.opened(Opened(3001))
-    assert cutter.closed(Closed(3101), 0, 100_000) == [Span(2551, 3551, 3001, 3101, final=True, part=False)]
+    assert cutter.closed(Closed(3101), 0, 100_000) == [Span(2551, 3551, 3001, 3101, final=True, continued=False)]
 
 
 def test_an_utterance_of_one_sample_is_one() -> None:
@@ -67,19 +67,19 @@ def test_an_utterance_of_one_sample_is_one() -> None:
 
 def test_a_sound_that_is_cut_twice_goes_on_twice() -> None:
     cutter, parts = UtteranceWindows(FIXED), []
-    for onset, closed in ((1000, Closed(3000, cut=True)), (3000, Closed(5000, cut=True)), (5000, Closed(5100))):
+    for onset, closed in ((1000, Closed(3000, split=True)), (3000, Closed(5000, split=True)), (5000, Closed(5100))):
         cutter.opened(Opened(onset))
-        parts += [(span.speech_start, span.speech_end, span.part) for span in cutter.closed(closed, 0, 100_000)]
+        parts += [(span.speech_start, span.speech_end, span.continued) for span in cutter.closed(closed, 0, 100_000)]
     assert parts == [(1000, 3000, False), (3000, 5000, True), (5000, 5100, True)]
 
 
 def test_a_sound_that_begins_anywhere_but_at_the_cut_is_a_new_one() -> None:
     cutter = UtteranceWindows(FIXED)
     cutter.opened(Opened(1000))
-    cutter.closed(Closed(3000, cut=True), 0, 100_000)
+    cutter.closed(Closed(3000, split=True), 0, 100_000)
     cutter.opened(Opened(3001))
     (span,) = cutter.closed(Closed(3100), 0, 100_000)
-    assert not span.part
+    assert not span.continued
 
 
 def test_a_sound_that_begins_where_one_ended_uncut_is_a_new_one() -> None:
@@ -88,7 +88,7 @@ def test_a_sound_that_begins_where_one_ended_uncut_is_a_new_one() -> None:
     cutter.closed(Closed(3000), 0, 100_000)
     cutter.opened(Opened(3000))
     (span,) = cutter.closed(Closed(3100), 0, 100_000)
-    assert not span.part
+    assert not span.continued
 
 
 def test_utterances_give_nothing_before_they_end() -> None:
@@ -162,7 +162,7 @@ def test_a_cut_does_not_interrupt_sliding_windows() -> None:
     cutter.opened(Opened(5000))
     cutter.advance(0, 5600)
 
-    assert cutter.closed(Closed(5650, cut=True), 0, 5700) == []
+    assert cutter.closed(Closed(5650, split=True), 0, 5700) == []
     cutter.opened(Opened(5650))
     assert [span.end for span in cutter.advance(0, 6100)] == [6000]
 

@@ -24,7 +24,7 @@ from earmark.config import settings as config
 from earmark.errors import ConfigError, ServerError
 from earmark.protocol.events import Label, Result, decode
 from earmark.server.bind import address, listen
-from earmark.server.routes import json_response
+from earmark.server.responses import json_response
 from tests.serving import DEADLINE, Serving, hello, serve
 
 PADDING = "x" * 2000  # makes events large, so that few of them fill the buffers

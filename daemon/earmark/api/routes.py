@@ -18,7 +18,7 @@ from earmark.api.openapi import document
 from earmark.api.request import SHOWN, ErrorBody, Status
 from earmark.checkpoints.catalogue import Entry
 from earmark.errors import RequestError
-from earmark.server.routes import Info, json_response, show_root
+from earmark.server.responses import json_response
 
 BODY_SECONDS = 60.0  # that a body may take to arrive
 CLOSED = 499  # nobody is there to read it: what nginx logs for a client that left
@@ -44,7 +44,9 @@ STATES: dict[State, Literal["Loaded", "Loading", "Loadable", "Error"]] = {
 class Api:
     """The endpoints. `device` gives what models run on, `info` what `/info` shows."""
 
-    def __init__(self, clips: Clips, registry: Registry, device: Callable[[], str], info: Info, version: str) -> None:
+    def __init__(
+        self, clips: Clips, registry: Registry, device: Callable[[], str], info: Callable[[], object], version: str
+    ) -> None:
         self._clips = clips
         self._registry = registry
         self._device = device
@@ -62,10 +64,7 @@ class Api:
             Route("/models/{model:path}/info", self._show_info),
         ]
         posts = [Route(path, self._classify, methods=["POST"]) for path in POSTS]
-        return [Route("/", self._root, methods=["GET", "POST"]), *about, *posts]
-
-    async def _root(self, request: Request) -> Response:
-        return await self._classify(request) if request.method == "POST" else await show_root(request)
+        return [Route("/", self._classify, methods=["POST"]), *about, *posts]
 
     async def _classify(self, request: Request) -> Response:
         try:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
-from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from earmark.server.access import Access
-from earmark.server.routes import json_response
+from earmark.server.responses import error_response
+from earmark.server.routes import methods_of
 from earmark.server.tokens import Tokens
 
 OPEN = "/health"  # whoever watches over the daemon needs no token
@@ -34,7 +34,7 @@ class AccessMiddleware:
             scope = {**scope, "path": scope["path"].rstrip("/") or "/"}
         refusal = self._access.refusal(headers.get("host"), headers.get("origin"))
         if refusal is not None:
-            await json_response({"error": refusal}, 403)(scope, receive, send)
+            await error_response(refusal, 403)(scope, receive, send)
             return
         send = _shared(send, headers.get("origin"))
         if scope["method"] == "OPTIONS":
@@ -42,16 +42,13 @@ class AccessMiddleware:
             return
         refusal = self._tokens.refusal(headers.get("authorization")) if scope["path"] != OPEN else None
         if refusal is not None:
-            await json_response({"error": refusal}, 401, {"www-authenticate": "Bearer"})(scope, receive, send)
+            await error_response(refusal, 401, {"www-authenticate": "Bearer"})(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
     def _options(self, scope: Scope) -> Response:
         """To everybody, without a token: a browser sends none with a preflight. An unknown path allows nothing else."""
-        methods = {"OPTIONS"}
-        for route in self._app.routes:
-            if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
-                methods |= route.methods or set()
+        methods = {"OPTIONS"} | methods_of(self._app.routes, scope)
         return Response(status_code=204, headers={"allow": ", ".join(sorted(methods))})
 
 

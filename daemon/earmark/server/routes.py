@@ -1,15 +1,17 @@
-"""The HTTP routes of the one port. Every answer is JSON, every error an object with the string `error`."""
+"""The HTTP routes of the daemon itself. Every answer is JSON, and every error an object with the string `error`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
+
+from earmark.server.responses import error_response, json_response
 
 EVENTS_PATH = "/v1/events"
 
@@ -18,7 +20,10 @@ Info = Callable[[], object]
 
 
 def application(ready: Ready, info: Info, routes: Sequence[BaseRoute] = ()) -> Starlette:
-    """Our own routes, after `routes`. `ready` gives None, or what is missing by name; `info` what `/info` shows."""
+    """Return the application: `routes`, and after them the daemon's own.
+
+    `ready` returns None, or what is missing by name; `info` returns the content of `/info`.
+    """
 
     async def show_health(request: Request) -> Response:
         return json_response({"status": "ok"})
@@ -34,7 +39,7 @@ def application(ready: Ready, info: Info, routes: Sequence[BaseRoute] = ()) -> S
 
     async def refuse_plain(request: Request) -> Response:
         text = f"{EVENTS_PATH} is a WebSocket; connect to it with a WebSocket client"
-        return json_response({"error": text}, 426, {"upgrade": "websocket", "connection": "upgrade"})
+        return error_response(text, 426, {"upgrade": "websocket", "connection": "upgrade"})
 
     own = [
         Route("/", show_root),
@@ -49,22 +54,29 @@ def application(ready: Ready, info: Info, routes: Sequence[BaseRoute] = ()) -> S
 
 
 async def show_root(request: Request) -> Response:
-    """What there is, for whoever opens the address in a browser."""
+    """Tell a person who opens the address in a browser what there is."""
     return json_response(
         {"name": "earmark", "events": EVENTS_PATH, "info": "/info", "health": "/health", "ready": "/ready"}
     )
 
 
-def json_response(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """`content` as JSON: anything that msgspec encodes."""
-    return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
+def methods_of(routes: Iterable[BaseRoute], scope: Scope) -> set[str]:
+    """Return the methods that the path in `scope` answers to, over all routes: several may share a path."""
+    methods: set[str] = set()
+    for route in routes:
+        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return methods
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """404, 405 with its Allow header, and whatever else a route refuses."""
+    """Answer 404, 405 with its Allow header, and every other refusal of a route."""
     assert isinstance(error, HTTPException)
-    return json_response({"error": error.detail}, error.status_code, error.headers)
+    if error.status_code != 405:
+        return error_response(error.detail, error.status_code, error.headers)
+    methods = methods_of(request.app.routes, request.scope)  # starlette names those of one route
+    return error_response(error.detail, 405, {"allow": ", ".join(sorted(methods))})
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return json_response({"error": "internal error; the daemon's log has the details"}, 500)
+    return error_response("internal error; the daemon's log has the details", 500)

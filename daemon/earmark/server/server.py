@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Self, cast
 
 import h11
-import msgspec
 import uvicorn
 from starlette.routing import BaseRoute
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -22,6 +21,7 @@ from earmark.server import token_file as tokenfile
 from earmark.server.access import Access
 from earmark.server.bind import ACCEPT_BACKLOG, address, listen, make_room
 from earmark.server.middleware import AccessMiddleware
+from earmark.server.responses import error_body
 from earmark.server.routes import Info, Ready, application
 from earmark.server.websocket import HANDSHAKE_SECONDS, MAX_FRAMES, Handshake
 
@@ -129,7 +129,7 @@ class _Http(H11Protocol):
         self.loop.call_later(HANDSHAKE_SECONDS, self._give_up)
 
     def send_400_response(self, msg: str) -> None:
-        body = msgspec.json.encode({"error": msg})
+        body = error_body(msg)
         head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
         self.transport.write(f"{head}connection: close\r\n\r\n".encode() + body)
         self.transport.close()

@@ -27,6 +27,7 @@ from earmark.broadcast.subscription import Subscription, parse
 from earmark.errors import SubscriptionError
 from earmark.protocol.events import Error, encode
 from earmark.server.access import Access
+from earmark.server.responses import error_body
 from earmark.server.routes import EVENTS_PATH
 from earmark.server.tokens import Tokens
 
@@ -287,7 +288,7 @@ def _as_json(connection: ServerConnection, request: Request, response: Response)
     if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
         return
     text = bytes(response.body or b"").decode().strip()
-    response.body = msgspec.json.encode({"error": text.partition("\n")[0]})
+    response.body = error_body(text.partition("\n")[0])
     for name, value in (("Content-Type", "application/json"), ("Content-Length", str(len(response.body)))):
         del response.headers[name]
         response.headers[name] = value

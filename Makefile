@@ -8,9 +8,12 @@ LISTEN ?= 127.0.0.1:8765
 demo: .venv/ready  ## classify the bundled recording and print its labels
 	$(BIN)/earmarkd --demo --listen $(LISTEN)
 
+# All tests of a file run on the same core, because they share daemons and models. The files with short tests come last.
+ON_TWO_CORES := -n 2 --dist loadfile --no-loadscope-reorder
+
 test: check  ## everything: format, types, tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone"
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest $(ON_TWO_CORES) -m "not realtime"
+	$(BIN)/python -m pytest $(ON_TWO_CORES) -m realtime
 
 unit: .venv/ready  ## the tests of single modules; less than half a minute
 	$(BIN)/python -m pytest tests/unit

@@ -62,7 +62,7 @@ def test_a_recording_flat_out_gives_one_result_per_utterance_with_its_times_and_
     assert events(told, "loss") == []
 
 
-@pytest.mark.alone
+@pytest.mark.realtime
 def test_a_recording_at_real_time_gives_the_same_and_every_subscriber_sees_it(tmp_path: Path) -> None:
     samples, rate, words = demo(longest=8.5)
     short = tmp_path / "short.wav"
@@ -98,7 +98,7 @@ def test_a_recording_at_real_time_gives_the_same_and_every_subscriber_sees_it(tm
     assert all(result["lag"] < 2 for result in results)
 
 
-@pytest.mark.alone
+@pytest.mark.realtime
 @pytest.mark.skipif(bool(missing()), reason=missing() or "nothing is missing")
 def test_the_same_words_through_a_microphone_give_the_same_labels(tmp_path: Path) -> None:
     samples, rate, words = demo(longest=8.5)

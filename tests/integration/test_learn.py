@@ -149,7 +149,7 @@ def test_unheard_voices_are_recognised_and_the_demos_words_are_not(
 
 
 @espeak
-@pytest.mark.alone
+@pytest.mark.realtime
 @pytest.mark.skipif(bool(missing()), reason=missing() or "nothing is missing")
 def test_the_new_words_are_heard_live_through_a_microphone(
     tmp_path: Path, settings: Path, unheard: list[tuple[str, Path]]

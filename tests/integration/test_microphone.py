@@ -19,7 +19,7 @@ import soundfile
 
 from tests.pulse import Pulse, missing
 
-pytestmark = [pytest.mark.alone, pytest.mark.skipif(bool(missing()), reason=missing())]
+pytestmark = [pytest.mark.realtime, pytest.mark.skipif(bool(missing()), reason=missing())]
 
 ROOT = Path(__file__).parents[2]
 PATHS = f"{ROOT / 'daemon'}:{ROOT}"

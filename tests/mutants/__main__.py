@@ -30,8 +30,7 @@ from tests.mutants.report import as_json, each, survivor_line, survivors, table
 from tests.mutants.sample import FIRST, sample
 
 SHOWN = 20  # survivors, without --list-survivors
-LEAST_LIMIT = 5.0  # seconds for a run, or as many times what it takes unchanged:
-LIMIT_FACTOR = 10.0
+LIMIT_FACTOR = 10.0  # times what it takes unchanged, a run may take
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     prepare(root)
     deadline = float("inf") if options.all else began + 60 * options.minutes
-    limits = _limits(modules, options.jobs)
+    limits = _limits(modules, options.jobs, options.least_limit)
     if limits is None:
         return 2
     plan = sample(modules, options.seed)
@@ -79,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--list-survivors", action="store_true", help=f"all of them, not the first {SHOWN}")
     add("--least", type=float, default=92.0, metavar="PERCENT", help="to be noticed in all (92)")
     add("--least-module", type=float, default=85.0, metavar="PERCENT", help="to be noticed in each module (85)")
+    add("--least-limit", type=float, default=5.0, metavar="SECONDS", help="for the tests of one mutant, at least (5)")
     add("--root", type=_absolute, default=ROOT, metavar="FOLDER", help="the tree to test (this one)")
     return parser
 
@@ -91,13 +91,13 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _limits(modules: Sequence[Module], jobs: int) -> dict[str, float] | None:
+def _limits(modules: Sequence[Module], jobs: int, least: float) -> dict[str, float] | None:
     """Return for each module how long its tests may take, from a run without change; None if one of those fails."""
     limits: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         runs = [Run(module, log=Path(folder) / module.name) for module in modules]
         for one in run_all(runs, jobs, float("inf")):
-            limits[one.run.module.name] = max(LEAST_LIMIT, LIMIT_FACTOR * one.seconds)
+            limits[one.run.module.name] = max(least, LIMIT_FACTOR * one.seconds)
             if one.verdict is not Verdict.SURVIVED:
                 output = one.run.log.read_text(errors="replace")
                 print(f"{one.run.module.name}, unchanged: {one.verdict.name}\n{output}", file=sys.stderr)

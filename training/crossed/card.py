@@ -9,7 +9,7 @@ from training.models.card import table
 
 MEMBERS = "{} convolutional networks whose logits are averaged,"
 COMMAND = (
-    "python -m training.{name} --data DATA --out daemon/earmark/models/{name} --steps {steps_of_a_fold}"
+    "python -m training.models.{name} --data DATA --out daemon/earmark/models/{name} --steps {steps_of_a_fold}"
     " --batch {batch} --hearings {hearings} --members {members} --seed {seed}"
 )
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import torch
 
 EXAMPLES = """examples:
-  python -m training.{name} --data DATA --out OUT
-  EARMARK_DATA=DATA python -m training.{name} --out OUT --minutes 60 --seed 2
+  python -m training.models.{name} --data DATA --out OUT
+  EARMARK_DATA=DATA python -m training.models.{name} --out OUT --minutes 60 --seed 2
 """
 
 
 def arguments(name: str, about: str, steps: int, batch: int, argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog=f"python -m training.{name}",
+        prog=f"python -m training.models.{name}",
         description=about,
         epilog=EXAMPLES.format(name=name),
         formatter_class=argparse.RawDescriptionHelpFormatter,

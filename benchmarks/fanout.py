@@ -23,7 +23,9 @@ from websockets.asyncio.server import ServerConnection
 from benchmarks.table import Row, print_table
 from earmark.broadcast.frames import text_frame
 from earmark.broadcast.hub import Hub
+from earmark.broadcast.publisher import Publisher
 from earmark.config import settings as config
+from earmark.detection.detector import Draft
 from earmark.protocol.events import Hello, Result, Score, encode
 from earmark.server.bind import make_room
 from earmark.server.server import Server
@@ -122,13 +124,14 @@ async def broadcast(count: int) -> AsyncIterator[Send]:
 
 @contextlib.asynccontextmanager
 async def earmark(count: int) -> AsyncIterator[Send]:
-    """The hub, behind the server. Encoding and framing the event is part of it."""
-    hub = Hub(1000, lambda epoch, seq: Hello("0", epoch, seq, seq, (), ()))
+    """The publisher and the hub, behind the server. Numbering, encoding and framing the event is part of it."""
+    hub = Hub(1000, lambda: Hello("0", publisher.epoch, 0, 1, (), ()))
+    publisher = Publisher([hub])
     settings = config.Server(listen="127.0.0.1:0", max_subscribers=count)
     async with Server(settings, hub, ready=lambda: None, info=hub.stats) as server:
         async with readers(server.port, count, REQUEST):
             await reached(lambda: hub.stats().subscribers == count)
-            yield lambda: hub.publish(EVENT)
+            yield lambda: publisher.publish([Draft(EVENT, time.monotonic_ns())])
 
 
 async def reached(holds: Callable[[], bool]) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import websockets.asyncio.client
 from websockets.asyncio.client import ClientConnection
 
 from earmark.broadcast.hub import Hub
+from earmark.broadcast.publisher import Publisher
 from earmark.config import settings as config
-from earmark.protocol.events import Hello, Label, Result, Score
+from earmark.detection.detector import Draft
+from earmark.protocol.events import Hello, Label, Numbered, Result, Score
 from earmark.server.server import Server
 
 DEADLINE = 20.0  # seconds for whatever a test waits for
@@ -36,10 +39,11 @@ def hello(epoch: str, seq: int) -> Hello:
 
 
 class Serving:
-    """A hub and its server. `missing` is what `/ready` says."""
+    """A hub and its server, and a publisher whose clocks stand still at TIME. `missing` is what `/ready` says."""
 
     def __init__(self, settings: config.Server, *, backlog: int = 1000, stall: float = 30.0, **more: Any) -> None:
-        self.hub = Hub(backlog, hello, stall=stall)
+        self.hub = Hub(backlog, self.hello, stall=stall)
+        self.publisher = Publisher([self.hub], monotonic=lambda: 0, utc=lambda: datetime.fromisoformat(TIME))
         self.missing: dict[str, object] | None = None
         self.server = Server(
             settings,
@@ -54,16 +58,21 @@ class Serving:
         return f"127.0.0.1:{self.server.port}"
 
     def hear(self, label: str = "stop", score: float = 0.97) -> int:
-        """Publish a voice command; its number."""
-        seq = self.hub.next_seq()
-        self.hub.publish(command(seq, label, score))
-        return seq
+        """Publish a voice command and return its number."""
+        return self.publish(command(self.publisher.seq + 1, label, score))
 
     def score(self, **changes: Any) -> int:
-        """Publish a result; its number."""
-        seq = self.hub.next_seq()
-        self.hub.publish(result(seq, **changes))
-        return seq
+        """Publish a result and return its number."""
+        return self.publish(result(0, **changes))
+
+    def publish(self, event: Numbered, *, on_score: float | None = None) -> int:
+        """Publish any event and return its number."""
+        self.publisher.publish([Draft(event, captured=0, on_score=on_score)])
+        return self.publisher.seq
+
+    def hello(self) -> Hello:
+        """Return what a new subscriber is greeted with."""
+        return hello(self.publisher.epoch, self.publisher.seq)
 
     def connect(self, query: str = "", path: str = "/v1/events", **more: Any) -> websockets.asyncio.client.connect:
         return websockets.asyncio.client.connect(f"ws://{self.host}{path}?{query}", proxy=None, **more)

@@ -85,7 +85,7 @@ def test_events_are_typed_and_filtered() -> None:
         async with contextlib.aclosing(events(serving.host, labels=["go", "left"], min_score=0.5)) as stream:
             (first,) = await following(stream, 1)
             assert isinstance(first, Hello)
-            assert first.epoch == serving.hub.epoch
+            assert first.epoch == serving.publisher.epoch
             serving.hear("stop")
             serving.hear("go")
             (event,) = await following(stream, 1)
@@ -116,7 +116,7 @@ def test_without_asyncio_it_is_the_same() -> None:
             for label in ("go", "stop", "go"):
                 serving.hear(label)
             heard += await following(stream, 2)
-            assert heard == [hello(serving.hub.epoch, 0), command(1, "go"), command(3, "go")]
+            assert heard == [hello(serving.publisher.epoch, 0), command(1, "go"), command(3, "go")]
             assert await listening == heard
 
     serve(scenario)
@@ -135,7 +135,7 @@ def test_it_reconnects_when_the_server_comes_back_on_its_port() -> None:
                 (again,) = await waiting
                 assert isinstance(hello, Hello)
                 assert isinstance(again, Hello)
-                assert again.epoch == second.hub.epoch != hello.epoch
+                assert again.epoch == second.publisher.epoch != hello.epoch
                 second.hear()
                 (event,) = await following(stream, 1)
                 assert isinstance(event, Label)
@@ -216,7 +216,8 @@ def test_the_client_needs_none_of_the_daemons_packages() -> None:
     done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=True)
     packages, ours = map(ast.literal_eval, done.stdout.splitlines())
     assert not {"numpy", "torch", "transformers", "uvicorn", "starlette", "onnxruntime", "sounddevice"} & set(packages)
-    assert ours == [f"earmark.{name}" for name in ("core", "core.events", "core.licence", "core.lines", "errors")]
+    modules = ("errors", "protocol", "protocol.events", "protocol.licence", "protocol.text")
+    assert ours == [f"earmark.{name}" for name in modules]
 
 
 def test_watch_prints_a_line_for_each_command_and_ends_with_ctrl_c() -> None:
@@ -236,10 +237,10 @@ def test_watch_prints_a_line_for_each_command_and_ends_with_ctrl_c() -> None:
 def test_watch_json_prints_the_messages_unchanged() -> None:
     async def scenario(serving: Serving) -> None:
         with Running("watch", serving.host, "--json", "--types", "result", "--top-k", "1") as watch:
-            assert await watch.line() == encode(hello(serving.hub.epoch, 0)).decode()
+            assert await watch.line() == encode(hello(serving.publisher.epoch, 0)).decode()
             serving.hear()
-            serving.score(lag=0.25)
-            assert await watch.line() == encode(result(2, lag=0.25, result=(Score(0.81, "stop"),))).decode()
+            serving.score(final=True)
+            assert await watch.line() == encode(result(2, final=True, result=(Score(0.81, "stop"),))).decode()
 
     serve(scenario)
 

@@ -20,12 +20,13 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from earmark.broadcast.hub import Hub
+from earmark.broadcast.sink import Published
 from earmark.config import settings as config
 from earmark.errors import ConfigError, ServerError
 from earmark.protocol.events import Label, Result, decode
 from earmark.server.bind import address, listen
 from earmark.server.responses import json_response
-from tests.serving import DEADLINE, Serving, hello, serve
+from tests.serving import DEADLINE, Serving, command, hello, serve
 
 PADDING = "x" * 2000  # makes events large, so that few of them fill the buffers
 SLOW = 5000  # events that a subscriber who does not read cannot have taken: 10 MB
@@ -110,7 +111,7 @@ def test_a_subscriber_gets_hello_and_then_every_event() -> None:
         serving.hear()
         async with serving.connect() as connection:
             first = json.loads(await connection.recv())
-            assert (first["type"], first["epoch"], first["seq"]) == ("hello", serving.hub.epoch, 1)
+            assert (first["type"], first["epoch"], first["seq"]) == ("hello", serving.publisher.epoch, 1)
             serving.hear("go")
             serving.score()
             assert await seqs(connection, 2) == [2, 3]
@@ -333,7 +334,7 @@ def test_one_who_never_reads_is_aborted_while_the_other_gets_everything() -> Non
                 _, peak = tracemalloc.get_traced_memory()
                 tracemalloc.stop()
                 assert serving.hub.stats().subscribers == 1
-                assert received == list(range(1, serving.hub.seq + 1))
+                assert received == list(range(1, serving.publisher.seq + 1))
                 # 100 events of 2 kB, 64 KiB in the transport, and what the client's own side of this process holds
                 assert peak < 4_000_000
 
@@ -493,19 +494,19 @@ def test_an_off_follows_its_on_through_min_score() -> None:
         async with serving.subscriber("min_score=0.8") as connection:
             for score, peak in ((0.7, 0.9), (0.85, 0.9)):
                 for state in ("on", "off"):
-                    seq = serving.hub.next_seq()
                     extra: dict[str, Any] = {"score": score} if state == "on" else {"peak": peak, "reason": "quiet"}
                     name = f"e-{score}"
-                    serving.hub.publish(Label(seq, "t", "desk", "emotion", name, "happy", state, 1.0, **extra))
+                    event = Label(0, "", "desk", "emotion", name, "happy", state, 1.0, **extra)
+                    serving.publish(event, on_score=score if state == "off" else None)
             assert await seqs(connection, 2) == [3, 4]
 
     serve(scenario)
 
 
 def test_a_hub_without_a_server_publishes_to_nobody() -> None:
-    hub = Hub(10, hello)
-    hub.publish(Label(hub.next_seq(), "t", "desk", "c", "e", "stop", "on", 1.0))
-    assert (hub.stats().published, hub.stats().delivered, hub.seq) == (1, 0, 1)
+    hub = Hub(10, lambda: hello("9f2c", 0))
+    hub.publish(Published(command(1), b"{}"))
+    assert (hub.stats().published, hub.stats().delivered) == (1, 0)
 
 
 def test_an_event_behind_another_does_not_wait_for_its_acknowledgement() -> None:

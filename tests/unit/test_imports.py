@@ -57,6 +57,7 @@ SHELLS: dict[str, str] = {
     "broadcast.hub": "the subscribers",
     "broadcast.line_writer": "a thread that writes lines",
     "broadcast.outputs": "standard output and the file of --events",
+    "broadcast.publisher": "the numbers of the events and the clocks that stamp them",
     "capture.command": "a program and the thread that reads it",
     "capture.devices": "nothing; it asks PortAudio for the sound devices",
     "capture.file": "the thread that plays a recording",

@@ -12,11 +12,8 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import cast
-
-import msgspec
 
 from earmark import __version__
 from earmark.api.clip_scorer import ClipScorer, ClipWindow
@@ -27,16 +24,17 @@ from earmark.app import status as about
 from earmark.app.plan import Plan, plans
 from earmark.app.systemd import notify
 from earmark.audio.recording import check
-from earmark.audio.types import Floats, Nanoseconds, Window
+from earmark.audio.types import Floats, Window
 from earmark.broadcast.hub import Hub
 from earmark.broadcast.outputs import Outputs
+from earmark.broadcast.publisher import Publisher
 from earmark.capture import build
 from earmark.capture.base import Source as SourceShell
 from earmark.capture.intake import Intake
 from earmark.checkpoints.catalogue import catalogue
 from earmark.config import settings as config
 from earmark.config.file import load
-from earmark.detection.detector import Draft, Unscored, WindowTicket
+from earmark.detection.detector import Unscored, WindowTicket
 from earmark.detection.detectors import Detectors
 from earmark.errors import SourceError, WorkerError
 from earmark.inference.batch import Batcher, Job
@@ -44,7 +42,7 @@ from earmark.inference.dispatch import Dispatcher, Drop
 from earmark.inference.scores import apply
 from earmark.inference.supervisor import EngineState, LocalEngine
 from earmark.protocol import licence
-from earmark.protocol.events import Hello, Result
+from earmark.protocol.events import Hello
 from earmark.server import token_file as tokenfile
 from earmark.server.server import Server
 from earmark.windowing.messages import Message
@@ -77,7 +75,9 @@ class Service:
         self._serving = False
         self._loop = asyncio.get_running_loop()
         self._hub = Hub(settings.server.backlog, self._hello)
-        ids = (f"{self._hub.epoch}-{number}" for number in itertools.count(1))
+        self._outputs = Outputs(options.events, quiet=options.quiet, whole=options.once, on_broken=self._broken_pipe)
+        self._publisher = Publisher([self._hub, self._outputs])
+        ids = (f"{self._publisher.epoch}-{number}" for number in itertools.count(1))
         names = tuple(source.name for source in settings.source)
         reporters = {
             (source, plan.name): plan.reporter(source, partial(next, ids))
@@ -98,7 +98,6 @@ class Service:
         self._clips = Clips(settings.http, self._registry, self._asking)
         routes = Api(self._clips, self._registry, self._device, self._info, __version__).routes()
         self._server = Server(settings.server, self._hub, ready=self._missing, info=self._info, routes=routes)
-        self._outputs = Outputs(options.events, quiet=options.quiet, whole=options.once, on_broken=self._broken_pipe)
 
     async def run(self) -> None:
         """Serve until a signal comes, or with `once` until everything was heard and answered."""
@@ -152,7 +151,7 @@ class Service:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self._dispatcher.drain()
-        self._publish(self._desk.end("shutdown", time.monotonic_ns()))
+        self._publisher.publish(self._desk.end("shutdown", time.monotonic_ns()))
 
     def _ear(self, source: config.Source) -> Intake:
         heard = [plan for plan in self._plans.values() if source.name in plan.sources]
@@ -173,7 +172,7 @@ class Service:
                 job = Job(item.model, item.samples, item.live, item.captured, (item, ticket))
                 self._dispatcher.submit(job)
             else:
-                self._publish(self._desk.receive(item, time.monotonic_ns()))
+                self._publisher.publish(self._desk.receive(item, time.monotonic_ns()))
         self._end_if_done()
 
     def _answered(self, job: Job, logits: Floats) -> None:
@@ -195,19 +194,9 @@ class Service:
 
     def _settle(self, job: Job, answer: Floats | Unscored) -> None:
         window, ticket = _tag(job)
-        self._publish(self._desk.answered(window, ticket, answer))
+        self._publisher.publish(self._desk.answered(window, ticket, answer))
         self._listener.answered(window.source)
         self._end_if_done()
-
-    def _publish(self, drafts: list[Draft]) -> None:
-        for draft in drafts:
-            now = time.monotonic_ns()
-            changes: dict[str, object] = {"seq": self._hub.next_seq(), "time": _utc(draft.captured, now)}
-            if isinstance(draft.event, Result):
-                changes["lag"] = round((now - draft.captured) / 1e9, 4)
-            event = msgspec.structs.replace(draft.event, **changes)
-            self._hub.publish(event)
-            self._outputs.tell(event)
 
     def _end_if_done(self) -> None:
         if self._options.once and self._desk.done:
@@ -242,9 +231,9 @@ class Service:
     def _address(self) -> str:
         return self._server.url.replace("http", "ws", 1)
 
-    def _hello(self, epoch: str, seq: int) -> Hello:
-        classifiers = tuple(plan.info for plan in self._plans.values())
-        return Hello(__version__, epoch, seq, seq + 1, tuple(self._desk.sources.values()), classifiers)
+    def _hello(self) -> Hello:
+        classifiers, seq = tuple(plan.info for plan in self._plans.values()), self._publisher.seq
+        return Hello(__version__, self._publisher.epoch, seq, seq + 1, tuple(self._desk.sources.values()), classifiers)
 
     def _missing(self) -> dict[str, object] | None:
         """What is still missing before, or again while, windows are classified."""
@@ -264,18 +253,12 @@ class Service:
     def _info(self) -> object:
         plans = self._plans.values()
         parts = self._registry, self._clips, self._worker.state, self._batcher, self._desk.lost
-        return about.info(__version__, self._hub, tuple(self._desk.sources.values()), plans, *parts)
+        return about.info(__version__, self._publisher, self._hub, tuple(self._desk.sources.values()), plans, *parts)
 
 
 def _tag(job: Job) -> tuple[Window, WindowTicket]:
     """What _hear() tagged the job with."""
     return cast(tuple[Window, WindowTicket], job.tag)
-
-
-def _utc(captured: Nanoseconds, now: Nanoseconds) -> str:
-    """RFC 3339 with milliseconds, for a reading of the monotonic clock; `now` is that clock now."""
-    then = datetime.now(UTC) - timedelta(microseconds=(now - captured) // 1000)
-    return then.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def run(settings: config.Config, options: Options, *, main: Callable[..., None] = asyncio.run) -> None:

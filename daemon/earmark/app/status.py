@@ -11,6 +11,7 @@ from earmark.api.clips import Clips
 from earmark.api.models import Registry
 from earmark.app.plan import Plan
 from earmark.broadcast.hub import Hub
+from earmark.broadcast.publisher import Publisher
 from earmark.inference.batch import Batcher
 from earmark.inference.supervisor import EngineState
 from earmark.protocol.events import SourceInfo
@@ -20,6 +21,7 @@ PACKAGES = ("torch", "transformers", "numpy", "onnxruntime", "soundfile", "av")
 
 def info(
     release: str,
+    publisher: Publisher,
     hub: Hub,
     sources: tuple[SourceInfo, ...],
     plans: Iterable[Plan],
@@ -33,8 +35,8 @@ def info(
     return {
         "version": release,
         "versions": versions(),
-        "epoch": hub.epoch,
-        "seq": hub.seq,
+        "epoch": publisher.epoch,
+        "seq": publisher.seq,
         "sources": sources,
         "classifiers": tuple(plan.info for plan in plans),
         "models": {"default": registry.default.id, "loaded": sorted(state.loaded), "loading": sorted(state.loading)},

@@ -1,4 +1,4 @@
-"""From an event to every subscriber: encoded and framed once, written to each transport.
+"""From an event to every subscriber: framed once per subscription, written to each transport.
 
 Everything here runs on the event loop's thread.
 """
@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable, Iterable
 
 import msgspec
 
 from earmark.broadcast.backlog import Backlog
 from earmark.broadcast.frames import text_frame
+from earmark.broadcast.sink import Published
 from earmark.broadcast.subscription import Subscription
 from earmark.broadcast.throttle import Key, Throttle
-from earmark.protocol.events import Error, Hello, Label, Numbered, Result, Subscribed, encode
+from earmark.protocol.events import Hello, Result, Subscribed, encode
 
 log = logging.getLogger(__name__)
 
@@ -81,13 +81,11 @@ class Hub:
     """All subscribers, in groups of equal subscriptions.
 
     `backlog` is how many events wait for a subscriber whose transport is full; one from whose transport no byte
-    leaves in `stall` seconds is aborted. `hello` makes the first message from the epoch and the newest number.
+    leaves in `stall` seconds is aborted. `hello` makes the first message.
     Ends with its subscribers: it owns no task, and its timers stop when the last one has left.
     """
 
-    def __init__(self, backlog: int, hello: Callable[[str, int], Hello], stall: float = STALL_SECONDS) -> None:
-        self.epoch = secrets.token_hex(4)
-        self.seq = 0  # of the newest event
+    def __init__(self, backlog: int, hello: Callable[[], Hello], stall: float = STALL_SECONDS) -> None:
         self.refused = 0  # handshakes, counted by who refuses them
         self._backlog = backlog
         self._hello = hello
@@ -96,16 +94,11 @@ class Hub:
         self._groups: dict[Subscription, dict[Subscriber, None]] = {}
         self._behind: set[Subscriber] = set()
         self._watching: asyncio.TimerHandle | None = None
-        self._on: dict[str, float] = {}  # the score of every label that is on, by id
+        self._newest = 0  # number of the newest event
         self._published = 0
         self._delivered = 0
         self._dropped = {"oldest": 0, "latest": 0, "close": 0}
         self._aborted = 0
-
-    def next_seq(self) -> int:
-        """The number for the next event. The caller publishes it before it takes another."""
-        self.seq += 1
-        return self.seq
 
     def stats(self) -> Stats:
         subscribers = sum(map(len, self._groups.values()))
@@ -113,14 +106,14 @@ class Hub:
             subscribers, self._published, self._delivered, dict(self._dropped), self._aborted, refused=self.refused
         )
 
-    def publish(self, event: Numbered | Error) -> None:
-        """Send `event` to all who want it. Never waits and never raises for a subscriber's sake."""
+    def publish(self, published: Published) -> None:
+        """Send the event to the subscribers who want it. Never waits and never raises for a subscriber's sake."""
         self._published += 1
-        seq = 0 if isinstance(event, Error) else event.seq
+        event = published.event
+        seq = self._newest = event.seq
         key = (event.source, event.classifier) if isinstance(event, Result) else None
-        began = self._pair(event) if isinstance(event, Label) else None
         for subscription, members in list(self._groups.items()):
-            text = subscription.select(event, began)
+            text = subscription.select(published)
             if text is None:
                 continue
             frame = text_frame(text)
@@ -133,14 +126,14 @@ class Hub:
         """From now on events come, after a hello."""
         self._groups.setdefault(subscriber.subscription, {})[subscriber] = None
         if subscriber.subscription.shape == "event":
-            subscriber.write(text_frame(encode(self._hello(self.epoch, self.seq))))
+            subscriber.write(text_frame(encode(self._hello())))
 
     def change(self, subscriber: Subscriber, subscription: Subscription) -> None:
         """Replace the filter, and say so. The subscriber must not be behind: the answer would overtake its backlog."""
         self._ungroup(subscriber)
         subscriber.filter(subscription)
         self._groups.setdefault(subscription, {})[subscriber] = None
-        subscriber.write(text_frame(encode(Subscribed(self.seq))))
+        subscriber.write(text_frame(encode(Subscribed(self._newest))))
 
     def leave(self, subscriber: Subscriber) -> None:
         """Nothing is written to this subscriber any more. May be called twice."""
@@ -170,14 +163,6 @@ class Hub:
             else:
                 subscriber.write(frame)
                 self._delivered += 1
-
-    def _pair(self, event: Label) -> float | None:
-        """Remember the score of an `on`, and give it back for its `off`."""
-        if event.state == "off":
-            return self._on.pop(event.id, None)
-        if event.end is None and event.score is not None:
-            self._on[event.id] = event.score
-        return None
 
     def _send(self, members: Iterable[Subscriber], seq: int, key: Key | None, frame: bytes) -> None:
         # the loop that fan-out costs: one test and one call per subscriber, everything else after it

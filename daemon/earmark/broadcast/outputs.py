@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import IO, Self
 
 from earmark.broadcast.line_writer import LineWriter
+from earmark.broadcast.sink import Published
 from earmark.errors import EarmarkError
-from earmark.protocol.events import Label, Loss, Numbered, Source, encode
+from earmark.protocol.events import Label, Loss, Source
 from earmark.protocol.text import line
 
 WAITING = 10_000  # lines, before the oldest reader in the world loses some
@@ -48,10 +49,11 @@ class Outputs:
     ) -> None:
         self._stack.close()
 
-    def tell(self, event: Numbered) -> None:
-        """Write `event` to where it belongs. Never blocks."""
+    def publish(self, published: Published) -> None:
+        """Write the event to where it belongs. Never blocks."""
+        event = published.event
         if self._json is not None:
-            self._json.write(encode(event))
+            self._json.write(published.text)
         if self._lines is not None and isinstance(event, Label | Source | Loss):
             text = line(event, self._colour)
             if text is not None:

@@ -6,16 +6,17 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 import msgspec
 
+from earmark.broadcast.sink import Published
 from earmark.errors import SubscriptionError
-from earmark.protocol.events import Event, Label, Loss, Result, Source, encode
+from earmark.protocol.events import Label, Loss, Numbered, Result, Source, encode
 
 DEFAULT_TYPES = frozenset({"result", "label", "source", "loss"})
 TYPES = DEFAULT_TYPES | {"suppressed"}
-ALWAYS = frozenset({"gap", "error"})  # may be named, pass anyway
+ALWAYS = frozenset({"gap", "error"})  # may be named; the hub sends them past every filter
 
 Shape = Literal["event", "api"]
 Policy = Literal["oldest", "latest", "close"]
@@ -42,18 +43,19 @@ class Subscription:
     shape: Shape = "event"
     policy: Policy = "oldest"
 
-    def select(self, event: Event, began: float | None = None) -> bytes | None:
-        """The text to send for `event`, or None if this subscription leaves it out.
+    def select(self, published: Published) -> bytes | None:
+        """Return the text to send for the event, or None if this subscription leaves it out.
 
-        `began` is, for an `off`, the score that its `on` had, where that is known.
+        Where the subscription changes nothing, that is the text which is encoded already.
         """
-        if isinstance(event, Result):
-            return self._result(event) if self._wants(event) else None
-        if self.shape == "api" or not self._wants(event, began):
+        event = published.event
+        if self.shape == "api" and not isinstance(event, Result):
             return None
-        return encode(event)
+        if not self._wants(event, published.on_score):
+            return None
+        return self._result(event, published.text) if isinstance(event, Result) else published.text
 
-    def _wants(self, event: Event, began: float | None = None) -> bool:
+    def _wants(self, event: Numbered, on_score: float | None) -> bool:
         match event:
             case Result(result=scores):
                 kind = "suppressed" if event.suppressed else "result"
@@ -62,14 +64,14 @@ class Subscription:
                     top.label if top else "", top.score if top else -math.inf
                 )
             case Label():
-                score = began if event.state == "off" else event.score
+                score = on_score if event.state == "off" else event.score
                 return self._hears("label", event.source, event.classifier) and self._passes(event.label, score)
             case Source():
                 return self._hears("source", event.source)
             case Loss():
                 return self._hears("loss", event.source, event.classifier)
             case _:
-                return True  # hello, gap, error, subscribed: about the connection itself
+                assert_never(event)
 
     def _hears(self, kind: str, source: str, classifier: str = "") -> bool:
         return (
@@ -83,11 +85,11 @@ class Subscription:
             self.min_score is None or score is None or score >= self.min_score
         )
 
-    def _result(self, event: Result) -> bytes:
+    def _result(self, event: Result, text: bytes) -> bytes:
         scores = event.result if self.top_k is None else event.result[: self.top_k]
         if self.shape == "api":
             return msgspec.json.encode(scores)
-        return encode(event if len(scores) == len(event.result) else msgspec.structs.replace(event, result=scores))
+        return text if len(scores) == len(event.result) else encode(msgspec.structs.replace(event, result=scores))
 
 
 def parse(query: Mapping[str, object] | Iterable[tuple[str, object]]) -> Subscription:

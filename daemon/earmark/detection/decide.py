@@ -49,13 +49,14 @@ class On:
 
 @dataclass(frozen=True, slots=True)
 class Off:
-    """A label ended; `start` is that of its On."""
+    """A label ended; `start` and `on_score` are those of its On."""
 
     label: str
     reason: OffReason
     start: float
     end: float
     peak: float
+    on_score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ class UtteranceDecider:
 @dataclass(slots=True)
 class _Active:
     start: float
+    on_score: float  # as its On told it
     peak: float
 
 
@@ -235,8 +237,9 @@ class SlidingDecider:
             ready = [best]
         for index in ready:
             hits = self._hits[index]
-            self._active[index] = _Active(hits.since, float(smoothed[index]))
-            decisions.append(self._on(index, hits, scores, smoothed))
+            on = self._on(index, hits, scores, smoothed)
+            self._active[index] = _Active(hits.since, on.score, float(smoothed[index]))
+            decisions.append(on)
         return decisions
 
     def _on(self, index: int, hits: _Hits, scores: Probabilities, smoothed: Probabilities) -> On:
@@ -247,7 +250,7 @@ class SlidingDecider:
 
     def _off(self, index: int, end: float, reason: OffReason) -> Off:
         active = self._active.pop(index)
-        return Off(self.rules.labels[index], reason, active.start, end, _round(active.peak))
+        return Off(self.rules.labels[index], reason, active.start, end, _round(active.peak), active.on_score)
 
 
 Decider = UtteranceDecider | SlidingDecider

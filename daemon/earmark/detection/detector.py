@@ -19,11 +19,13 @@ from earmark.windowing.messages import GateClosed
 class Draft:
     """An event that lacks its number, its time and, for a result, its lag.
 
-    `captured` is the monotonic time at which what it tells of happened.
+    `captured` is the monotonic time at which what it tells of happened. `on_score` is, for an `off`, the score with
+    which its label went on.
     """
 
     event: Result | Label | Loss | Source
     captured: Nanoseconds
+    on_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Detector:
             match asked, answer:
                 case GateClosed(at=at, captured=captured, reason=reason), _:
                     decisions = self._decider.ended(max(round(at, 3), self._at), reason)
-                    drafts += [Draft(self._label(decision), captured) for decision in decisions]
+                    drafts += [self._label(decision, captured) for decision in decisions]
                 case Window(), Unscored(cause):
                     drafts.append(Draft(self._loss(asked, cause), asked.captured))
                 case Window(), _ if answer is not None and not isinstance(answer, Unscored):
@@ -120,18 +122,20 @@ class Detector:
             result=ranked(self._labels, scores, self._top_k),
             suppressed=suppressed,
         )
-        labels = [self._label(item) for item in decisions if not isinstance(item, Suppressed)]
-        return [Draft(result, window.captured), *(Draft(label, window.captured) for label in labels)]
+        labels = [self._label(item, window.captured) for item in decisions if not isinstance(item, Suppressed)]
+        return [Draft(result, window.captured), *labels]
 
-    def _label(self, decision: Decision) -> Label:
+    def _label(self, decision: Decision, captured: Nanoseconds) -> Draft:
         match decision:
             case On(label, score, start, why, end):
                 identity = self._new_id()
                 if end is None:
                     self._ids[label] = identity
-                return self._event(identity, label, "on", start, score=score, end=end, why=why)
-            case Off(label, reason, start, end, peak):
-                return self._event(self._ids.pop(label), label, "off", start, end=end, peak=peak, reason=reason)
+                return Draft(self._event(identity, label, "on", start, score=score, end=end, why=why), captured)
+            case Off(label, reason, start, end, peak, on_score):
+                identity = self._ids.pop(label)
+                event = self._event(identity, label, "off", start, end=end, peak=peak, reason=reason)
+                return Draft(event, captured, on_score)
             case Suppressed():
                 raise AssertionError("a suppressed label is told with its result")
 

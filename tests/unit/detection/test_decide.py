@@ -39,8 +39,8 @@ def on(label: str, score: float, start: float, why: Why, end: float | None = Non
     return On(label, score, moment(start), why, None if end is None else moment(end))
 
 
-def off(label: str, reason: OffReason, start: float, end: float, peak: float) -> Off:
-    return Off(label, reason, moment(start), moment(end), peak)
+def off(label: str, reason: OffReason, start: float, end: float, peak: float, on_score: float) -> Off:
+    return Off(label, reason, moment(start), moment(end), peak, on_score)
 
 
 def timed(settings: dict[str, object]) -> dict[str, object]:
@@ -238,29 +238,31 @@ def test_a_mood_begins_with_its_first_hit() -> None:
     hear(decider, HOUR, HOUR + 3, 0.7, 0)
     why = Why(raw=0.95, smoothed=0.95, threshold=0.6, hits=2, needed=2, gate="open")
     assert hear(decider, HOUR + 1, HOUR + 4, 0.95, 0) == [on("happy", 0.95, HOUR, why)]
-    assert end(decider, HOUR + 4.5, "source_lost") == [off("happy", "source_lost", HOUR, HOUR + 4.5, 0.95)]
+    assert end(decider, HOUR + 4.5, "source_lost") == [
+        off("happy", "source_lost", HOUR, HOUR + 4.5, 0.95, on_score=0.95)
+    ]
 
 
 def test_a_mood_that_comes_back_begins_anew() -> None:
     decider = moods(hits=1)
     hear(decider, HOUR, HOUR + 3, 0.7, 0)
-    assert hear(decider, HOUR + 1, HOUR + 4, 0.1, 0) == [off("happy", "quiet", HOUR, HOUR + 4, 0.7)]
+    assert hear(decider, HOUR + 1, HOUR + 4, 0.1, 0) == [off("happy", "quiet", HOUR, HOUR + 4, 0.7, on_score=0.7)]
     why = Why(0.8, 0.8, 0.6, 1, 1, "open")
     assert hear(decider, HOUR + 2, HOUR + 5, 0.8, 0) == [on("happy", 0.8, HOUR + 2, why)]
-    assert end(decider, HOUR + 6) == [off("happy", "quiet", HOUR + 2, HOUR + 6, 0.8)]
+    assert end(decider, HOUR + 6) == [off("happy", "quiet", HOUR + 2, HOUR + 6, 0.8, on_score=0.8)]
 
 
 def test_a_mood_s_peak_is_its_highest_smoothed_score_even_after_it_went_on() -> None:
     decider = moods(hits=1, smooth=2)
     for index, score in enumerate((0.75, 1.0, 0.75, 0.5)):  # smoothed: 0.75, 0.875, 0.875, 0.625
         hear(decider, index, index + 3, score, 0)
-    assert end(decider, 7) == [off("happy", "quiet", 0, 7, 0.875)]
+    assert end(decider, 7) == [off("happy", "quiet", 0, 7, 0.875, on_score=0.75)]
 
 
-def test_a_peak_is_told_to_four_digits() -> None:
+def test_a_peak_and_the_score_of_the_on_are_told_to_four_digits() -> None:
     decider = moods(hits=1)
     hear(decider, 0, 3, 0.87654321, 0)
-    assert end(decider, 4) == [off("happy", "quiet", 0, 4, 0.8765)]
+    assert end(decider, 4) == [off("happy", "quiet", 0, 4, 0.8765, on_score=0.8765)]
 
 
 def test_why_a_mood_went_on_tells_its_raw_and_smoothed_score_threshold_hits_and_what_was_needed() -> None:
@@ -274,7 +276,7 @@ def test_why_a_mood_went_on_tells_its_raw_and_smoothed_score_threshold_hits_and_
         [], [], [("happy", "on")], [], [("happy", "replaced"), ("sad", "on")],
     ]  # fmt: skip
     why = Why(raw=1.0, smoothed=0.875, threshold=0.625, hits=5, needed=3, gate="level")
-    assert told[-1] == [off("happy", "replaced", HOUR, HOUR + 7, 0.9), on("sad", 0.875, HOUR, why)]
+    assert told[-1] == [off("happy", "replaced", HOUR, HOUR + 7, 0.9, on_score=0.9), on("sad", 0.875, HOUR, why)]
 
 
 def test_the_reasons_of_a_mood_are_told_to_four_digits() -> None:
@@ -482,8 +484,8 @@ def test_the_end_of_a_sound_ends_every_label_once_and_says_why() -> None:
     hear(decider, HOUR, HOUR + 3, 0.7, 0.2)
     hear(decider, HOUR + 1, HOUR + 4, 0.8, 0.9)
     assert end(decider, HOUR + 4.2, "reload") == [
-        off("happy", "reload", HOUR, HOUR + 4.2, 0.8),
-        off("sad", "reload", HOUR + 1, HOUR + 4.2, 0.9),
+        off("happy", "reload", HOUR, HOUR + 4.2, 0.8, on_score=0.7),
+        off("sad", "reload", HOUR + 1, HOUR + 4.2, 0.9, on_score=0.9),
     ]
     assert end(decider, HOUR + 5, "shutdown") == []
 
@@ -523,7 +525,8 @@ def test_every_on_gets_its_off_and_an_exclusive_set_has_one_at_a_time(
         else:
             assert isinstance(decision, Off)
             on = active.pop(decision.label)
-            assert decision.start == on.start <= decision.end
+            assert (decision.start, decision.on_score) == (on.start, on.score)
+            assert decision.start <= decision.end
             assert decision.peak >= on.score
     assert not active
 

@@ -170,7 +170,7 @@ def test_every_field_of_a_label_that_lasts_is_told() -> None:
         Draft(result_of(1000, 2000, 0.75), 2_000_000_007),
         Draft(result_of(1000, 2500, 1.0), 2_500_000_007),
         Draft(label_on("id-1", 1.0, 0.875, why), 2_500_000_007),
-        Draft(label_off("id-1", 1.0, 2.7, 0.875, "quiet"), 99),
+        Draft(label_off("id-1", 1.0, 2.7, 0.875, "quiet"), 99, on_score=0.875),
     ]
 
 
@@ -227,7 +227,9 @@ def test_an_off_has_the_id_of_its_own_label() -> None:
 def test_a_label_goes_off_where_the_gate_closed_to_the_millisecond(at: float, end: float) -> None:
     desk = reporter()
     answer(desk, window(0, 1000), 0.75)
-    assert closes(desk, at, 42, "source_lost") == [Draft(label_off("id-1", 0.0, end, 0.75, "source_lost"), 42)]
+    assert closes(desk, at, 42, "source_lost") == [
+        Draft(label_off("id-1", 0.0, end, 0.75, "source_lost"), 42, on_score=0.75)
+    ]
 
 
 def test_a_label_goes_off_no_earlier_than_the_newest_end_that_was_told() -> None:
@@ -235,7 +237,7 @@ def test_a_label_goes_off_no_earlier_than_the_newest_end_that_was_told() -> None
     answer(desk, window(0, 2000), 0.75)
     answer(desk, window(500, 1500), 0.75)
     (off,) = closes(desk, 1.5, 42, "quiet")
-    assert off == Draft(label_off("id-1", 0.0, 2.0, 0.75, "quiet"), 42)
+    assert off == Draft(label_off("id-1", 0.0, 2.0, 0.75, "quiet"), 42, on_score=0.75)
 
 
 @pytest.mark.parametrize("cause", ["overload", "worker"])
@@ -258,7 +260,7 @@ def test_at_the_end_what_was_answered_is_told_what_waits_is_lost_and_labels_go_o
         Draft(Loss(0, "", "desk", 0.5, 1.5, "overload", "words"), 1_500_000_007),
         Draft(result_of(1000, 2000, 0.875), 2_000_000_007),
         Draft(Loss(0, "", "desk", 1.5, 2.5, "overload", "words"), 2_500_000_007),
-        Draft(label_off("id-1", 0.0, 2.0, 0.875, "shutdown"), 9),
+        Draft(label_off("id-1", 0.0, 2.0, 0.875, "shutdown"), 9, on_score=0.75),
     ]
 
 

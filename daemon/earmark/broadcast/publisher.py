@@ -1,0 +1,87 @@
+"""From drafts to events: each gets its number and its time, is encoded once, and goes to every sink.
+
+Everything here runs on the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from earmark.broadcast.sink import Published, Sink
+from earmark.detection.detector import Draft
+from earmark.protocol.events import Numbered, Result, encode
+
+log = logging.getLogger(__name__)
+
+
+class PublisherStats(msgspec.Struct, frozen=True):
+    """Where the numbering stands, and how many events each failing sink did not take, by the sink's name."""
+
+    epoch: str
+    seq: int
+    failed: dict[str, int]
+
+
+class Publisher:
+    """Number events and feed them to the sinks in the order in which these are given.
+
+    `epoch` names this numbering, which begins at 1; a random one is chosen if none is given. `monotonic` is the clock
+    of Draft.captured, in nanoseconds, and `utc` the wall clock. A sink that raises is logged the first time, counted
+    every time, and harms no other sink.
+    """
+
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        *,
+        epoch: str | None = None,
+        monotonic: Callable[[], int] = time.monotonic_ns,
+        utc: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.epoch = epoch or secrets.token_hex(4)
+        self.seq = 0  # of the newest event
+        self._sinks = tuple(sinks)
+        self._monotonic = monotonic
+        self._utc = utc
+        self._failed: dict[str, int] = {}
+
+    def publish(self, drafts: Sequence[Draft]) -> None:
+        """Publish one event for each draft. Never waits and never raises for a sink's sake."""
+        for draft in drafts:
+            self.seq += 1
+            event = self._stamped(draft)
+            published = Published(event, encode(event), draft.on_score)
+            for sink in self._sinks:
+                try:
+                    sink.publish(published)
+                except Exception:
+                    self._note_failure(sink, self.seq)
+
+    def stats(self) -> PublisherStats:
+        """Return the newest number and the failures so far."""
+        return PublisherStats(self.epoch, self.seq, dict(self._failed))
+
+    def _stamped(self, draft: Draft) -> Numbered:
+        now = self._monotonic()
+        then = self._utc() - timedelta(microseconds=(now - draft.captured) // 1000)
+        changes: dict[str, object] = {"seq": self.seq, "time": rfc3339(then)}
+        if isinstance(draft.event, Result):
+            changes["lag"] = round((now - draft.captured) / 1e9, 4)
+        return msgspec.structs.replace(draft.event, **changes)
+
+    def _note_failure(self, sink: Sink, seq: int) -> None:
+        name = type(sink).__name__
+        self._failed[name] = self._failed.get(name, 0) + 1
+        if self._failed[name] == 1:
+            log.exception("%s failed on event %d; further failures of it are counted only", name, seq)
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a UTC time as text with milliseconds: `2026-11-22T07:31:05.120Z`."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

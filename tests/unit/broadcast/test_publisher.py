@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from earmark.broadcast.publisher import Publisher, PublisherStats
+from earmark.broadcast.sink import Published
+from earmark.detection.detector import Draft
+from earmark.protocol.events import Label, Loss, Numbered, Result, Score, Source, decode, encode
+
+NOW = 5_000_000_000  # nanoseconds on the monotonic clock
+UTC_NOW = datetime(2026, 11, 22, 7, 31, 5, 120_000, tzinfo=UTC)
+RESULT = Result(0, "", "desk", "emotion", 0.0, 1.0, result=(Score(0.8, "happy"),))
+ON = Label(0, "", "desk", "emotion", "e-1", "happy", "on", 0.0, score=0.7)
+OFF = Label(0, "", "desk", "emotion", "e-1", "happy", "off", 0.0, end=4.0, peak=0.9, reason="quiet")
+SOURCE = Source(0, "", "desk", "lost")
+LOSS = Loss(0, "", "desk", 1.0, 2.0, "device")
+
+
+@dataclass
+class Kept:
+    """A sink that keeps everything, and writes its name down in `order`."""
+
+    name: str = ""
+    order: list[str] = field(default_factory=list)
+    published: list[Published] = field(default_factory=list)
+
+    def publish(self, published: Published) -> None:
+        self.published.append(published)
+        self.order.append(f"{self.name}{published.event.seq}")
+
+
+class Broken:
+    """A sink that takes nothing."""
+
+    def publish(self, published: Published) -> None:
+        raise OSError("disk full")
+
+
+def publisher(*sinks: Kept | Broken, now: int = NOW, utc: datetime = UTC_NOW) -> Publisher:
+    return Publisher(sinks, epoch="9f2c", monotonic=lambda: now, utc=lambda: utc)
+
+
+def published(*drafts: Draft) -> list[Published]:
+    sink = Kept()
+    publisher(sink).publish(drafts)
+    return sink.published
+
+
+def test_events_are_numbered_from_one_across_all_calls() -> None:
+    sink = Kept()
+    made = publisher(sink)
+    assert made.seq == 0
+    made.publish([Draft(RESULT, NOW), Draft(ON, NOW)])
+    made.publish([])
+    made.publish([Draft(SOURCE, NOW)])
+    assert [each.event.seq for each in sink.published] == [1, 2, 3]
+    assert made.stats() == PublisherStats("9f2c", 3, {})
+
+
+def test_two_publishers_have_different_epochs() -> None:
+    assert Publisher([]).epoch != Publisher([]).epoch
+
+
+@pytest.mark.parametrize("event", [RESULT, ON, OFF, SOURCE, LOSS])
+def test_the_time_is_that_of_the_sound_and_nothing_else_of_the_event_changes(event: Numbered) -> None:
+    (each,) = published(Draft(event, NOW - 48_000_000))
+    stamps: dict[str, object] = {"seq": 1, "time": "2026-11-22T07:31:05.072Z"}
+    if isinstance(event, Result):
+        stamps["lag"] = 0.048
+    assert each.event == msgspec.structs.replace(event, **stamps)
+
+
+@pytest.mark.parametrize(("nanoseconds", "lag"), [(0, 0.0), (49_949, 0.0), (50_051, 0.0001), (1_234_560_000, 1.2346)])
+def test_the_lag_of_a_result_is_told_to_a_tenth_of_a_millisecond(nanoseconds: int, lag: float) -> None:
+    (each,) = published(Draft(RESULT, NOW - nanoseconds))
+    assert isinstance(each.event, Result)
+    assert each.event.lag == lag
+
+
+@given(st.integers(0, 10**12))
+def test_a_time_reads_back_to_the_millisecond(nanoseconds: int) -> None:
+    (each,) = published(Draft(LOSS, NOW - nanoseconds))
+    told = datetime.fromisoformat(each.event.time)
+    assert timedelta(0) <= UTC_NOW - timedelta(microseconds=nanoseconds // 1000) - told < timedelta(milliseconds=1)
+
+
+def test_the_text_is_the_event_as_json_and_the_same_bytes_for_every_sink() -> None:
+    first, second = Kept(), Kept()
+    publisher(first, second).publish([Draft(RESULT, NOW)])
+    (one,), (other,) = first.published, second.published
+    assert decode(one.text) == one.event
+    assert one.text == encode(one.event)
+    assert one.text is other.text
+
+
+def test_an_off_carries_the_score_of_its_on() -> None:
+    assert [each.on_score for each in published(Draft(ON, NOW), Draft(OFF, NOW, on_score=0.7))] == [None, 0.7]
+
+
+def test_sinks_are_fed_event_by_event_in_their_order() -> None:
+    order: list[str] = []
+    publisher(Kept("hub", order), Kept("file", order)).publish([Draft(ON, NOW), Draft(OFF, NOW)])
+    assert order == ["hub1", "file1", "hub2", "file2"]
+
+
+def test_a_sink_that_raises_harms_no_other_and_is_counted_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    before, after = Kept(), Kept()
+    made = publisher(before, Broken(), after)
+    with caplog.at_level(logging.ERROR):
+        made.publish([Draft(ON, NOW)])
+        made.publish([Draft(OFF, NOW), Draft(SOURCE, NOW)])
+    assert before.published == after.published
+    assert len(after.published) == 3
+    assert made.stats().failed == {"Broken": 3}
+    assert [record.getMessage() for record in caplog.records] == [
+        "Broken failed on event 1; further failures of it are counted only"
+    ]

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from earmark.commands import learn, pull
+    from earmark.commands import devices, learn, pull
 
     parser = argparse.ArgumentParser(
         prog="earmark",
@@ -59,26 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     models.add_parser(commands)
     pull.add_parser(commands)
     learn.add_parser(commands)
-    devices = commands.add_parser(
-        "devices",
-        help="list the microphones of this machine",
-        description="List the microphones of this machine, by the names that a source's `device` setting takes.",
-        epilog="examples:\n  earmark devices\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    devices.set_defaults(run=_devices)
+    devices.add_parser(commands)
     return parser
-
-
-def _devices(args: argparse.Namespace) -> int:
-    # the daemon's code, imported when it is needed: this command alone wants PortAudio
-    try:
-        from earmark.capture.devices import format_table, list_devices
-    except ImportError as error:
-        print(f"earmark: devices needs the daemon's packages ({error}): pip install 'earmark[daemon]'", file=sys.stderr)
-        return 1
-    print(format_table(list_devices()))
-    return 0
 
 
 if __name__ == "__main__":

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import itertools
-import re
 import sys
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
-import msgspec
-
-from earmark import __version__
-from earmark.config import presets
-from earmark.config import settings as config
-from earmark.errors import ConfigError, EarmarkError
+from earmark import __version__, log
+from earmark.config.resolve import CommandLine, resolve
+from earmark.config.settings import Config
+from earmark.errors import EarmarkError
 
 EXAMPLES = """\
 examples:
@@ -34,13 +29,13 @@ Subscribe with `earmark watch`, or with any WebSocket client at ws://127.0.0.1:8
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the daemon; the exit code: 0, or 2 for a wrong configuration, or 1 for any other trouble."""
+    """Run the daemon. Returns the exit code: 0, 2 if the configuration is wrong, or 1 after any other error."""
     options = _parser().parse_args(arguments)
-    from earmark import log
-
     log.set_up(verbose=options.verbose)
+    files = tuple(options.file or ())
+    command_line = CommandLine(options.demo, files, fast=options.fast, once=options.once, listen=options.listen)
     try:
-        _run(_settings(options), options)
+        _run(resolve(options.config, command_line), options)
     except EarmarkError as error:
         print(f"earmarkd: {error}", file=sys.stderr)
         return error.exit_code
@@ -50,52 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(settings: config.Config, options: argparse.Namespace) -> None:
+def _run(settings: Config, options: argparse.Namespace) -> None:
+    """Check the settings or serve. Imports late: --help and wrong settings need none of the daemon's packages."""
+    if options.check:
+        from earmark.app.check import verify
+
+        print(*verify(settings), sep="\n")
+        return
     from earmark.app import service
 
-    if options.check:
-        for found in service.verify(settings):
-            print(found)
-        return
     service.run(settings, service.Options(once=options.once, events=options.events, quiet=options.quiet))
-
-
-def _settings(options: argparse.Namespace) -> config.Config:
-    """The configuration file, with what the command line says on top."""
-    settings = config.Config()
-    if options.config is not None:
-        from earmark.app.service import load
-
-        settings = load(options.config)
-    elif options.demo:
-        settings = config.Config(classifier=presets.ALL)
-    if options.demo and options.file:
-        raise ConfigError("--demo and --file both say what to listen to; choose one")
-    if options.fast and not options.file and not (options.demo and options.once):
-        raise ConfigError(
-            "--fast goes with --file, or with --demo --once: only a recording can be read faster than it sounds"
-        )
-    sources: tuple[config.Source, ...] = ()
-    if options.demo:
-        path = str(files("earmark") / "demo" / "demo.flac")
-        sources = (config.File(name="demo", path=path, fast=options.fast, loop=not options.once),)
-    for path in options.file or ():
-        sources += (config.File(name=_name(path, sources), path=path, fast=options.fast),)
-    if sources:
-        heard_by_all = tuple(msgspec.structs.replace(item, sources=()) for item in settings.classifier)
-        settings = msgspec.structs.replace(settings, source=sources, classifier=heard_by_all)
-    if options.listen is not None:
-        server = msgspec.structs.replace(settings.server, listen=options.listen)
-        settings = msgspec.structs.replace(settings, server=server)
-    return settings
-
-
-def _name(path: str, taken: Sequence[config.Source]) -> str:
-    """A source's name from a file's: no two alike."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(path).stem).strip("-")[:48] or "file"
-    names = {source.name for source in taken}
-    free = (f"{stem}-{number}" for number in itertools.count(2))
-    return stem if stem not in names else next(name for name in free if name not in names)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -33,7 +33,6 @@ from earmark.capture.base import Source as SourceShell
 from earmark.capture.intake import Intake
 from earmark.checkpoints.catalogue import catalogue
 from earmark.config import settings as config
-from earmark.config.file import load
 from earmark.detection.detector import Unscored, WindowTicket
 from earmark.detection.detectors import Detectors
 from earmark.errors import SourceError, WorkerError
@@ -41,16 +40,12 @@ from earmark.inference.batch import Batcher, Job
 from earmark.inference.dispatch import Dispatcher, Drop
 from earmark.inference.scores import apply
 from earmark.inference.supervisor import EngineState, LocalEngine
-from earmark.protocol import licence
 from earmark.protocol.events import Hello
-from earmark.server import token_file as tokenfile
 from earmark.server.server import Server
 from earmark.windowing.messages import Message
 from earmark.windowing.segmenter import Segmenter
 
 log = logging.getLogger(__name__)
-
-__all__ = ["Options", "Service", "load", "run", "verify"]
 
 DRAIN_SECONDS = 1.0  # at shutdown, for windows that are on their way
 
@@ -268,18 +263,3 @@ def run(settings: config.Config, options: Options, *, main: Callable[..., None] 
         await Service(settings, options).run()
 
     main(serve())
-
-
-def verify(settings: config.Config) -> list[str]:
-    """What can be checked without starting: models and files. Lines that say what would run; raises EarmarkError."""
-    found = [
-        f"classifier {plan.name}: {plan.checkpoint.name}, {len(plan.checkpoint.labels)} labels, "
-        f"{plan.settings.gate} gate, {plan.settings.mode}, hears {', '.join(plan.sources)}; "
-        f"licence {licence.told(plan.checkpoint.licence)}"
-        for plan in plans(settings)
-    ]
-    tokenfile.read(settings.server.token_file)
-    for source in settings.source:
-        if isinstance(source, config.File):
-            check(source.path)
-    return found

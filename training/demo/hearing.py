@@ -79,10 +79,10 @@ class Heard:
     def labels(self, stricter: float = 0.0) -> list[On]:
         """What goes on, in order, with all thresholds `stricter` by so much; negative is more lenient."""
         ids = map(str, itertools.count())
-        reporters = {
-            (SOURCE, plan.name): _stricter(plan, stricter).reporter(SOURCE, ids.__next__) for plan in self.plans
+        detectors = {
+            (SOURCE, plan.name): _stricter(plan, stricter).detector(SOURCE, ids.__next__) for plan in self.plans
         }
-        desk = Detectors(reporters, (SOURCE,))
+        desk = Detectors(detectors, (SOURCE,))
         drafts = []
         for item, scores in self.news:
             if isinstance(item, Window):

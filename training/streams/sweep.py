@@ -58,17 +58,17 @@ def decided(
     for at, result in results:
         scores = {item.label: item.score for item in result.result}
         array = np.array([scores[label] for label in labels], np.float32)
-        decisions = decider.scored(result.start, result.end, array, final=result.final)
+        decisions = decider.scored(round(result.start * 1000), round(result.end * 1000), array, final=result.final)
         if result.final:
-            decisions = [*decisions, *decider.ended(result.end, "quiet")]
+            decisions = [*decisions, *decider.ended(round(result.end * 1000), "quiet")]
         for decision in decisions:
             match decision:
                 case On(label, _, start, _, None):
-                    on[label] = (start + before, at)
+                    on[label] = (start / 1000 + before, at)
                 case On(label, _, start, _, end) if end is not None:
-                    fired.append(Fired(label, start, end, at))
+                    fired.append(Fired(label, start / 1000, end / 1000, at))
                 case Off(label, _, start, end):
-                    fired.append(Fired(label, start, end, on.pop(label)[1]))
+                    fired.append(Fired(label, start / 1000, end / 1000, on.pop(label)[1]))
     return fired
 
 

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 import msgspec
 
+from earmark.audio.types import milliseconds
 from earmark.checkpoints.catalogue import catalogue
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
@@ -77,26 +78,12 @@ class Plan:
 
     @property
     def rules(self) -> decide.Rules:
-        settings, chosen = self.settings, self.settings.decide
-        return decide.rules(
-            self.checkpoint.labels,
-            on=chosen.on,
-            off=chosen.off,
-            own=chosen.labels,
-            ignore=chosen.ignore,
-            margin=chosen.margin,
-            longest=chosen.longest or (self.checkpoint.window or 0) / self.checkpoint.rate,
-            smooth=chosen.smooth,
-            hits=chosen.hits,
-            min_on=chosen.min_on,
-            max_on=chosen.max_on,
-            refractory=chosen.refractory_ms / 1000,
-            exclusive=chosen.exclusive,
-            gate=settings.gate,
-        )
+        settings, checkpoint = self.settings, self.checkpoint
+        window = milliseconds(checkpoint.window or 0, checkpoint.rate)
+        return decide.rules(checkpoint.labels, settings.decide, gate=settings.gate, model_window=window)
 
-    def reporter(self, source: str, new_id: Callable[[], str]) -> Detector:
-        """For one more source: with a decider of its own."""
+    def detector(self, source: str, new_id: Callable[[], str]) -> Detector:
+        """Make the detector of one more source, with a decider of its own."""
         settings, rules = self.settings, self.rules
         decider: decide.Decider = (
             decide.SlidingDecider(rules) if settings.mode == "sliding" else decide.UtteranceDecider(rules)

@@ -74,12 +74,12 @@ class Service:
         self._publisher = Publisher([self._hub, self._outputs])
         ids = (f"{self._publisher.epoch}-{number}" for number in itertools.count(1))
         names = tuple(source.name for source in settings.source)
-        reporters = {
-            (source, plan.name): plan.reporter(source, partial(next, ids))
+        detectors = {
+            (source, plan.name): plan.detector(source, partial(next, ids))
             for plan in self._plans.values()
             for source in plan.sources
         }
-        self._desk = Detectors(reporters, names)
+        self._desk = Detectors(detectors, names)
         checkpoints = {plan.checkpoint.name: plan.checkpoint for plan in self._plans.values()}
         self._worker = LocalEngine(settings.worker, list(checkpoints.values()), on_change=self._tell_worker)
         chosen = settings.worker
@@ -247,7 +247,7 @@ class Service:
 
     def _info(self) -> object:
         plans = self._plans.values()
-        parts = self._registry, self._clips, self._worker.state, self._batcher, self._desk.lost
+        parts = self._registry, self._clips, self._worker.state, self._batcher, self._desk.stats().lost
         return about.info(__version__, self._publisher, self._hub, tuple(self._desk.sources.values()), plans, *parts)
 
 

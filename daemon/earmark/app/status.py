@@ -12,9 +12,10 @@ from earmark.api.models import Registry
 from earmark.app.plan import Plan
 from earmark.broadcast.hub import Hub
 from earmark.broadcast.publisher import Publisher
+from earmark.detection.detectors import LossCount
 from earmark.inference.batch import Batcher
 from earmark.inference.supervisor import EngineState
-from earmark.protocol.events import SourceInfo
+from earmark.protocol.events import LossCause, SourceInfo
 
 PACKAGES = ("torch", "transformers", "numpy", "onnxruntime", "soundfile", "av")
 
@@ -29,7 +30,7 @@ def info(
     clips: Clips,
     state: EngineState,
     batcher: Batcher,
-    lost: Mapping[str, Mapping[str, float]],
+    lost: Mapping[LossCause, LossCount],
 ) -> dict[str, object]:
     """Everything, as it is now."""
     return {

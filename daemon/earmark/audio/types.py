@@ -22,6 +22,9 @@ Nanoseconds = int
 
 SECOND: Nanoseconds = 1_000_000_000
 
+Milliseconds = int
+"""A time in a source's stream, or a time between two."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
@@ -92,3 +95,8 @@ class Window:
 def seconds(position: int, rate: int) -> float:
     """A position as people read it, to the millisecond."""
     return round(position / rate, 3)
+
+
+def milliseconds(position: int, rate: int) -> Milliseconds:
+    """A position as decisions count it; a thousandth of it is what seconds() gives."""
+    return round(seconds(position, rate) * 1000)

@@ -1,6 +1,8 @@
 """From scores per window to labels that go on and off, with reasons.
 
-Times are seconds in the source's stream, made from sample counts by the caller; nothing here reads a clock.
+Times and durations are whole milliseconds in the source's stream: events tell milliseconds, the settings of durations
+are no finer, and integers compare exactly, however long the stream is. Samples would not do: one rule holds for sources
+and models of any rate. The caller makes them from sample positions; nothing here reads a clock.
 Scores come as (labels,) arrays of probabilities in the order of `labels`.
 """
 
@@ -11,29 +13,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from earmark.audio.types import Floats, Milliseconds
+from earmark.config import settings as config
 from earmark.protocol.events import OffReason, Why
 
-Probabilities = npt.NDArray[np.float32]
+NEVER = 2.0  # a threshold that no probability reaches
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """When a label goes on and off; the fields are those of `classifier.decide` in the settings."""
+    """When a label goes on and off.
+
+    What is computed from the settings has a field; all else is read from `settings`.
+    """
 
     labels: tuple[str, ...]
-    on: npt.NDArray[np.float32]  # per label; above 1 where a label never goes on
-    off: npt.NDArray[np.float32]  # per label
-    margin: float
-    longest: float  # seconds; 0: any length
-    smooth: int
-    hits: int
-    min_on: float  # seconds
-    max_on: float  # seconds; 0: no limit
-    refractory: float  # seconds
-    exclusive: bool
+    settings: config.Decide
     gate: str
+    on: Floats  # per label; NEVER where a label never goes on
+    off: Floats  # per label
+    longest: Milliseconds  # 0: any length
+    min_on: Milliseconds
+    max_on: Milliseconds  # 0: no limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,9 @@ class On:
 
     label: str
     score: float
-    start: float
+    start: Milliseconds
     why: Why
-    end: float | None = None
+    end: Milliseconds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,8 @@ class Off:
 
     label: str
     reason: OffReason
-    start: float
-    end: float
+    start: Milliseconds
+    end: Milliseconds
     peak: float
     on_score: float
 
@@ -68,85 +70,71 @@ class Suppressed:
 
 
 Decision = On | Off | Suppressed
-NEVER = 2.0  # a threshold that no probability reaches
 
 
 def rules(
-    labels: Sequence[str],
-    *,
-    on: float,
-    off: float,
-    own: dict[str, float],
-    ignore: Sequence[str],
-    margin: float = 0.0,
-    longest: float = 0.0,
-    smooth: int = 1,
-    hits: int = 1,
-    min_on: float = 0.0,
-    max_on: float = 0.0,
-    refractory: float = 0.0,
-    exclusive: bool = True,
-    gate: str = "open",
+    labels: Sequence[str], settings: config.Decide, *, gate: str = "open", model_window: Milliseconds = 0
 ) -> Rules:
-    """Rules from settings: a label's own `on` moves its `off` along, so that the distance stays."""
-    thresholds = [NEVER if label in ignore else own.get(label, on) for label in labels]
-    gap = max(0.0, on - off)
-    on_array = np.array(thresholds, dtype=np.float32)
-    off_array = np.maximum(on_array - np.float32(gap), 0)
+    """Make the rules for a model with these labels.
+
+    A label's own `on` moves its `off` along, so that the distance stays. `model_window` is how much sound the model
+    takes at once, which is `longest` where the settings name none; 0: any length.
+    """
+    thresholds = [NEVER if label in settings.ignore else settings.labels.get(label, settings.on) for label in labels]
+    distance = max(0.0, settings.on - settings.off)
+    on = np.array(thresholds, dtype=np.float32)
     return Rules(
         tuple(labels),
-        on_array,
-        off_array,
-        margin=margin,
-        longest=longest,
-        smooth=smooth,
-        hits=hits,
-        min_on=min_on,
-        max_on=max_on,
-        refractory=refractory,
-        exclusive=exclusive,
-        gate=gate,
+        settings,
+        gate,
+        on,
+        off=np.maximum(on - np.float32(distance), 0),
+        longest=_milliseconds(settings.longest) or model_window,
+        min_on=_milliseconds(settings.min_on),
+        max_on=_milliseconds(settings.max_on),
     )
 
 
 class UtteranceDecider:
-    """One decision per utterance: the best label, if it is clear enough, no part of a longer speech, and has not just
-    fired."""
+    """Decide once per utterance.
+
+    The best label fires if it is clear enough, the utterance is not too long, and the same label has not just fired.
+    """
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._fired: dict[int, float] = {}  # label → end of the utterance that fired last
+        self._fired: dict[int, Milliseconds] = {}  # label → end of the utterance that fired last
 
     def scored(
-        self, start: float, end: float, scores: Probabilities, *, final: bool = True, part: bool = False
+        self, start: Milliseconds, end: Milliseconds, scores: Floats, *, final: bool = True, continued: bool = False
     ) -> list[Decision]:
-        """Decide on the utterance from `start` to `end` seconds, which may be a `part` of one that was cut."""
-        rules = self._rules
+        """Decide on the utterance from `start` to `end`, which may be `continued` from one that was split."""
+        rules, settings = self._rules, self._rules.settings
         order = np.argsort(-scores, kind="stable")
         best = int(order[0])
         score, threshold = float(scores[best]), float(rules.on[best])
         label = rules.labels[best]
         if score < threshold:
             return []
-        if rules.longest and (part or round(end - start, 3) > rules.longest):  # times are whole milliseconds
+        if rules.longest and (continued or end - start > rules.longest):
             return [Suppressed(label, "long")]
-        if len(order) > 1 and score - float(scores[order[1]]) < rules.margin:
+        if len(order) > 1 and score - float(scores[order[1]]) < settings.margin:
             return [Suppressed(label, "margin")]
         last = self._fired.get(best)
-        if last is not None and round(start - last, 3) < rules.refractory:
+        if last is not None and start - last < settings.refractory_ms:
             return [Suppressed(label, "refractory")]
         self._fired[best] = end
-        why = Why(_round(score), _round(score), _round(threshold), 1, 1, rules.gate)
-        return [On(label, _round(score), start, why, end)]
+        why = Why(_four_digits(score), _four_digits(score), _four_digits(threshold), 1, 1, rules.gate)
+        return [On(label, _four_digits(score), start, why, end)]
 
-    def ended(self, at: float, reason: OffReason) -> list[Decision]:
-        """The gate closed, or the source, the configuration or the daemon went: nothing is ever left on."""
+    def ended(self, at: Milliseconds, reason: OffReason) -> list[Decision]:
+        """Note that the sound ended. No label stays on after its utterance, so nothing goes off."""
         return []
 
 
 @dataclass(slots=True)
 class _Active:
-    start: float
+    start: Milliseconds
     on_score: float  # as its On told it
     peak: float
 
@@ -154,30 +142,32 @@ class _Active:
 @dataclass(slots=True)
 class _Hits:
     count: int = 0
-    since: float = 0.0  # start of the first window over the threshold
+    since: Milliseconds = 0  # start of the first window over the threshold
 
 
 @dataclass(slots=True)
 class SlidingDecider:
-    """Labels that last. A label goes on after `hits` smoothed scores in a row over its threshold, and goes off when
-    the smoothed score sinks below `off`, another label of an exclusive set takes over, it has lasted `max_on`
-    seconds, or ended() is called. Every On gets exactly one Off.
+    """Decide on labels that last.
+
+    A label goes on after `hits` smoothed scores in a row over its threshold, and goes off when the smoothed score sinks
+    below `off`, another label of an exclusive set takes over, it has lasted `max_on` seconds, or ended() is called.
+    Every On gets exactly one Off.
     """
 
     rules: Rules
-    _recent: deque[Probabilities] = field(init=False)
+    _recent: deque[Floats] = field(init=False)
     _hits: dict[int, _Hits] = field(default_factory=dict)
     _active: dict[int, _Active] = field(default_factory=dict)
     _expired: set[int] = field(default_factory=set)  # timed out over its threshold, and not below it since
-    _scored_to: float = -1.0  # end of the newest window
+    _scored_to: Milliseconds = -1  # end of the newest window
 
     def __post_init__(self) -> None:
-        self._recent = deque(maxlen=self.rules.smooth)
+        self._recent = deque(maxlen=self.rules.settings.smooth)
 
     def scored(
-        self, start: float, end: float, scores: Probabilities, *, final: bool = False, part: bool = False
+        self, start: Milliseconds, end: Milliseconds, scores: Floats, *, final: bool = False, continued: bool = False
     ) -> list[Decision]:
-        """Take the window from `start` to `end` seconds; windows come in order."""
+        """Take the scores of the window from `start` to `end`; windows come in order."""
         if final and end == self._scored_to:
             return []  # the same sound again, to say that it was the last
         self._scored_to = end
@@ -190,15 +180,15 @@ class SlidingDecider:
             active.peak = max(active.peak, float(smoothed[index]))
         return decisions
 
-    def ended(self, at: float, reason: OffReason) -> list[Decision]:
-        """Everything goes off at `at` seconds; smoothing starts anew."""
+    def ended(self, at: Milliseconds, reason: OffReason) -> list[Decision]:
+        """Let every label go off at `at`, and begin smoothing and counting anew."""
         self._recent.clear()
         self._hits.clear()
         self._expired.clear()
-        self._scored_to = -1.0
+        self._scored_to = -1
         return [self._off(index, at, reason) for index in list(self._active)]
 
-    def _count(self, start: float, smoothed: Probabilities) -> None:
+    def _count(self, start: Milliseconds, smoothed: Floats) -> None:
         over = smoothed >= self.rules.on
         for index in np.flatnonzero(over).tolist():
             hits = self._hits.setdefault(index, _Hits(since=start))
@@ -207,10 +197,10 @@ class SlidingDecider:
             del self._hits[index]
             self._expired.discard(index)
 
-    def _fall(self, end: float, smoothed: Probabilities) -> list[Decision]:
+    def _fall(self, end: Milliseconds, smoothed: Floats) -> list[Decision]:
         rules, decisions = self.rules, list[Decision]()
         for index, active in list(self._active.items()):
-            lasted = _lasted(active, end)
+            lasted = end - active.start
             if rules.max_on and lasted >= rules.max_on:
                 if index in self._hits:
                     self._expired.add(index)
@@ -219,19 +209,19 @@ class SlidingDecider:
                 decisions.append(self._off(index, end, "quiet"))
         return decisions
 
-    def _rise(self, end: float, scores: Probabilities, smoothed: Probabilities) -> list[Decision]:
+    def _rise(self, end: Milliseconds, scores: Floats, smoothed: Floats) -> list[Decision]:
         rules, decisions = self.rules, list[Decision]()
         ready = [
             index
             for index, hits in self._hits.items()
-            if hits.count >= rules.hits and index not in self._active and index not in self._expired
+            if hits.count >= rules.settings.hits and index not in self._active and index not in self._expired
         ]
-        if rules.exclusive and ready:
+        if rules.settings.exclusive and ready:
             best = max(ready, key=lambda index: smoothed[index])
             rivals = list(self._active)
             if any(smoothed[best] <= smoothed[rival] for rival in rivals):
                 return []
-            if any(_lasted(self._active[rival], end) < rules.min_on for rival in rivals):
+            if any(end - self._active[rival].start < rules.min_on for rival in rivals):
                 return []
             decisions += [self._off(rival, end, "replaced") for rival in rivals]
             ready = [best]
@@ -242,23 +232,24 @@ class SlidingDecider:
             decisions.append(on)
         return decisions
 
-    def _on(self, index: int, hits: _Hits, scores: Probabilities, smoothed: Probabilities) -> On:
-        rules, score = self.rules, _round(float(smoothed[index]))
-        raw, threshold = _round(float(scores[index])), _round(float(rules.on[index]))
-        why = Why(raw, score, threshold, hits.count, rules.hits, rules.gate)
+    def _on(self, index: int, hits: _Hits, scores: Floats, smoothed: Floats) -> On:
+        rules, score = self.rules, _four_digits(smoothed[index])
+        raw, threshold = _four_digits(scores[index]), _four_digits(rules.on[index])
+        why = Why(raw, score, threshold, hits.count, rules.settings.hits, rules.gate)
         return On(rules.labels[index], score, hits.since, why)
 
-    def _off(self, index: int, end: float, reason: OffReason) -> Off:
+    def _off(self, index: int, end: Milliseconds, reason: OffReason) -> Off:
         active = self._active.pop(index)
-        return Off(self.rules.labels[index], reason, active.start, end, _round(active.peak), active.on_score)
+        return Off(self.rules.labels[index], reason, active.start, end, _four_digits(active.peak), active.on_score)
 
 
 Decider = UtteranceDecider | SlidingDecider
 
 
-def _lasted(active: _Active, end: float) -> float:
-    return round(end - active.start, 3)  # times are whole milliseconds
+def _milliseconds(setting: float) -> Milliseconds:
+    """Return a setting in seconds as milliseconds; one that is given never becomes 0, which means "none"."""
+    return max(1, round(setting * 1000)) if setting else 0
 
 
-def _round(score: float) -> float:
-    return round(score, 4)
+def _four_digits(score: float | np.float32) -> float:
+    return round(float(score), 4)

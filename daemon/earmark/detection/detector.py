@@ -1,14 +1,15 @@
-"""What is told of one source by one classifier: results and labels, in order."""
+"""The results and labels of one source and one classifier, in the order of the sound."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 import numpy as np
 
-from earmark.audio.types import Nanoseconds, Window, seconds
-from earmark.detection.decide import Decider, Decision, Off, On, Probabilities, Suppressed
+from earmark.audio.types import Floats, Milliseconds, Nanoseconds, Window, milliseconds
+from earmark.detection.decide import Decider, Off, On, Suppressed
 from earmark.detection.reorder import ReorderBuffer, Ticket
 from earmark.inference.scores import ranked
 from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Source
@@ -19,8 +20,8 @@ from earmark.windowing.messages import GateClosed
 class Draft:
     """An event that lacks its number, its time and, for a result, its lag.
 
-    `captured` is the monotonic time at which what it tells of happened. `on_score` is, for an `off`, the score with
-    which its label went on.
+    `captured` is the monotonic time of the sound or the change that the event tells of. `on_score` is, for an `off`,
+    the score with which its label went on.
     """
 
     event: Result | Label | Loss | Source
@@ -30,24 +31,25 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Unscored:
-    """A window that was never scored."""
+    """A window for which the model gave no scores."""
 
     cause: LossCause
 
 
-_NOTHING = np.zeros(0, dtype=np.float32)
+Outcome = Floats | Unscored
+"""Of a window: its probabilities, one per label, or why there are none."""
 
-Asked = Window | GateClosed
-Outcome = Probabilities | Unscored
-WindowTicket = Ticket[Asked, Outcome]
+WindowTicket = Ticket[Window | GateClosed, Outcome]
+
+_NO_SAMPLES = np.zeros(0, dtype=np.float32)
 
 
 class Detector:
     """Keep the windows of one source and one classifier in order, decide, and draft events.
 
-    The caller takes a ticket() for each window, hands it back to answered() with the scores or with Missed, and
+    The caller takes a ticket() for each window, hands it back to answered() with the scores or with Unscored, and
     reports every closing of the gate with close(). Drafts come out in the order of the sound, whatever the order
-    of the answers. `new_id` gives an identity for each label that goes on.
+    of the outcomes. `new_id` gives an identity for each label that goes on.
     """
 
     def __init__(
@@ -65,83 +67,92 @@ class Detector:
         self._decider = decider
         self._new_id = new_id
         self._top_k = top_k
-        self._lane: ReorderBuffer[Asked, Outcome] = ReorderBuffer()
+        self._waiting: ReorderBuffer[Window | GateClosed, Outcome] = ReorderBuffer()
         self._ids: dict[str, str] = {}  # label that is on → its id
-        self._at = 0.0  # seconds in the stream up to which was decided
+        self._decided_to: Milliseconds = 0  # in the stream
 
     def __len__(self) -> int:
-        """Windows and news that wait for answers."""
-        return len(self._lane)
+        """Return how many windows and closings of the gate wait."""
+        return len(self._waiting)
 
     def ticket(self, window: Window) -> WindowTicket:
-        """The window's place in the order."""
-        return self._lane.reserve(replace(window, samples=_NOTHING))  # the lane may have to keep it for long
+        """Take the window's place in the order."""
+        return self._waiting.reserve(replace(window, samples=_NO_SAMPLES))  # it may wait for long
 
-    def answered(self, ticket: WindowTicket, answer: Outcome) -> list[Draft]:
-        """The window's probabilities, one per label, or why there are none."""
-        return self._drafts(self._lane.resolve(ticket, answer))
+    def answered(self, ticket: WindowTicket, outcome: Outcome) -> list[Draft]:
+        """Take the outcome of a window."""
+        return self._drafts(self._waiting.resolve(ticket, outcome))
 
     def close(self, closed: GateClosed) -> list[Draft]:
         """Let every label go off once the windows before this are answered."""
-        return self._drafts(self._lane.append(closed))
+        return self._drafts(self._waiting.append(closed))
 
     def end(self, reason: OffReason, now: Nanoseconds) -> list[Draft]:
-        """No answers come any more: windows without one are lost, and everything goes off."""
+        """Give up the windows that wait for their outcome, and let every label go off."""
         drafts: list[Draft] = []
-        while (ticket := self._lane.first_unknown()) is not None:
+        while (ticket := self._waiting.first_unresolved()) is not None:
             drafts += self.answered(ticket, Unscored("overload"))
-        return drafts + self.close(GateClosed(self.source, self.classifier, self._at, now, reason))
+        return drafts + self.close(GateClosed(self.source, self.classifier, self._decided_to / 1000, now, reason))
 
-    def _drafts(self, released: list[tuple[Asked, Outcome | None]]) -> list[Draft]:
+    def _drafts(self, released: list[tuple[Window | GateClosed, Outcome | None]]) -> list[Draft]:
         drafts: list[Draft] = []
-        for asked, answer in released:
-            match asked, answer:
-                case GateClosed(at=at, captured=captured, reason=reason), _:
-                    decisions = self._decider.ended(max(round(at, 3), self._at), reason)
-                    drafts += [self._label(decision, captured) for decision in decisions]
+        for item, outcome in released:
+            match item, outcome:
+                case GateClosed(), _:
+                    drafts += self._closed(item)
                 case Window(), Unscored(cause):
-                    drafts.append(Draft(self._loss(asked, cause), asked.captured))
-                case Window(), _ if answer is not None and not isinstance(answer, Unscored):
-                    drafts += self._scored(asked, answer)
+                    drafts.append(self._loss(item, cause))
+                case Window(), np.ndarray():
+                    drafts += self._scored(item, outcome)
+                case _:
+                    raise AssertionError("a window is released with its outcome")
         return drafts
 
-    def _scored(self, window: Window, scores: Probabilities) -> list[Draft]:
+    def _closed(self, closed: GateClosed) -> list[Draft]:
+        # round() decides a half millisecond by its decimal digits, as it does for every other time in the events
+        at = max(round(round(closed.at, 3) * 1000), self._decided_to)
+        decisions = self._decider.ended(at, closed.reason)
+        return [self._label(each, closed.captured) for each in decisions if not isinstance(each, Suppressed)]
+
+    def _scored(self, window: Window, scores: Floats) -> list[Draft]:
         span = window.span
-        start, end = seconds(span.speech_start, window.rate), seconds(span.speech_end, window.rate)
-        self._at = max(self._at, end)
-        decisions = self._decider.scored(start, end, scores, final=span.final, part=span.continued)
-        suppressed = next((item.reason for item in decisions if isinstance(item, Suppressed)), "")
+        start, end = milliseconds(span.speech_start, window.rate), milliseconds(span.speech_end, window.rate)
+        self._decided_to = max(self._decided_to, end)
+        decisions = self._decider.scored(start, end, scores, final=span.final, continued=span.continued)
         result = Result(
             seq=0,
             time="",
             source=self.source,
             classifier=self.classifier,
-            start=start,
-            end=end,
+            start=start / 1000,
+            end=end / 1000,
             final=span.final,
             result=ranked(self._labels, scores, self._top_k),
-            suppressed=suppressed,
+            suppressed=next((each.reason for each in decisions if isinstance(each, Suppressed)), ""),
         )
-        labels = [self._label(item, window.captured) for item in decisions if not isinstance(item, Suppressed)]
+        labels = [self._label(each, window.captured) for each in decisions if not isinstance(each, Suppressed)]
         return [Draft(result, window.captured), *labels]
 
-    def _label(self, decision: Decision, captured: Nanoseconds) -> Draft:
+    def _label(self, decision: On | Off, captured: Nanoseconds) -> Draft:
+        label, start = decision.label, decision.start / 1000
         match decision:
-            case On(label, score, start, why, end):
+            case On(score=score, why=why, end=end):
                 identity = self._new_id()
                 if end is None:
                     self._ids[label] = identity
-                return Draft(self._event(identity, label, "on", start, score=score, end=end, why=why), captured)
-            case Off(label, reason, start, end, peak, on_score):
+                over = None if end is None else end / 1000
+                return Draft(self._event(identity, label, "on", start, score=score, end=over, why=why), captured)
+            case Off(reason=reason, end=end, peak=peak, on_score=on_score):
                 identity = self._ids.pop(label)
-                event = self._event(identity, label, "off", start, end=end, peak=peak, reason=reason)
+                event = self._event(identity, label, "off", start, end=end / 1000, peak=peak, reason=reason)
                 return Draft(event, captured, on_score)
-            case Suppressed():
-                raise AssertionError("a suppressed label is told with its result")
+            case _:
+                assert_never(decision)
 
     def _event(self, identity: str, label: str, state: str, start: float, **more: object) -> Label:
         return Label(0, "", self.source, self.classifier, identity, label, state, start, **more)  # type: ignore[arg-type]
 
-    def _loss(self, window: Window, cause: LossCause) -> Loss:
-        start, end = (seconds(at, window.rate) for at in (window.span.speech_start, window.span.speech_end))
-        return Loss(0, "", self.source, start, end, cause, self.classifier)
+    def _loss(self, window: Window, cause: LossCause) -> Draft:
+        span, rate = window.span, window.rate
+        start, end = milliseconds(span.speech_start, rate) / 1000, milliseconds(span.speech_end, rate) / 1000
+        return Draft(Loss(0, "", self.source, start, end, cause, self.classifier), window.captured)

@@ -1,4 +1,4 @@
-"""Where news of the sources and answers of the model become events."""
+"""The messages of the sources and the scores of their windows, made into drafts of events."""
 
 from __future__ import annotations
 
@@ -7,44 +7,63 @@ from typing import assert_never
 
 import msgspec
 
-from earmark.audio.types import Nanoseconds, Window
+from earmark.audio.types import Milliseconds, Nanoseconds, Window
 from earmark.detection.detector import Detector, Draft, Outcome, WindowTicket
-from earmark.protocol.events import Loss, OffReason, Source, SourceInfo
+from earmark.protocol.events import Loss, LossCause, OffReason, Source, SourceInfo
 from earmark.windowing.messages import AudioLost, GateClosed, SourceChanged, SourceEnded, SourceMessage
 
 
+class LossCount(msgspec.Struct, frozen=True):
+    """How often sound was lost, and how much of it in all."""
+
+    times: int
+    seconds: float
+
+
+class DetectorsStats(msgspec.Struct, frozen=True):
+    """What is known of the sources. `lost` counts what was not captured or not classified, by its cause."""
+
+    sources: tuple[SourceInfo, ...]
+    lost: dict[LossCause, LossCount]
+
+
 class Detectors:
-    """All reporters, and what is known of each source.
+    """All detectors, by source and classifier, and what is known of each source.
 
     The caller takes a ticket() for each window and hands it to answered() later; all other messages go to receive().
-    What comes back are drafts, in the order in which they are to be published.
+    The drafts that these return are to be published in their order.
     """
 
-    def __init__(self, reporters: Mapping[tuple[str, str], Detector], sources: tuple[str, ...]) -> None:
-        self._reporters = reporters
+    def __init__(self, detectors: Mapping[tuple[str, str], Detector], sources: tuple[str, ...]) -> None:
+        self._detectors = detectors
         self.sources = {name: SourceInfo(name, "starting") for name in sources}
         self.errors: dict[str, str] = {}  # sources that ended with an error
-        self.lost: dict[str, dict[str, float]] = {}  # cause of loss → how many times, and seconds of sound in all
+        self._lost: dict[LossCause, tuple[int, Milliseconds]] = {}  # times, and the length of all together
         self._running = set(sources)
 
     @property
     def done(self) -> bool:
-        """Every source has ended and nothing waits for an answer."""
-        return not self._running and not any(map(len, self._reporters.values()))
+        """Whether every source has ended and nothing waits for the model."""
+        return not self._running and not any(map(len, self._detectors.values()))
+
+    def stats(self) -> DetectorsStats:
+        """Return the sources as they are now, and the losses since the beginning."""
+        lost = {cause: LossCount(times, length / 1000) for cause, (times, length) in self._lost.items()}
+        return DetectorsStats(tuple(self.sources.values()), lost)
 
     def ticket(self, window: Window) -> WindowTicket:
-        """The window's place in the order of its source and classifier."""
-        return self._reporters[window.source, window.classifier].ticket(window)
+        """Take the window's place in the order of its source and classifier."""
+        return self._detectors[window.source, window.classifier].ticket(window)
 
-    def answered(self, window: Window, ticket: WindowTicket, answer: Outcome) -> list[Draft]:
-        """A window's probabilities, or why there are none."""
-        return self._counted(self._reporters[window.source, window.classifier].answered(ticket, answer))
+    def answered(self, window: Window, ticket: WindowTicket, outcome: Outcome) -> list[Draft]:
+        """Take the outcome of a window."""
+        return self._counted(self._detectors[window.source, window.classifier].answered(ticket, outcome))
 
     def receive(self, message: SourceMessage, now: Nanoseconds) -> list[Draft]:
         """Take a message about a source or one of its gates."""
         match message:
             case GateClosed(source, classifier):
-                return self._reporters[source, classifier].close(message)
+                return self._detectors[source, classifier].close(message)
             case AudioLost(source, start, end, cause):
                 return self._counted([Draft(Loss(0, "", source, start, end, cause), now)])
             case SourceChanged(source, change):
@@ -66,13 +85,13 @@ class Detectors:
                 assert_never(message)
 
     def end(self, reason: OffReason, now: Nanoseconds) -> list[Draft]:
-        """No answers come any more: everything that is on goes off, and windows without an answer are lost."""
-        return self._counted([draft for each in self._reporters.values() for draft in each.end(reason, now)])
+        """Give up the windows that wait for their outcome, and let every label go off."""
+        return self._counted([draft for each in self._detectors.values() for draft in each.end(reason, now)])
 
     def _counted(self, drafts: list[Draft]) -> list[Draft]:
         for draft in drafts:
             if isinstance(draft.event, Loss):
-                entry = self.lost.setdefault(draft.event.cause, {"times": 0, "seconds": 0.0})
-                entry["times"] += 1
-                entry["seconds"] = round(entry["seconds"] + draft.event.end - draft.event.start, 3)
+                times, length = self._lost.get(draft.event.cause, (0, 0))
+                lost = round((draft.event.end - draft.event.start) * 1000)
+                self._lost[draft.event.cause] = (times + 1, length + lost)
         return drafts

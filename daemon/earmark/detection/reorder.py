@@ -1,4 +1,4 @@
-"""Answers in the order in which their windows were cut."""
+"""Results of the model, put back into the order of the sound."""
 
 from __future__ import annotations
 
@@ -6,57 +6,57 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-Asked = TypeVar("Asked")
-Answer = TypeVar("Answer")
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 
 
 @dataclass(slots=True, eq=False)
-class Ticket(Generic[Asked, Answer]):
-    """A place in the lane. `answer` is None until it is known."""
+class Ticket(Generic[Item, Outcome]):
+    """A place in the order. `outcome` is None until it is `resolved`, and also after that for an item without one."""
 
-    asked: Asked
-    answer: Answer | None = None
-    known: bool = False
+    item: Item
+    outcome: Outcome | None = None
+    resolved: bool = False
 
 
-class ReorderBuffer(Generic[Asked, Answer]):
-    """One source's windows and gate news for one classifier.
+class ReorderBuffer(Generic[Item, Outcome]):
+    """Keep the windows and messages of one source and one classifier in order.
 
-    Batches of different length and other sources' windows overtake each other on the way through the model; what
-    is decided must not. reserve() takes a place, resolve() fills it, and whatever stands at the head and is known
-    comes out. News that needs no answer is expected and answered at once by append().
+    Batches of different lengths and the windows of other sources overtake each other on the way through the model, but
+    decisions must follow the sound. reserve() takes a place, resolve() fills it, and append() takes a place that needs
+    no outcome. Both of the latter return the items that have nothing unresolved before them any more.
     """
 
     def __init__(self) -> None:
-        self._places: deque[Ticket[Asked, Answer]] = deque()
+        self._places: deque[Ticket[Item, Outcome]] = deque()
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def reserve(self, asked: Asked) -> Ticket[Asked, Answer]:
-        """Take the next place."""
-        place: Ticket[Asked, Answer] = Ticket(asked)
-        self._places.append(place)
-        return place
+    def reserve(self, item: Item) -> Ticket[Item, Outcome]:
+        """Take the next place for an item whose outcome is not known yet."""
+        ticket: Ticket[Item, Outcome] = Ticket(item)
+        self._places.append(ticket)
+        return ticket
 
-    def append(self, asked: Asked) -> list[tuple[Asked, Answer | None]]:
-        """News without an answer: it waits for what stands before it."""
-        place = self.reserve(asked)
-        place.known = True
+    def append(self, item: Item) -> list[tuple[Item, Outcome | None]]:
+        """Take the next place for an item that has no outcome."""
+        ticket = self.reserve(item)
+        ticket.resolved = True
         return self._release()
 
-    def resolve(self, place: Ticket[Asked, Answer], answer: Answer | None) -> list[tuple[Asked, Answer | None]]:
-        """Fill a place (None: it was lost); what can be decided now, in order."""
-        place.answer, place.known = answer, True
+    def resolve(self, ticket: Ticket[Item, Outcome], outcome: Outcome | None) -> list[tuple[Item, Outcome | None]]:
+        """Fill a place with its outcome."""
+        ticket.outcome, ticket.resolved = outcome, True
         return self._release()
 
-    def first_unknown(self) -> Ticket[Asked, Answer] | None:
-        """The place that everything waits for; None where nothing waits."""
+    def first_unresolved(self) -> Ticket[Item, Outcome] | None:
+        """Return the ticket that everything waits for, or None where nothing waits."""
         return self._places[0] if self._places else None
 
-    def _release(self) -> list[tuple[Asked, Answer | None]]:
-        ready: list[tuple[Asked, Answer | None]] = []
-        while self._places and self._places[0].known:
-            place = self._places.popleft()
-            ready.append((place.asked, place.answer))
+    def _release(self) -> list[tuple[Item, Outcome | None]]:
+        ready: list[tuple[Item, Outcome | None]] = []
+        while self._places and self._places[0].resolved:
+            ticket = self._places.popleft()
+            ready.append((ticket.item, ticket.outcome))
         return ready

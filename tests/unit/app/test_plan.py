@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from earmark.app.plan import plans
+from earmark.audio.types import milliseconds
 from earmark.config import settings as config
 from earmark.errors import ConfigError
 
@@ -61,10 +63,8 @@ def test_without_a_hangover_it_is_that_of_the_mode(wav2vec2: Path, mode: str, ha
     assert own.hearing().vad.hangover_ms == 80
 
 
-@pytest.mark.parametrize(("longest", "heard"), [(0.0, 1.0), (1.5, 1.5)])
-def test_an_utterance_may_last_as_long_as_the_models_window_or_as_the_settings_say(
-    longest: float, heard: float
-) -> None:
+@pytest.mark.parametrize(("longest", "heard"), [(0.0, 1000), (1.5, 1500)])
+def test_an_utterance_may_last_as_long_as_the_models_window_or_as_the_settings_say(longest: float, heard: int) -> None:
     (plan,) = plans(settings(decide=config.Decide(longest=longest)))
     assert plan.rules.longest == heard
 
@@ -104,3 +104,9 @@ def test_what_does_not_fit_is_said(changes: dict[str, Any], sentence: str) -> No
 def test_a_window_must_be_long_enough_for_the_model(wav2vec2: Path) -> None:
     with pytest.raises(ConfigError, match=r"a/model needs 0\.025 s at least"):
         plans(settings(wav2vec2, window=0.01))
+
+
+def test_an_utterance_as_long_as_the_models_window_is_not_too_long_though_that_is_no_whole_millisecond() -> None:
+    (plan,) = plans(settings())
+    odd = replace(plan, checkpoint=replace(plan.checkpoint, window=15_999))
+    assert odd.rules.longest == milliseconds(15_999, odd.checkpoint.rate) == 1000

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from earmark.audio.types import Block, Closed, Opened, Span, Window, seconds
+from earmark.audio.types import Block, Closed, Opened, Span, Window, milliseconds, seconds
 
 
 @pytest.mark.parametrize(
@@ -12,6 +14,11 @@ from earmark.audio.types import Block, Closed, Opened, Span, Window, seconds
 )
 def test_people_read_a_position_to_the_millisecond(position: int, rate: int, read: float) -> None:
     assert seconds(position, rate) == read
+
+
+@given(position=st.integers(0, 10**12), rate=st.integers(1, 192_000))
+def test_decisions_count_the_milliseconds_that_people_read(position: int, rate: int) -> None:
+    assert milliseconds(position, rate) / 1000 == seconds(position, rate)
 
 
 def test_a_sound_that_closed_was_not_cut_unless_said() -> None:

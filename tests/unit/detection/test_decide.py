@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from earmark.config import settings as config
 from earmark.detection.decide import Decision, Off, On, Rules, SlidingDecider, Suppressed, UtteranceDecider, rules
 from earmark.protocol.events import OffReason, Why
 
@@ -15,9 +14,9 @@ from earmark.protocol.events import OffReason, Why
 HOUR = 3600.0  # rules are about how long something lasted, not about when it was: most tests begin an hour in
 
 
-def moment(seconds: float) -> float:
-    """A time or a duration as the decider counts it."""
-    return seconds
+def moment(seconds: float) -> int:
+    """Return a time or a duration as the decider counts it."""
+    return round(seconds * 1000)
 
 
 def probabilities(*scores: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -27,7 +26,7 @@ def probabilities(*scores: float) -> np.ndarray[tuple[int], np.dtype[np.float32]
 def hear(
     decider: SlidingDecider | UtteranceDecider, start: float, end: float, *scores: float, **more: bool
 ) -> list[Decision]:
-    """What is decided on the window or utterance from `start` to `end` seconds; `more` may say final= and part=."""
+    """What is decided on the window or utterance from `start` to `end` seconds; `more`: final=, continued=."""
     return decider.scored(moment(start), moment(end), probabilities(*scores), **more)
 
 
@@ -43,10 +42,13 @@ def off(label: str, reason: OffReason, start: float, end: float, peak: float, on
     return Off(label, reason, moment(start), moment(end), peak, on_score)
 
 
-def timed(settings: dict[str, object]) -> dict[str, object]:
-    """Settings whose times are given in seconds, as rules() takes them."""
-    names = ("longest", "min_on", "max_on", "refractory")
-    return {key: moment(value) if key in names else value for key, value in settings.items()}  # type: ignore[arg-type]
+def made(
+    labels: tuple[str, ...], *, gate: str, own: dict[str, float] | None = None, refractory: float = 0.0, **more: object
+) -> Rules:
+    """Rules that hold nothing back but for `more`; `own` are thresholds of single labels, `refractory` is seconds."""
+    settings: dict[str, object] = {"margin": 0.0, "smooth": 1, "hits": 1, "ignore": ()} | more
+    chosen = config.Decide(labels=own or {}, refractory_ms=moment(refractory), **settings)  # type: ignore[arg-type]
+    return rules(labels, chosen, gate=gate)
 
 
 def what(decisions: list[Decision]) -> list[tuple[str, str]]:
@@ -57,10 +59,10 @@ def what(decisions: list[Decision]) -> list[tuple[str, str]]:
 def words(**changes: object) -> UtteranceDecider:
     settings: dict[str, object] = {
         "labels": ("stop", "go", "_unknown_"),
-        "on": 0.6, "off": 0.45, "own": {}, "ignore": ("_unknown_",), "margin": 0.1, "refractory": 0.4,
+        "on": 0.6, "off": 0.45, "ignore": ("_unknown_",), "margin": 0.1, "refractory": 0.4,
         "gate": "speech",
     }  # fmt: skip
-    return UtteranceDecider(rules(**timed(settings | changes)))  # type: ignore[arg-type]
+    return UtteranceDecider(made(**(settings | changes)))  # type: ignore[arg-type]
 
 
 def test_a_clear_word_fires_with_its_reasons() -> None:
@@ -138,8 +140,8 @@ def test_an_utterance_of_exactly_the_longest_is_a_word_however_late_in_the_strea
 
 
 def test_what_is_left_of_a_sentence_that_was_cut_is_no_word_however_short() -> None:
-    assert hear(words(longest=1.0), 11, 11.5, 0.9, 0.1, 0, part=True) == [Suppressed("stop", "long")]
-    assert what(hear(words(longest=0), 11, 11.5, 0.9, 0.1, 0, part=True)) == [("stop", "on")]
+    assert hear(words(longest=1.0), 11, 11.5, 0.9, 0.1, 0, continued=True) == [Suppressed("stop", "long")]
+    assert what(hear(words(longest=0), 11, 11.5, 0.9, 0.1, 0, continued=True)) == [("stop", "on")]
 
 
 def test_a_rejected_label_never_fires() -> None:
@@ -187,9 +189,9 @@ def test_a_word_is_over_when_it_is_told_so_the_end_of_the_sound_says_nothing_and
 def moods(**changes: object) -> SlidingDecider:
     settings: dict[str, object] = {
         "labels": ("happy", "sad"),
-        "on": 0.6, "off": 0.4, "own": {}, "ignore": (), "smooth": 1, "hits": 2, "exclusive": True,
+        "gate": "open", "on": 0.6, "off": 0.4, "hits": 2,
     }  # fmt: skip
-    return SlidingDecider(rules(**timed(settings | changes)))  # type: ignore[arg-type]
+    return SlidingDecider(made(**(settings | changes)))  # type: ignore[arg-type]
 
 
 def play(decider: SlidingDecider, *scores: tuple[float, ...], since: float = HOUR) -> list[tuple[float, str, str]]:
@@ -531,34 +533,28 @@ def test_every_on_gets_its_off_and_an_exclusive_set_has_one_at_a_time(
     assert not active
 
 
-def listed(made: Rules) -> dict[str, object]:
-    """The fields of the rules, with thresholds to four digits."""
-    fields = {field.name: getattr(made, field.name) for field in dataclasses.fields(made)}
-    return fields | {"on": np.round(made.on, 4).tolist(), "off": np.round(made.off, 4).tolist()}
-
-
-def test_rules_that_nobody_set_are_those_that_hold_nothing_back() -> None:
-    made = rules(["a"], on=0.5, off=0.25, own={}, ignore=())
-    assert listed(made) == {
-        "labels": ("a",), "on": [0.5], "off": [0.25], "margin": 0.0, "longest": 0.0, "smooth": 1, "hits": 1,
-        "min_on": 0.0, "max_on": 0.0, "refractory": 0.0, "exclusive": True, "gate": "open",
-    }  # fmt: skip
-
-
-def test_every_setting_gets_into_its_own_rule() -> None:
-    settings: dict[str, object] = {
-        "margin": 0.1, "longest": 2.0, "smooth": 3, "hits": 4, "min_on": 5.0, "max_on": 6.0, "refractory": 7.0,
-        "exclusive": False, "gate": "speech",
-    }  # fmt: skip
-    made = rules(["a"], on=0.5, off=0.25, own={}, ignore=(), **settings)  # type: ignore[arg-type]
-    assert listed(made) == settings | {"labels": ("a",), "on": [0.5], "off": [0.25]}
-
-
 def test_rules_move_the_off_threshold_with_a_label_s_own_on() -> None:
-    made = rules(("a", "b", "c"), on=0.625, off=0.5, own={"b": 0.75, "c": 0.0625}, ignore=())
-    assert (made.on.tolist(), made.off.tolist()) == ([0.625, 0.75, 0.0625], [0.5, 0.625, 0.0])
+    found = made(("a", "b", "c"), gate="open", on=0.625, off=0.5, own={"b": 0.75, "c": 0.0625})
+    assert (found.on.tolist(), found.off.tolist()) == ([0.625, 0.75, 0.0625], [0.5, 0.625, 0.0])
 
 
 def test_an_off_above_the_on_is_taken_for_the_on() -> None:
-    made = rules(("a",), on=0.5, off=0.75, own={}, ignore=())
-    assert (made.on.tolist(), made.off.tolist()) == ([0.5], [0.5])
+    found = made(("a",), gate="open", on=0.5, off=0.75)
+    assert (found.on.tolist(), found.off.tolist()) == ([0.5], [0.5])
+
+
+def test_durations_of_the_settings_are_rounded_to_the_millisecond() -> None:
+    found = made(("a",), gate="level", longest=0.7, min_on=1.0014, max_on=2.0016)
+    assert (found.longest, found.min_on, found.max_on, found.gate) == (700, 1001, 2002, "level")
+
+
+def test_a_duration_that_is_given_never_becomes_the_zero_that_means_none() -> None:
+    found = made(("a",), gate="open", longest=0.0001, min_on=0.0004, max_on=0.0004)
+    assert (found.longest, found.min_on, found.max_on) == (1, 1, 1)
+    none = made(("a",), gate="open")
+    assert (none.longest, none.min_on, none.max_on) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("longest", "allowed"), [(0.0, 1000), (0.5, 500), (2.0, 2000)])
+def test_without_a_longest_an_utterance_may_last_as_long_as_the_models_window(longest: float, allowed: int) -> None:
+    assert rules(("a",), config.Decide(longest=longest), model_window=1000).longest == allowed

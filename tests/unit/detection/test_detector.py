@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from earmark.audio.types import Span, Window
+from earmark.config import settings as config
 from earmark.detection.decide import Decider, SlidingDecider, UtteranceDecider, rules
 from earmark.detection.detector import Detector, Draft, Unscored
 from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Score, Why
@@ -26,23 +27,23 @@ def scores(stop: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     return np.array([stop, 1 - stop], dtype=np.float32)
 
 
-def reporter(
+def detector(
     decider: type[SlidingDecider] | type[UtteranceDecider] = SlidingDecider, top_k: int | None = None, **changes: object
 ) -> Detector:
-    settings: dict[str, object] = {"on": 0.6, "off": 0.4, "own": {}, "ignore": ("go",), "hits": 1, "gate": "speech"}
-    made: Decider = decider(rules(LABELS, **(settings | changes)))  # type: ignore[arg-type]
+    settings: dict[str, object] = {"on": 0.6, "off": 0.4, "ignore": ("go",), "hits": 1, "smooth": 1, "margin": 0.0}
+    made: Decider = decider(rules(LABELS, config.Decide(**(settings | changes)), gate="speech"))  # type: ignore[arg-type]
     numbers = itertools.count(1)
     return Detector("desk", "words", LABELS, made, lambda: f"id-{next(numbers)}", top_k)
 
 
-def answer(desk: Detector, asked: Window, stop: float) -> list[Draft]:
-    """The window is asked for and answered at once."""
-    return desk.answered(desk.ticket(asked), scores(stop))
+def answer(made: Detector, window: Window, stop: float) -> list[Draft]:
+    """Take a ticket for the window and answer it at once."""
+    return made.answered(made.ticket(window), scores(stop))
 
 
-def closes(desk: Detector, at: float, captured: int, reason: OffReason) -> list[Draft]:
-    """The gate closes at `at` seconds."""
-    return desk.close(GateClosed("desk", "words", at, captured, reason))
+def closes(made: Detector, at: float, captured: int, reason: OffReason) -> list[Draft]:
+    """Close the gate at `at` seconds."""
+    return made.close(GateClosed("desk", "words", at, captured, reason))
 
 
 def told(drafts: list[Draft]) -> list[str]:
@@ -56,8 +57,8 @@ def told(drafts: list[Draft]) -> list[str]:
 
 
 def test_a_result_precedes_the_label_it_caused_and_both_carry_its_time() -> None:
-    desk = reporter()
-    drafts = desk.answered(desk.ticket(window(1000, 2000)), scores(0.9))
+    made = detector()
+    drafts = made.answered(made.ticket(window(1000, 2000)), scores(0.9))
 
     assert told(drafts) == ["result", "on"]
     assert {draft.captured for draft in drafts} == {2_000_000_007}
@@ -68,40 +69,40 @@ def test_a_result_precedes_the_label_it_caused_and_both_carry_its_time() -> None
 
 
 def test_results_keep_only_the_configured_number_of_labels() -> None:
-    desk = reporter(top_k=1)
-    (result, *_) = desk.answered(desk.ticket(window(0, 1000)), scores(0.9))
+    made = detector(top_k=1)
+    (result, *_) = made.answered(made.ticket(window(0, 1000)), scores(0.9))
     assert isinstance(result.event, Result)
     assert len(result.event.result) == 1
 
 
 def test_answers_that_overtake_each_other_are_told_in_the_order_of_the_sound() -> None:
-    desk = reporter()
-    first, second = desk.ticket(window(0, 1000)), desk.ticket(window(500, 1500))
-    assert closes(desk, 1.5, 1500, "quiet") == []
+    made = detector()
+    first, second = made.ticket(window(0, 1000)), made.ticket(window(500, 1500))
+    assert closes(made, 1.5, 1500, "quiet") == []
 
-    assert desk.answered(second, scores(0.9)) == []
-    drafts = desk.answered(first, scores(0.1))
+    assert made.answered(second, scores(0.9)) == []
+    drafts = made.answered(first, scores(0.1))
 
     assert told(drafts) == ["result", "result", "on", "off quiet"]
     assert drafts[2].event.id == drafts[3].event.id == "id-1"  # type: ignore[union-attr]
-    assert len(desk) == 0
+    assert len(made) == 0
 
 
 def test_a_window_that_was_not_classified_is_a_loss_and_what_follows_is_told() -> None:
-    desk = reporter()
-    first, second = desk.ticket(window(0, 1000)), desk.ticket(window(500, 1500))
-    desk.answered(second, scores(0.1))
+    made = detector()
+    first, second = made.ticket(window(0, 1000)), made.ticket(window(500, 1500))
+    made.answered(second, scores(0.1))
 
-    (lost, result) = desk.answered(first, Unscored("overload"))
+    (lost, result) = made.answered(first, Unscored("overload"))
 
     assert lost.event == Loss(0, "", "desk", 0.0, 1.0, "overload", "words")
     assert isinstance(result.event, Result)
 
 
 def test_a_command_is_an_on_with_an_end_and_gets_no_off() -> None:
-    desk = reporter(UtteranceDecider)
-    drafts = desk.answered(desk.ticket(window(1000, 2000, final=True)), scores(0.9))
-    drafts += closes(desk, 2.0, 2000, "quiet")
+    made = detector(UtteranceDecider)
+    drafts = made.answered(made.ticket(window(1000, 2000, final=True)), scores(0.9))
+    drafts += closes(made, 2.0, 2000, "quiet")
 
     assert told(drafts) == ["result", "on"]
     assert isinstance(drafts[1].event, Label)
@@ -109,32 +110,31 @@ def test_a_command_is_an_on_with_an_end_and_gets_no_off() -> None:
 
 
 def test_a_suppressed_candidate_is_a_result_that_says_so() -> None:
-    made = UtteranceDecider(rules(LABELS, on=0.5, off=0.4, own={}, ignore=(), margin=0.3))
-    desk = Detector("desk", "words", LABELS, made, lambda: "id", None)
-    (draft,) = desk.answered(desk.ticket(window(0, 1000)), scores(0.55))
+    made = detector(UtteranceDecider, on=0.5, ignore=(), margin=0.3)
+    (draft,) = made.answered(made.ticket(window(0, 1000)), scores(0.55))
     assert isinstance(draft.event, Result)
     assert draft.event.suppressed == "margin"
 
 
 def test_an_off_never_lies_before_what_it_ends() -> None:
-    desk = reporter()
-    (_, on) = desk.answered(desk.ticket(window(1300, 2300)), scores(0.9))
-    (off,) = closes(desk, 1.00049, 2300, "quiet")
+    made = detector()
+    (_, on) = made.answered(made.ticket(window(1300, 2300)), scores(0.9))
+    (off,) = closes(made, 1.00049, 2300, "quiet")
     assert isinstance(on.event, Label)
     assert isinstance(off.event, Label)
     assert off.event.end == 2.3
 
 
 def test_at_the_end_everything_goes_off_and_what_waits_is_lost() -> None:
-    desk = reporter()
-    desk.answered(desk.ticket(window(0, 1000)), scores(0.9))
-    desk.ticket(window(500, 1500))
+    made = detector()
+    made.answered(made.ticket(window(0, 1000)), scores(0.9))
+    made.ticket(window(500, 1500))
 
-    drafts = desk.end("shutdown", now=9)
+    drafts = made.end("shutdown", now=9)
 
     assert told(drafts) == ["loss", "off shutdown"]
-    assert len(desk) == 0
-    assert desk.end("shutdown", now=9) == []
+    assert len(made) == 0
+    assert made.end("shutdown", now=9) == []
 
 
 def result_of(start: int, end: int, stop: float, *, final: bool = False, suppressed: str = "") -> Result:
@@ -161,9 +161,9 @@ def label_off(identity: str, start: float, end: float, peak: float, reason: OffR
 
 
 def test_every_field_of_a_label_that_lasts_is_told() -> None:
-    desk = reporter(smooth=2, hits=2, own={"stop": 0.5})
-    drafts = [draft for stop, end in ((0.75, 2000), (1.0, 2500)) for draft in answer(desk, window(1000, end), stop)]
-    drafts += closes(desk, 2.7, 99, "quiet")
+    made = detector(smooth=2, hits=2, labels={"stop": 0.5})
+    drafts = [draft for stop, end in ((0.75, 2000), (1.0, 2500)) for draft in answer(made, window(1000, end), stop)]
+    drafts += closes(made, 2.7, 99, "quiet")
 
     why = Why(raw=1.0, smoothed=0.875, threshold=0.5, hits=2, needed=2, gate="speech")
     assert drafts == [
@@ -176,31 +176,31 @@ def test_every_field_of_a_label_that_lasts_is_told() -> None:
 
 def test_every_field_of_a_command_is_told() -> None:
     why = Why(raw=0.75, smoothed=0.75, threshold=0.6, hits=1, needed=1, gate="speech")
-    assert answer(reporter(UtteranceDecider), window(1000, 2000, final=True), 0.75) == [
+    assert answer(detector(UtteranceDecider), window(1000, 2000, final=True), 0.75) == [
         Draft(result_of(1000, 2000, 0.75, final=True), 2_000_000_007),
         Draft(label_on("id-1", 1.0, 0.75, why, end=2.0), 2_000_000_007),
     ]
 
 
 def test_what_is_left_of_a_sentence_that_was_cut_fires_no_command() -> None:
-    desk = reporter(UtteranceDecider, longest=1.0)
-    assert told(answer(desk, window(1000, 1500, final=True), 0.75)) == ["result", "on"]
-    assert answer(desk, window(5000, 5500, final=True, continued=True), 0.75) == [
+    made = detector(UtteranceDecider, longest=1.0)
+    assert told(answer(made, window(1000, 1500, final=True), 0.75)) == ["result", "on"]
+    assert answer(made, window(5000, 5500, final=True, continued=True), 0.75) == [
         Draft(result_of(5000, 5500, 0.75, final=True, suppressed="long"), 5_500_000_007)
     ]
 
 
 def test_the_last_window_of_a_sound_is_told_as_final_and_counts_once() -> None:
-    desk = reporter(hits=2)
-    drafts = answer(desk, window(1000, 2000), 0.75) + answer(desk, window(1000, 2000, final=True), 0.75)
+    made = detector(hits=2)
+    drafts = answer(made, window(1000, 2000), 0.75) + answer(made, window(1000, 2000, final=True), 0.75)
     assert [draft.event for draft in drafts] == [result_of(1000, 2000, 0.75), result_of(1000, 2000, 0.75, final=True)]
-    assert closes(desk, 2.0, 1, "quiet") == []
+    assert closes(made, 2.0, 1, "quiet") == []
 
 
 def test_a_label_that_comes_back_has_an_id_of_its_own() -> None:
-    desk = reporter()
-    drafts = answer(desk, window(0, 1000), 0.75) + answer(desk, window(500, 1500), 0.25)
-    drafts += answer(desk, window(1000, 2000), 0.75) + closes(desk, 2.0, 9, "reload")
+    made = detector()
+    drafts = answer(made, window(0, 1000), 0.75) + answer(made, window(500, 1500), 0.25)
+    drafts += answer(made, window(1000, 2000), 0.75) + closes(made, 2.0, 9, "reload")
     labels = [draft.event for draft in drafts if isinstance(draft.event, Label)]
     assert [(label.id, label.state, label.reason) for label in labels] == [
         ("id-1", "on", None),
@@ -211,9 +211,9 @@ def test_a_label_that_comes_back_has_an_id_of_its_own() -> None:
 
 
 def test_an_off_has_the_id_of_its_own_label() -> None:
-    desk = reporter(ignore=(), on=0.375, off=0.25, exclusive=False)
-    drafts = answer(desk, window(0, 1000), 0.5) + answer(desk, window(500, 1500), 0.125)
-    drafts += closes(desk, 1.5, 9, "quiet")
+    made = detector(ignore=(), on=0.375, off=0.25, exclusive=False)
+    drafts = answer(made, window(0, 1000), 0.5) + answer(made, window(500, 1500), 0.125)
+    drafts += closes(made, 1.5, 9, "quiet")
     labels = [draft.event for draft in drafts if isinstance(draft.event, Label)]
     assert [(label.id, label.label, label.state) for label in labels] == [
         ("id-1", "stop", "on"),
@@ -225,38 +225,38 @@ def test_an_off_has_the_id_of_its_own_label() -> None:
 
 @pytest.mark.parametrize(("at", "end"), [(1.2344, 1.234), (1.2346, 1.235), (3601.1, 3601.1)])
 def test_a_label_goes_off_where_the_gate_closed_to_the_millisecond(at: float, end: float) -> None:
-    desk = reporter()
-    answer(desk, window(0, 1000), 0.75)
-    assert closes(desk, at, 42, "source_lost") == [
+    made = detector()
+    answer(made, window(0, 1000), 0.75)
+    assert closes(made, at, 42, "source_lost") == [
         Draft(label_off("id-1", 0.0, end, 0.75, "source_lost"), 42, on_score=0.75)
     ]
 
 
 def test_a_label_goes_off_no_earlier_than_the_newest_end_that_was_told() -> None:
-    desk = reporter()
-    answer(desk, window(0, 2000), 0.75)
-    answer(desk, window(500, 1500), 0.75)
-    (off,) = closes(desk, 1.5, 42, "quiet")
+    made = detector()
+    answer(made, window(0, 2000), 0.75)
+    answer(made, window(500, 1500), 0.75)
+    (off,) = closes(made, 1.5, 42, "quiet")
     assert off == Draft(label_off("id-1", 0.0, 2.0, 0.75, "quiet"), 42, on_score=0.75)
 
 
 @pytest.mark.parametrize("cause", ["overload", "worker"])
 def test_a_window_that_was_lost_says_where_and_why(cause: LossCause) -> None:
-    desk = reporter()
-    (lost,) = desk.answered(desk.ticket(window(1000, 2500)), Unscored(cause))
+    made = detector()
+    (lost,) = made.answered(made.ticket(window(1000, 2500)), Unscored(cause))
     assert lost == Draft(
         Loss(seq=0, time="", source="desk", start=1.0, end=2.5, cause=cause, classifier="words"), 2_500_000_007
     )
 
 
 def test_at_the_end_what_was_answered_is_told_what_waits_is_lost_and_labels_go_off_last() -> None:
-    desk = reporter()
-    answer(desk, window(0, 1000), 0.75)
-    desk.ticket(window(500, 1500))
-    desk.answered(desk.ticket(window(1000, 2000)), scores(0.875))
-    desk.ticket(window(1500, 2500))
+    made = detector()
+    answer(made, window(0, 1000), 0.75)
+    made.ticket(window(500, 1500))
+    made.answered(made.ticket(window(1000, 2000)), scores(0.875))
+    made.ticket(window(1500, 2500))
 
-    assert desk.end("shutdown", now=9) == [
+    assert made.end("shutdown", now=9) == [
         Draft(Loss(0, "", "desk", 0.5, 1.5, "overload", "words"), 1_500_000_007),
         Draft(result_of(1000, 2000, 0.875), 2_000_000_007),
         Draft(Loss(0, "", "desk", 1.5, 2.5, "overload", "words"), 2_500_000_007),
@@ -264,13 +264,13 @@ def test_at_the_end_what_was_answered_is_told_what_waits_is_lost_and_labels_go_o
     ]
 
 
-def test_news_that_waits_is_counted_and_a_waiting_window_keeps_no_samples() -> None:
-    desk = reporter()
-    assert len(desk) == 0
-    ticket = desk.ticket(window(0, 1000))
-    closes(desk, 1.0, 1, "quiet")
-    assert len(desk) == 2
-    assert isinstance(ticket.asked, Window)
-    assert ticket.asked.samples.size == 0
-    desk.answered(ticket, scores(0.25))
-    assert len(desk) == 0
+def test_a_closing_that_waits_is_counted_and_a_waiting_window_keeps_no_samples() -> None:
+    made = detector()
+    assert len(made) == 0
+    ticket = made.ticket(window(0, 1000))
+    closes(made, 1.0, 1, "quiet")
+    assert len(made) == 2
+    assert isinstance(ticket.item, Window)
+    assert ticket.item.samples.size == 0
+    made.answered(ticket, scores(0.25))
+    assert len(made) == 0

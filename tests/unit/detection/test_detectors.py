@@ -7,9 +7,10 @@ import pytest
 
 from earmark.audio.types import Span, Window
 from earmark.capture.health import Change
+from earmark.config import settings as config
 from earmark.detection.decide import SlidingDecider, rules
 from earmark.detection.detector import Detector, Draft, Unscored
-from earmark.detection.detectors import Detectors
+from earmark.detection.detectors import Detectors, LossCount
 from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Source, SourceInfo
 from earmark.windowing.messages import AudioLost, GateClosed, SourceChanged, SourceEnded
 
@@ -17,15 +18,15 @@ RATE = 1000  # a position is a millisecond
 PAIRS = (("kitchen", "words"), ("kitchen", "moods"), ("hall", "words"))
 
 
-def desk() -> Detectors:
-    """Two sources; the kitchen has two classifiers. All have the labels `yes` and `no`."""
+def two_sources() -> Detectors:
+    """Make two sources; the kitchen has two classifiers. All have the labels `yes` and `no`."""
     numbers = itertools.count(1)
 
-    def reporter(source: str, classifier: str) -> Detector:
-        made = rules(("yes", "no"), on=0.5, off=0.25, own={}, ignore=("no",))
+    def detector(source: str, classifier: str) -> Detector:
+        made = rules(("yes", "no"), config.Decide(on=0.5, off=0.25, smooth=1, hits=1, ignore=("no",)))
         return Detector(source, classifier, ("yes", "no"), SlidingDecider(made), lambda: f"id-{next(numbers)}", None)
 
-    return Detectors({pair: reporter(*pair) for pair in PAIRS}, ("kitchen", "hall"))
+    return Detectors({pair: detector(*pair) for pair in PAIRS}, ("kitchen", "hall"))
 
 
 def window(source: str, classifier: str, start: int, end: int) -> Window:
@@ -37,13 +38,15 @@ def scores(yes: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     return np.array([yes, 1 - yes], dtype=np.float32)
 
 
-def answer(made: Detectors, asked: Window, answer: float | LossCause) -> list[Draft]:
-    """The window is asked for, and answered at once with the score of `yes` or with the cause of its loss."""
-    return made.answered(asked, made.ticket(asked), Unscored(answer) if isinstance(answer, str) else scores(answer))
+def answer(made: Detectors, window: Window, outcome: float | LossCause) -> list[Draft]:
+    """Take a ticket, and answer it at once with the score of `yes` or with the cause of the loss."""
+    return made.answered(
+        window, made.ticket(window), Unscored(outcome) if isinstance(outcome, str) else scores(outcome)
+    )
 
 
 def told(drafts: list[Draft]) -> list[tuple[str, str, str]]:
-    """Source, classifier, and `result`, `loss`, or a label's state and reason."""
+    """Return source, classifier, and `result`, `loss`, or a label's state and reason."""
     lines: list[tuple[str, str, str]] = []
     for event in (draft.event for draft in drafts):
         match event:
@@ -57,12 +60,12 @@ def told(drafts: list[Draft]) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("pair", PAIRS)
-def test_an_answer_is_told_for_the_source_and_classifier_that_asked(pair: tuple[str, str]) -> None:
-    assert told(answer(desk(), window(*pair, 0, 1000), 0.75)) == [(*pair, "result"), (*pair, "on")]
+def test_an_outcome_is_told_for_the_source_and_classifier_of_its_window(pair: tuple[str, str]) -> None:
+    assert told(answer(two_sources(), window(*pair, 0, 1000), 0.75)) == [(*pair, "result"), (*pair, "on")]
 
 
-def test_an_answer_waits_for_those_before_it_of_its_own_source_and_classifier_only() -> None:
-    made = desk()
+def test_an_outcome_waits_for_those_before_it_of_its_own_source_and_classifier_only() -> None:
+    made = two_sources()
     first = window("kitchen", "words", 0, 1000)
     ticket = made.ticket(first)
     assert answer(made, window("kitchen", "words", 500, 1500), 0.25) == []
@@ -73,7 +76,7 @@ def test_an_answer_waits_for_those_before_it_of_its_own_source_and_classifier_on
 
 @pytest.mark.parametrize("reason", ["quiet", "source_lost"])
 def test_what_closed_the_gate_is_why_a_label_goes_off(reason: OffReason) -> None:
-    made = desk()
+    made = two_sources()
     for pair in PAIRS:
         answer(made, window(*pair, 0, 1000), 0.75)
 
@@ -87,11 +90,14 @@ def test_what_closed_the_gate_is_why_a_label_goes_off(reason: OffReason) -> None
 
 
 def test_a_source_is_starting_until_more_is_known() -> None:
-    assert desk().sources == {"kitchen": SourceInfo("kitchen", "starting"), "hall": SourceInfo("hall", "starting")}
+    assert two_sources().sources == {
+        "kitchen": SourceInfo("kitchen", "starting"),
+        "hall": SourceInfo("hall", "starting"),
+    }
 
 
 def test_a_new_state_is_told_and_remembered() -> None:
-    made = desk()
+    made = two_sources()
     (draft,) = made.receive(SourceChanged("hall", Change("listening", "a detail", "USB", 16000)), now=7)
     assert draft == Draft(Source(0, "", "hall", "listening", "a detail", "USB"), 7)
     assert made.sources["hall"] == SourceInfo("hall", "listening", "USB", 16000, "a detail")
@@ -99,7 +105,7 @@ def test_a_new_state_is_told_and_remembered() -> None:
 
 
 def test_a_state_without_device_and_rate_leaves_those_that_were_known() -> None:
-    made = desk()
+    made = two_sources()
     made.receive(SourceChanged("hall", Change("listening", "a detail", "USB", 16000)), now=1)
     (draft,) = made.receive(SourceChanged("hall", Change("muted", "")), now=2)
     assert draft == Draft(Source(0, "", "hall", "muted", "", ""), 2)
@@ -107,56 +113,56 @@ def test_a_state_without_device_and_rate_leaves_those_that_were_known() -> None:
 
 
 def test_another_device_takes_the_place_of_the_first() -> None:
-    made = desk()
+    made = two_sources()
     made.receive(SourceChanged("hall", Change("listening", "", "USB", 16000)), now=1)
     made.receive(SourceChanged("hall", Change("listening", "", "HDMI", 48000)), now=2)
     assert made.sources["hall"] == SourceInfo("hall", "listening", "HDMI", 48000)
 
 
 def test_lost_sound_is_told_with_its_cause() -> None:
-    (draft,) = desk().receive(AudioLost("hall", 1.0, 3.5, "device"), now=7)
+    (draft,) = two_sources().receive(AudioLost("hall", 1.0, 3.5, "device"), now=7)
     assert draft == Draft(Loss(seq=0, time="", source="hall", start=1.0, end=3.5, cause="device", classifier=""), 7)
 
 
 def test_losses_are_counted_by_cause_in_times_and_seconds() -> None:
-    made = desk()
-    assert made.lost == {}
+    made = two_sources()
+    assert made.stats().lost == {}
     made.receive(AudioLost("hall", 1.0, 3.5, "device"), now=7)
     made.receive(AudioLost("kitchen", 5.0, 6.0, "device"), now=8)
     made.receive(AudioLost("kitchen", 6.0, 6.25, "overflow"), now=9)
     answer(made, window("kitchen", "words", 4000, 5500), "worker")
     answer(made, window("kitchen", "words", 6000, 7000), 0.75)
-    assert made.lost == {
-        "device": {"times": 2, "seconds": 3.5},
-        "overflow": {"times": 1, "seconds": 0.25},
-        "worker": {"times": 1, "seconds": 1.5},
+    assert made.stats().lost == {
+        "device": LossCount(2, 3.5),
+        "overflow": LossCount(1, 0.25),
+        "worker": LossCount(1, 1.5),
     }
 
 
 def test_lost_seconds_are_told_to_the_millisecond() -> None:
-    made = desk()
+    made = two_sources()
     for _ in range(3):
         made.receive(AudioLost("hall", 0.1, 0.201, "device"), now=7)
-    assert made.lost == {"device": {"times": 3, "seconds": 0.303}}
+    assert made.stats().lost == {"device": LossCount(3, 0.303)}
 
 
 def test_all_is_done_once_every_source_has_ended_and_nothing_waits() -> None:
-    made = desk()
-    asked = window("kitchen", "moods", 0, 1000)
-    ticket = made.ticket(asked)
+    made = two_sources()
+    item = window("kitchen", "moods", 0, 1000)
+    ticket = made.ticket(item)
     assert not made.done
     assert made.receive(SourceEnded("kitchen", ""), now=2) == []
-    made.answered(asked, ticket, scores(0.25))
+    made.answered(item, ticket, scores(0.25))
     assert not made.done  # the hall still runs
-    ticket = made.ticket(asked)
+    ticket = made.ticket(item)
     made.receive(SourceEnded("hall", ""), now=3)
     assert not made.done  # a window waits
-    made.answered(asked, ticket, scores(0.25))
+    made.answered(item, ticket, scores(0.25))
     assert made.done
 
 
 def test_only_sources_that_ended_with_an_error_have_one() -> None:
-    made = desk()
+    made = two_sources()
     made.receive(SourceEnded("kitchen", ""), now=1)
     made.receive(SourceEnded("hall", "the file is damaged"), now=2)
     made.receive(SourceEnded("hall", "the file is damaged"), now=3)
@@ -165,7 +171,7 @@ def test_only_sources_that_ended_with_an_error_have_one() -> None:
 
 
 def test_at_the_end_windows_are_lost_and_counted_and_labels_go_off_in_every_source() -> None:
-    made = desk()
+    made = two_sources()
     for pair in PAIRS:
         answer(made, window(*pair, 0, 1000), 0.75)
     made.ticket(window("kitchen", "moods", 500, 1500))
@@ -179,5 +185,5 @@ def test_at_the_end_windows_are_lost_and_counted_and_labels_go_off_in_every_sour
         ("hall", "words", "off reload"),
     ]
     assert [draft.captured for draft in drafts] == [9, 1500, 9, 9]
-    assert made.lost == {"overload": {"times": 1, "seconds": 1.0}}
+    assert made.stats().lost == {"overload": LossCount(1, 1.0)}
     assert made.end("reload", now=10) == []

@@ -28,7 +28,9 @@ from earmark.config import settings as config
 from earmark.detection.detector import Draft
 from earmark.protocol.events import Hello, Result, Score, encode
 from earmark.server.bind import make_room
+from earmark.server.routes import EVENTS_PATH
 from earmark.server.server import Server
+from earmark.server.subscriber import events_endpoint
 
 GOAL = 1.5
 REST = 0.05  # seconds between rounds, in which the reader empties its sockets
@@ -128,7 +130,8 @@ async def earmark(count: int) -> AsyncIterator[Send]:
     hub = Hub(1000, lambda: Hello("0", publisher.epoch, 0, 1, (), ()))
     publisher = Publisher([hub])
     settings = config.Server(listen="127.0.0.1:0", max_subscribers=count)
-    async with Server(settings, hub, ready=lambda: None, info=hub.stats) as server:
+    endpoints = {EVENTS_PATH: events_endpoint(hub, settings.max_subscribers)}
+    async with Server(settings, endpoints, ready=lambda: None, info=hub.stats) as server:
         async with readers(server.port, count, REQUEST):
             await reached(lambda: hub.stats().subscribers == count)
             yield lambda: publisher.publish([Draft(EVENT, time.monotonic_ns())])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import websockets.asyncio.client
@@ -16,7 +17,10 @@ from earmark.broadcast.publisher import Publisher
 from earmark.config import settings as config
 from earmark.detection.detector import Draft
 from earmark.protocol.events import Hello, Label, Numbered, Result, Score
+from earmark.server.handshake import Endpoint
+from earmark.server.routes import EVENTS_PATH
 from earmark.server.server import Server
+from earmark.server.subscriber import MAX_FRAMES_PER_SECOND, events_endpoint
 
 DEADLINE = 20.0  # seconds for whatever a test waits for
 TIME = "2026-11-22T07:31:05.120Z"
@@ -41,15 +45,25 @@ def hello(epoch: str, seq: int) -> Hello:
 class Serving:
     """A hub and its server, and a publisher whose clocks stand still at TIME. `missing` is what `/ready` says."""
 
-    def __init__(self, settings: config.Server, *, backlog: int = 1000, stall: float = 30.0, **more: Any) -> None:
+    def __init__(
+        self,
+        settings: config.Server,
+        *,
+        backlog: int = 1000,
+        stall: float = 30.0,
+        max_frames: int = MAX_FRAMES_PER_SECOND,
+        endpoints: Mapping[str, Endpoint] = MappingProxyType({}),
+        **more: Any,
+    ) -> None:
         self.hub = Hub(backlog, self.hello, stall=stall)
         self.publisher = Publisher([self.hub], monotonic=lambda: 0, utc=lambda: datetime.fromisoformat(TIME))
         self.missing: dict[str, object] | None = None
         self.server = Server(
             settings,
-            self.hub,
+            {EVENTS_PATH: events_endpoint(self.hub, settings.max_subscribers, max_frames), **endpoints},
             ready=lambda: self.missing,
             info=lambda: {"version": "0.1.0", "events": self.hub.stats()},
+            on_refused=self.hub.count_refused,
             **more,
         )
 

@@ -22,10 +22,15 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from earmark.broadcast.hub import Hub
 from earmark.broadcast.sink import Published
 from earmark.config import settings as config
-from earmark.errors import ConfigError, ServerError
+from earmark.errors import ConfigError, RequestError, ServerError
 from earmark.protocol.events import Label, Result, decode
+from earmark.server.access import Access
 from earmark.server.bind import address, listen
+from earmark.server.connection import Limits, WebSocketConnection
+from earmark.server.handshake import Endpoint, Query
+from earmark.server.origins import Origins
 from earmark.server.responses import json_response
+from earmark.server.tokens import Tokens, TokenScope
 from tests.serving import DEADLINE, Serving, command, hello, serve
 
 PADDING = "x" * 2000  # makes events large, so that few of them fill the buffers
@@ -514,3 +519,106 @@ def test_an_event_behind_another_does_not_wait_for_its_acknowledgement() -> None
         sock.setblocking(True)
         with socket.create_connection(sock.getsockname()), sock.accept()[0] as accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+class Echo:
+    """Sends back what it is sent, after a prefix from the URL. Notes when it ended."""
+
+    def __init__(self, prefix: str, ended: list[str]) -> None:
+        self._prefix = prefix
+        self._ended = ended
+
+    async def converse(self, connection: WebSocketConnection) -> None:
+        async for message in connection:
+            if message == "enough":
+                return
+            await connection.send(f"{self._prefix}{message!r}")
+
+    def paused(self) -> None: ...
+
+    def resumed(self) -> None: ...
+
+    def ended(self) -> None:
+        self._ended.append(self._prefix)
+
+
+def echo(limits: Limits, ended: list[str], token_scope: TokenScope = "send") -> Endpoint:
+    def accept(query: Query) -> Echo:
+        values = dict(query)
+        if "prefix" not in values:
+            raise RequestError(400, "prefix: it must be given")
+        return Echo(values["prefix"], ended)
+
+    return Endpoint("echoes", limits, accept, "there are too many echoes", token_scope, "echo.v9")
+
+
+def test_another_endpoint_has_its_own_limits_subprotocol_and_places() -> None:
+    async def scenario(serving: Serving) -> None:
+        path = {"path": "/v1/echo"}
+        offers = ["earmark.v1", "echo.v9"]
+        async with serving.connect("prefix=a", **path, subprotocols=offers) as one, serving.subscriber() as subscriber:
+            assert (one.subprotocol, subscriber.subprotocol) == ("echo.v9", None)
+            await one.send(b"x" * 70_000)  # more than a subscriber may send
+            assert len(await one.recv()) > 70_000
+            assert (await refusal(serving, "prefix=b", **path))[:2] == (503, "there are too many echoes")
+            async with serving.subscriber():  # places are counted for each endpoint
+                pass
+            await one.send(b"x" * 100_001)
+            assert (await closing(one))[0] == 1009
+        await serving.until(lambda: ended == ["a"])
+        assert (await refusal(serving, **path))[:2] == (400, "prefix: it must be given")
+        async with serving.connect("prefix=c", **path) as other:
+            for _ in range(4):
+                await other.send("hello")
+            assert await closing(other) == (1008, "more than 3 messages a second")
+        async with serving.connect("prefix=d", **path) as last:
+            await last.send("enough")
+            assert (await closing(last))[0] == 1000
+        await serving.until(lambda: ended == ["a", "c", "d"])
+        assert (await refusal(serving, path="/v1/other"))[1] == (
+            "no WebSocket here; events are at /v1/events; echoes are at /v1/echo"
+        )
+
+    ended: list[str] = []
+    serve(scenario, endpoints={"/v1/echo": echo(Limits(100_000, 3, 1), ended)})
+
+
+def test_who_may_connect_can_be_replaced_while_the_server_runs() -> None:
+    async def scenario(serving: Serving) -> None:
+        async with serving.subscriber() as before:
+            origins = serving.server.access.origins
+            serving.server.access = Access(origins, Tokens({"ear": {"listen"}, "desk": {"clips"}}))
+            bearers = [{"Authorization": f"Bearer {token}"} for token in ("wrong", "desk", "ear")]
+            assert (await http(serving, "/info"))[0] == 401
+            assert [(await http(serving, "/info", **each))[0] for each in bearers] == [401, 200, 200]
+            posts = [await http(serving, "/info", "POST", **each) for each in bearers]
+            assert [status for status, _, _ in posts] == [401, 405, 403]
+            refusals = [await refusal(serving, additional_headers=each) for each in bearers[:2]]
+            assert [status for status, _, _ in refusals] == [401, 403]
+            assert refusals[1][2]["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="listen"'
+            async with serving.subscriber(additional_headers=bearers[2]):
+                pass
+            serving.hear()
+            assert await seqs(before, 1) == [1]  # who was there stays
+            serving.server.access = Access(Origins("127.0.0.1", ["kiosk.local"]))
+            assert (await http(serving, "/health", Host="kiosk.local"))[0] == 200
+            async with serving.subscriber():
+                pass
+
+    serve(scenario)
+
+
+def test_a_token_may_be_asked_for_with_another_scope_by_each_endpoint() -> None:
+    async def scenario(serving: Serving) -> None:
+        tokens = Tokens({"ear": {"listen"}, "mouth": {"send"}})
+        serving.server.access = Access(serving.server.access.origins, tokens)
+        ear, mouth = ({"Authorization": f"Bearer {token}"} for token in ("ear", "mouth"))
+        assert (await refusal(serving, additional_headers=mouth))[0] == 403
+        assert (await refusal(serving, "prefix=a", path="/v1/echo", additional_headers=ear))[0] == 403
+        async with (
+            serving.subscriber(additional_headers=ear),
+            serving.connect("prefix=a", path="/v1/echo", additional_headers=mouth),
+        ):
+            pass
+
+    serve(scenario, endpoints={"/v1/echo": echo(Limits(100, 3, 1), [])})

@@ -41,7 +41,9 @@ from earmark.inference.dispatch import Dispatcher, Drop
 from earmark.inference.scores import apply
 from earmark.inference.supervisor import EngineState, LocalEngine
 from earmark.protocol.events import Hello
+from earmark.server.routes import EVENTS_PATH
 from earmark.server.server import Server
+from earmark.server.subscriber import events_endpoint
 from earmark.windowing.messages import Message
 from earmark.windowing.segmenter import Segmenter
 
@@ -92,7 +94,14 @@ class Service:
         self._registry = Registry(catalogue(settings), settings.classifier[0].model, self._worker)
         self._clips = Clips(settings.http, self._registry, self._asking)
         routes = Api(self._clips, self._registry, self._device, self._info, __version__).routes()
-        self._server = Server(settings.server, self._hub, ready=self._missing, info=self._info, routes=routes)
+        self._server = Server(
+            settings.server,
+            {EVENTS_PATH: events_endpoint(self._hub, settings.server.max_subscribers)},
+            ready=self._missing,
+            info=self._info,
+            routes=routes,
+            on_refused=self._hub.count_refused,
+        )
 
     async def run(self) -> None:
         """Serve until a signal comes, or with `once` until everything was heard and answered."""

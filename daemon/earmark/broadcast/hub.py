@@ -86,7 +86,7 @@ class Hub:
     """
 
     def __init__(self, backlog: int, hello: Callable[[], Hello], stall: float = STALL_SECONDS) -> None:
-        self.refused = 0  # handshakes, counted by who refuses them
+        self._refused = 0  # handshakes
         self._backlog = backlog
         self._hello = hello
         self.stall = stall
@@ -103,7 +103,7 @@ class Hub:
     def stats(self) -> Stats:
         subscribers = sum(map(len, self._groups.values()))
         return Stats(
-            subscribers, self._published, self._delivered, dict(self._dropped), self._aborted, refused=self.refused
+            subscribers, self._published, self._delivered, dict(self._dropped), self._aborted, refused=self._refused
         )
 
     def publish(self, published: Published) -> None:
@@ -121,6 +121,10 @@ class Hub:
                 self._send_thinned(members, seq, key, frame)
             else:
                 self._send(members, seq, key, frame)
+
+    def count_refused(self) -> None:
+        """Count a handshake that was refused."""
+        self._refused += 1
 
     def join(self, subscriber: Subscriber) -> None:
         """From now on events come, after a hello."""

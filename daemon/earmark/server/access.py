@@ -1,61 +1,46 @@
-"""Who may talk to the daemon: a web page must not reach a microphone through the user's browser."""
+"""Who may talk to the daemon: one rule for HTTP requests and WebSocket handshakes, replaceable at any time."""
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterable
-from urllib.parse import urlsplit
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from earmark.server.origins import Origins
+from earmark.server.tokens import Refusal, Tokens, TokenScope
+
+FORBIDDEN = 403
 
 
+@dataclass(frozen=True, slots=True)
 class Access:
-    """The `Host` and `Origin` headers that are answered.
+    """The headers and tokens that are accepted. It never changes: a new one takes its place in CurrentAccess."""
 
-    A foreign `Host` means a name that somebody else points here (DNS rebinding). An address cannot be pointed
-    anywhere: where the daemon listens on all addresses, each of them is a fine `Host`.
-    A browser always sends `Origin` with a WebSocket; programs do not, and absent is fine.
+    origins: Origins
+    tokens: Tokens = field(default_factory=Tokens)
+
+    def refuse_origin(self, host: str | None, origin: str | None) -> Refusal | None:
+        """Return the refusal of a request with a foreign Host or Origin header, or None."""
+        sentence = self.origins.refusal(host, origin)
+        return None if sentence is None else Refusal(FORBIDDEN, sentence)
+
+    def refuse_token(
+        self, scope: TokenScope | None, authorization: str | None, subprotocols: Sequence[str] = ()
+    ) -> Refusal | None:
+        """Return the refusal of a request that shows no token with this scope, or None. See Tokens.refusal()."""
+        return self.tokens.refusal(scope, authorization, subprotocols)
+
+
+@dataclass(slots=True)
+class CurrentAccess:
+    """The Access in force. On the event loop.
+
+    HTTP requests and handshakes read `value` once each, so assigning another one holds from the next of them on.
+    Connections that were let in before stay.
     """
 
-    def __init__(self, listen_host: str, allow_hosts: Iterable[str] = (), allow_origins: Iterable[str] = ()) -> None:
-        self._hosts = {host_name(host) for host in (*LOOPBACK, listen_host, *allow_hosts)}
-        self._origins = {origin.lower().rstrip("/") for origin in allow_origins}
-        self._any_address = listen_host in ("", "0.0.0.0", "::")
-
-    def refusal(self, host: str | None, origin: str | None) -> str | None:
-        """Why a request with these headers is refused, as a sentence, or None."""
-        if host is None:
-            return "Host: the header is missing"
-        name = host_name(host)
-        if name not in self._hosts and not (self._any_address and _is_address(name)):
-            return f"Host: {name[:100]!r} is not a name of this daemon; server.allow_hosts can add it"
-        if origin is None or origin.lower() in self._origins or _same_origin(origin, host):
-            return None
-        return f"Origin: pages of {origin[:100]!r} may not connect; server.allow_origins can add it"
+    value: Access
 
 
-def host_name(host: str) -> str:
-    """The name or address in a Host header or setting, without port, brackets and a trailing dot, lower case."""
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    if host.count(":") == 1:
-        host = host.partition(":")[0]
-    return host.rstrip(".")
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def _same_origin(origin: str, host: str) -> bool:
-    try:
-        parts = urlsplit(origin.lower())
-    except ValueError:
-        return False
-    # https too: a proxy in front may speak TLS and pass the Host on
-    return parts.scheme in ("http", "https") and parts.netloc == host.strip().lower()
+def scope_of(method: str) -> TokenScope | None:
+    """Return the scope that an HTTP request asks for; None where a token with any scope will do."""
+    return "clips" if method == "POST" else None

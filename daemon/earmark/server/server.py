@@ -1,4 +1,7 @@
-"""The one port: HTTP through uvicorn, upgrades handed to `upgrade.py`. All on the event loop's thread."""
+"""The one port: HTTP through uvicorn, WebSockets through handshake.py. All on the event loop's thread.
+
+What this module uses of uvicorn beyond its documentation is listed in tests/contract/test_library_internals.py.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Self, cast
 
@@ -15,51 +18,59 @@ import uvicorn
 from starlette.routing import BaseRoute
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from earmark.broadcast.hub import Hub
 from earmark.config import settings as config
-from earmark.server import token_file as tokenfile
-from earmark.server.access import Access
+from earmark.server import token_file
+from earmark.server.access import Access, CurrentAccess
 from earmark.server.bind import ACCEPT_BACKLOG, address, listen, make_room
+from earmark.server.handshake import HANDSHAKE_SECONDS, Endpoint, Handshake
 from earmark.server.middleware import AccessMiddleware
+from earmark.server.origins import Origins
 from earmark.server.responses import error_body
 from earmark.server.routes import Info, Ready, application
-from earmark.server.websocket import HANDSHAKE_SECONDS, MAX_FRAMES, Handshake
 
 log = logging.getLogger(__name__)
 
-CLOSE_SECONDS = 1.0  # for subscribers to say goodbye at shutdown
-LINGER_SECONDS = 2.0  # for a client that was refused to end what it sends
+CLOSE_SECONDS = 1.0  # for clients to answer the close frame at shutdown
+LINGER_SECONDS = 2.0  # for a client that was refused to send the rest of its body
 
 
 class Server:
     """Listens from entering to leaving; `port` is the one chosen where the settings say 0.
 
-    `ready` gives None, or what is missing by name; `info` what `/info` shows, which should include `hub.stats()`.
-    `routes` come before our own. A subscriber that sends more than `max_frames` messages and pings a second is closed.
+    `endpoints` are the WebSockets by path; `on_refused` is called for each handshake that is refused. `ready` returns
+    None, or what is missing by name; `info` returns the content of `/info`. `routes` come before the daemon's own.
     Entering raises ServerError where the port cannot be had or the address is not safe; constructing, ConfigError.
-    Leaving takes no new connections, closes subscribers with 1001, aborts the rest, and takes less than three seconds.
+    Leaving takes no new connections, closes WebSockets with 1001, aborts the rest, and takes less than three seconds.
     """
 
     def __init__(
         self,
         settings: config.Server,
-        hub: Hub,
+        endpoints: Mapping[str, Endpoint],
         *,
         ready: Ready,
         info: Info,
         routes: Sequence[BaseRoute] = (),
-        max_frames: int = MAX_FRAMES,
+        on_refused: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self.host, self.port = address(settings.listen)
-        access = Access(self.host, settings.allow_hosts, settings.allow_origins)
-        tokens = tokenfile.read(settings.token_file)
-        self._upgrades = Handshake(hub, access, settings.max_subscribers, max_frames, tokens)
-        self._app = AccessMiddleware(application(ready, info, routes), access, tokens)
+        self._access = CurrentAccess(read_access(settings))
+        self._handshake = Handshake(endpoints, self._access, on_refused)
+        self._app = AccessMiddleware(application(ready, info, routes), self._access)
+
+    @property
+    def access(self) -> Access:
+        """Who may talk to the daemon. Assigning another Access holds from the next request and handshake on."""
+        return self._access.value
+
+    @access.setter
+    def access(self, access: Access) -> None:
+        self._access.value = access
 
     @property
     def url(self) -> str:
-        """`http://HOST:PORT`"""
+        """The address as `http://HOST:PORT`."""
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     async def __aenter__(self) -> Self:
@@ -71,7 +82,7 @@ class Server:
                 self._app,
                 loop="none",
                 http=_Http,
-                ws=cast(type[asyncio.Protocol], self._upgrades),  # any callable will do
+                ws=cast(type[asyncio.Protocol], self._handshake),  # any callable will do
                 lifespan="off",
                 log_config=None,
                 log_level="error",
@@ -93,8 +104,15 @@ class Server:
         for server in self._uvicorn.servers:
             server.close()
         self._uvicorn.should_exit = True
-        await self._upgrades.close(CLOSE_SECONDS)
+        await self._handshake.close(CLOSE_SECONDS)
         await self._serving
+
+
+def read_access(settings: config.Server) -> Access:
+    """Return the Access that the settings describe. Raises ConfigError where the file of tokens is wrong."""
+    host, _ = address(settings.listen)
+    origins = Origins(host, settings.allow_hosts, settings.allow_origins)
+    return Access(origins, token_file.read(settings.token_file))
 
 
 class _Uvicorn(uvicorn.Server):
@@ -120,8 +138,8 @@ class _Uvicorn(uvicorn.Server):
 class _Http(H11Protocol):
     """uvicorn's HTTP, with a limit on the time to the first request and errors in JSON.
 
-    A client that is refused before its body has come may send on for a moment: most only read the answer when they
-    have sent everything. What it sends is thrown away as it comes; then the connection is closed.
+    A client that is refused before its body has come may send on for LINGER_SECONDS, because most clients only read
+    the answer when they have sent everything. The rest of the body is thrown away; then the connection is closed.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn

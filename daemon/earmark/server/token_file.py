@@ -6,13 +6,14 @@ import stat
 from pathlib import Path
 
 from earmark.errors import ConfigError
-from earmark.server.tokens import Tokens
+from earmark.server.tokens import ALL_SCOPES, Tokens
 
 
 def read(path: str) -> Tokens:
-    """The tokens in the file, one a line; empty lines and those that begin with # are skipped. No path: no tokens.
+    """Return the tokens in the file, each with every scope. Without a path there are none.
 
-    Raises ConfigError where it cannot be read, holds none, or others may read it.
+    There is one on each line; empty lines and those that begin with # are skipped. Raises ConfigError if the file
+    cannot be read or holds no token, or if others may read it.
     """
     if not path:
         return Tokens()
@@ -31,4 +32,4 @@ def read(path: str) -> Tokens:
         raise ConfigError(f"server.token_file: {path} holds no token; write one a line")
     if any(len(token.split()) > 1 for token in tokens):
         raise ConfigError(f"server.token_file: {path} has a line with spaces in it; a token has none")
-    return Tokens(tokens)
+    return Tokens(dict.fromkeys(tokens, ALL_SCOPES))

@@ -1,0 +1,235 @@
+"""From an HTTP upgrade to a conversation: which endpoint a path names, who may connect to it, and how many.
+
+uvicorn hands over the socket of every upgrade request; the `websockets` package's own connection takes it from there.
+All on the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from urllib.parse import parse_qsl
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.protocol import OPEN
+
+from earmark.errors import RequestError
+from earmark.server.access import CurrentAccess
+from earmark.server.connection import Conversation, Limits, WebSocketConnection
+from earmark.server.responses import error_body
+from earmark.server.tokens import Refusal, TokenScope
+
+log = logging.getLogger(__name__)
+
+HANDSHAKE_SECONDS = 10.0
+ABORT_SECONDS = 0.2  # for an aborted connection's task to end
+GOING_AWAY = 1001  # RFC 6455, section 7.4.1
+RETRY_AFTER_SECONDS = 5
+
+Query = Sequence[tuple[str, str]]
+Accept = Callable[[Query], Conversation]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A path at which clients connect.
+
+    `accept` makes the conversation with a client from the parameters of its URL, or raises RequestError. It takes
+    nothing that would have to be given back, since the handshake may fail after it. `name` is a plural for the sentence
+    that lists the endpoints, and `full` the sentence for a client that finds no place. `subprotocol` is chosen if the
+    client offers it.
+    """
+
+    name: str
+    limits: Limits
+    accept: Accept
+    full: str
+    token_scope: TokenScope
+    subprotocol: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Site:
+    """An endpoint and the connections that it has accepted."""
+
+    endpoint: Endpoint
+    conversations: dict[WebSocketConnection, Conversation] = field(default_factory=dict)
+
+
+NOWHERE = Limits(max_message_bytes=0, max_frames_per_second=0, max_connections=0)
+"""Limits of a connection whose path names no endpoint: it is only refused."""
+
+
+class Handshake:
+    """uvicorn's `ws=` hook: makes the connection for an upgrade request and runs it. Ends with close().
+
+    `endpoints` are by path. `on_refused` is called for each handshake that is refused.
+    """
+
+    def __init__(
+        self, endpoints: Mapping[str, Endpoint], access: CurrentAccess, on_refused: Callable[[], None] = lambda: None
+    ) -> None:
+        self._sites = {path: _Site(endpoint) for path, endpoint in endpoints.items()}
+        self._access = access
+        self._on_refused = on_refused
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._serving = True
+
+    def __call__(self, config: object, server_state: object, app_state: object) -> asyncio.Protocol:
+        return _Upgrade(self)
+
+    def is_serving(self) -> bool:
+        """Return whether handshakes may still succeed. Asked by the library at the end of each."""
+        return self._serving
+
+    def begin(self, path: str, transport: asyncio.BaseTransport) -> WebSocketConnection:
+        """Make a connection with the limits of `path`, and start the task that runs it."""
+        site = self._sites.get(path)
+        if site is None:
+            connection = WebSocketConnection(self, NOWHERE)
+        else:
+            connection = WebSocketConnection(self, site.endpoint.limits, site.endpoint.subprotocol)
+        connection.connection_made(transport)
+        task = asyncio.get_running_loop().create_task(self._run(connection, site))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return connection
+
+    async def close(self, seconds: float) -> None:
+        """Close all connections with 1001, and abort those whose client has not answered after `seconds`."""
+        self._serving = False
+        connections = [connection for site in self._sites.values() for connection in site.conversations]
+        closing = [asyncio.ensure_future(connection.close(GOING_AWAY, "shutdown")) for connection in connections]
+        if closing:
+            await asyncio.wait(closing, timeout=seconds)
+        for connection in connections:
+            connection.transport.abort()
+        if self._tasks:
+            # an aborted connection's task ends in the next turn of the loop; a handshake may hang for its ten seconds
+            _, hanging = await asyncio.wait(self._tasks, timeout=ABORT_SECONDS)
+            for task in hanging:
+                task.cancel()
+            await asyncio.gather(*hanging, *closing, return_exceptions=True)
+
+    async def _run(self, connection: WebSocketConnection, site: _Site | None) -> None:
+        """Handshake, conversation, end. The keepalive, the endpoint and close() see to it that this ends."""
+
+        def answer(_: ServerConnection, request: Request) -> Response | None:
+            return self._answer(connection, site, request)
+
+        try:
+            async with asyncio.timeout(HANDSHAKE_SECONDS):
+                await connection.handshake(answer, _as_json, server_header=None)
+            if connection.state is OPEN and site is not None:
+                await connection.run(site.conversations[connection])
+        except (ConnectionClosed, TimeoutError, OSError):
+            pass  # the client's doing, in the handshake or later
+        except Exception:
+            log.exception("a WebSocket connection failed")
+        finally:
+            connection.leave()
+            connection.transport.abort()
+            if site is not None:
+                site.conversations.pop(connection, None)
+
+    def _answer(self, connection: WebSocketConnection, site: _Site | None, request: Request) -> Response | None:
+        """Return the response to a handshake that is refused, or None. Accepting takes one of the endpoint's places."""
+        refusal = self._refusal(site, request)
+        if refusal is None and site is not None:
+            try:
+                conversation = site.endpoint.accept(parse_qsl(request.path.partition("?")[2], keep_blank_values=True))
+                _check_places(site)
+            except RequestError as error:
+                return self._refuse(connection, error.status, str(error), _retry(error))
+            site.conversations[connection] = conversation
+            return None
+        if refusal is None:
+            names = "; ".join(f"{other.endpoint.name} are at {path}" for path, other in self._sites.items())
+            refusal = Refusal(HTTPStatus.NOT_FOUND, f"no WebSocket here; {names}")
+        return self._refuse(connection, refusal.status, refusal.error, refusal.headers)
+
+    def _refusal(self, site: _Site | None, request: Request) -> Refusal | None:
+        """Return the refusal of a handshake that Access does not allow. A browser's token is in a subprotocol."""
+        access, headers = self._access.value, request.headers
+        offered = headers.get_all("Sec-WebSocket-Protocol")
+        subprotocols = [name.strip() for line in offered for name in line.split(",")]
+        scope = None if site is None else site.endpoint.token_scope
+        return access.refuse_origin(headers.get("Host"), headers.get("Origin")) or access.refuse_token(
+            scope, headers.get("Authorization"), subprotocols
+        )
+
+    def _refuse(self, connection: WebSocketConnection, status: int, text: str, headers: Mapping[str, str]) -> Response:
+        self._on_refused()
+        log.debug("handshake refused with %d: %s", status, text)
+        response = connection.respond(HTTPStatus(status), text)
+        for name, value in headers.items():
+            response.headers[name] = value
+        return response
+
+
+class _Upgrade(asyncio.Protocol):
+    """The protocol of a socket that uvicorn hands over.
+
+    The limits of a connection depend on its path, so it is made when the request has come: uvicorn gives it whole, in
+    the first data, right after connection_made().
+    """
+
+    def __init__(self, handshake: Handshake) -> None:
+        self._handshake = handshake
+        self._transport: asyncio.BaseTransport
+        self._connection: WebSocketConnection | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._connection is None:
+            self._connection = self._handshake.begin(_path(data), self._transport)
+        self._connection.data_received(data)
+
+    def eof_received(self) -> None:
+        if self._connection is not None:
+            self._connection.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._connection is not None:
+            self._connection.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        if self._connection is not None:
+            self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._connection is not None:
+            self._connection.resume_writing()
+
+
+def _path(head: bytes) -> str:
+    """Return the path in the first line of a request, without its query."""
+    target = head.partition(b"\r\n")[0].split(b" ")[1]
+    return target.partition(b"?")[0].decode("latin-1")
+
+
+def _check_places(site: _Site) -> None:
+    if len(site.conversations) >= site.endpoint.limits.max_connections:
+        raise RequestError(HTTPStatus.SERVICE_UNAVAILABLE, site.endpoint.full, retry_after=RETRY_AFTER_SECONDS)
+
+
+def _retry(error: RequestError) -> dict[str, str]:
+    return {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+
+
+def _as_json(connection: ServerConnection, request: Request, response: Response) -> None:
+    """Make refusals JSON like every other error: Earmark's and the library's own are text."""
+    if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+        return
+    text = bytes(response.body or b"").decode().strip()
+    response.body = error_body(text.partition("\n")[0])
+    for name, value in (("Content-Type", "application/json"), ("Content-Length", str(len(response.body)))):
+        del response.headers[name]
+        response.headers[name] = value

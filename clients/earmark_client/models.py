@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from earmark.columns import padded
 from earmark.errors import ServerError
 from earmark.protocol.licence import told
 from earmark_client.address import DEFAULT, address
@@ -71,9 +72,8 @@ def run(args: argparse.Namespace) -> int:
 def table(models: Sequence[Model]) -> str:
     """The models for people, a line each, with the reason below where one cannot be used."""
     rows = [HEAD, *(tuple(map(printable, _row(model))) for model in models)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([lines[0], *_with_reasons(models, lines[1:])])
+    head, *lines = ("  ".join(row).rstrip() for row in padded(rows))
+    return "\n".join([head, *_with_reasons(models, lines)])
 
 
 def _with_reasons(models: Sequence[Model], lines: Sequence[str]) -> Iterator[str]:

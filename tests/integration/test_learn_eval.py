@@ -15,8 +15,9 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed (the extra `daemon`)")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra `dev`)")
 
+from earmark.config.labels import UNKNOWN
 from training.data.audio import RATE, load
-from training.data.corpora import UNKNOWN, Clip
+from training.data.corpora import Clip
 from training.data.splits import Side
 from training.learn.measure import (
     ALIKE,

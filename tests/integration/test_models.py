@@ -18,12 +18,13 @@ torch = pytest.importorskip("torch", reason="torch is not installed (the extra `
 transformers = pytest.importorskip("transformers", reason="transformers is not installed (the extra `daemon`)")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra `dev`)")
 
+from earmark.config.labels import BACKGROUND, SILENCE, UNKNOWN  # noqa: E402
 from earmark.worker import cnn  # noqa: E402  after the skips
 from training.crossed.card import write_card as write_crossed  # noqa: E402
 from training.data.audio import RATE, Samples, active_span, load  # noqa: E402
-from training.data.corpora import COMMANDS, SILENCE, UNKNOWN, read_clips  # noqa: E402
+from training.data.corpora import COMMANDS, read_clips  # noqa: E402
 from training.data.corpora import LABELS as WORDS  # noqa: E402
-from training.data.recordings import BACKGROUND, EMOTIONS, SOUND_LABELS, Recording, read_emotions, read_sounds  # noqa: E402
+from training.data.recordings import EMOTIONS, SOUND_LABELS, Recording, read_emotions, read_sounds  # noqa: E402
 from training.models.card import write_card  # noqa: E402
 from training.models.judge import PEOPLE  # noqa: E402
 

@@ -18,6 +18,7 @@ transformers = pytest.importorskip("transformers", reason="transformers is not i
 soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed (the extra `daemon`)")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra `dev`)")
 
+from earmark.config.labels import BACKGROUND, SILENCE, UNKNOWN  # noqa: E402
 from tests.signals import demo  # noqa: E402  after the skips
 from training.crossed import calibrate  # noqa: E402
 from training.crossed.report import recall_interval  # noqa: E402
@@ -25,12 +26,12 @@ from training.crossed.study import blended, coloured  # noqa: E402
 from training.data.audio import RATE, Samples, active_span, load  # noqa: E402
 from training.data.augment import PLAIN, Augment, Recipe, bend, mask, mix  # noqa: E402
 from training.data.bank import WINDOW, fill, read_noise  # noqa: E402
-from training.data.corpora import COMMANDS, LABELS, SILENCE, UNKNOWN, Clip, hush, read_clips, read_noises  # noqa: E402
+from training.data.corpora import COMMANDS, LABELS, Clip, hush, read_clips, read_noises  # noqa: E402
 from training.data.draw import chances  # noqa: E402
 from training.data.features import LogMel, feature_extractor  # noqa: E402
 from training.data.phrases import phrases  # noqa: E402
 from training.data.pieces import pieces  # noqa: E402
-from training.data.recordings import BACKGROUND, EMOTIONS, SOUND_LABELS, SOUNDS, read_sounds  # noqa: E402
+from training.data.recordings import EMOTIONS, SOUND_LABELS, SOUNDS, read_sounds  # noqa: E402
 from training.data.spectra import Spectrum, features, gather  # noqa: E402
 from training.data.splits import Side, side_of  # noqa: E402
 from training.models import commands, emotion, sounds  # noqa: E402

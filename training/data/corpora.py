@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from earmark.config.labels import SILENCE, UNKNOWN
 from training.data.splits import Side, side_of
 
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
@@ -21,7 +22,6 @@ FURTHER = ("bed", "cat", "happy")
 """Words with some 800 recordings by some 700 people each. The others of Speech Commands (digits, marvin, sheila ...)
 have about ten each here: too few to learn from, and to judge by."""
 WORDS = (*COMMANDS, *FURTHER)
-UNKNOWN, SILENCE = "_unknown_", "_silence_"
 LABELS = (*WORDS, UNKNOWN, SILENCE)
 
 Kind = Literal["word", "stretch", "phrase", "hush"]

@@ -8,7 +8,8 @@ from collections.abc import Hashable, Sequence
 import torch
 from torch import Tensor
 
-from training.data.corpora import FURTHER, SILENCE, UNKNOWN, Clip
+from earmark.config.labels import SILENCE, UNKNOWN
+from training.data.corpora import FURTHER, Clip
 
 # Of every batch, 60 % are the ten commands, evenly; of the other words, each corpus has its share.
 LABEL_SHARE = {UNKNOWN: 0.25, SILENCE: 0.05, **dict.fromkeys(FURTHER, 0.035)}

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from earmark.config.labels import BACKGROUND
 from training.data.audio import RATE, Samples, load
 from training.data.corpora import read_noises, rows, speech_commands_v1
 
 EMOTIONS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
 """In the order of the model that is recommended for emotion, so that one can take the other's place."""
-BACKGROUND = "_background_"
 SOUNDS = (
     "baby_cry", "chainsaw", "clock_tick", "dog_bark", "fire_crackling", "helicopter", "person_sneeze", "rain",
     "rooster", "sea_waves",

@@ -15,7 +15,7 @@ from earmark.app.plan import Plan, plans
 from earmark.audio.types import Floats, Samples, Window
 from earmark.config import presets
 from earmark.config import settings as config
-from earmark.config.settings import REJECTED
+from earmark.config.labels import REJECTED
 from earmark.detection.detectors import Detectors
 from earmark.inference.scores import apply
 from earmark.protocol.events import Label, Numbered, Result

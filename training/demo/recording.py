@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from earmark.config.labels import UNKNOWN
 from training.data.audio import RATE, Samples
 from training.demo import emotions as demo_emotions
 from training.demo import sounds as demo_sounds
@@ -106,7 +107,7 @@ def written(sound: Samples) -> tuple[bytes, Samples]:
 def check(sound: Samples, truth: Sequence[On], daemon: Daemon) -> list[str]:
     """What is wrong with the recording when it is heard twice in a row."""
     length = len(sound) / RATE
-    expected = [on for on in truth if on.label != "_unknown_"]
+    expected = [on for on in truth if on.label != UNKNOWN]
     expected += [replace(on, start=on.start + length, end=on.end + length) for on in expected]
     heard = daemon.hear(np.concatenate([sound, sound]))
     return [

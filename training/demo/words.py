@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from earmark.config.labels import UNKNOWN
 from training.data.audio import RATE, Samples, levels, load
 from training.demo.hearing import Daemon, Part, Unreached, tried
 
@@ -103,7 +104,7 @@ def cast(script: Sequence[str], daemon: Daemon, floor: Samples) -> list[Part]:
 
 def take(word: str, voice: Voice, daemon: Daemon, floor: Samples) -> Part:
     """The word in that voice, `sure` by so much as its label leads."""
-    label = "_unknown_" if word == NONE else word
+    label = UNKNOWN if word == NONE else word
     part = tried(Part("commands", label, f"{voice.program} {voice.name}", voice.speak(word)), daemon, floor)
     return replace(part, sure=lead(label, part.samples, daemon, floor))
 

@@ -18,10 +18,11 @@ import torch
 from transformers import WhisperForAudioClassification
 
 from earmark.audio.types import Floats
+from earmark.config.labels import SILENCE
 from earmark.learning import negatives
 from training.data.augment import Augment, Recipe
 from training.data.bank import fill, read_noise
-from training.data.corpora import SILENCE, Clip, read_clips, read_noises
+from training.data.corpora import Clip, read_clips, read_noises
 from training.data.features import LogMel, feature_extractor
 from training.data.phrases import phrases
 from training.data.pieces import cut_up

@@ -20,9 +20,10 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import WhisperForAudioClassification
 
+from earmark.config.labels import SILENCE
 from training.data.augment import PLAIN, Augment, Recipe, bend, mask, mix
 from training.data.bank import fill, read_noise
-from training.data.corpora import LABELS, SILENCE, Clip, hush, read_clips, read_noises
+from training.data.corpora import LABELS, Clip, hush, read_clips, read_noises
 from training.data.draw import chances, draw
 from training.data.features import LogMel, feature_extractor
 from training.data.phrases import phrases

@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, WhisperForAudioClassification
 
+from earmark.config.labels import SILENCE, UNKNOWN
 from training.crossed.calibrate import error
 from training.data.audio import RATE
 from training.data.augment import PLAIN, Recipe
 from training.data.bank import fill, read_noise
-from training.data.corpora import COMMANDS, FURTHER, LABELS, SILENCE, UNKNOWN, WORDS, Clip, read_clips, read_noises
+from training.data.corpora import COMMANDS, FURTHER, LABELS, WORDS, Clip, read_clips, read_noises
 from training.data.features import LogMel, feature_extractor
 from training.data.pieces import cut_up
 from training.models.card import write_card

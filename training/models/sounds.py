@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 from transformers import WhisperFeatureExtractor
 
+from earmark.config.labels import BACKGROUND
 from training.crossed.ship import Plan, ship
 from training.crossed.study import Strain
 from training.data.audio import RATE
 from training.data.hearings import Roughness
-from training.data.recordings import BACKGROUND, SOUND_LABELS, SOUNDS, Recording, read_sounds
+from training.data.recordings import SOUND_LABELS, SOUNDS, Recording, read_sounds
 from training.models.loop import Tuning
 from training.models.options import arguments
 

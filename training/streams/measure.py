@@ -24,11 +24,12 @@ import msgspec
 import numpy as np
 
 from earmark.config import presets
+from earmark.config.labels import BACKGROUND, UNKNOWN
 from earmark.config.settings import Classifier
 from training.data.audio import Samples, load
 from training.data.augment import Range
-from training.data.corpora import COMMANDS, UNKNOWN, WORDS, read_clips, read_noises
-from training.data.recordings import BACKGROUND, SOUNDS, Recording, read_emotions, read_sounds
+from training.data.corpora import COMMANDS, WORDS, read_clips, read_noises
+from training.data.recordings import SOUNDS, Recording, read_emotions, read_sounds
 from training.models.emotion import fold_of
 from training.models.judge import NOISE_OF, PEOPLE
 from training.streams.card import write

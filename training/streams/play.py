@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import tempfile
 import time
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from benchmarks.player import BLOCK, Feeder, configuration
 from benchmarks.process import daemon
 from earmark.app.plan import plans
 from earmark.config.settings import Classifier, Config
+from earmark.config.toml import toml
 from earmark.protocol.events import Gap, Label, Loss, Result
 from earmark_client import events
 from training.data.audio import RATE
@@ -97,15 +97,15 @@ def fired_of(told: Sequence[tuple[float, Told]], before: float) -> list[Fired]:
 
 def as_toml(classifier: Classifier, checkpoint: Path | None = None) -> str:
     """The classifier as a configuration; with a checkpoint in the place of its model."""
+    model = ""
     if checkpoint is not None:
         classifier = msgspec.structs.replace(classifier, model="evaluated/checkpoint")
-    model = "" if checkpoint is None else f'[[model]]\nname = "evaluated/checkpoint"\npath = "{checkpoint.resolve()}"\n'
+        model = f"[[model]]\nname = {toml(classifier.model)}\npath = {toml(str(checkpoint.resolve()))}\n"
     return model + "[[classifier]]\n" + _table(msgspec.to_builtins(classifier), "classifier")
 
 
 def _table(values: dict[str, Any], name: str) -> str:
-    """JSON's numbers, strings and lists are TOML's as well."""
-    plain = [f"{key} = {json.dumps(value)}\n" for key, value in values.items() if not isinstance(value, dict)]
+    plain = [f"{key} = {toml(value)}\n" for key, value in values.items() if not isinstance(value, dict)]
     tables = [
         f"[{name}.{key}]\n" + _table(value, f"{name}.{key}") for key, value in values.items() if isinstance(value, dict)
     ]

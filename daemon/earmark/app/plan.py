@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import msgspec
 
@@ -15,6 +14,7 @@ from earmark.config import settings as config
 from earmark.detection import decide
 from earmark.detection.detector import Detector
 from earmark.errors import ConfigError
+from earmark.hints import did_you_mean
 from earmark.inference.scores import Function, default_function
 from earmark.protocol.events import ClassifierInfo
 from earmark.windowing import windows
@@ -99,10 +99,7 @@ def plans(settings: config.Config) -> tuple[Plan, ...]:
     for index, classifier in enumerate(settings.classifier):
         name = classifier.model
         if name not in entries:
-            close = get_close_matches(name, entries, n=1)
-            hint = (
-                f"did you mean {close[0]}?" if close else f"there are {', '.join(entries)}; others go under [[model]]"
-            )
+            hint = did_you_mean(name, entries) or f"there are {', '.join(entries)}; others go under [[model]]"
             raise ConfigError(f'classifier[{index}].model: there is no model "{name}"; {hint}')
         checkpoint = checkpoints[name] = checkpoints.get(name) or entries[name].read()
         unknown = sorted({*classifier.decide.labels} - {*checkpoint.labels})

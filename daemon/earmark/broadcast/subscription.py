@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Literal, assert_never
 
 import msgspec
 
 from earmark.broadcast.sink import Published
 from earmark.errors import SubscriptionError
+from earmark.hints import did_you_mean
 from earmark.protocol.events import Label, Loss, Numbered, Result, Source, encode
 
 DEFAULT_TYPES = frozenset({"result", "label", "source", "loss"})
@@ -110,12 +110,13 @@ def parse(query: Mapping[str, object] | Iterable[tuple[str, object]]) -> Subscri
 def _unknown(name: str) -> str:
     if name == "since":
         return "since: resuming is not available in this version; connect without it and take what comes from now on"
-    return f"{name[:64]}: no such parameter; {_did_you_mean(name, _READERS)}known are {', '.join(_READERS)}"
+    return f"{name[:64]}: no such parameter; {_known(name, _READERS)}"
 
 
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    near = get_close_matches(word, list(known), n=1)
-    return f"did you mean {near[0]}? " if near else ""
+def _known(word: str, known: Iterable[str]) -> str:
+    """Return all that is known, and before it what `word` may have meant."""
+    hint = did_you_mean(word, known)
+    return f"{hint}{' ' if hint else ''}known are {', '.join(known)}"
 
 
 def _names(name: str, values: Sequence[object]) -> frozenset[str]:
@@ -131,8 +132,7 @@ def _names(name: str, values: Sequence[object]) -> frozenset[str]:
 def _types(name: str, values: Sequence[object]) -> frozenset[str]:
     types = _names(name, values)
     for kind in sorted(types - TYPES - ALWAYS):
-        hint = _did_you_mean(kind, sorted(TYPES))
-        raise SubscriptionError(f"{name}: no such type {_shown(kind)}; {hint}known are {', '.join(sorted(TYPES))}")
+        raise SubscriptionError(f"{name}: no such type {_shown(kind)}; {_known(kind, sorted(TYPES))}")
     return types - ALWAYS or (ALWAYS if types else DEFAULT_TYPES)
 
 
@@ -168,8 +168,7 @@ def _choice(*known: str) -> Callable[[str, Sequence[object]], str]:
         value = _single(name, values)
         if value in known:
             return str(value)
-        hint = _did_you_mean(str(value), known)
-        raise SubscriptionError(f"{name}: {_shown(value)} is not known; {hint}known are {', '.join(known)}")
+        raise SubscriptionError(f"{name}: {_shown(value)} is not known; {_known(str(value), known)}")
 
     return read
 

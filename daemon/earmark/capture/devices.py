@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from earmark.capture.portaudio import SHARED, Input, PortAudio
+from earmark.columns import padded
 from earmark.errors import SourceError
 
 RATES = (8000, 16000, 44100, 48000, 96000)  # Hz
@@ -58,9 +59,7 @@ def format_table(devices: Sequence[Device]) -> str:
         )
         for device in devices
     ]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows))
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join("  ".join(row).rstrip() for row in padded([head, *rows]))
 
 
 def choose(wanted: str, inputs: Sequence[Input]) -> Input:

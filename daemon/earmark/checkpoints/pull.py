@@ -20,6 +20,7 @@ from pathlib import Path
 from earmark.checkpoints import checkpoint, manifest
 from earmark.checkpoints import hub_client as huggingface
 from earmark.checkpoints import store as pulled
+from earmark.config.toml import toml
 from earmark.errors import ModelError
 
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
@@ -44,8 +45,7 @@ class Pulled:
 
     def settings(self) -> str:
         """The lines for the daemon's configuration."""
-        path = str(self.path).replace("\\", "\\\\").replace('"', '\\"')
-        return f'[[model]]\nname = "{self.model}"\npath = "{path}"\n'
+        return f"[[model]]\nname = {toml(self.model)}\npath = {toml(str(self.path))}\n"
 
 
 def pull(wanted: str, models: Path, tell: Tell) -> Pulled:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections import Counter
@@ -15,6 +14,7 @@ from msgspec import inspect
 
 from earmark.config.settings import Config, Model
 from earmark.errors import ConfigError
+from earmark.hints import did_you_mean
 
 _AT = re.compile(r" - at `(key in )?\$?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
@@ -179,5 +179,6 @@ def _value(path: str, tables: Any) -> Any:
 
 
 def _nearest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else (f"; there are: {', '.join(known)}" if known else "")
+    """Return the known name that was meant, or all of them, as the end of a sentence."""
+    hint = did_you_mean(word, known, cutoff=0.5) or (f"there are: {', '.join(known)}" if known else "")
+    return f"; {hint}" if hint else ""

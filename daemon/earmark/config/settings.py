@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from earmark.config.labels import REJECTED
+
 Name = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="a name (letters, digits, - and _, 64 at most)")
 ]
@@ -22,7 +24,6 @@ NotNegative = Annotated[float, Meta(ge=0)]
 Milliseconds = Annotated[int, Meta(ge=0, le=600_000)]
 
 DEFAULT_MODEL = "earmark/commands"
-REJECTED = ("_unknown_", "_silence_", "_background_")
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

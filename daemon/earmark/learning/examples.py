@@ -9,13 +9,13 @@ import numpy as np
 
 from earmark.audio.level import decibels
 from earmark.audio.types import Samples
+from earmark.config.labels import RESERVED_PREFIX
 
 FEWEST = 10  # takes of a label
 LONGEST = 1.5  # of a window that a take may last; what the window cuts off is then still the lesser part
 FULL_SCALE = 0.999
 CLIPPED = 0.002  # of a take's samples at full scale
 QUIET_DB = -60.0  # RMS of the loudest 32 ms, below which nobody spoke
-RESERVED = "_"  # labels that begin so are Earmark's own
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,8 +66,8 @@ def bad_labels(labels: Sequence[str]) -> str:
     if not labels:
         return "there is no label to learn; name one with --label, or give a folder with a folder for each label"
     for label in labels:
-        if label.startswith(RESERVED):
-            return f"{label!r} cannot be a label: names that begin with {RESERVED} are Earmark's own"
+        if label.startswith(RESERVED_PREFIX):
+            return f"{label!r} cannot be a label: names that begin with {RESERVED_PREFIX} are Earmark's own"
         if not label.strip() or not label.isprintable():
             return f"{label!r} cannot be a label"
     return ""

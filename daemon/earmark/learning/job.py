@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.audio.types import Samples
+from earmark.config.labels import BACKGROUND, UNKNOWN
 from earmark.learning.examples import Example
 
-OTHERS = ("_unknown_", "_background_")  # labels that every learnt model has besides the user's own
+OTHERS = (UNKNOWN, BACKGROUND)  # labels that every learnt model has besides the user's own
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.audio.types import Floats
+from earmark.columns import padded
 
 ALIKE = 0.15  # of two labels' takes are more like the other: worth a word
 HOPELESS = 0.4  # likewise: no model would come of it
@@ -17,7 +18,6 @@ LEAST_RIGHT = 0.5  # of a label's takes
 MOST_FALSE = 0.005  # of what is none of the labels may reach the threshold
 THRESHOLDS = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 
-Flags = npt.NDArray[np.bool_]
 MISSED = "missed"
 
 
@@ -115,12 +115,9 @@ def table(found: Evaluation) -> str:
     """The counts for people, aligned and in Markdown: a row a label."""
     head = ("label", "examples", *(f"as {label}" for label in found.labels), MISSED)
     rows = [(label, str(found.takes(i)), *map(str, found.counts[i])) for i, label in enumerate(found.labels)]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    ruler = tuple("-" * width for width in widths)
-    lines = [
-        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, ruler, *rows)
-    ]
-    return "\n".join(f"| {line} |" for line in lines)
+    first, *others = padded([head, *rows])
+    ruler = ["-" * len(cell) for cell in first]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (first, ruler, *others))
 
 
 def _rows(table: npt.NDArray[np.int_]) -> tuple[tuple[int, ...], ...]:

@@ -17,6 +17,7 @@ from earmark.capture import build
 from earmark.capture.base import Source
 from earmark.capture.intake import Intake
 from earmark.config import settings as config
+from earmark.config.labels import BACKGROUND
 from earmark.errors import SourceError
 from earmark.learning import find as takes
 from earmark.learning.examples import Example, fault
@@ -123,7 +124,7 @@ def record(recorder: Recorder, labels: Sequence[str], count: int, folder: Path, 
     What is there already counts. Raises SourceError.
     """
     tell(f"be quiet for {ROOM_SECONDS} seconds: the room is heard first")
-    _keep(folder / "_background_", recorder.room(), rate)
+    _keep(folder / BACKGROUND, recorder.room(), rate)
     for label in labels:
         while (have := len(list((folder / label).glob("*.wav")))) < count:
             recorder.forget()

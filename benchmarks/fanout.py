@@ -26,9 +26,9 @@ from earmark.broadcast.hub import Hub
 from earmark.broadcast.publisher import Publisher
 from earmark.config import settings as config
 from earmark.detection.detector import Draft
+from earmark.protocol import endpoints
 from earmark.protocol.events import Hello, Result, Score, encode
 from earmark.server.bind import make_room
-from earmark.server.routes import EVENTS_PATH
 from earmark.server.server import Server
 from earmark.server.subscriber import events_endpoint
 
@@ -130,8 +130,8 @@ async def earmark(count: int) -> AsyncIterator[Send]:
     hub = Hub(1000, lambda: Hello("0", publisher.epoch, 0, 1, (), ()))
     publisher = Publisher([hub])
     settings = config.Server(listen="127.0.0.1:0", max_subscribers=count)
-    endpoints = {EVENTS_PATH: events_endpoint(hub, settings.max_subscribers)}
-    async with Server(settings, endpoints, ready=lambda: None, info=hub.stats) as server:
+    served = {endpoints.EVENTS: events_endpoint(hub, settings.max_subscribers)}
+    async with Server(settings, served, ready=lambda: None, info=hub.stats) as server:
         async with readers(server.port, count, REQUEST):
             await reached(lambda: hub.stats().subscribers == count)
             yield lambda: publisher.publish([Draft(EVENT, time.monotonic_ns())])

@@ -16,9 +16,9 @@ from earmark.broadcast.hub import Hub
 from earmark.broadcast.publisher import Publisher
 from earmark.config import settings as config
 from earmark.detection.detector import Draft
+from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.events import Hello, Label, Numbered, Result, Score
 from earmark.server.handshake import Endpoint
-from earmark.server.routes import EVENTS_PATH
 from earmark.server.server import Server
 from earmark.server.subscriber import MAX_FRAMES_PER_SECOND, events_endpoint
 
@@ -60,7 +60,7 @@ class Serving:
         self.missing: dict[str, object] | None = None
         self.server = Server(
             settings,
-            {EVENTS_PATH: events_endpoint(self.hub, settings.max_subscribers, max_frames), **endpoints},
+            {EVENTS: events_endpoint(self.hub, settings.max_subscribers, max_frames), **endpoints},
             ready=lambda: self.missing,
             info=lambda: {"version": "0.1.0", "events": self.hub.stats()},
             on_refused=self.hub.count_refused,

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from earmark.errors import SubscriptionError
-
-DEFAULT = "127.0.0.1:8765"
-PORT = 8765
-EVENTS_PATH = "/v1/events"
+from earmark.protocol import endpoints
+from earmark.protocol.endpoints import DEFAULT_ADDRESS
 
 Filter = str | int | float | list[str] | tuple[str, ...] | set[str] | frozenset[str]
 """A value of a filter: a number, a text (lists separated by commas), or a collection of names."""
@@ -27,23 +25,23 @@ class Address:
         """The WebSocket's URL with these filters; those that are None are left out."""
         given = {name: _text(value) for name, value in filters.items() if value is not None}
         query = f"?{urlencode(given)}" if given else ""
-        return f"{'wss' if self.secure else 'ws'}://{self.host}{EVENTS_PATH}{query}"
+        return f"{'wss' if self.secure else 'ws'}://{self.host}{endpoints.EVENTS}{query}"
 
     def page(self, path: str) -> str:
         """The URL of an HTTP route."""
         return f"{'https' if self.secure else 'http'}://{self.host}{path}"
 
 
-def address(url: str = DEFAULT) -> Address:
+def address(url: str = DEFAULT_ADDRESS) -> Address:
     """From `host`, `host:port`, `http://…` or `ws://…`, with or without the path. Raises SubscriptionError."""
     try:
         parts = urlsplit(url if "://" in url else f"ws://{url}")
-        port = parts.port or PORT
+        port = parts.port or endpoints.DEFAULT_PORT
     except ValueError:
-        raise SubscriptionError(f"{url!r} is not an address; write HOST:PORT, for example {DEFAULT}") from None
+        raise SubscriptionError(f"{url!r} is not an address; write HOST:PORT, for example {DEFAULT_ADDRESS}") from None
     if parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname:
-        raise SubscriptionError(f"{url!r} is not an address; write HOST:PORT, for example {DEFAULT}")
-    if parts.path.rstrip("/") not in ("", EVENTS_PATH) or parts.query:
+        raise SubscriptionError(f"{url!r} is not an address; write HOST:PORT, for example {DEFAULT_ADDRESS}")
+    if parts.path.rstrip("/") not in ("", endpoints.EVENTS) or parts.query:
         raise SubscriptionError(f"{url!r} is not an address of a daemon; leave everything after the port out")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return Address(f"{host}:{port}", parts.scheme in ("wss", "https"))

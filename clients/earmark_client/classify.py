@@ -17,7 +17,9 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from earmark.errors import EarmarkError, ServerError
-from earmark_client.address import DEFAULT, Address, address
+from earmark.protocol.endpoints import DEFAULT_ADDRESS
+from earmark.protocol.events import Score
+from earmark_client.address import Address, address
 from earmark_client.request import NothingListens, Response, bearer, exchange, printable
 from earmark_client.watch import has_colour
 
@@ -34,11 +36,6 @@ examples:
   earmark classify talk.mp3 --top-k 3 --json | jq .   for other programs, a line for each file
 exit code: 0 if every file was classified, 1 if one was not. EARMARK_TOKEN is shown to a daemon that wants one.
 """
-
-
-class Score(msgspec.Struct, frozen=True):
-    score: float
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("files", metavar="FILE", nargs="+")
     parser.add_argument("--model", metavar="ID", help="default: the daemon's default model")
-    parser.add_argument("--url", default=DEFAULT, help=f"HOST:PORT of the daemon (default {DEFAULT})")
+    parser.add_argument("--url", default=DEFAULT_ADDRESS, help=f"HOST:PORT of the daemon (default {DEFAULT_ADDRESS})")
     parser.add_argument("--top-k", metavar="N", type=int, help=f"so many labels (default: {SHOWN}, with --json all)")
     parser.add_argument(
         "--function", choices=("softmax", "sigmoid", "none"), help="from logits to scores; default: the model's own"

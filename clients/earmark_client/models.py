@@ -10,11 +10,11 @@ import msgspec
 
 from earmark.columns import padded
 from earmark.errors import ServerError
+from earmark.protocol.endpoints import DEFAULT_ADDRESS, MODELS
 from earmark.protocol.licence import told
-from earmark_client.address import DEFAULT, address
+from earmark_client.address import address
 from earmark_client.request import bearer, exchange, printable
 
-PATH = "/v1/models"
 HEAD = ("", "model", "state", "labels", "rate", "size", "licence", "from")
 EXAMPLES = """\
 examples:
@@ -49,7 +49,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("url", metavar="URL", nargs="?", default=DEFAULT, help=f"HOST:PORT (default {DEFAULT})")
+    parser.add_argument(
+        "url", metavar="URL", nargs="?", default=DEFAULT_ADDRESS, help=f"HOST:PORT (default {DEFAULT_ADDRESS})"
+    )
     parser.add_argument("--json", action="store_true", help="print the daemon's own list, unchanged")
     parser.add_argument("--token", default=os.environ.get("EARMARK_TOKEN"), help="default: EARMARK_TOKEN")
     parser.set_defaults(run=run)
@@ -58,13 +60,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Print the list. Raises ServerError."""
     where = address(args.url)
-    answer = exchange(where, PATH, headers=bearer(args.token))
+    answer = exchange(where, MODELS, headers=bearer(args.token))
     if answer.status != 200:
         raise ServerError(f"{where.host} does not list its models: {answer.error()}")
     try:
         found = msgspec.json.decode(answer.body, type=list[Model])
     except msgspec.DecodeError:  # a ValidationError is one
-        raise ServerError(f"{where.host} answers {PATH} with something that is no list of models") from None
+        raise ServerError(f"{where.host} answers {MODELS} with something that is no list of models") from None
     print(answer.body.decode() if args.json else table(found))
     return 0
 

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from earmark.errors import ServerError
-from earmark_client.address import DEFAULT, Address, address
+from earmark.protocol.endpoints import DEFAULT_ADDRESS, INFO, READY
+from earmark_client.address import Address, address
 from earmark_client.request import bearer, exchange, printable
 
 EXAMPLES = """\
@@ -29,19 +30,21 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("url", metavar="URL", nargs="?", default=DEFAULT, help=f"HOST:PORT (default {DEFAULT})")
+    parser.add_argument(
+        "url", metavar="URL", nargs="?", default=DEFAULT_ADDRESS, help=f"HOST:PORT (default {DEFAULT_ADDRESS})"
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print `/ready` and `/info`. Raises ServerError."""
     where = address(args.url)
-    ready = fetch(where, "/ready")
+    ready = fetch(where, READY)
     is_ready = isinstance(ready, dict) and ready.get("ready") is True
     print(f"{where.host}: ready" if is_ready else f"{where.host}: not ready")
     if not is_ready and isinstance(ready, dict):
         print(*_indented(ready.get("missing", {}), 1), sep="\n")
-    print(*_indented(fetch(where, "/info"), 0), sep="\n")
+    print(*_indented(fetch(where, INFO), 0), sep="\n")
     return 0 if is_ready else 1
 
 

@@ -20,8 +20,9 @@ import websockets.sync.client
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from earmark.errors import EarmarkError, ServerError, SubscriptionError
+from earmark.protocol.endpoints import DEFAULT_ADDRESS
 from earmark.protocol.events import Event, decode
-from earmark_client.address import DEFAULT, Address, Filter, address
+from earmark_client.address import Address, Filter, address
 from earmark_client.request import bearer
 
 FIRST_DELAY = 0.2  # seconds before the first new try; each further one waits twice as long
@@ -42,7 +43,7 @@ Trouble = Callable[[EarmarkError], None]
 
 
 async def events(
-    url: str = DEFAULT, *, reconnect: bool = True, token: str | None = None, **filters: Filter | None
+    url: str = DEFAULT_ADDRESS, *, reconnect: bool = True, token: str | None = None, **filters: Filter | None
 ) -> AsyncGenerator[Event, None]:
     """What the daemon at `url` hears, as it happens; a Hello each time it connects.
 
@@ -61,7 +62,7 @@ async def events(
 
 
 def events_sync(
-    url: str = DEFAULT, *, reconnect: bool = True, token: str | None = None, **filters: Filter | None
+    url: str = DEFAULT_ADDRESS, *, reconnect: bool = True, token: str | None = None, **filters: Filter | None
 ) -> Generator[Event, None, None]:
     """The same as events(), blocking the calling thread."""
     _check_shape(filters)

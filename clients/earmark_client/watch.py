@@ -10,9 +10,10 @@ from typing import TextIO
 import msgspec
 
 from earmark.errors import EarmarkError, ServerError
+from earmark.protocol.endpoints import DEFAULT_ADDRESS
 from earmark.protocol.events import Hello, decode
 from earmark.protocol.text import line
-from earmark_client.address import DEFAULT, Filter, address
+from earmark_client.address import Filter, address
 from earmark_client.stream import messages_sync
 
 DEFAULT_TYPES = "label,source,loss"
@@ -35,7 +36,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("url", metavar="URL", nargs="?", default=DEFAULT, help=f"HOST:PORT (default {DEFAULT})")
+    parser.add_argument(
+        "url", metavar="URL", nargs="?", default=DEFAULT_ADDRESS, help=f"HOST:PORT (default {DEFAULT_ADDRESS})"
+    )
     parser.add_argument("--sources", metavar="NAMES", help="only these sources, separated by commas")
     parser.add_argument("--classifiers", metavar="NAMES", help="only these classifiers")
     parser.add_argument(

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from earmark.errors import ServerError
+from earmark.protocol.events import Score
 from earmark_client import models
 from earmark_client.address import address
-from earmark_client.classify import PATIENCE, Question, Score, classify, pause_wanted, row
+from earmark_client.classify import PATIENCE, Question, classify, pause_wanted, row
 from earmark_client.request import Response
 from tests.daemon import DEADLINE, environment
 from tests.fakedaemon import FakeDaemon, Reply

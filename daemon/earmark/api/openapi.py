@@ -9,6 +9,7 @@ import msgspec
 from earmark.api.models import ModelInfo
 from earmark.api.request import ClipRequest, ErrorBody, Status
 from earmark.inference.scores import Function
+from earmark.protocol import endpoints
 from earmark.protocol.events import Score
 
 REFUSALS = {
@@ -54,10 +55,10 @@ def document(release: str, default: str) -> dict[str, Any]:
                 "parameters": [model],
                 "get": _get("status", "Whether the model is loaded", status),
             },
-            "/v1/models": {"get": _get("models", "All models, loaded or not", models)},
-            "/health": {"get": _get("health", "200 while the daemon serves", {"type": "object"})},
-            "/ready": {"get": _get("ready", "200 while it listens and classifies", {"type": "object"})},
-            "/info": {"get": _get("info", "Versions, sources, classifiers, counters", {"type": "object"})},
+            endpoints.MODELS: {"get": _get("models", "All models, loaded or not", models)},
+            endpoints.HEALTH: {"get": _get("health", "200 while the daemon serves", {"type": "object"})},
+            endpoints.READY: {"get": _get("ready", "200 while it listens and classifies", {"type": "object"})},
+            endpoints.INFO: {"get": _get("info", "Versions, sources, classifiers, counters", {"type": "object"})},
         },
         "components": {
             "schemas": components,

@@ -18,6 +18,7 @@ from earmark.api.openapi import document
 from earmark.api.request import SHOWN, ErrorBody, Status
 from earmark.checkpoints.catalogue import Entry
 from earmark.errors import RequestError
+from earmark.protocol import endpoints
 from earmark.server.responses import json_response
 
 BODY_SECONDS = 60.0  # that a body may take to arrive
@@ -57,7 +58,7 @@ class Api:
         """All of them; they go before the daemon's own."""
         about = [
             Route("/status/{model:path}", self._show_status),
-            Route("/v1/models", self._show_models),
+            Route(endpoints.MODELS, self._show_models),
             Route("/openapi.json", self._show_document),
             # what huggingface_hub makes of a model's URL
             Route("/models/{model:path}/health", self._show_health),

@@ -40,8 +40,8 @@ from earmark.inference.batch import Batcher, Job
 from earmark.inference.dispatch import Dispatcher, Drop
 from earmark.inference.scores import apply
 from earmark.inference.supervisor import EngineState, LocalEngine
+from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.events import Hello
-from earmark.server.routes import EVENTS_PATH
 from earmark.server.server import Server
 from earmark.server.subscriber import events_endpoint
 from earmark.windowing.messages import Message
@@ -96,7 +96,7 @@ class Service:
         routes = Api(self._clips, self._registry, self._device, self._info, __version__).routes()
         self._server = Server(
             settings.server,
-            {EVENTS_PATH: events_endpoint(self._hub, settings.server.max_subscribers)},
+            {EVENTS: events_endpoint(self._hub, settings.server.max_subscribers)},
             ready=self._missing,
             info=self._info,
             routes=routes,
@@ -113,7 +113,7 @@ class Service:
             stack.enter_context(self._outputs)
             await stack.enter_async_context(self._worker)  # imports torch meanwhile
             await stack.enter_async_context(self._server)
-            print(f"earmarkd {__version__}: subscribe at {self._address}/v1/events", file=sys.stderr, flush=True)
+            print(f"earmarkd {__version__}: subscribe at {self._address}{EVENTS}", file=sys.stderr, flush=True)
             sources = [build(source, self._ear(source)) for source in self._settings.source]
             await stack.enter_async_context(self._dispatcher)
             stack.enter_context(self._clips)

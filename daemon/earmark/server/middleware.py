@@ -9,11 +9,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from earmark.protocol import endpoints
 from earmark.server.access import CurrentAccess, scope_of
 from earmark.server.responses import error_response
 from earmark.server.routes import methods_of
 
-NO_TOKEN_PATH = "/health"  # a program that watches over the daemon needs no token
 EXPOSED_HEADERS = "x-compute-type, x-compute-time, x-compute-audio-length"
 ALLOWED_HEADERS = "authorization, content-type, x-use-cache, x-wait-for-model, x-load-model"
 PREFLIGHT_SECONDS = "600"  # for which a browser may remember the answer to a preflight
@@ -39,7 +39,7 @@ class AccessMiddleware:
         if scope["method"] == "OPTIONS":
             await self._options(scope)(scope, receive, send)
             return
-        if scope["path"] != NO_TOKEN_PATH:
+        if scope["path"] != endpoints.HEALTH:  # a program that watches over the daemon needs no token
             refusal = access.refuse_token(scope_of(scope["method"]), headers.get("authorization"))
         if refusal is not None:
             await error_response(refusal.error, refusal.status, refusal.headers)(scope, receive, send)

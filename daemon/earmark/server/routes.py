@@ -11,9 +11,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
+from earmark.protocol import endpoints
 from earmark.server.responses import error_response, json_response
-
-EVENTS_PATH = "/v1/events"
 
 Ready = Callable[[], Mapping[str, object] | None]
 Info = Callable[[], object]
@@ -38,15 +37,15 @@ def application(ready: Ready, info: Info, routes: Sequence[BaseRoute] = ()) -> S
         return json_response(info())
 
     async def refuse_plain(request: Request) -> Response:
-        text = f"{EVENTS_PATH} is a WebSocket; connect to it with a WebSocket client"
+        text = f"{endpoints.EVENTS} is a WebSocket; connect to it with a WebSocket client"
         return error_response(text, 426, {"upgrade": "websocket", "connection": "upgrade"})
 
     own = [
         Route("/", show_root),
-        Route("/health", show_health),
-        Route("/ready", show_ready),
-        Route("/info", show_info),
-        Route(EVENTS_PATH, refuse_plain),
+        Route(endpoints.HEALTH, show_health),
+        Route(endpoints.READY, show_ready),
+        Route(endpoints.INFO, show_info),
+        Route(endpoints.EVENTS, refuse_plain),
     ]
     app = Starlette(routes=[*routes, *own], exception_handlers={HTTPException: _refused, Exception: _failed})
     app.router.redirect_slashes = False
@@ -56,7 +55,13 @@ def application(ready: Ready, info: Info, routes: Sequence[BaseRoute] = ()) -> S
 async def show_root(request: Request) -> Response:
     """Tell a person who opens the address in a browser what there is."""
     return json_response(
-        {"name": "earmark", "events": EVENTS_PATH, "info": "/info", "health": "/health", "ready": "/ready"}
+        {
+            "name": "earmark",
+            "events": endpoints.EVENTS,
+            "info": endpoints.INFO,
+            "health": endpoints.HEALTH,
+            "ready": endpoints.READY,
+        }
     )
 
 

@@ -11,13 +11,13 @@ from websockets.protocol import OPEN
 from earmark.broadcast.hub import Hub, Subscriber
 from earmark.broadcast.subscription import Subscription, parse
 from earmark.errors import RequestError, SubscriptionError
+from earmark.protocol.endpoints import SUBPROTOCOL
 from earmark.protocol.events import Error, encode
 from earmark.server.connection import Limits, WebSocketConnection
 from earmark.server.handshake import Endpoint, Query
 
 log = logging.getLogger(__name__)
 
-SUBPROTOCOL = "earmark.v1"
 MAX_MESSAGE_BYTES = 64 * 1024  # subscribers only send filters
 MAX_FRAMES_PER_SECOND = 100
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, get_args
 
-SUBPROTOCOL = "earmark.token."
-"""A browser cannot set headers on a WebSocket; it offers this subprotocol, followed by the token in base64url."""
+from earmark.protocol.endpoints import TOKEN_SUBPROTOCOL
 
 TokenScope = Literal["listen", "clips", "send", "admin"]
 """What a token allows: to follow the event stream, to post clips, to send sound, to change the daemon."""
@@ -80,9 +79,9 @@ class Tokens:
 
 def _offered(subprotocol: str) -> str | None:
     """Return the token in a subprotocol, or None where there is none. An unreadable token is empty, and so wrong."""
-    if not subprotocol.startswith(SUBPROTOCOL):
+    if not subprotocol.startswith(TOKEN_SUBPROTOCOL):
         return None
-    text = subprotocol.removeprefix(SUBPROTOCOL)
+    text = subprotocol.removeprefix(TOKEN_SUBPROTOCOL)
     try:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
     except (binascii.Error, ValueError):

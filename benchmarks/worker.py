@@ -25,11 +25,11 @@ import torch
 import transformers
 
 from benchmarks.table import Row, print_table
-from earmark.audio.types import Floats, Samples
+from earmark.audio.types import Samples
 from earmark.checkpoints import checkpoint
 from earmark.config import settings as config
-from earmark.inference.batch import Batcher, Job
-from earmark.inference.dispatch import Dispatcher, Drop
+from earmark.inference.batch import Batcher, Drop, Job, Outcome
+from earmark.inference.dispatch import Dispatcher
 from earmark.inference.supervisor import LocalEngine
 from earmark.worker import model
 from tests.checkpoints import NAMED
@@ -90,28 +90,25 @@ class Bare:
 class Through:
     """The worker, behind the dispatcher as the daemon has it."""
 
-    def __init__(self, worker: LocalEngine, batch: int) -> None:
+    def __init__(self, worker: LocalEngine, batch: int, depth: int) -> None:
         self._worker = worker
         self._batch = batch
+        self._depth = depth
 
     async def rate(self, windows: list[Samples]) -> float:
         """Windows a second, from the first submitted to the last answered."""
         batcher = Batcher(max_batch=self._batch, queue=len(windows), max_age=3600)
-        dispatcher = Dispatcher(batcher, self._worker, answered=_forget, dropped=_fail)
-        async with dispatcher:
+        async with Dispatcher(batcher, self._worker, depth=self._depth) as dispatcher:
             before = time.perf_counter()
             for window in windows:
-                dispatcher.submit(Job(NAME, window, True, time.monotonic_ns(), None))
+                dispatcher.submit(Job(NAME, window, True, time.monotonic_ns(), _scored))
             await dispatcher.drain()
             return len(windows) / (time.perf_counter() - before)
 
 
-def _forget(job: Job, logits: Floats) -> None:
-    """Only the time counts."""
-
-
-def _fail(job: Job, drop: Drop) -> None:
-    raise RuntimeError(f"a window was dropped: {drop.reason}")
+def _scored(outcome: Outcome) -> None:
+    if isinstance(outcome, Drop):
+        raise RuntimeError(f"a window was dropped: {outcome.reason}")
 
 
 def usual_way(case: Case) -> Callable[[list[Samples]], float]:
@@ -134,7 +131,7 @@ async def measure(case: Case) -> list[Row]:
     rounds: list[tuple[float, float, float]] = []
     async with LocalEngine(settings, [checkpoint.read(case.folder, NAME)]) as worker:
         model.use_threads(settings.threads)
-        bare, usual, through = Bare(case), usual_way(case), Through(worker, case.batch)
+        bare, usual, through = Bare(case), usual_way(case), Through(worker, case.batch, settings.depth)
         await worker.ready()
         await through.rate(windows[: 2 * case.batch])
         usual(windows[:2])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -13,12 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earmark.api.clip_scorer import ClipScorer, ClipWindow
-from earmark.audio.types import Floats, Samples
-from earmark.inference.batch import Batcher, Job
-from earmark.inference.dispatch import Dispatcher, Drop
-from earmark.inference.supervisor import EngineState
+from earmark.api.clip_scorer import ClipScorer
+from earmark.inference.batch import Batcher, Drop, Job, Outcome
+from earmark.inference.dispatch import Dispatcher
 from tests.daemon import Daemon, earmarkd, events
+from tests.engines import FakeEngine
 from tests.posting import COMMANDS, DEADLINE, RATE, Client, encoded, until
 
 OPEN = """
@@ -66,56 +64,32 @@ def test_a_clip_over_http_and_in_a_file_gives_the_same_scores(
     assert client.post(clips[rate].read_bytes()).scores == pytest.approx(expected, abs=1e-5)
 
 
-class Counting:
-    """A worker that notes what each batch was of. It answers when it is told to."""
-
-    def __init__(self) -> None:
-        self.state = EngineState(phase="ready")
-        self.batches: list[str] = []
-        self.began = asyncio.Semaphore(0)
-        self.turn = asyncio.Semaphore(0)
-
-    async def changed(self) -> None:
-        await asyncio.Event().wait()
-
-    async def classify(self, model: str, batch: Sequence[Samples], attempts: int) -> Floats:
-        self.batches.append("live" if batch[0][0] > 0 else "clips")
-        self.began.release()
-        await self.turn.acquire()
-        return np.zeros((len(batch), 2), np.float32)
-
-
-def test_while_50_requests_wait_a_live_window_waits_for_one_batch_at_most() -> None:
+@pytest.mark.parametrize("depth", [1, 2])
+def test_while_50_requests_wait_a_live_window_waits_for_one_batch_at_most(depth: int) -> None:
     async def scene() -> None:
-        worker = Counting()
-        asking: ClipScorer
-
-        def answered(job: Job, row: Floats) -> None:
-            if isinstance(job.tag, ClipWindow):
-                asking.answered(job, row)
-
-        def dropped(job: Job, drop: Drop) -> None:
-            raise AssertionError(drop)
-
-        dispatcher = Dispatcher(Batcher(max_batch=4), worker, answered=answered, dropped=dropped)
-        asking = ClipScorer(dispatcher, 10.0)
+        engine = FakeEngine(lambda batch: np.zeros((len(batch), 2), np.float32), held=True)
+        dispatcher = Dispatcher(Batcher(max_batch=4), engine, depth=depth)
+        scorer = ClipScorer(dispatcher, 10.0)
         async with asyncio.timeout(10), dispatcher:
             clip = np.zeros(RATE, np.float32)
-            ask = partial(asking.scores, "m", clip, window=RATE, least=0, function="softmax", alone=False)
+            ask = partial(scorer.scores, "m", clip, window=RATE, least=0, function="softmax", alone=False)
             clips = [asyncio.create_task(ask()) for _ in range(50)]
-            await worker.began.acquire()
-            for turn in range(8):  # each live window comes while a batch of clips is with the worker
-                assert worker.batches[-1] == "clips"
-                dispatcher.submit(Job("m", np.ones(RATE, np.float32), True, time.monotonic_ns(), turn))
+            await engine.began()
+            for _ in range(8):  # each live window comes while a batch of clips is with the engine
+                assert engine.batches[-1][0] == 0
+                dispatcher.submit(Job("m", np.ones(RATE, np.float32), True, time.monotonic_ns(), scored))
                 for _ in range(2):
-                    worker.turn.release()
-                    await worker.began.acquire()
-            assert worker.batches == ["clips", "live"] * 8 + ["clips"]
-            for _ in range(50):
-                worker.turn.release()
+                    engine.answer()
+                    await engine.began()
+            assert ["live" if batch[0] else "clips" for batch in engine.batches] == ["clips", "live"] * 8 + ["clips"]
+            engine.release()
             await asyncio.gather(*clips)
 
     asyncio.run(scene())
+
+
+def scored(outcome: Outcome) -> None:
+    assert not isinstance(outcome, Drop)
 
 
 def test_the_end_of_the_daemon_does_not_wait_for_clips(silence: Path) -> None:

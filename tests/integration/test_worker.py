@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from earmark.checkpoints import checkpoint
 from earmark.config import settings as config
 from earmark.errors import ModelError, WorkerError
 from earmark.inference import wire
+from earmark.inference.engine import EngineState
 from earmark.inference.scores import softmax
-from earmark.inference.supervisor import EngineState, LocalEngine
+from earmark.inference.supervisor import LocalEngine
 from tests import checkpoints
 
 SETTINGS = config.Worker(threads=1, device="cpu")
@@ -177,6 +179,97 @@ def test_errors_of_one_model_or_one_batch_leave_the_process_alive(tmp_path: Path
     play(scene)
 
 
+def test_an_unloaded_model_frees_its_memory_while_another_is_served(
+    tmp_path: Path, tiny: checkpoint.Checkpoint
+) -> None:
+    large = checkpoint.read(checkpoints.save(tmp_path, "whisper", width=768, layers=10), "test/large")
+    size = (tmp_path / "model.safetensors").stat().st_size
+    assert size > 200e6
+
+    async def scene() -> None:
+        async with Followed(tiny) as engine:
+            await engine.ready()
+            empty = resident(engine)
+            for _ in range(2):
+                engine.load(large)
+                assert (await engine.classify("test/large", clips(1))).shape == (1, len(checkpoints.LABELS))
+                assert resident(engine) > empty + 0.8 * size
+                last = asyncio.create_task(engine.classify("test/large", clips(2)))
+                await asyncio.sleep(0)  # the request is with the process
+                engine.unload("test/large")
+                assert engine.state.loaded == {"test/tiny"}
+                assert (await last).shape == (2, len(checkpoints.LABELS))
+                with pytest.raises(ModelError, match="test/large: no such model"):
+                    await engine.classify("test/large", clips(1))
+                await engine.classify("test/tiny", clips(1))  # the process takes requests in order
+                assert resident(engine) < empty + 0.2 * size
+            assert engine.state.restarts == 0
+
+    play(scene)
+
+
+def test_a_model_that_is_unloaded_while_it_is_loaded_is_not_served_until_it_is_loaded_again(
+    tiny: checkpoint.Checkpoint,
+) -> None:
+    async def scene() -> None:
+        second = replace(tiny, name="test/second")
+        async with Followed(tiny) as engine:
+            await engine.ready()
+            engine.load(second)
+            engine.unload("test/second")
+            assert engine.state.loading == frozenset()
+            engine.load(second)
+            assert (await engine.classify("test/second", clips(1))).shape == (1, len(checkpoints.LABELS))
+            engine.unload("test/second")
+            engine.unload("test/second")
+            engine.unload("test/unknown")
+            with pytest.raises(ModelError, match="test/second: no such model"):
+                await engine.classify("test/second", clips(1))
+            assert engine.state.loaded == {"test/tiny"}
+            assert engine.state.restarts == 0
+
+    play(scene)
+
+
+def test_a_daemon_does_not_wait_for_a_model_that_is_unloaded_before_it_is_loaded(tiny: checkpoint.Checkpoint) -> None:
+    async def scene() -> None:
+        second = replace(tiny, name="test/second")
+        async with Followed(tiny, second) as engine:
+            engine.unload("test/second")
+            await engine.ready()
+            assert engine.state.loaded == {"test/tiny"}
+
+    play(scene)
+
+
+def test_a_model_that_was_refused_is_tried_again_when_it_is_loaded_again(
+    tmp_path: Path, tiny: checkpoint.Checkpoint
+) -> None:
+    folder = checkpoints.save(tmp_path, "whisper")
+    found = checkpoint.read(folder, "test/mended")
+    weights = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(b"nothing of the kind")
+
+    async def scene() -> None:
+        async with Followed(tiny) as engine:
+            await engine.ready()
+            engine.load(found)
+            with pytest.raises(ModelError, match="test/mended: "):
+                await engine.classify("test/mended", clips(1))
+            (folder / "model.safetensors").write_bytes(weights)
+            engine.load(found)
+            assert engine.state.loading == {"test/mended"}
+            assert engine.state.refused == {}
+            assert (await engine.classify("test/mended", clips(1))).shape == (1, len(checkpoints.LABELS))
+
+    play(scene)
+
+
+def resident(engine: LocalEngine) -> int:
+    """Bytes of the process that are in memory."""
+    return int(Path(f"/proc/{engine.state.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def test_a_worker_that_is_left_while_it_starts_ends_its_process_and_tells_who_waits(
     tiny: checkpoint.Checkpoint,
 ) -> None:
@@ -198,7 +291,7 @@ def test_a_process_that_cannot_start_is_reported_after_many_deaths(
     tiny: checkpoint.Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    monkeypatch.setattr("earmark.inference.supervisor.FIRST_DELAY", 0.001)
+    monkeypatch.setattr("earmark.inference.supervisor.FIRST_DELAY_SECONDS", 0.001)
 
     async def scene() -> None:
         async with Followed(tiny) as worker:
@@ -214,10 +307,10 @@ import asyncio, sys
 from pathlib import Path
 from earmark.config import settings as config
 from earmark.checkpoints import checkpoint
-from earmark.inference.supervisor import Worker
+from earmark.inference.supervisor import LocalEngine
 
 async def main():
-    async with Worker(config.Worker(threads=1), [checkpoint.read(Path(sys.argv[1]))]) as worker:
+    async with LocalEngine(config.Worker(threads=1), [checkpoint.read(Path(sys.argv[1]))]) as worker:
         await worker.ready()
         print(worker.state.pid, flush=True)
         await asyncio.Event().wait()

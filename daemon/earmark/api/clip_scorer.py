@@ -5,38 +5,27 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
 from earmark.api.long_clips import cut, padded
-from earmark.audio.types import Floats, Samples
+from earmark.audio.types import Floats, Nanoseconds, Samples
 from earmark.errors import RequestError, WorkerDied, WorkerError
-from earmark.inference.batch import Job
-from earmark.inference.dispatch import Dispatcher, Drop
+from earmark.inference.batch import Drop, Job, Outcome
+from earmark.inference.dispatch import Dispatcher
 from earmark.inference.scores import Function, apply
 
 AHEAD = 64  # windows of one clip that wait at the same time: two batches
 
 
-@dataclass(slots=True, eq=False)
-class ClipWindow:
-    """A window of a clip: the tag of its job."""
-
-    clip: object
-    answer: asyncio.Future[Floats] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-
 class ClipScorer:
-    """Puts clips to the dispatcher. On the event loop.
-
-    Whoever made the dispatcher hands each one-shot job whose tag is a Piece to answered() or dropped().
-    """
+    """Puts the windows of clips to the dispatcher and takes the mean of their scores. On the event loop."""
 
     def __init__(self, dispatcher: Dispatcher, patience: float) -> None:
         self._dispatcher = dispatcher
         self._patience = patience  # seconds that a clip waits for its next answer
-        self._waiting: set[asyncio.Future[Floats]] = set()
+        self._waiting: set[asyncio.Future[Outcome]] = set()
         self._closed = False
 
     def close(self) -> None:
@@ -58,65 +47,70 @@ class ClipScorer:
         """
         if self._closed:
             raise _shutting_down()
-        clip = object()
         windows = deque(cut(len(samples), window))
         count = len(windows)
         total: Floats | None = None
-        waiting: set[asyncio.Future[Floats]] = set()
+        waiting: dict[asyncio.Future[Outcome], Job] = {}
         try:
             while windows or waiting:
                 while windows and len(waiting) < AHEAD:
                     start, end = windows.popleft()
-                    waiting.add(self._submit(model, clip, padded(samples[start:end], least), alone))
-                done, waiting = await asyncio.wait(waiting, timeout=self._patience, return_when=asyncio.FIRST_COMPLETED)
+                    self._submit(model, padded(samples[start:end], least), time.monotonic_ns(), alone, waiting)
+                done, _ = await asyncio.wait(waiting, timeout=self._patience, return_when=asyncio.FIRST_COMPLETED)
                 if not done:
                     raise RequestError(503, "the model did not answer in time", retry_after=5)
-                for answer in done:
-                    self._waiting.discard(answer)
-                    scores = apply(function, answer.result(), model)
+                for future in done:
+                    job = waiting.pop(future)
+                    self._waiting.discard(future)
+                    outcome = future.result()
+                    if isinstance(outcome, Drop):
+                        self._try_alone(job, outcome, waiting)
+                        continue
+                    scores = apply(function, outcome, model)
                     total = scores if total is None else total + scores
         finally:
-            self._forget(clip, waiting)
+            self._forget(waiting)
         assert total is not None  # cut() gives one window at least
         mean: Floats = total / np.float32(count)
         return mean
 
-    def answered(self, job: Job, logits: Floats) -> None:
-        """The job's row of logits."""
-        piece = _piece(job)
-        if not piece.answer.done():
-            piece.answer.set_result(logits)
+    def _submit(
+        self,
+        model: str,
+        samples: Samples,
+        captured: Nanoseconds,
+        alone: bool,
+        waiting: dict[asyncio.Future[Outcome], Job],
+    ) -> None:
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        job = Job(model, samples, False, captured, partial(_resolve, future), attempts=1, alone=alone)
+        waiting[future] = job
+        self._waiting.add(future)
+        self._dispatcher.submit(job)
 
-    def dropped(self, job: Job, drop: Drop) -> None:
-        """There is no answer. A batch of several under which the process died is put again, one by one."""
-        piece = _piece(job)
-        if piece.answer.done():
-            return
-        if drop.died > 1 and not self._closed:
-            self._dispatcher.submit(replace(job, alone=True))
-        elif drop.died:
-            piece.answer.set_exception(WorkerDied(drop.reason))
+    def _try_alone(self, job: Job, drop: Drop, waiting: dict[asyncio.Future[Outcome], Job]) -> None:
+        """Submit a window again, alone, if the process died under a batch of several; else raise WorkerError."""
+        if self._closed:
+            raise _shutting_down()
+        if drop.died > 1:
+            self._submit(job.model, job.samples, job.captured, True, waiting)
         else:
-            piece.answer.set_exception(WorkerError(drop.reason))
+            raise WorkerDied(drop.reason) if drop.died else WorkerError(drop.reason)
 
-    def _submit(self, model: str, clip: object, samples: Samples, alone: bool) -> asyncio.Future[Floats]:
-        piece = ClipWindow(clip)
-        self._waiting.add(piece.answer)
-        self._dispatcher.submit(Job(model, samples, False, time.monotonic_ns(), piece, attempts=1, alone=alone))
-        return piece.answer
-
-    def _forget(self, clip: object, waiting: set[asyncio.Future[Floats]]) -> None:
+    def _forget(self, waiting: dict[asyncio.Future[Outcome], Job]) -> None:
+        """Take the windows that are left out of the queue, and ignore the outcomes of those that are on their way."""
         if waiting:
-            self._dispatcher.discard(lambda job: isinstance(job.tag, ClipWindow) and job.tag.clip is clip)
-        for answer in waiting:
-            self._waiting.discard(answer)
-            if not answer.cancel():
-                answer.exception()  # else asyncio says that nobody looked at it
+            jobs = set(waiting.values())
+            self._dispatcher.discard(lambda job: job in jobs)
+        for future in waiting:
+            self._waiting.discard(future)
+            if not future.cancel():
+                future.exception()  # else asyncio says that it was never retrieved
 
 
-def _piece(job: Job) -> ClipWindow:
-    assert isinstance(job.tag, ClipWindow)
-    return job.tag
+def _resolve(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not future.done():  # it is if its clip was cancelled or the daemon shuts down
+        future.set_result(outcome)
 
 
 def _shutting_down() -> RequestError:

@@ -8,14 +8,14 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import msgspec
 
 from earmark.checkpoints.catalogue import Entry, Origin, by_name
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.errors import ModelError
-from earmark.inference.supervisor import EngineState
+from earmark.inference.engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -51,15 +51,6 @@ class ModelStatus:
     why: str = ""
 
 
-class Loads(Protocol):
-    """What a Registry needs of a Worker."""
-
-    @property
-    def state(self) -> EngineState: ...
-    async def changed(self) -> None: ...
-    def load(self, checkpoint: Checkpoint) -> None: ...
-
-
 class Registry:
     """Finds models by name and has them loaded when they are wanted. On the event loop.
 
@@ -67,11 +58,11 @@ class Registry:
     """
 
     def __init__(
-        self, entries: dict[str, Entry], default: str, worker: Loads, clock: Callable[[], float] = time.monotonic
+        self, entries: dict[str, Entry], default: str, engine: Engine, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._entries = entries
         self._names = by_name(entries)
-        self._worker = worker
+        self._engine = engine
         self._clock = clock
         self._checkpoints: dict[str, Checkpoint] = {}
         self._wanted: dict[str, float] = {}  # since when those are loading that somebody waits for
@@ -93,7 +84,7 @@ class Registry:
 
     def standing(self, entry: Entry) -> ModelStatus:
         """Loaded or not, now."""
-        state = self._worker.state
+        state = self._engine.state
         if entry.id in state.loaded:
             self._wanted.pop(entry.id, None)
             return ModelStatus("loaded")
@@ -109,7 +100,7 @@ class Registry:
 
     def want(self, entry: Entry) -> None:
         """Begin to load it, unless it is loaded or loading. Raises ModelError where there is nothing to load."""
-        self._worker.load(self.checkpoint(entry))
+        self._engine.load(self.checkpoint(entry))
         if self.standing(entry).state == "loading":
             self._wanted.setdefault(entry.id, self._clock())
 
@@ -118,13 +109,13 @@ class Registry:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.standing(entry).state in ("loading", "not loaded"):
-                    await self._worker.changed()
+                    await self._engine.changed()
         return self.standing(entry)
 
     def estimate(self, entry: Entry) -> float:
         """Seconds until it is loaded, as far as can be told; finite and above zero."""
         whole = weight(self.checkpoint(entry)) / BYTES_PER_SECOND
-        if self._worker.state.phase != "ready":
+        if self._engine.state.phase != "ready":
             whole += IMPORTING + RESTARTING
         elapsed = self._clock() - self._wanted.get(entry.id, self._clock())
         return round(max(LEAST, whole - elapsed), 1)

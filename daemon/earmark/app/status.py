@@ -14,7 +14,7 @@ from earmark.broadcast.hub import Hub
 from earmark.broadcast.publisher import Publisher
 from earmark.detection.detectors import LossCount
 from earmark.inference.batch import Batcher
-from earmark.inference.supervisor import EngineState
+from earmark.inference.engine import EngineState
 from earmark.protocol.events import LossCause, SourceInfo
 
 PACKAGES = ("torch", "transformers", "numpy", "onnxruntime", "soundfile", "av")

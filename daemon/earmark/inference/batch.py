@@ -1,4 +1,4 @@
-"""Natural batching: what gathers while the model is busy leaves together."""
+"""Natural batching: the jobs that gather while the engine is busy leave together as one batch."""
 
 from __future__ import annotations
 
@@ -6,28 +6,47 @@ import bisect
 from collections import deque
 from collections.abc import Callable, Container
 from dataclasses import dataclass
+from typing import Literal
 
-from earmark.audio.types import SECOND, Nanoseconds, Samples
+from earmark.audio.types import SECOND, Floats, Nanoseconds, Samples
 
 MS = 1_000_000
-BULK = 2**19  # samples: 32 windows of a second at 16 kHz, or one of half a minute
+ATTEMPTS = 2  # how many model processes a batch may see die before it is given up
+MAX_ONE_SHOT_SAMPLES = 2**19  # in a batch: 32 windows of a second at 16 kHz, or one of half a minute
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Why a job was given up: it was too old or pushed out because there was too much, or the engine failed on it.
+
+    `died` is the number of jobs in the batch under which the model process died or hung; 0 if it did not.
+    """
+
+    cause: Literal["overload", "worker"]
+    reason: str
+    died: int = 0
+
+
+Outcome = Floats | Drop
+"""A job's row of logits, one per label, or why there is none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """One stretch of sound for one model.
+    """Samples that one model shall classify.
 
-    `captured` is the monotonic time of its last sample, or of the request's arrival. Live jobs age and go first;
-    the others wait for ever. `tag` is the caller's own: a Window, an HTTP request.
-    `attempts` is how often the model process may die under it; a job that is suspected to kill it goes `alone`.
+    `captured` is the monotonic time of the last sample, or of the request's arrival. Live jobs grow stale and go
+    first; one-shot jobs wait without limit. `reply` is called exactly once, unless the job is discarded, and must not
+    raise. `attempts` is how many model processes may die under the job; a job that is suspected of killing them goes
+    `alone`.
     """
 
     model: str
     samples: Samples
     live: bool
     captured: Nanoseconds
-    tag: object
-    attempts: int = 2
+    reply: Callable[[Outcome], None]
+    attempts: int = ATTEMPTS
     alone: bool = False
 
 
@@ -47,7 +66,10 @@ class Batch:
 
 
 Key = tuple[str, int, int, int]
-"""A model, a length in samples, attempts, and for who must be alone something of its own: what may share a batch."""
+"""Model, length in samples, attempts, and a number of its own for a job that goes alone.
+
+Jobs with equal keys may share a batch.
+"""
 
 
 class Queues:
@@ -70,7 +92,7 @@ class Queues:
         self._size += 1
 
     def oldest(self, full: int = 1, without: Container[str] = ()) -> Key | None:
-        """The key with the oldest job, among those that hold at least `full`, of all models but those `without`.
+        """Return the key with the oldest job, among those with at least `full` jobs, leaving out the models `without`.
 
         Looks at one job per key.
         """
@@ -80,17 +102,20 @@ class Queues:
     def first(self, key: Key) -> Job:
         return self._queues[key][0]
 
-    def pop(self, key: Key, most: int = 1) -> tuple[Job, ...]:
-        """Up to `most` of the oldest jobs of `key`."""
+    def count(self, key: Key) -> int:
+        return len(self._queues[key])
+
+    def pop(self, key: Key, max_jobs: int = 1) -> tuple[Job, ...]:
+        """Remove and return up to `max_jobs` of the oldest jobs of `key`."""
         queue = self._queues[key]
-        jobs = tuple(queue.popleft() for _ in range(min(most, len(queue))))
+        jobs = tuple(queue.popleft() for _ in range(min(max_jobs, len(queue))))
         self._size -= len(jobs)
         if not queue:
             del self._queues[key]
         return jobs
 
     def remove(self, predicate: Callable[[Job], bool]) -> list[Job]:
-        """Everything that `predicate` is true of. Scans all jobs."""
+        """Remove and return every job that `predicate` is true of. Scans all jobs."""
         removed: list[Job] = []
         for key, queue in list(self._queues.items()):
             chosen = [predicate(job) for job in queue]
@@ -104,7 +129,7 @@ class Queues:
         return removed
 
     def older_than(self, limit: Nanoseconds) -> list[Job]:
-        """Everything captured before `limit`, removed. Looks at what it removes and one job more per key."""
+        """Remove and return every job captured before `limit`. Looks at those and at one job more per key."""
         removed: list[Job] = []
         for key, queue in list(self._queues.items()):
             count = 0
@@ -116,15 +141,16 @@ class Queues:
 
 
 class Batcher:
-    """Gathers jobs of equal model and length for the worker.
+    """Gather jobs of equal model and length into batches for the engine.
 
-    The caller owns the clock and the worker: it calls take() whenever the worker is free, and stale() before. Without
-    `max_wait_ms` a job leaves as soon as the worker is free, and batches form only of what came while it was busy.
+    The caller owns the clock and the engine: it calls stale() and then take() whenever the engine is free. Without
+    `max_wait_ms` a job leaves as soon as the engine is free, and batches form only of jobs that came while it was busy.
 
-    Live jobs always go before one-shot jobs, and never in one batch with them, so that a clip that kills the worker
-    takes no live window along. One-shot jobs therefore wait for as long as live sound alone keeps the worker busy:
-    they are never dropped here, and their callers bound their number with has_room() and their patience with discard().
-    A batch of theirs holds no more than `bulk` samples, or one job: a live window that comes meanwhile waits for it.
+    Live jobs always go before one-shot jobs, and never in one batch with them, so that a clip that kills the model
+    process takes no live window along. One-shot jobs therefore wait for as long as live sound alone keeps the engine
+    busy. They are never dropped here: their callers bound their number with has_room() and their wait with discard().
+    A batch of one-shot jobs holds at most `max_one_shot_samples`, or one job, because a live window that comes
+    meanwhile waits for it.
 
     `without` names models whose jobs must wait, because they are not loaded yet.
     """
@@ -136,11 +162,11 @@ class Batcher:
         queue: int = 1024,
         max_age: float = 2.0,
         max_wait_ms: int = 0,
-        bulk: int = BULK,
+        max_one_shot_samples: int = MAX_ONE_SHOT_SAMPLES,
     ) -> None:
         self.max_batch = max_batch
-        self.bulk = bulk
-        self.queue = queue  # live jobs at most, and one-shot jobs before has_room() says no
+        self.max_one_shot_samples = max_one_shot_samples
+        self.queue = queue  # the most live jobs that wait, and the one-shot jobs at which has_room() says no
         self.max_age: Nanoseconds = round(max_age * SECOND)
         self.max_wait: Nanoseconds = max_wait_ms * MS
         self.added = 0  # added == taken + pushed_out + went_stale + discarded + len(self), always
@@ -159,11 +185,11 @@ class Batcher:
         return len(self._live)
 
     def has_room(self) -> bool:
-        """Whether another one-shot job should be taken on."""
+        """Return whether another one-shot job should be added."""
         return len(self._one_shot) < self.queue
 
     def add(self, job: Job) -> Job | None:
-        """Queue `job`. The oldest live job that it pushed out, if any: that may be `job` itself."""
+        """Queue `job`. Return the oldest live job if that was pushed out; it may be `job` itself."""
         self.added += 1
         if not job.live:
             self._one_shot.add(job)
@@ -172,38 +198,50 @@ class Batcher:
         if len(self._live) <= self.queue:
             return None
         oldest = self._live.oldest()
-        assert oldest is not None  # the queues holds at least `job`
+        assert oldest is not None  # the queues hold at least `job`
         self.pushed_out += 1
         return self._live.pop(oldest)[0]
 
     def take(self, now: Nanoseconds, without: Container[str] = ()) -> Batch | None:
-        """The next batch, or None where nothing waits or everything is held for company until next_deadline()."""
+        """Remove and return the next batch. None if no job waits, or if all wait for more until next_deadline()."""
         for queues in (self._live, self._one_shot):
             key = self._due(queues, now, without)
             if key is not None:
-                jobs = queues.pop(key, self._most(queues, key))
-                self.taken += len(jobs)
-                return Batch(key[0], jobs)
+                return self._pop(queues, key)
         return None
 
+    def take_full(self, without: Container[str] = ()) -> Batch | None:
+        """Remove and return the next batch if it is a full one of live jobs.
+
+        Such a batch may be sent to an engine that is still busy: it would not grow if it waited, and nothing could
+        overtake it.
+        """
+        key = self._live.oldest(without=without)
+        if key is None or self._live.count(key) < self.max_batch:
+            return None
+        return self._pop(self._live, key)
+
     def next_deadline(self, without: Container[str] = ()) -> Nanoseconds | None:
-        """When the oldest job has waited for `max_wait_ms`: take() gives a batch from then on. None when empty."""
+        """Return when the oldest job will have waited for `max_wait_ms`; from then on take() gives a batch.
+
+        None if no job waits.
+        """
         keys = [(queues, queues.oldest(without=without)) for queues in (self._live, self._one_shot)]
         return min((queues.first(key).captured + self.max_wait for queues, key in keys if key), default=None)
 
     def next_expiry(self) -> Nanoseconds | None:
-        """When the oldest live job becomes stale. None without one."""
+        """Return when the oldest live job becomes stale. None if no live job waits."""
         key = self._live.oldest()
         return None if key is None else self._live.first(key).captured + self.max_age + 1
 
     def stale(self, now: Nanoseconds) -> list[Job]:
-        """The live jobs captured more than `max_age` ago, removed: late truth is no truth in a live stream."""
+        """Remove and return the live jobs captured more than `max_age` ago: nobody acts on a late label."""
         jobs = self._live.older_than(now - self.max_age)
         self.went_stale += len(jobs)
         return jobs
 
     def discard(self, predicate: Callable[[Job], bool]) -> list[Job]:
-        """The jobs that nobody wants any more (a source that went away, a client that hung up), removed."""
+        """Remove and return the jobs that `predicate` is true of: their source went away, or their client hung up."""
         jobs = self._live.remove(predicate) + self._one_shot.remove(predicate)
         self.discarded += len(jobs)
         return jobs
@@ -211,14 +249,19 @@ class Batcher:
     def _due(self, queues: Queues, now: Nanoseconds, without: Container[str]) -> Key | None:
         oldest = queues.oldest(without=without)
         if self.max_wait and oldest is not None and queues.first(oldest).captured + self.max_wait > now:
-            # nobody has waited long enough, but a full batch never waits
+            # no job has waited long enough, but a full batch never waits
             return queues.oldest(full=self.max_batch, without=without)
         return oldest
 
-    def _most(self, queues: Queues, key: Key) -> int:
+    def _pop(self, queues: Queues, key: Key) -> Batch:
+        jobs = queues.pop(key, self._max_jobs(queues, key))
+        self.taken += len(jobs)
+        return Batch(key[0], jobs)
+
+    def _max_jobs(self, queues: Queues, key: Key) -> int:
         if queues is self._live:
             return self.max_batch
-        return max(1, min(self.max_batch, self.bulk // max(1, key[1])))
+        return max(1, min(self.max_batch, self.max_one_shot_samples // max(1, key[1])))
 
 
 def _captured(job: Job) -> Nanoseconds:

@@ -87,6 +87,10 @@ class WorkerProcess:
         self._send(request)
         self._watch_loading()
 
+    def unload(self, model: str) -> None:
+        """Have a model freed, after the batches that were sent before."""
+        self._send(wire.Unload(model))
+
     async def classify(self, model: str, slot: int, count: int, length: int) -> Floats:
         """Logits for what is in the slot. Raises Died, and WorkerError where the model failed on it."""
         self._number += 1

@@ -1,13 +1,14 @@
-"""The supervisor of the model process."""
+"""The engine on this machine: a model process, supervised."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 
@@ -16,45 +17,25 @@ from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
 from earmark.errors import ModelError, WorkerDied, WorkerError
 from earmark.inference import wire
+from earmark.inference.batch import ATTEMPTS
+from earmark.inference.engine import EngineState, Phase
 from earmark.inference.process import Died, WorkerProcess
 from earmark.protocol.licence import is_non_commercial
 
 logger = logging.getLogger(__name__)
 
-Phase = Literal["starting", "loading", "ready", "restarting", "failed", "stopped"]
-
-FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0  # seconds before a restart, doubled with each death
-HEALTHY = 60.0  # seconds of serving after which earlier deaths are forgotten
-MANY = 5  # deaths in a row that make the phase "failed"; it is tried again all the same
-ATTEMPTS = 2  # times that a batch may see the process die
-
-
-@dataclass(frozen=True, slots=True)
-class EngineState:
-    """What people and `/ready` are told.
-
-    `phase` is "failed" where no model can be served or the process died MANY times in a row; `detail` says what it
-    waits for or why. `device` is "cpu", "cuda" or "mps" once a model is loaded, before that empty. Models are `loaded`,
-    `refused` or still `loading`; it is "ready" without those that came by load().
-    """
-
-    phase: Phase = "starting"
-    detail: str = ""
-    pid: int | None = None
-    device: str = ""
-    restarts: int = 0
-    loaded: frozenset[str] = frozenset()
-    loading: frozenset[str] = frozenset()
-    refused: Mapping[str, str] = field(default_factory=dict)  # model to reason
+FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.5, 30.0  # before a restart, doubled with each death
+HEALTHY_SECONDS = 60.0  # of serving, after which earlier deaths are forgotten
+MAX_DEATHS = 5  # in a row; then the phase is "failed", and the process is started again all the same
 
 
 class LocalEngine:
-    """Keeps a model process alive and puts batches to it. All of it on the event loop.
+    """Keeps a model process alive and sends it batches: an Engine. On the event loop.
 
-    It must have all `checkpoints` before it is ready; load() adds more while it serves.
+    It is ready once all `checkpoints` are loaded; load() and unload() change what it serves meanwhile.
 
-    Entered, it starts the process at once and does not wait for it; left, it ends the process within two seconds and
-    whoever waits in classify() or ready() gets WorkerError. `on_change` is called with each new state.
+    Entered, it starts the process and does not wait for it; left, it ends the process within two seconds, and
+    classify() and ready() raise WorkerError to their callers. `on_change` is called with each new state.
     """
 
     def __init__(
@@ -68,11 +49,12 @@ class LocalEngine:
         self._checkpoints = {checkpoint.name: checkpoint for checkpoint in checkpoints}
         self._on_change = on_change
         self._needed = frozenset(self._checkpoints)
+        self._unloading: Counter[str] = Counter()  # how many Unloaded of a model are still to come
         self._state = EngineState(loading=self._needed)
         self._changed = asyncio.Event()  # of the present state; replaced when that changes
         self._deaths = 0  # in a row
         self._serving_since: float | None = None
-        self._life: WorkerProcess | None = None
+        self._process: WorkerProcess | None = None
         self._slots: wire.Slots
         self._free: asyncio.Queue[int] = asyncio.Queue()
         self._supervision: asyncio.Task[None]
@@ -83,7 +65,7 @@ class LocalEngine:
             self._free.put_nowait(slot)
         self._supervision = asyncio.create_task(self._supervise(), name="worker")
         for checkpoint in self._checkpoints.values():
-            _tell_licence(checkpoint)
+            _log_licence(checkpoint)
         return self
 
     async def __aexit__(
@@ -99,13 +81,13 @@ class LocalEngine:
         return self._state
 
     async def changed(self) -> None:
-        """Returns at the next change of state."""
+        """Wait for the next change of state."""
         await self._changed.wait()
 
     async def ready(self) -> None:
-        """Returns when all checkpoints are loaded and warm.
+        """Wait until all checkpoints that the engine was made with are loaded and warm.
 
-        Raises ModelError for one that was refused, and WorkerError when the process died MANY times in a row.
+        Raises ModelError if one was refused, and WorkerError if the process died MAX_DEATHS times in a row.
         """
         while self._state.phase != "ready" or self._refused():
             if self._refused() and not self._missing():
@@ -115,17 +97,33 @@ class LocalEngine:
             await self.changed()
 
     def load(self, checkpoint: Checkpoint) -> None:
-        """Serve this one too, from now on and after each restart. It is loaded beside what is served meanwhile."""
-        if checkpoint.name in self._checkpoints:
+        """Serve this checkpoint too, from now on and after each restart. One that was refused is tried again.
+
+        It is loaded beside the batches that are classified meanwhile.
+        """
+        name = checkpoint.name
+        if name in self._checkpoints and name not in self._state.refused:
             return
-        self._checkpoints[checkpoint.name] = checkpoint
-        _tell_licence(checkpoint)
-        self._change()
-        if self._life is not None:
-            self._life.load(_load(checkpoint))
+        self._checkpoints[name] = checkpoint
+        _log_licence(checkpoint)
+        self._change(refused=_without(name, self._state.refused))
+        if self._process is not None:
+            self._process.load(_load(checkpoint))
+
+    def unload(self, name: str) -> None:
+        """Stop serving a model and free its memory. Batches that are with the process are answered before."""
+        if self._checkpoints.pop(name, None) is None:
+            return
+        self._needed -= {name}
+        self._change(loaded=self._state.loaded - {name}, refused=_without(name, self._state.refused))
+        if self._process is not None:
+            self._unloading[name] += 1
+            self._process.unload(name)
+        if self._state.phase == "loading":
+            self._become_ready()
 
     async def classify(self, model: str, batch: Sequence[Samples], attempts: int = ATTEMPTS) -> Floats:
-        """Logits of shape (windows, labels) for windows of equal length. Waits while the process starts.
+        """Return logits of shape (windows, labels) for windows of equal length. Waits while the process starts.
 
         A batch under which the process dies is tried again on the next one. Raises WorkerDied when `attempts`
         processes died, WorkerError when the model fails on the batch, and ModelError for a model that is unknown or
@@ -137,15 +135,15 @@ class LocalEngine:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     async def _classify(self, model: str, batch: Sequence[Samples], attempts: int) -> Floats:
-        """A batch that fits into a slot."""
+        """Classify a batch that fits into a slot."""
         slot = await self._free.get()
         try:
-            self._slots.write(slot, batch)  # it outlives the process
+            self._slots.write(slot, batch)  # the slot outlives the process
             deaths = 0
             while deaths < attempts:
-                life = await self._life_with(model)
+                process = await self._process_with(model)
                 try:
-                    return await life.classify(model, slot, len(batch), len(batch[0]))
+                    return await process.classify(model, slot, len(batch), len(batch[0]))
                 except Died as death:
                     deaths += death.guilty
             times = "" if attempts == 1 else f" {attempts} times"
@@ -153,13 +151,13 @@ class LocalEngine:
         finally:
             self._free.put_nowait(slot)
 
-    async def _life_with(self, model: str) -> WorkerProcess:
-        """The process, when it has loaded `model`."""
+    async def _process_with(self, model: str) -> WorkerProcess:
+        """Wait for a process that has loaded `model`, and return it."""
         while True:
             if self._state.phase == "stopped":
                 raise WorkerError(f"{model}: the model process was stopped")
-            if self._life is not None and model in self._state.loaded:
-                return self._life
+            if self._process is not None and model in self._state.loaded:
+                return self._process
             if model not in self._checkpoints:
                 raise ModelError(f"{model}: no such model is configured")
             if model in self._state.refused:
@@ -171,11 +169,11 @@ class LocalEngine:
     async def _supervise(self) -> None:
         """Start the process, and again whenever it died. Ends only by being cancelled."""
         while True:
-            died = await self._live()
-            served = self._serving_since is not None and _now() - self._serving_since >= HEALTHY
+            died = await self._run_process()
+            served = self._serving_since is not None and _now() - self._serving_since >= HEALTHY_SECONDS
             self._serving_since = None
             self._deaths = 1 if served else self._deaths + 1
-            delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** (self._deaths - 1))
+            delay = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (self._deaths - 1))
             self._change(
                 phase=self._unless_failed("restarting"),
                 detail=f"the model process {died}; it is started again in {delay:g} s",
@@ -187,48 +185,53 @@ class LocalEngine:
             logger.error("The model process %s; starting it again in %g s", died, delay)
             await asyncio.sleep(delay)
 
-    async def _live(self) -> str:
-        """One life of the process. Says how it ended."""
+    async def _run_process(self) -> str:
+        """Run one process from its start to its death. Return how it ended, as the rest of a sentence."""
         wanted = self._settings
-        life = WorkerProcess(self._slots, wanted.timeout, self._hear)
+        process = WorkerProcess(self._slots, wanted.timeout, self._receive)
         try:
-            await life.start(wire.Start(wanted.device, wanted.precision, wanted.threads, wanted.max_batch))
+            await process.start(wire.Start(wanted.device, wanted.precision, wanted.threads, wanted.max_batch))
         except OSError as error:
             return f"cannot be started ({error})"
         try:
-            self._life = life
-            self._change(phase=self._unless_failed("starting"), pid=life.pid)
+            self._process = process
+            self._unloading.clear()
+            self._change(phase=self._unless_failed("starting"), pid=process.pid)
             for checkpoint in self._checkpoints.values():
-                life.load(_load(checkpoint))  # those that are needed are first
-            await life.run()
-            self._life = None  # before anything else runs: who is told that it died must not find it here again
-            return await life.ended()
+                process.load(_load(checkpoint))  # those that are needed come first
+            await process.run()
+            self._process = None  # at once: a caller whose batch it died under must not find it here again
+            return await process.ended()
         finally:
-            self._life = None
-            await life.stop()
+            self._process = None
+            await process.stop()
 
-    def _hear(self, reply: wire.Reply) -> None:
-        """News from the process, while it loads."""
+    def _receive(self, reply: wire.Reply) -> None:
+        """Take what the process says about its models."""
         match reply:
             case wire.Progress() if self._state.phase == "ready":
                 logger.info("The model process is %s", reply.text)
             case wire.Progress(phase=phase, text=text):
                 self._change(phase=self._unless_failed(phase), detail=text)
+            case wire.Unloaded(model=model):
+                self._unloading[model] -= 1
+            case wire.Loaded(model=model) | wire.Refused(model=model) if self._unloading[model]:
+                pass  # of an earlier load(); what the model is now comes after Unloaded
             case wire.Loaded(model=model, device=device):
                 self._change(loaded=self._state.loaded | {model}, device=device)
-                self._loaded_another(model)
+                if self._state.phase == "ready":
+                    logger.info("The model process serves %s too", self._titles({model}))
+                self._become_ready()
             case wire.Refused(model=model, error=error):
                 logger.error("%s", error)
                 self._change(refused={**self._state.refused, model: error})
-                self._loaded_another(model)
+                self._become_ready()
 
-    def _loaded_another(self, model: str) -> None:
-        if self._missing():
+    def _become_ready(self) -> None:
+        """Change the phase once every checkpoint that is needed was loaded or refused."""
+        if self._state.phase == "ready" or self._missing():
             return
-        if self._state.phase == "ready":
-            if model in self._state.loaded:
-                logger.info("The model process serves %s too", self._titles({model}))
-        elif self._needed & self._state.loaded or not self._needed:
+        if self._needed & self._state.loaded or not self._needed:
             self._serving_since = _now()
             self._change(phase="ready", detail="")
             logger.info("The model process serves %s on %s", self._titles(self._state.loaded), self._state.device)
@@ -236,24 +239,24 @@ class LocalEngine:
             self._change(phase="failed", detail="; ".join(self._refused()))
 
     def _titles(self, models: Set[str]) -> str:
-        """Their names for the log, each with its licence where the card names one."""
+        """Return the models' names for the log, each with its licence if the model card names one."""
         found = [self._checkpoints[model] for model in sorted(models)]
         return ", ".join(f"{each.name} (licence {each.licence})" if each.licence else each.name for each in found)
 
     def _unless_failed(self, phase: Phase) -> Phase:
-        """After MANY deaths in a row only success is news."""
-        return "failed" if self._deaths >= MANY else phase
+        """Return `phase`, or "failed" after MAX_DEATHS deaths in a row: then only success changes the phase."""
+        return "failed" if self._deaths >= MAX_DEATHS else phase
 
     def _missing(self) -> set[str]:
-        """The checkpoints that are needed and neither loaded nor refused yet."""
+        """Return the models that are needed and neither loaded nor refused yet."""
         return set(self._needed & self._state.loading)
 
     def _refused(self) -> list[str]:
-        """Why those that are needed were refused."""
-        return [why for model, why in self._state.refused.items() if model in self._needed]
+        """Return the reasons for which models that are needed were refused."""
+        return [reason for model, reason in self._state.refused.items() if model in self._needed]
 
     def _change(self, **fields: object) -> None:
-        if self._state.phase == "stopped":  # the last word
+        if self._state.phase == "stopped":  # nothing follows it
             return
         state = replace(self._state, **fields)  # type: ignore[arg-type]  # mypy cannot see through **
         known = frozenset(self._checkpoints)
@@ -263,11 +266,11 @@ class LocalEngine:
         try:
             self._on_change(self._state)
         except Exception:
-            logger.exception("Whoever follows the worker's state raised")
+            logger.exception("The callback for the engine's state failed")
 
 
-def _tell_licence(checkpoint: Checkpoint) -> None:
-    """Whoever runs the daemon must know what they may not do. Once, not at each restart of the process."""
+def _log_licence(checkpoint: Checkpoint) -> None:
+    """Tell the operator that a model is for non-commercial use only. Once, not at each restart of the process."""
     if is_non_commercial(checkpoint.licence):
         logger.info("%s: licence %s: for non-commercial use only", checkpoint.name, checkpoint.licence)
 
@@ -276,8 +279,12 @@ def _load(checkpoint: Checkpoint) -> wire.Load:
     return wire.Load(checkpoint.name, str(checkpoint.path.resolve()), usual_length(checkpoint))
 
 
+def _without(name: str, refused: Mapping[str, str]) -> dict[str, str]:
+    return {model: reason for model, reason in refused.items() if model != name}
+
+
 def usual_length(checkpoint: Checkpoint) -> int:
-    """Samples of a window as they will probably come: the model's own length, else one second."""
+    """Return how many samples a window will probably have: the model's own length, else one second."""
     return checkpoint.window or max(checkpoint.minimum, min(checkpoint.rate, checkpoint.limit or checkpoint.rate))
 
 

@@ -41,6 +41,12 @@ class Load(msgspec.Struct, frozen=True, tag=True):
     length: int
 
 
+class Unload(msgspec.Struct, frozen=True, tag=True):
+    """Free `model`, or give up loading it. Unloaded answers, after all that Load requests before it are answered."""
+
+    model: str
+
+
 class Classify(msgspec.Struct, frozen=True, tag=True):
     """Classify the `count` windows of `length` samples in slot `slot`."""
 
@@ -76,6 +82,12 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     error: str
 
 
+class Unloaded(msgspec.Struct, frozen=True, tag=True):
+    """`model` is not served any more, and its memory is free."""
+
+    model: str
+
+
 class Logits(msgspec.Struct, frozen=True, tag=True):
     """Logits of request `number`: rows of `labels` float32 each."""
 
@@ -91,8 +103,8 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
     error: str
 
 
-Request = Start | Load | Classify | Stop
-Reply = Progress | Loaded | Refused | Logits | Failure
+Request = Start | Load | Unload | Classify | Stop
+Reply = Progress | Loaded | Refused | Unloaded | Logits | Failure
 
 _encoder = msgspec.msgpack.Encoder()
 decode_request = msgspec.msgpack.Decoder(Request).decode

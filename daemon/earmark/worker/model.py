@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
+import sys
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -122,6 +125,15 @@ def use_threads(threads: int) -> None:
     """So many threads of torch on the CPU; 0: one per core that this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     torch.set_num_threads(threads or cores or 1)
+
+
+def free_memory() -> None:
+    """Give the memory of models that nothing refers to any more back to the system and the device."""
+    gc.collect()  # modules refer to each other in circles
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim"):  # of glibc, which keeps freed weights
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def is_broken(error: BaseException) -> bool:

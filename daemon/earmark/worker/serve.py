@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import logging
 import os
 import queue
@@ -59,12 +60,15 @@ def serve(requests: BinaryIO, connection: socket.socket, slots: wire.Slots) -> N
     connection.sendall(wire.frame(wire.Progress("starting", "importing torch and transformers")))
     from earmark.worker import model  # takes 4 s  # noqa: F401
 
+    gc.freeze()  # what was imported stays: a collection after an unload need not look at its half a million objects
     while (request := receive(requests)) is not None:
         match request:
             case wire.Start():
                 service = ModelServer(request, connection, slots)
             case wire.Load() if service:
                 service.load(request)
+            case wire.Unload() if service:
+                service.unload(request)
             case wire.Classify() if service:
                 service.classify(request)
             case _:
@@ -95,17 +99,36 @@ class ModelServer:
         self._slots = slots
         self._models: dict[str, AudioModel] = {}
         self._sending = threading.Lock()
-        self._wanted: queue.SimpleQueue[wire.Load] = queue.SimpleQueue()
+        self._wanted: queue.SimpleQueue[wire.Load | wire.Unload] = queue.SimpleQueue()
         threading.Thread(target=self._load_all, name="load", daemon=True).start()
 
     def load(self, request: wire.Load) -> None:
-        """Have it loaded; Loaded or Refused tells."""
+        """Have a model loaded; Loaded or Refused answers."""
+        self._wanted.put(request)
+
+    def unload(self, request: wire.Unload) -> None:
+        """Free a model at once, even while another one is being loaded; Unloaded answers.
+
+        The loading thread frees it once more, and answers: it may be at work on a Load of the same model.
+        """
+        self._free(request.model)
         self._wanted.put(request)
 
     def _load_all(self) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the daemon is gone
             while True:
-                self._load(self._wanted.get())
+                match self._wanted.get():
+                    case wire.Load() as request:
+                        self._load(request)
+                    case wire.Unload(model=name):
+                        self._free(name)
+                        self._send(wire.Unloaded(name))
+
+    def _free(self, name: str) -> None:
+        from earmark.worker import model
+
+        if self._models.pop(name, None) is not None:
+            model.free_memory()
 
     def _load(self, request: wire.Load) -> None:
         """Load and warm up; whatever goes wrong concerns this model alone."""

@@ -11,36 +11,20 @@ import pytest
 from earmark.api.clip_scorer import AHEAD, ClipScorer
 from earmark.audio.types import Floats, Samples
 from earmark.errors import RequestError, WorkerDied, WorkerError
-from earmark.inference.batch import Batcher, Job
+from earmark.inference.batch import Batcher, Job, Outcome
 from earmark.inference.dispatch import Dispatcher
-from earmark.inference.supervisor import EngineState
+from tests.engines import FakeEngine
 
 DEADLY = -1.0  # a sample under which the process dies
 
 
-class Mortal:
-    """Logits are the mean of a window and its opposite. `open` lets batches through."""
-
-    def __init__(self) -> None:
-        self.state = EngineState(phase="ready")
-        self.batches: list[list[float]] = []
-        self.began = asyncio.Event()
-        self.open = asyncio.Event()
-        self.open.set()
-
-    async def changed(self) -> None:
-        await asyncio.Event().wait()
-
-    async def classify(self, model: str, batch: Sequence[Samples], attempts: int) -> Floats:
-        assert attempts == 1
-        self.batches.append([float(samples[0]) for samples in batch])
-        self.began.set()
-        await self.open.wait()
-        if any(samples[0] == DEADLY for samples in batch):
-            raise WorkerDied("the model process died")
-        if any(np.isnan(samples[0]) for samples in batch):
-            raise WorkerError("the model raised")
-        return np.array([[samples.mean(), -samples.mean()] for samples in batch], np.float32)
+def mortal(batch: Sequence[Samples]) -> Floats:
+    """Logits are the mean of a window and its opposite."""
+    if any(samples[0] == DEADLY for samples in batch):
+        raise WorkerDied("the model process died")
+    if any(np.isnan(samples[0]) for samples in batch):
+        raise WorkerError("the model raised")
+    return np.array([[samples.mean(), -samples.mean()] for samples in batch], np.float32)
 
 
 class Queue(Batcher):
@@ -60,67 +44,66 @@ class Queue(Batcher):
             await self._came.acquire()
 
 
-class Desk:
+class Bench:
     def __init__(self, patience: float = 5.0) -> None:
-        self.worker = Mortal()
+        self.engine = FakeEngine(mortal)
         self.batcher = Queue()
-        self.dispatcher = Dispatcher(
-            self.batcher,
-            self.worker,
-            answered=lambda job, row: self.asking.answered(job, row),
-            dropped=lambda job, drop: self.asking.dropped(job, drop),
-        )
-        self.asking = ClipScorer(self.dispatcher, patience)
+        self.dispatcher = Dispatcher(self.batcher, self.engine)
+        self.scorer = ClipScorer(self.dispatcher, patience)
 
     def ask(self, *values: float, window: int = 4, alone: bool = False, least: int = 0) -> asyncio.Task[Floats]:
         samples = np.repeat(np.array(values, np.float32), window)
-        scores = self.asking.scores("m", samples, window=window, least=least, function="none", alone=alone)
+        scores = self.scorer.scores("m", samples, window=window, least=least, function="none", alone=alone)
         return asyncio.create_task(scores)
 
 
-def play(scene: Callable[[Desk], Awaitable[None]], patience: float = 5.0) -> None:
+def ignore(outcome: Outcome) -> None:
+    """No job of these is answered."""
+
+
+def play(scene: Callable[[Bench], Awaitable[None]], patience: float = 5.0) -> None:
     async def bounded() -> None:
-        desk = Desk(patience)
-        async with asyncio.timeout(10), desk.dispatcher:
-            await scene(desk)
+        bench = Bench(patience)
+        async with asyncio.timeout(10), bench.dispatcher:
+            await scene(bench)
 
     asyncio.run(bounded())
 
 
 def test_a_long_clip_is_the_mean_of_its_windows() -> None:
-    async def scene(desk: Desk) -> None:
-        assert (await desk.ask(1.0, 2.0, 6.0)).tolist() == [3.0, -3.0]
+    async def scene(bench: Bench) -> None:
+        assert (await bench.ask(1.0, 2.0, 6.0)).tolist() == [3.0, -3.0]
 
     play(scene)
 
 
 def test_a_short_clip_is_padded_to_share_batches() -> None:
-    async def scene(desk: Desk) -> None:
-        assert (await desk.ask(1.0, window=4, least=8)).tolist() == [0.5, -0.5]
+    async def scene(bench: Bench) -> None:
+        assert (await bench.ask(1.0, window=4, least=8)).tolist() == [0.5, -0.5]
 
     play(scene)
 
 
 def test_only_so_many_windows_of_one_clip_wait_at_a_time() -> None:
-    async def scene(desk: Desk) -> None:
-        desk.worker.open.clear()
-        asked = desk.ask(*range(1, 301))
-        await desk.worker.began.wait()
-        assert desk.dispatcher.pending == AHEAD
-        desk.worker.open.set()
+    async def scene(bench: Bench) -> None:
+        bench.engine.held = True
+        asked = bench.ask(*range(1, 301))
+        await bench.engine.began()
+        assert bench.dispatcher.pending == AHEAD
+        bench.engine.release()
         assert (await asked)[0] == pytest.approx(150.5)
 
     play(scene)
 
 
 def test_of_a_batch_that_killed_the_process_only_the_guilty_clip_fails() -> None:
-    async def scene(desk: Desk) -> None:
-        desk.worker.open.clear()
-        first = desk.ask(9.0)
-        await desk.worker.began.wait()
-        asked = [desk.ask(value) for value in (1.0, DEADLY, 3.0)]
-        await desk.batcher.until_added(1 + 3)
-        desk.worker.open.set()
+    async def scene(bench: Bench) -> None:
+        bench.engine.held = True
+        first = bench.ask(9.0)
+        await bench.engine.began()
+        asked = [bench.ask(value) for value in (1.0, DEADLY, 3.0)]
+        await bench.batcher.until_added(1 + 3)
+        bench.engine.release()
         results = await asyncio.gather(first, *asked, return_exceptions=True)
         assert isinstance(results[2], WorkerDied)
         assert [result.tolist() for result in results if not isinstance(result, BaseException)] == [
@@ -128,65 +111,66 @@ def test_of_a_batch_that_killed_the_process_only_the_guilty_clip_fails() -> None
             [1.0, -1.0],
             [3.0, -3.0],
         ]
-        assert desk.worker.batches == [[9.0], [1.0, DEADLY, 3.0], [1.0], [DEADLY], [3.0]]
+        assert bench.engine.batches == [[9.0], [1.0, DEADLY, 3.0], [1.0], [DEADLY], [3.0]]
+        assert set(bench.engine.attempts) == {1}
 
     play(scene)
 
 
 def test_a_suspect_goes_alone() -> None:
-    async def scene(desk: Desk) -> None:
-        desk.worker.open.clear()
-        asked = [desk.ask(1.0), desk.ask(2.0), desk.ask(3.0, alone=True), desk.ask(4.0, 5.0, alone=True)]
-        await desk.batcher.until_added(5)
-        desk.worker.open.set()
+    async def scene(bench: Bench) -> None:
+        bench.engine.held = True
+        asked = [bench.ask(1.0), bench.ask(2.0), bench.ask(3.0, alone=True), bench.ask(4.0, 5.0, alone=True)]
+        await bench.batcher.until_added(5)
+        bench.engine.release()
         await asyncio.gather(*asked)
-        assert desk.worker.batches == [[1.0, 2.0], [3.0], [4.0], [5.0]]
+        assert bench.engine.batches == [[1.0, 2.0], [3.0], [4.0], [5.0]]
 
     play(scene)
 
 
 def test_a_model_that_fails_is_told_to_all_of_its_batch() -> None:
-    async def scene(desk: Desk) -> None:
+    async def scene(bench: Bench) -> None:
         with pytest.raises(WorkerError):
-            await desk.ask(1.0, float("nan"))
-        assert desk.dispatcher.pending == 0
+            await bench.ask(1.0, float("nan"))
+        assert bench.dispatcher.pending == 0
 
     play(scene)
 
 
 def test_who_leaves_takes_what_waits_along() -> None:
-    async def scene(desk: Desk) -> None:
-        desk.worker.open.clear()
-        staying, leaving = desk.ask(7.0), desk.ask(*range(1, 40))
-        await desk.batcher.until_added(1 + 39)
-        await desk.worker.began.wait()
+    async def scene(bench: Bench) -> None:
+        bench.engine.held = True
+        staying, leaving = bench.ask(7.0), bench.ask(*range(1, 40))
+        await bench.batcher.until_added(1 + 39)
+        await bench.engine.began()
         leaving.cancel()
         await asyncio.gather(leaving, return_exceptions=True)
-        assert len(desk.batcher) == 0
-        desk.worker.open.set()
+        assert len(bench.batcher) == 0
+        bench.engine.release()
         assert (await staying).tolist() == [7.0, -7.0]
-        await desk.dispatcher.drain()
+        await bench.dispatcher.drain()
 
     play(scene)
 
 
 def test_patience_ends_with_503() -> None:
-    async def scene(desk: Desk) -> None:
-        desk.worker.open.clear()
+    async def scene(bench: Bench) -> None:
+        bench.engine.held = True
         with pytest.raises(RequestError) as caught:
-            await desk.ask(1.0)
+            await bench.ask(1.0)
         assert (caught.value.status, caught.value.retry_after) == (503, 5)
 
     play(scene, patience=0.01)
 
 
 def test_at_the_end_everybody_who_waits_is_told() -> None:
-    async def scene(desk: Desk) -> None:
-        desk.worker.open.clear()
-        asked = [desk.ask(1.0), desk.ask(*range(1, 200))]
-        await desk.batcher.until_added(1 + AHEAD)
-        desk.asking.close()
-        results = await asyncio.gather(*asked, desk.ask(2.0), return_exceptions=True)
+    async def scene(bench: Bench) -> None:
+        bench.engine.held = True
+        asked = [bench.ask(1.0), bench.ask(*range(1, 200))]
+        await bench.batcher.until_added(1 + AHEAD)
+        bench.scorer.close()
+        results = await asyncio.gather(*asked, bench.ask(2.0), return_exceptions=True)
         assert [getattr(result, "status", None) for result in results] == [503, 503, 503]
 
     play(scene)
@@ -195,7 +179,7 @@ def test_at_the_end_everybody_who_waits_is_told() -> None:
 def test_no_job_of_another_model_waits_for_one_that_is_loading() -> None:
     batcher = Batcher()
     jobs = [
-        Job(model, np.zeros(4, np.float32), live, 1, model) for model in ("late", "there") for live in (True, False)
+        Job(model, np.zeros(4, np.float32), live, 1, ignore) for model in ("late", "there") for live in (True, False)
     ]
     for job in jobs:
         batcher.add(job)
@@ -206,11 +190,11 @@ def test_no_job_of_another_model_waits_for_one_that_is_loading() -> None:
 
 
 def test_a_batch_of_clips_holds_no_more_than_a_live_window_can_wait_for() -> None:
-    batcher = Batcher(max_batch=8, bulk=10)
+    batcher = Batcher(max_batch=8, max_one_shot_samples=10)
     for live in (True, False):
         for number in range(8):
-            batcher.add(Job("m", np.zeros(4, np.float32), live, number, number))
+            batcher.add(Job("m", np.zeros(4, np.float32), live, number, ignore))
     sizes = [len(batch) for batch in (batcher.take(9) for _ in range(5)) if batch]
     assert sizes == [8, 2, 2, 2, 2]
-    batcher.add(Job("m", np.zeros(400, np.float32), False, 1, 1))
+    batcher.add(Job("m", np.zeros(400, np.float32), False, 1, ignore))
     assert len(batcher.take(9) or ()) == 1  # one always goes

@@ -1,49 +1,28 @@
-"""The registry with a worker that loads when it is told to."""
+"""The registry with an engine that loads when it is told to."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from earmark.api.models import Registry
 from earmark.checkpoints.catalogue import Entry, by_name, catalogue
-from earmark.checkpoints.checkpoint import EMBEDDED, Checkpoint
+from earmark.checkpoints.checkpoint import EMBEDDED
 from earmark.config import settings as config
 from earmark.errors import ModelError
-from earmark.inference.supervisor import EngineState
+from tests.engines import FakeEngine
 
 FOLDER = EMBEDDED / "commands"
 
 
-class Loader:
-    def __init__(self) -> None:
-        self.state = EngineState(phase="ready")
-        self.asked: list[str] = []
-        self._changed = asyncio.Event()
-
-    async def changed(self) -> None:
-        await self._changed.wait()
-
-    def become(self, **fields: object) -> None:
-        self.state = replace(self.state, **fields)  # type: ignore[arg-type]  # mypy cannot see through **
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    def load(self, checkpoint: Checkpoint) -> None:
-        if checkpoint.name not in self.asked:
-            self.asked.append(checkpoint.name)
-            self.become(loading=self.state.loading | {checkpoint.name})
-
-
-def registry(*models: config.Model, loader: Loader | None = None, clock: list[float] | None = None) -> Registry:
+def registry(*models: config.Model, engine: FakeEngine | None = None, clock: list[float] | None = None) -> Registry:
     entries = catalogue(config.Config(model=models))
     now = clock or [0.0]
-    return Registry(entries, config.DEFAULT_MODEL, loader or Loader(), clock=lambda: now[0])
+    return Registry(entries, config.DEFAULT_MODEL, engine or FakeEngine(), clock=lambda: now[0])
 
 
 def test_a_model_is_found_by_id_and_alias_and_an_id_goes_first() -> None:
@@ -59,29 +38,29 @@ def test_the_default_is_the_one_that_says_so_else_the_first_classifier_s() -> No
 
 
 def test_a_model_is_loaded_when_it_is_first_wanted_and_once() -> None:
-    loader = Loader()
-    found = registry(config.Model(name="a/b", path=str(FOLDER)), loader=loader)
+    engine = FakeEngine()
+    found = registry(config.Model(name="a/b", path=str(FOLDER)), engine=engine)
     entry = found.find("a/b")
     assert entry
     assert found.standing(entry).state == "not loaded"
     found.want(entry)
     found.want(entry)
-    assert (loader.asked, found.standing(entry).state) == (["a/b"], "loading")
-    loader.become(loading=frozenset(), loaded=frozenset({"a/b"}))
+    assert ([each.name for each in engine.loads], found.standing(entry).state) == (["a/b"], "loading")
+    engine.become(loading=frozenset(), loaded=frozenset({"a/b"}))
     assert found.standing(entry).state == "loaded"
 
 
 def test_who_waits_is_told_as_soon_as_it_is_loaded_or_refused_or_time_is_up() -> None:
     async def scene() -> None:
-        loader = Loader()
-        found = registry(config.Model(name="a/b", path=str(FOLDER)), loader=loader)
+        engine = FakeEngine()
+        found = registry(config.Model(name="a/b", path=str(FOLDER)), engine=engine)
         entry = found.find("a/b")
         assert entry
         assert (await found.settled(entry, 0.01)).state == "not loaded"
         found.want(entry)
         waiting = asyncio.create_task(found.settled(entry, 10))
         await asyncio.sleep(0)
-        loader.become(loading=frozenset(), refused={"a/b": f"a/b: no weights in {FOLDER}"})
+        engine.become(loading=frozenset(), refused={"a/b": f"a/b: no weights in {FOLDER}"})
         standing = await asyncio.wait_for(waiting, 5)
         assert (standing.state, standing.why) == ("refused", "a/b: no weights in a/b")
 
@@ -90,9 +69,9 @@ def test_who_waits_is_told_as_soon_as_it_is_loaded_or_refused_or_time_is_up() ->
 
 def test_an_estimate_is_finite_above_zero_and_shrinks() -> None:
     clock = [100.0]
-    loader = Loader()
-    loader.become(phase="starting")
-    found = registry(config.Model(name="a/b", path=str(FOLDER)), loader=loader, clock=clock)
+    engine = FakeEngine()
+    engine.become(phase="starting")
+    found = registry(config.Model(name="a/b", path=str(FOLDER)), engine=engine, clock=clock)
     entry = found.find("a/b")
     assert entry
     found.want(entry)

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.audio.types import SECOND
-from earmark.inference.batch import MS, Batcher, Job, Queues
+from earmark.inference.batch import MS, Batcher, Job, Outcome, Queues
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply that only says which job it belongs to: a batcher answers no job."""
+
+    tag: object
+
+    def __call__(self, outcome: Outcome) -> None:
+        raise AssertionError(outcome)
 
 
 def job(tag: object, captured: int = 0, *, length: int = 4, model: str = "m", live: bool = True, **more: int) -> Job:
     """A job captured `captured` milliseconds after the beginning."""
-    return Job(model, np.zeros(length, np.float32), live, captured * MS, tag, **more)  # type: ignore[arg-type]
+    return Job(model, np.zeros(length, np.float32), live, captured * MS, Reply(tag), **more)  # type: ignore[arg-type]
 
 
-def tags(jobs: object) -> list[object]:
-    assert isinstance(jobs, list | tuple)
-    return [job.tag for job in jobs]
+def tag(job: Job) -> object:
+    assert isinstance(job.reply, Reply)
+    return job.reply.tag
+
+
+def tags(jobs: Iterable[Job]) -> list[object]:
+    return [tag(job) for job in jobs]
 
 
 def taken(batcher: Batcher, now: int = 0) -> list[object]:
@@ -83,7 +100,7 @@ def test_a_full_queue_loses_its_oldest_live_job_and_gives_it_back() -> None:
     batcher = filled(Batcher(queue=2), job(1, 10, length=9), job(2, 20))
     pushed_out = batcher.add(job(3, 30))
     assert pushed_out is not None
-    assert pushed_out.tag == 1
+    assert tag(pushed_out) == 1
     assert (batcher.pushed_out, len(batcher), taken(batcher)) == (1, 2, [2, 3])
 
 
@@ -114,6 +131,33 @@ def test_a_full_batch_waits_for_nobody() -> None:
     assert [taken(batcher, 20), taken(batcher, 20), taken(batcher, 50)] == [[1, 2], [], ["alone"]]
 
 
+@pytest.mark.parametrize("others", [1, 2, 3])
+def test_a_full_batch_of_live_jobs_may_go_ahead_and_no_other(others: int) -> None:
+    batcher = filled(Batcher(max_batch=2), *[job(number, number) for number in range(others)], job("clip", live=False))
+    ahead = batcher.take_full()
+    assert (tags(ahead.jobs) if ahead else []) == ([] if others < 2 else [0, 1])
+    assert batcher.taken == (0 if others < 2 else 2)
+    assert batcher.take_full() is None
+
+
+def test_a_full_batch_does_not_go_ahead_of_an_older_job() -> None:
+    batcher = filled(Batcher(max_batch=2), job("older", 1, length=5), job(1, 2), job(2, 3))
+    assert batcher.take_full() is None
+    assert [taken(batcher), taken(batcher)] == [["older"], [1, 2]]
+
+
+def test_a_full_batch_goes_ahead_of_an_older_job_whose_model_is_not_loaded() -> None:
+    batcher = filled(Batcher(max_batch=2), job("older", 1, model="other"), job(1, 2), job(2, 3))
+    ahead = batcher.take_full(without={"other"})
+    assert ahead is not None
+    assert tags(ahead.jobs) == [1, 2]
+    assert batcher.take_full(without={"m", "other"}) is None
+
+
+def test_clips_never_go_ahead() -> None:
+    assert filled(Batcher(max_batch=1), job("clip", live=False)).take_full() is None
+
+
 def test_the_deadline_is_that_of_the_oldest_job_of_either_kind() -> None:
     batcher = filled(Batcher(max_wait_ms=50), job("live", 30), job("clip", 10, live=False))
     assert batcher.next_deadline() == 60 * MS
@@ -129,7 +173,7 @@ def test_live_jobs_become_stale_one_shot_jobs_do_not() -> None:
 
 def test_discarded_jobs_are_given_back_and_do_not_leave() -> None:
     batcher = filled(Batcher(), job("here", 1), job("gone", 2), job("gone", 3, live=False, length=7))
-    assert tags(batcher.discard(lambda job: job.tag == "gone")) == ["gone", "gone"]
+    assert tags(batcher.discard(lambda job: tag(job) == "gone")) == ["gone", "gone"]
     assert (batcher.discarded, len(batcher), taken(batcher), taken(batcher)) == (2, 1, ["here"], [])
 
 
@@ -147,7 +191,7 @@ def test_32_windows_leave_together_and_1024_wait_unless_said() -> None:
     batcher = filled(Batcher(), *[job(number) for number in range(1024)])
     pushed_out = batcher.add(job(1024))
     assert pushed_out is not None
-    assert (pushed_out.tag, batcher.queued_live) == (0, 1024)
+    assert (tag(pushed_out), batcher.queued_live) == (0, 1024)
     assert taken(batcher) == list(range(1, 33))
 
 
@@ -188,20 +232,22 @@ def test_a_batch_of_clips_holds_half_a_million_samples() -> None:
 
 @pytest.mark.parametrize(("length", "sizes"), [(3, [3]), (4, [3]), (5, [2, 1]), (6, [2, 1]), (7, [1, 1, 1])])
 def test_clips_leave_together_up_to_bulk_samples(length: int, sizes: list[int]) -> None:
-    batcher = filled(Batcher(bulk=12), *[job(number, live=False, length=length) for number in range(3)])
+    batcher = filled(Batcher(max_one_shot_samples=12), *[job(number, live=False, length=length) for number in range(3)])
     assert sizes_taken(batcher) == sizes
 
 
 def test_a_clip_longer_than_bulk_leaves_alone_and_live_windows_know_no_bulk() -> None:
-    batcher = filled(Batcher(bulk=12), *[job(number, live=False, length=13) for number in range(2)])
+    batcher = filled(Batcher(max_one_shot_samples=12), *[job(number, live=False, length=13) for number in range(2)])
     assert sizes_taken(batcher) == [1, 1]
-    batcher = filled(Batcher(bulk=12), *[job(number, length=13) for number in range(2)])
+    batcher = filled(Batcher(max_one_shot_samples=12), *[job(number, length=13) for number in range(2)])
     assert sizes_taken(batcher) == [2]
 
 
 def test_of_the_shortest_clips_as_many_leave_as_there_are_samples_in_bulk() -> None:
     for length in (0, 1):
-        batcher = filled(Batcher(bulk=2), *[job(number, live=False, length=length) for number in range(3)])
+        batcher = filled(
+            Batcher(max_one_shot_samples=2), *[job(number, live=False, length=length) for number in range(3)]
+        )
         assert sizes_taken(batcher) == [2, 1]
 
 
@@ -232,7 +278,7 @@ def test_every_fate_is_counted() -> None:
     for each in (job(1, 10), job(2, 11), job(3, 12), job(4, 40), job(5, 40), job("clip", live=False)):
         batcher.add(each)
     assert tags(batcher.stale(30 * MS)) == [2, 3]
-    assert tags(batcher.discard(lambda job: job.tag == 4)) == [4]
+    assert tags(batcher.discard(lambda job: tag(job) == 4)) == [4]
     assert taken(batcher) == [5]
     counted = batcher.added, batcher.pushed_out, batcher.went_stale, batcher.discarded, batcher.taken, len(batcher)
     assert counted == (6, 1, 2, 1, 1, 1)
@@ -265,7 +311,7 @@ def test_jobs_of_several_queues_are_discarded_at_once() -> None:
         job("still here", 8, length=6),
         *[job("gone", 9, live=False), job("clip", 10, live=False), job("gone", 11, live=False, length=5)],
     )
-    gone = batcher.discard(lambda job: job.tag == "gone")
+    gone = batcher.discard(lambda job: tag(job) == "gone")
     assert [each.captured // MS for each in gone] == [1, 3, 4, 5, 7, 9, 11]
     assert (batcher.discarded, len(batcher), batcher.queued_live) == (7, 4, 3)
     assert [taken(batcher) for _ in range(5)] == [["here"], ["here too"], ["still here"], ["clip"], []]
@@ -334,7 +380,7 @@ def test_a_queue_gives_up_to_as_many_as_asked_of_its_oldest() -> None:
     key = queues.oldest()
     assert key == ("m", 4, 2, 0)
     assert tags(queues.pop(key)) == [0]
-    assert (len(queues), queues.first(key).tag) == (3, 1)
+    assert (len(queues), tag(queues.first(key))) == (3, 1)
     assert tags(queues.pop(key, 2)) == [1, 2]
     assert tags(queues.pop(key, 9)) == [3]
     assert (len(queues), queues.oldest()) == (0, None)
@@ -356,10 +402,10 @@ def test_a_queue_that_is_empty_is_forgotten(emptied: str) -> None:
         case "popped":
             queues.pop(("m", 4, 2, 0))
         case "removed":
-            queues.remove(lambda job: job.tag == 1)
+            queues.remove(lambda job: tag(job) == 1)
         case _:
             queues.older_than(2 * MS)
-    assert (len(queues), queues.first(("m", 5, 2, 0)).tag) == (1, 2)
+    assert (len(queues), tag(queues.first(("m", 5, 2, 0)))) == (1, 2)
     with pytest.raises(KeyError):
         queues.first(("m", 4, 2, 0))
 
@@ -403,15 +449,17 @@ def test_nothing_is_lost_nothing_comes_twice_and_batches_are_of_one_kind_in_orde
             case "discard", [int(length)]:
                 gone = batcher.discard(lambda each, length=length: len(each.samples) == length)  # type: ignore[misc]
         for each in gone:
-            assert isinstance(each.tag, int)
-            inside.remove(each.tag)  # KeyError: twice, or never there
+            number = tag(each)
+            assert isinstance(number, int)
+            inside.remove(number)  # KeyError: twice, or never there
         assert len(batcher) == len(inside)
         assert batcher.queued_live <= queue
     out = batcher.taken + batcher.pushed_out + batcher.went_stale + batcher.discarded
     assert batcher.added == out + len(inside)
     while batch := batcher.take(SECOND):  # by then everything has waited long enough
         for each in batch.jobs:
-            assert isinstance(each.tag, int)
-            inside.remove(each.tag)
+            number = tag(each)
+            assert isinstance(number, int)
+            inside.remove(number)
     assert not inside
     assert len(batcher) == 0

@@ -11,7 +11,13 @@ from earmark.inference import wire
 
 @pytest.mark.parametrize(
     "request_",
-    [wire.Start("cpu", "fp32", 0, 32), wire.Load("m", "/m", 400), wire.Classify(1, "m", 0, 2, 3), wire.Stop()],
+    [
+        wire.Start("cpu", "fp32", 0, 32),
+        wire.Load("m", "/m", 400),
+        wire.Unload("m"),
+        wire.Classify(1, "m", 0, 2, 3),
+        wire.Stop(),
+    ],
 )
 def test_requests_arrive_as_they_were_sent(request_: wire.Request) -> None:
     sent = wire.frame(request_)

@@ -1,0 +1,109 @@
+"""The way of a window on the event loop: from the segmenter to the engine, and from its logits to events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from earmark.audio.types import Floats, Nanoseconds, Window
+from earmark.detection.detector import Draft, Unscored, WindowTicket
+from earmark.detection.detectors import Detectors
+from earmark.errors import WorkerError
+from earmark.inference.batch import Drop, Job, Outcome
+from earmark.inference.dispatch import Dispatcher
+from earmark.inference.scores import Function, apply
+from earmark.windowing.messages import Message
+
+log = logging.getLogger(__name__)
+
+
+class Live:
+    """Takes messages from the segmenter and gives drafts to `publish`, in the order in which they are to be published.
+
+    Everything but deliver() runs on the event loop. `functions` has each classifier's function from logits to scores.
+    `answered` is called with the name of a window's source once the window was scored or given up, so that a recording
+    that is read faster than it sounds waits for the engine. The caller owns the segmenter and the dispatcher, and calls
+    wind_up() when the segmenter has ended and the dispatcher has not.
+    """
+
+    def __init__(
+        self,
+        detectors: Detectors,
+        dispatcher: Dispatcher,
+        functions: Mapping[str, Function],
+        publish: Callable[[Sequence[Draft]], None],
+        *,
+        answered: Callable[[str], None] = lambda source: None,
+        clock: Callable[[], Nanoseconds] = time.monotonic_ns,
+    ) -> None:
+        self._detectors = detectors
+        self._dispatcher = dispatcher
+        self._functions = functions
+        self._publish = publish
+        self._answered = answered
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self._ended = False
+
+    @property
+    def done(self) -> bool:
+        """Whether every source has ended and every window was scored or given up."""
+        return self._detectors.done
+
+    async def until_done(self) -> None:
+        """Wait until done."""
+        while not self.done:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def deliver(self, messages: Sequence[Message]) -> None:
+        """Have `messages` received on the event loop. On any thread; not after the loop was closed."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nothing is published any more
+            self._loop.call_soon_threadsafe(self.receive, messages)
+
+    def receive(self, messages: Sequence[Message]) -> None:
+        """Submit the windows to the engine, and publish what the other messages mean."""
+        for message in messages:
+            if isinstance(message, Window):
+                self._submit(message)
+            else:
+                self._publish(self._detectors.receive(message, self._clock()))
+        self._changed.set()
+
+    async def wind_up(self, seconds: float) -> None:
+        """Wait `seconds` at most for windows that are on their way, then publish that all labels go off.
+
+        Windows that are still unscored then are lost, and outcomes that come later are ignored.
+        """
+        await asyncio.sleep(0)  # what deliver() was last called with
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._dispatcher.drain()
+        self._ended = True
+        self._publish(self._detectors.end("shutdown", self._clock()))
+
+    def _submit(self, window: Window) -> None:
+        reply = partial(self._settle, window, self._detectors.ticket(window))
+        self._dispatcher.submit(Job(window.model, window.samples, window.live, window.captured, reply))
+
+    def _settle(self, window: Window, ticket: WindowTicket, outcome: Outcome) -> None:
+        """Publish what follows from a window's outcome."""
+        if self._ended:
+            return
+        self._publish(self._detectors.answered(window, ticket, self._scores(window, outcome)))
+        self._answered(window.source)
+        self._changed.set()
+
+    def _scores(self, window: Window, outcome: Outcome) -> Floats | Unscored:
+        if isinstance(outcome, Drop):
+            return Unscored(outcome.cause)
+        try:
+            return apply(self._functions[window.classifier], outcome, window.model)
+        except WorkerError as error:
+            log.error("%s", error)
+            return Unscored("worker")

@@ -1,0 +1,64 @@
+"""An engine runs the models. This is what the rest of the daemon may ask of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from earmark.audio.types import Floats, Samples
+from earmark.checkpoints.checkpoint import Checkpoint
+
+Phase = Literal["starting", "loading", "ready", "restarting", "failed", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """The state of an engine, as people and `/ready` are told it.
+
+    `phase` is "failed" if no model can be served or the process died several times in a row; `detail` says what the
+    engine waits for, or why it failed. `device` is "cpu", "cuda" or "mps" once a model is loaded, and empty before.
+    Every model is `loaded`, `refused` or still `loading`; the phase is "ready" as soon as the models that the engine
+    was made with are loaded, whatever load() added later.
+    """
+
+    phase: Phase = "starting"
+    detail: str = ""
+    pid: int | None = None
+    device: str = ""
+    restarts: int = 0
+    loaded: frozenset[str] = frozenset()
+    loading: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = field(default_factory=dict)  # model to reason
+
+
+class Engine(Protocol):
+    """Loads checkpoints and classifies batches with them. On the event loop."""
+
+    @property
+    def state(self) -> EngineState:
+        """The state now."""
+        ...
+
+    async def changed(self) -> None:
+        """Wait for the next change of state."""
+
+    async def ready(self) -> None:
+        """Wait until the models that the engine was made with are loaded and warm.
+
+        Raises ModelError if one of them was refused, and WorkerError if the engine does not serve.
+        """
+
+    def load(self, checkpoint: Checkpoint) -> None:
+        """Begin to serve one more model, beside those that are served. A model that was refused is tried again."""
+
+    def unload(self, name: str) -> None:
+        """Stop serving a model and free its memory. Does nothing if there is no such model."""
+
+    async def classify(self, model: str, batch: Sequence[Samples], attempts: int) -> Floats:
+        """Return logits of shape (windows, labels) for windows of equal length.
+
+        Raises WorkerDied if `attempts` processes died under the batch, WorkerError if the model fails on it, and
+        ModelError if the model is unknown or was refused.
+        """
+        ...

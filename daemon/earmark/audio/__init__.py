@@ -1,1 +1,1 @@
-"""Samples in memory: their types, the ring buffer, levels, resampling, PCM and recordings."""
+"""Samples in memory: their types, the ring buffer, levels, resampling, PCM and decoded recordings."""

@@ -1,4 +1,4 @@
-"""How loud a stream is: its noise floor, and what its level says about the source."""
+"""The level of a stream in dB, and an estimate of its noise floor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SILENCE_DB = -120.0
 
 
 def decibels(samples: Samples) -> float:
-    """RMS level in dB relative to full scale; SILENCE_DB for zeros (and never below)."""
+    """Return the RMS level in dB relative to full scale, at least SILENCE_DB."""
     if not len(samples):
         return SILENCE_DB
     power = float(samples.dot(samples)) / len(samples)
@@ -18,11 +18,11 @@ def decibels(samples: Samples) -> float:
 
 
 class NoiseFloor:
-    """An estimate of the background's level: falls fast, rises slowly.
+    """An estimate of the background's level that falls fast and rises slowly.
 
     Minimum following after R. Martin, "Noise power spectral density estimation based on optimal smoothing and
-    minimum statistics" (2001), reduced to one band: the floor sinks to a lower level within a few steps and climbs
-    `rise` dB per second towards a higher one, so that speech hardly lifts it and a fan switched on is learnt.
+    minimum statistics" (2001), reduced to one band. The floor falls to a lower level within a few steps and rises
+    `rise` dB per second towards a higher one. So speech hardly raises it, and the hum of a fan becomes part of it.
     """
 
     def __init__(self, step_seconds: float, rise: float = 3.0) -> None:
@@ -30,9 +30,9 @@ class NoiseFloor:
         self.level = math.nan  # dB; not a number before the first step
 
     def feed(self, level: float) -> float:
-        """Take one step's level in dB; return how many dB it lies above the floor."""
+        """Take the level of one step in dB and return how many dB it lies above the floor."""
         floor = self.level
-        if floor != floor:  # the first step
+        if math.isnan(floor):  # the first step
             floor = level
         elif level < floor:
             floor += 0.3 * (level - floor)

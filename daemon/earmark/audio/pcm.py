@@ -1,4 +1,4 @@
-"""Raw PCM and the mix to one channel."""
+"""Conversion of raw PCM, and of several channels, to mono samples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from earmark.audio.types import Samples
 
 Format = Literal["s16le", "s32le", "f32le"]
 
-TYPES: dict[Format, tuple[str, float]] = {  # numpy's name, and what is full scale
+SAMPLE_TYPES: dict[Format, tuple[str, float]] = {  # name of the type in numpy, value of full scale
     "s16le": ("<i2", 2.0**15),
     "s32le": ("<i4", 2.0**31),
     "f32le": ("<f4", 1.0),
@@ -19,20 +19,20 @@ TYPES: dict[Format, tuple[str, float]] = {  # numpy's name, and what is full sca
 
 
 class Pcm:
-    """Bytes of interleaved PCM, cut anywhere, become mono samples. Half a frame waits for its other half."""
+    """Convert a stream of bytes of interleaved PCM to mono samples. A chunk may end anywhere, also inside a frame."""
 
     def __init__(self, form: Format, channels: int) -> None:
-        name, self._full_scale = TYPES[form]
+        name, self._full_scale = SAMPLE_TYPES[form]
         self._type = np.dtype(name)
         self._channels = channels
-        self.frame = self._type.itemsize * channels
-        """Bytes of one sample of all channels."""
-        self._rest = b""
+        self.frame_bytes = self._type.itemsize * channels
+        """The size of one frame: one sample of every channel."""
+        self._rest = b""  # the beginning of a frame whose end has not come yet
 
     def feed(self, data: bytes) -> Samples:
-        """The samples that are complete now; none if not even one is."""
+        """Take the next bytes and return the samples that are complete now, perhaps none."""
         data = self._rest + data
-        whole = len(data) - len(data) % self.frame
+        whole = len(data) - len(data) % self.frame_bytes
         self._rest = data[whole:]
         frames = np.frombuffer(data[:whole], self._type).reshape(-1, self._channels).astype(np.float32)
         frames /= np.float32(self._full_scale)
@@ -40,9 +40,10 @@ class Pcm:
 
 
 def mono(frames: npt.NDArray[Any]) -> Samples:
-    """The average of all channels; `frames` are floats of shape (n, channels). What is not a number becomes silence.
+    """Return the mean of all channels. `frames` are floats of shape (n, channels).
 
-    Floats from a file or a pipe may be anything; one NaN let through would be in every later sample of a resampler.
+    NaN becomes 0 and infinity becomes full scale: floats from a file or a pipe may be anything, and a single NaN would
+    spoil every later sample that a resampler returns.
     """
     mixed: Samples = frames[:, 0].astype(np.float32) if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)
     np.nan_to_num(mixed, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)

@@ -1,4 +1,4 @@
-"""One source's sound at one rate: resampled, and kept in a ring."""
+"""The sound of one source, resampled to one rate and kept in a ring."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from earmark.audio.types import SECOND, Block, Nanoseconds
 
 
 class ResampledRing:
-    """Blocks at the source's rate in, a Ring at `rate` out. Used on the listening thread.
+    """Take blocks at the source's rate, and keep the last `seconds` of them at `rate` in a Ring.
 
-    Positions in the ring are positions of the source times rate / source rate: the resampler's delay is made up
-    for, so that position p was heard p / rate seconds into the stream, whatever the source's own rate.
+    A position in the ring is a position of the source times rate / source rate. The delay of the resampler is
+    compensated, so the sample at position p sounded p / rate seconds into the stream at any rate of the source.
     """
 
     def __init__(self, rate: int, seconds: float, *, live: bool = True) -> None:
@@ -22,11 +22,11 @@ class ResampledRing:
         self._resampler: soxr.ResampleStream | None = None
         self._source_rate = 0
         self._expected = 0  # position of the next block, at the source's rate
-        self._captured: Nanoseconds = 0  # when the last block came
-        self._heard = 0  # length of the stream so far in ns
+        self._captured: Nanoseconds = 0  # capture time of the last block
+        self._length: Nanoseconds = 0  # of the stream so far
 
     def feed(self, block: Block) -> None:
-        """Take the next block. The caller has closed the gates if it does not follow the last one."""
+        """Append the next block. The caller has closed the gates if the block does not follow the last one."""
         samples = block.samples
         start = self.ring.end
         if block.position != self._expected or block.rate != self._source_rate:
@@ -37,13 +37,13 @@ class ResampledRing:
                 self._resampler = soxr.ResampleStream(block.rate, self.rate, 1, dtype="float32")
         self._expected = block.position + len(samples)
         self._captured = block.captured
-        self._heard = self._expected * SECOND // block.rate
+        self._length = self._expected * SECOND // block.rate
         if self._resampler is not None:
             samples = self._resampler.resample_chunk(samples)
         self.ring.append(start, samples)
 
     def flush(self) -> None:
-        """The stream ends or breaks here: what the resampler still holds comes out."""
+        """Append the samples that the resampler still holds, because the stream ends or breaks here."""
         if self._resampler is not None:
             empty = self.ring.view(self.ring.end, self.ring.end)
             self.ring.append(self.ring.end, self._resampler.resample_chunk(empty, last=True))
@@ -51,10 +51,11 @@ class ResampledRing:
         self._source_rate = 0
 
     def captured(self, position: int) -> Nanoseconds:
-        """The monotonic time at which the sample before `position` was handed over.
+        """Return the monotonic time at which the sample before `position` was captured.
 
-        Reckoned back from the newest block; a recording that is read flat out has no such time but that block's.
+        It is counted back from the capture time of the newest block. The samples of a source that is not live have no
+        capture time of their own: they get that of the newest block.
         """
         if not self._live:
             return self._captured
-        return min(self._captured, self._captured - self._heard + position * SECOND // self.rate)
+        return min(self._captured, self._captured - self._length + position * SECOND // self.rate)

@@ -1,4 +1,4 @@
-"""The last seconds of one stream, addressed by sample position."""
+"""A buffer of the last seconds of one stream, addressed by sample position."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from earmark.audio.types import Samples
 
 
 class Ring:
-    """The newest `capacity` samples of a stream since its last gap, oldest overwritten.
+    """The newest `capacity` samples of a stream since its last gap.
 
-    Samples lie in one linear buffer with some slack behind the capacity. When it is full, the newest part moves to
-    the front: so every read is one contiguous slice, and the move costs `capacity / slack` copies per sample.
-    What lies before a gap is forgotten: no read can stitch two sides of it together.
+    Samples lie in one linear buffer that is longer than the capacity by `slack`. When the buffer is full, the newest
+    part moves to the front. So every read is one contiguous slice, and a sample is moved `capacity / slack` times on
+    average. A gap empties the ring, so that no read joins the sound before a gap to the sound after it.
     """
 
     def __init__(self, capacity: int, slack: int | None = None) -> None:
@@ -25,13 +25,13 @@ class Ring:
 
     @property
     def start(self) -> int:
-        """Position of the oldest sample that can be read."""
+        """The position of the oldest sample that can be read."""
         return self.end - min(self._used, self.capacity)
 
     def append(self, position: int, samples: Samples) -> int:
-        """Take the samples that begin at `position`; return how many are missing before them.
+        """Append samples that begin at `position` and return how many samples are missing before them.
 
-        ValueError when they overlap what is already here: positions never go back.
+        Raises ValueError if they overlap samples that are already here: positions never go back.
         """
         missing = position - self.end
         if missing < 0:
@@ -53,14 +53,17 @@ class Ring:
         return missing
 
     def view(self, start: int, end: int) -> Samples:
-        """The samples [start, end) without a copy: valid until the next append. ValueError if not all are here."""
+        """Return the samples [start, end) without a copy, valid until the next append.
+
+        Raises ValueError if some of them are not here.
+        """
         offset = self._used - self.end
         if not (self._used - self.capacity <= offset + start >= 0 and start <= end <= self.end):
             raise ValueError(f"[{start}, {end}) is not within [{self.start}, {self.end})")
         return self._buffer[offset + start : offset + end]
 
     def read(self, start: int, end: int) -> Samples:
-        """A read-only copy of [start, end). What the ring does not have is zeros: before its start, after its end."""
+        """Return a read-only copy of [start, end), with zeros for the samples that the ring does not have."""
         out = np.zeros(end - start, dtype=np.float32)
         first, last = max(start, self.start), min(end, self.end)
         if first < last:

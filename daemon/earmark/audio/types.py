@@ -1,7 +1,7 @@
-"""What flows between the stages, all addressed by integer sample positions.
+"""The types that pass from stage to stage. Every time in them is an integer sample position.
 
-A position counts samples of one source's stream from its first sample, at the rate of the object that
-carries it. A jump in position is the record of lost audio. Seconds are made only where people read.
+A position counts the samples of one source's stream from its first sample, at the rate of the object that carries it.
+Where sound was lost, positions jump. Seconds are computed only for people to read.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Milliseconds = int
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """What a device gave us in one go: any length, no gap inside.
+    """The samples of one delivery of a source: any length, without a gap inside.
 
     `rate` is the source's own rate in Hz and `position` counts at it; `captured` is the monotonic time at which
     the last sample was handed over.
@@ -51,18 +51,21 @@ class Opened:
 class Closed:
     """The gate closed: sound of interest ended at `position`.
 
-    `split` says that it had not ended but reached the maximum length: an Opened at the same position follows.
+    `split`: the sound goes on but has reached the maximum length. An Opened at the same position follows.
     """
 
     position: int
     split: bool = False
 
 
+GateEvent = Opened | Closed
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A window to cut: samples [start, end) of the ring, made for the sound at [speech_start, speech_end).
+    """A window as positions: samples [start, end) of the ring, for the sound at [speech_start, speech_end).
 
-    `continued` says that this sound goes on from one that was split because it lasted too long.
+    `final`: the last window of its sound. `continued`: this sound continues one that was split at the maximum length.
     """
 
     start: int
@@ -79,7 +82,8 @@ class Window:
 
     `span` is in samples at `rate`; `samples` are exactly `span.end - span.start` of them, read-only.
     `captured` is the monotonic time of the last sample, or of the end of an utterance that lasted longer. `live`
-    windows age and go first; the others (files read flat out) wait for ever and are never dropped.
+    windows go first and are dropped when they become too old. The others come from files that are read as fast as
+    possible; they wait for ever and are never dropped.
     """
 
     source: str
@@ -93,7 +97,7 @@ class Window:
 
 
 def seconds(position: int, rate: int) -> float:
-    """A position as people read it, to the millisecond."""
+    """Convert a position to seconds for people, rounded to the millisecond."""
     return round(position / rate, 3)
 
 

@@ -100,7 +100,7 @@ class Command:
     def _read(self, pipe: IO[bytes], tail: _Tail) -> None:
         """Deliver until the pipe ends or close() is called."""
         pcm = Pcm(self._settings.format, self._settings.channels)
-        most = max(pcm.frame, self._settings.rate // 10 * pcm.frame)
+        most = max(pcm.frame_bytes, self._settings.rate // 10 * pcm.frame_bytes)
         delivers, told, last = False, False, self._clock()
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)

@@ -67,12 +67,12 @@ def closing_blocks(plan: Plan, sound: Samples, seconds: float) -> dict[float, in
         found.update((round(item.span.speech_end / RATE, 3), here) for item in news if isinstance(item, Window))
 
     listener = Segmenter(deliver)
-    intake = listener.add("s", [plan.hearing()], 20.0, live=True, rates=(RATE,))
+    intake = listener.add_source("s", [plan.classifier_input()], 20.0, live=True, rates=(RATE,))
     intake.begin("s", RATE)
     each, pcm = blocks(sound), Pcm("s16le", 1)
     for here in range(round(seconds * RATE / BLOCK)):
         intake.offer(pcm.feed(each[here % len(each)]))
-        listener._round()
+        listener.round()
     return found
 
 

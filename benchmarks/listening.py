@@ -1,6 +1,6 @@
 """What listening costs: how many streams one core hears, CPU time of the listening thread per second of sound.
 
-Real Intakes, Ears, Silero and gates; only the thread is left out: Listener._round() is called here, between blocks
+Real intakes, streams, Silero and gates; only the thread is left out: Segmenter.round() is called here, between blocks
 that were offered before, so that what the sources' own threads do is not counted. All streams have a block in each
 round, which is what happens at the limit: a thread that falls behind finds more in its queue.
 
@@ -24,7 +24,7 @@ from earmark.config import settings as config
 from earmark.windowing.messages import Message
 from earmark.windowing.segmenter import Segmenter
 from earmark.windowing.silero import FRAME, STEP, Silero
-from tests.listening import RATE, hearing
+from tests.listening import RATE, classifier_input
 from tests.signals import demo, noise
 
 GOALS = {"speaking": 500, "quiet": 3000}
@@ -47,7 +47,7 @@ class Room:
     def __init__(self, streams: int, sound: Samples) -> None:
         self._listener = Segmenter(_forget)
         self._intakes = [
-            self._listener.add(f"stream-{number}", [hearing()], RING, live=True, rates=(RATE,))
+            self._listener.add_source(f"stream-{number}", [classifier_input()], RING, live=True, rates=(RATE,))
             for number in range(streams)
         ]
         self._sound = sound
@@ -84,7 +84,7 @@ class Room:
     def round(self) -> float:
         """CPU seconds of one round, of all threads of this process: only this one is busy."""
         before = time.process_time()
-        self._listener._round()
+        self._listener.round()
         return time.process_time() - before
 
     def cost(self, seconds: int, block: int = BLOCK, *, alone: bool = False) -> float:

@@ -2,7 +2,7 @@
 
     python -m tests.hear '{"name": "m", "device": "default"}' OUT
 
-Prints a line of JSON for everything drained, with the monotonic time `at` which is the same in all processes; the
+Prints a line of JSON for every item drained, with the monotonic time `at` which is the same in all processes; the
 samples go to the file OUT as float32. Ends when its standard input does, and says how long close() took.
 """
 
@@ -18,20 +18,23 @@ import msgspec
 
 from earmark.audio.types import Block
 from earmark.capture import build
-from earmark.capture.intake import Ended, Failed, Intake, Item, Overflowed, Started
+from earmark.capture.intake import Intake
+from earmark.capture.items import Ended, Failed, Gap, Item, Overflowed, Started
 from earmark.config import settings as config
 
 
 def report(item: Item) -> dict[str, Any]:
     match item:
         case Started(device, rate):
-            return {"kind": "began", "device": device, "rate": rate}
+            return {"kind": "started", "device": device, "rate": rate}
         case Failed(state, detail):
             return {"kind": state, "detail": detail}
         case Ended(error):
             return {"kind": "ended", "error": error}
         case Overflowed(position):
             return {"kind": "overflowed", "position": position}
+        case Gap(start, end, rate):
+            return {"kind": "gap", "start": start, "end": end, "rate": rate}
         case Block(position, samples, rate, captured):
             return {
                 "kind": "block",

@@ -1,4 +1,4 @@
-"""Drive the listening thread in tests: sound in, news out."""
+"""Drive the segmenter thread in tests: sound in, messages out."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Callable, Sequence
 from earmark.audio.types import Samples, Window
 from earmark.capture.intake import Intake
 from earmark.config.settings import Vad
+from earmark.windowing.classifier_stream import ClassifierInput, GateKind
 from earmark.windowing.messages import Message, SourceEnded
 from earmark.windowing.segmenter import Segmenter
-from earmark.windowing.stream import ClassifierInput, GateKind
 from earmark.windowing.windows import Lengths, UtteranceWindows, Windowing
 
 RATE = 16000
 LENGTHS = Lengths(window=RATE, limit=RATE, hop=RATE // 2, pre_roll=int(0.3 * RATE), grid=RATE // 4)
 
 
-def hearing(
+def classifier_input(
     gate: GateKind = "speech",
-    cutter: Callable[[Lengths], Windowing] = UtteranceWindows,
+    windowing: Callable[[Lengths], Windowing] = UtteranceWindows,
     rate: int = RATE,
     vad: Vad | None = None,
 ) -> ClassifierInput:
@@ -32,28 +32,28 @@ def hearing(
         LENGTHS.pre_roll * rate // RATE,
         LENGTHS.grid * rate // RATE,
     )
-    return ClassifierInput("test", "test/model", rate, gate, vad or Vad(), cutter(lengths))
+    return ClassifierInput("test", "test/model", rate, gate, vad or Vad(hangover_ms=128), windowing(lengths))
 
 
 def listen(
     play: Callable[[Intake], None],
-    hearings: Sequence[ClassifierInput] | None = None,
+    inputs: Sequence[ClassifierInput] | None = None,
     *,
     live: bool = False,
     clock: Callable[[], int] = time.monotonic_ns,
 ) -> list[Message]:
-    """All news of one source that `play` feeds and ends; windows count as answered at once."""
+    """Return all messages of one source that `play` feeds and ends; windows count as answered at once."""
     inbox: queue.SimpleQueue[list[Message]] = queue.SimpleQueue()
 
-    def deliver(news: list[Message]) -> None:
-        for window in windows(news):
-            listener.answered(window.source)
-        inbox.put(news)
+    def deliver(messages: list[Message]) -> None:
+        for window in windows(messages):
+            segmenter.answered(window.source)
+        inbox.put(messages)
 
-    listener = Segmenter(deliver, clock=clock)
-    intake = listener.add("desk", hearings or [hearing()], 20.0, live=live, rates=(RATE,))
+    segmenter = Segmenter(deliver, clock=clock)
+    intake = segmenter.add_source("desk", inputs or [classifier_input()], 20.0, live=live, rates=(RATE,))
     told: list[Message] = []
-    with listener:
+    with segmenter:
         play(intake)
         while not any(isinstance(item, SourceEnded) for item in told):
             told += inbox.get(timeout=60)
@@ -72,5 +72,5 @@ def recording(samples: Samples, rate: int = RATE, block: int = 320) -> Callable[
     return play
 
 
-def windows(news: Sequence[Message]) -> list[Window]:
-    return [item for item in news if isinstance(item, Window)]
+def windows(messages: Sequence[Message]) -> list[Window]:
+    return [item for item in messages if isinstance(item, Window)]

@@ -17,7 +17,8 @@ import pytest
 from earmark.audio.types import Block
 from earmark.capture import build
 from earmark.capture.command import Command
-from earmark.capture.intake import Failed, Intake, Item, Started
+from earmark.capture.intake import Intake
+from earmark.capture.items import Failed, Item, Started
 from earmark.config import settings as config
 
 DEADLINE = 20.0

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from earmark.audio.recording import check
 from earmark.audio.types import Block, Samples
 from earmark.capture import build
-from earmark.capture.file import File, check
-from earmark.capture.intake import Ended, Intake, Item, Started
+from earmark.capture.file import File
+from earmark.capture.intake import Intake
+from earmark.capture.items import Ended, Item, Started
 from earmark.config import settings as config
 from earmark.errors import AudioError, SourceError
 

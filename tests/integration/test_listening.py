@@ -12,7 +12,7 @@ from earmark.audio.types import Samples
 from earmark.capture.intake import Intake
 from earmark.windowing.messages import AudioLost, GateClosed, SourceChanged
 from earmark.windowing.windows import SlidingWindows
-from tests.listening import RATE, hearing, listen, recording, windows
+from tests.listening import RATE, classifier_input, listen, recording, windows
 from tests.signals import Word, demo, noise, tone
 
 
@@ -52,11 +52,13 @@ def test_windows_do_not_depend_on_how_the_sound_was_cut_into_blocks(
 def test_sliding_windows_do_not_depend_on_it_either(spoken: tuple[Samples, list[Word]], block: int) -> None:
     samples = spoken[0][: 6 * RATE]
     expected = [
-        window.span for window in windows(listen(recording(samples, block=512), [hearing("speech", SlidingWindows)]))
+        window.span
+        for window in windows(listen(recording(samples, block=512), [classifier_input("speech", SlidingWindows)]))
     ]
 
     got = [
-        window.span for window in windows(listen(recording(samples, block=block), [hearing("speech", SlidingWindows)]))
+        window.span
+        for window in windows(listen(recording(samples, block=block), [classifier_input("speech", SlidingWindows)]))
     ]
 
     assert got == expected
@@ -118,7 +120,7 @@ def test_nothing_is_stitched_across_a_gap(spoken: tuple[Samples, list[Word]]) ->
     def play(intake: Intake) -> None:
         intake.begin("a microphone", RATE)
         intake.offer(samples[:middle])
-        intake.broke("lost", "unplugged")
+        intake.fail("lost", "unplugged")
         now[0] += 2_000_000_000 + (3 * RATE - middle) * 1_000_000_000 // RATE  # it was away for two seconds
         intake.begin("a microphone", RATE)
         intake.offer(samples[middle : 3 * RATE])
@@ -145,13 +147,13 @@ def test_noise_and_a_tone_are_not_speech_but_sounds() -> None:
     beep = np.concatenate([noise(2 * RATE, -60), tone(RATE, 1000), noise(2 * RATE, -60)])
 
     assert windows(listen(recording(beep))) == []
-    (window,) = windows(listen(recording(beep), [hearing("level")]))
+    (window,) = windows(listen(recording(beep), [classifier_input("level")]))
     assert window.span.speech_start / RATE == pytest.approx(2.0, abs=0.05)
     assert window.span.speech_end / RATE == pytest.approx(3.0, abs=0.1)
 
 
 def test_an_open_gate_slides_over_everything() -> None:
-    news = listen(recording(noise(5 * RATE, -60)), [hearing("open", SlidingWindows)])
+    news = listen(recording(noise(5 * RATE, -60)), [classifier_input("open", SlidingWindows)])
 
     spans = [window.span for window in windows(news)]
     assert [span.end for span in spans[:-1]] == [RATE // 2 * count for count in range(2, 10)]
@@ -161,7 +163,7 @@ def test_an_open_gate_slides_over_everything() -> None:
 
 def test_classifiers_of_different_rates_hear_one_source(spoken: tuple[Samples, list[Word]]) -> None:
     samples = spoken[0][: 3 * RATE]
-    low, high = hearing(), hearing(rate=32000)
+    low, high = classifier_input(), classifier_input(rate=32000)
     told = windows(listen(recording(samples), [low, high]))
 
     pairs = {window.rate: window.span for window in told if window.span.speech_start / window.rate < 1.5}
@@ -182,7 +184,7 @@ def test_the_beginning_of_a_long_utterance_is_as_old_as_its_end() -> None:
             intake.put(samples[start : start + 320])
         intake.end()
 
-    (window,) = windows(listen(play, [hearing("level")], live=True, clock=lambda: now))
+    (window,) = windows(listen(play, [classifier_input("level")], live=True, clock=lambda: now))
 
     assert window.span.end <= 2 * RATE
     assert window.captured / 1e9 == pytest.approx(window.span.speech_end / RATE, abs=0.05)

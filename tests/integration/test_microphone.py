@@ -125,7 +125,7 @@ def gaps(lines: list[Line]) -> list[int]:
 def test_what_is_heard_is_what_was_played(pulse: Pulse, out: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "played.wav", bursts(48000), 48000)
     with Hearing(pulse.environment, out) as hearing:
-        assert hearing.until("began") | {"at": 0} == {"at": 0, "kind": "began", "device": "default", "rate": 16000}
+        assert hearing.until("started") | {"at": 0} == {"at": 0, "kind": "started", "device": "default", "rate": 16000}
         assert pulse.play(tmp_path / "played.wav").wait(SOON) == 0
         played = time.monotonic()
         hearing.until("block", after=played + 0.5)
@@ -137,7 +137,7 @@ def test_what_is_heard_is_what_was_played(pulse: Pulse, out: Path, tmp_path: Pat
 
 def test_rate_and_channels_are_as_configured(pulse: Pulse, out: Path) -> None:
     with Hearing(pulse.environment, out, device="PUL", rate=44100, channels=2) as hearing:
-        began = hearing.until("began")
+        began = hearing.until("started")
         assert (began["device"], began["rate"]) == ("pulse", 44100)
         assert hearing.until("block")["rate"] == 44100
         assert hearing.close() < 2.0
@@ -156,7 +156,7 @@ def test_unplugged_is_lost_and_plugged_in_again_goes_on_after_a_jump(pulse: Puls
         assert lost_again["detail"] != lost["detail"]
         plugged = time.monotonic()
         pulse.replug()
-        assert hearing.until("began")["at"] - plugged < 2.0
+        assert hearing.until("started")["at"] - plugged < 2.0
         first = hearing.until("block")
         hearing.until("block")
         absent = first["captured"] - last["captured"] - first["count"] / first["rate"]
@@ -175,7 +175,7 @@ def test_a_suspended_device_is_stalled_and_recovers(pulse: Pulse, out: Path) -> 
         assert "delivers nothing" in stalled["detail"]
         resumed = time.monotonic()
         pulse.resume()
-        assert hearing.until("began")["at"] - resumed < 5.0
+        assert hearing.until("started")["at"] - resumed < 5.0
         hearing.until("block")
         assert len(gaps(hearing.lines)) == 1
         assert hearing.close() < 2.0
@@ -197,7 +197,7 @@ def test_after_a_freeze_the_sound_from_before_is_not_delivered_as_now(pulse: Pul
         hearing.until("stalled")
         thawed = time.monotonic()
         pulse.thaw()
-        assert hearing.until("began")["at"] - thawed < 5.0
+        assert hearing.until("started")["at"] - thawed < 5.0
         after = hearing.until("block", after=time.monotonic() + 1.0)
         first = next(line for line in hearing.lines if line["kind"] == "block")
         elapsed = after["captured"] - first["captured"]
@@ -215,7 +215,7 @@ def test_a_device_that_is_absent_at_start_is_named_and_found_when_it_appears(pul
         assert "there is no sound device 'pulse'; there is none at all" in starting["detail"]
         appeared = time.monotonic()
         pulse.start()
-        assert hearing.until("began")["at"] - appeared < 5.0
+        assert hearing.until("started")["at"] - appeared < 5.0
         hearing.until("block")
         assert [line["kind"] for line in hearing.lines if line["kind"] != "block"].count("starting") <= 2
         assert hearing.close() < 2.0

@@ -152,8 +152,8 @@ class Daemon:
             inbox.put(news)
 
         listener = Segmenter(deliver)
-        hearings = [plan.hearing() for plan in self.plans]
-        intake = listener.add(SOURCE, hearings, KEPT_S, live=False, rates=(RATE,))
+        hearings = [plan.classifier_input() for plan in self.plans]
+        intake = listener.add_source(SOURCE, hearings, KEPT_S, live=False, rates=(RATE,))
         news: list[Message] = []
         with listener:
             intake.begin(SOURCE, RATE)

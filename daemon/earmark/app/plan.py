@@ -18,7 +18,7 @@ from earmark.hints import did_you_mean
 from earmark.inference.scores import Function, default_function
 from earmark.protocol.events import ClassifierInfo
 from earmark.windowing import windows
-from earmark.windowing.stream import ClassifierInput
+from earmark.windowing.classifier_stream import ClassifierInput
 
 WINDOW = 1.0  # seconds, where neither the settings nor the model say
 LIMIT = 10.0  # seconds of an utterance, likewise
@@ -69,12 +69,12 @@ class Plan:
             settings.hop if settings.mode == "sliding" else 0.0,
         )
 
-    def hearing(self) -> ClassifierInput:
-        """For one more ear: with a cutter of its own."""
+    def classifier_input(self) -> ClassifierInput:
+        """Make the input for one more source, with a windowing of its own."""
         settings = self.settings
-        cutter = windows.SlidingWindows if settings.mode == "sliding" else windows.UtteranceWindows
+        windowing = windows.SlidingWindows if settings.mode == "sliding" else windows.UtteranceWindows
         rate = self.checkpoint.rate
-        return ClassifierInput(settings.name, settings.model, rate, settings.gate, self.vad, cutter(self.lengths))
+        return ClassifierInput(settings.name, settings.model, rate, settings.gate, self.vad, windowing(self.lengths))
 
     @property
     def rules(self) -> decide.Rules:

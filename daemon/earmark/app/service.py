@@ -160,7 +160,9 @@ class Service:
         rates = tuple(sorted({plan.checkpoint.rate for plan in heard}, reverse=True)) or (16000,)
         kept = max([self._settings.ring, *(plan.seconds for plan in heard)])
         live = not (isinstance(source, config.File) and source.fast)
-        return self._segmenter.add(source.name, [plan.hearing() for plan in heard], kept, live=live, rates=rates)
+        return self._segmenter.add_source(
+            source.name, [plan.classifier_input() for plan in heard], kept, live=live, rates=rates
+        )
 
     def _broken_pipe(self) -> None:
         """Whoever read standard output is gone. On the printer's thread.

@@ -50,6 +50,10 @@ class ResampledRing:
             self._resampler = None
         self._source_rate = 0
 
+    def keep(self, seconds: float) -> None:
+        """Keep at least so many seconds from now on."""
+        self.ring.grow(int(seconds * self.rate))
+
     def captured(self, position: int) -> Nanoseconds:
         """Return the monotonic time at which the sample before `position` was captured.
 

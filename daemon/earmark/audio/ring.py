@@ -52,6 +52,15 @@ class Ring:
         self._used += length
         return missing
 
+    def grow(self, capacity: int) -> None:
+        """Keep more samples from now on, and the present ones. A smaller capacity changes nothing."""
+        if capacity <= self.capacity:
+            return
+        kept = self.view(self.start, self.end)
+        buffer = np.zeros(capacity + max(capacity // 8, len(self._buffer) - self.capacity), dtype=np.float32)
+        buffer[: len(kept)] = kept
+        self.capacity, self._buffer, self._used = capacity, buffer, len(kept)
+
     def view(self, start: int, end: int) -> Samples:
         """Return the samples [start, end) without a copy, valid until the next append.
 

@@ -1,4 +1,4 @@
-"""The sources: what Earmark can listen to."""
+"""Sources: microphones, files and programs, and the queue into which they deliver."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from earmark.config import settings as config
 
 
 def build(settings: config.Source, intake: Intake) -> Source:
-    """The source that the settings describe, not started yet.
+    """Make the source that the settings describe. The caller starts it.
 
-    Each kind is imported only where it is configured, so that a daemon without a microphone never loads PortAudio.
+    The module of each kind is imported only if it is configured: without a microphone, PortAudio is never loaded.
     """
     match settings:
         case config.Microphone():

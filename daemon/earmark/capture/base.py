@@ -1,4 +1,4 @@
-"""What every source is."""
+"""The interface of every source."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Protocol
 
 
 class Source(Protocol):
-    """Something that sounds. It delivers into the Intake that it was constructed with.
+    """A source of sound. It delivers into the Intake that it was constructed with.
 
-    start() returns at once: opening, retrying and reading happen on the source's own thread. close() returns within
-    two seconds, whatever the device does, and afterwards nothing is delivered any more; it may be called twice.
+    start() returns at once: the source opens, retries and reads on a thread of its own. close() returns within two
+    seconds whatever the device does, and nothing is delivered afterwards. It may be called twice.
     """
 
     def start(self) -> None: ...

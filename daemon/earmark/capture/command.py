@@ -1,4 +1,4 @@
-"""Raw PCM from a program's standard output."""
+"""A source that reads raw PCM from the standard output of a program."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from earmark.audio.pcm import Pcm
 from earmark.capture.intake import Intake
 from earmark.config import settings as config
 
-LOOK_SECONDS = 0.2  # how often the thread looks whether it should end, and at the clock
-STALL_SECONDS = 2.0  # without a byte
-HEALTHY_SECONDS = 10.0  # a program that ran so long is started again at once, near enough
-RETRY_SECONDS = (0.5, 30.0)  # the first delay, doubled up to the last
+CHECK_SECONDS = 0.2  # between two checks of the clock, and of whether to end
+STALL_SECONDS = 2.0  # without a byte before the source counts as stalled
+HEALTHY_SECONDS = 10.0  # a program that ran longer is started again after the first delay
+RETRY_SECONDS = (0.5, 30.0)  # first and longest delay; each delay is twice the last
 TERM_SECONDS = 1.0  # between SIGTERM and SIGKILL
-KILL_SECONDS = 0.5  # between SIGKILL and giving up on a program that sits in the kernel
-CLOSE_SECONDS = LOOK_SECONDS + TERM_SECONDS + KILL_SECONDS
-TAIL_BYTES = 2000
+KILL_SECONDS = 0.5  # from SIGKILL until a program that hangs in the kernel is given up
+CLOSE_SECONDS = CHECK_SECONDS + TERM_SECONDS + KILL_SECONDS
+TAIL_BYTES = 2000  # of standard error that are kept
 
 
 class Command:
-    """A program whose standard output is listened to, started again for ever when it ends.
+    """A program whose standard output is sound. It is started again whenever it ends.
 
-    One thread starts it, reads both its pipes and ends it. When the intake is full the thread does not read: the pipe
-    fills and the program waits, so that `ffmpeg -i file` becomes as slow as listening is. Its windows are live all the
-    same: those that the model cannot keep up with are dropped and told. A program that cannot wait, such as arecord,
-    loses sound in its own buffer and says so on its own standard error.
+    One thread starts the program, reads both its pipes and ends it. While the intake is full the thread does not read:
+    the pipe fills and the program waits, so `ffmpeg -i file` runs no faster than its sound is judged. Its windows are
+    live all the same: if the model is too slow, the oldest are dropped and reported. A program that cannot wait, such
+    as arecord, loses sound in its own buffer and says so on its standard error.
 
-    close() ends the program's whole process group, which it leads: SIGTERM, and SIGKILL a second later.
+    The program leads a process group of its own. close() ends the whole group: SIGTERM, and SIGKILL a second later.
     """
 
     def __init__(
@@ -46,34 +46,35 @@ class Command:
         self._clock = clock
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"command {settings.name}", daemon=True)
-        self._name = os.path.basename(settings.argv[0])  # no more of argv: an address may hold a password
+        self._name = os.path.basename(settings.argv[0])  # the arguments are not shown: an address may hold a password
 
     def start(self) -> None:
-        """Begin to listen; the program is started on our own thread."""
+        """Start the thread, which starts the program."""
         self._thread.start()
 
     def close(self) -> None:
-        """End the program and stop listening, in less than two seconds."""
+        """End the program and the thread, in less than two seconds."""
         self._closing.set()
         self._intake.close()
         if self._thread.is_alive():
             self._thread.join(CLOSE_SECONDS)
 
     def _run(self) -> None:
-        # Ends: close() cuts the delay short and makes _listen() return, within LOOK_SECONDS and what _end() takes.
+        # The thread ends because close() cuts the delay short and makes _listen() return, within CHECK_SECONDS and the
+        # time that _end() takes.
         first, longest = RETRY_SECONDS
         delay = first
         while not self._closing.is_set():
-            began = self._clock()
-            how = self._listen()
-            if self._clock() - began >= HEALTHY_SECONDS:
+            started = self._clock()
+            ending = self._listen()
+            if self._clock() - started >= HEALTHY_SECONDS:
                 delay = first
-            self._intake.broke("lost", f"{self._name}: {how}; retrying in {delay:g} s")
+            self._intake.fail("lost", f"{self._name}: {ending}; retrying in {delay:g} s")
             self._closing.wait(delay)
             delay = min(2 * delay, longest)
 
     def _listen(self) -> str:
-        """One life of the program, and how it ended."""
+        """Run the program once, and return how it ended."""
         try:
             process = subprocess.Popen(
                 self._settings.argv,
@@ -81,7 +82,7 @@ class Command:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                start_new_session=True,  # a group to be ended as one, and no terminal to ask for a password on
+                start_new_session=True,  # a group to signal, and no terminal to ask for a password on
             )
         except FileNotFoundError:
             return "there is no such program; install it or correct `argv`"
@@ -98,35 +99,35 @@ class Command:
         return _ending(status, tail.line())
 
     def _read(self, pipe: IO[bytes], tail: _Tail) -> None:
-        """Deliver until the pipe ends or close() is called."""
+        """Deliver sound until the pipe ends or close() is called."""
         pcm = Pcm(self._settings.format, self._settings.channels)
-        most = max(pcm.frame_bytes, self._settings.rate // 10 * pcm.frame_bytes)
-        delivers, told, last = False, False, self._clock()
+        max_bytes = max(pcm.frame_bytes, self._settings.rate // 10 * pcm.frame_bytes)
+        delivers, stalled, last = False, False, self._clock()
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)
             selector.register(tail.pipe, selectors.EVENT_READ)
             while not self._closing.is_set():
-                ready = {key.fileobj for key, _ in selector.select(LOOK_SECONDS)}
+                ready = {key.fileobj for key, _ in selector.select(CHECK_SECONDS)}
                 if tail.pipe in ready and not tail.read():
                     selector.unregister(tail.pipe)
                 if pipe in ready:
-                    data = os.read(pipe.fileno(), most)
+                    data = os.read(pipe.fileno(), max_bytes)
                     if not data:
                         return
-                    if not delivers:  # at first, and after a stall, whose length becomes a jump
+                    if not delivers:  # for the first time, or after a stall, which becomes a gap
                         self._intake.begin(self._name, self._settings.rate)
-                    delivers, told = True, False
+                    delivers, stalled = True, False
                     samples = pcm.feed(data)
                     if len(samples):
                         self._intake.put(samples)
-                    last = self._clock()  # after put(): while we make it wait, the silence is ours
-                elif self._clock() - last >= STALL_SECONDS and not told:
-                    delivers, told = False, True
-                    self._intake.broke("stalled", f"{self._name}: runs but delivers nothing")
+                    last = self._clock()  # after put(): the time for which we make the program wait is no stall
+                elif self._clock() - last >= STALL_SECONDS and not stalled:
+                    delivers, stalled = False, True
+                    self._intake.fail("stalled", f"{self._name}: runs but delivers nothing")
 
 
 class _Tail:
-    """The end of what a program says on its standard error."""
+    """The last bytes that a program wrote to its standard error."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
         os.set_blocking(pipe.fileno(), False)
@@ -134,7 +135,7 @@ class _Tail:
         self._bytes = b""
 
     def read(self) -> bool:
-        """Take what is there; False when nothing will come any more."""
+        """Read what is there. Returns False at the end of the pipe."""
         try:
             data = os.read(self.pipe.fileno(), 65536)
         except BlockingIOError:
@@ -143,21 +144,21 @@ class _Tail:
         return bool(data)
 
     def line(self) -> str:
-        """The last line that is not empty, fit for a log: no control characters, no password of an address."""
+        """Return the last line that is not empty, without control characters and without the password of an address."""
         lines = [line.strip() for line in self._bytes.decode("utf-8", "replace").splitlines()]
         last = next((line for line in reversed(lines) if line), "")
         return re.sub(r"//[^/@\s]+@", "//...@", "".join(filter(str.isprintable, last)))[:200]
 
 
 def _end(process: subprocess.Popen[bytes], tail: _Tail, hurry: threading.Event) -> int | None:
-    """Let a program end that closed its output, or end it; its exit status, or None if even SIGKILL does not end it.
+    """Wait for a program that closed its output, or end it. Returns its status, or None if SIGKILL does not end it.
 
-    The process is not reaped before the last signal is sent, because its number must not become another's group.
+    The process is not reaped before the last signal is sent, because its number could then belong to another group.
     """
     if not _has_ended(process, tail, TERM_SECONDS, hurry):
         _signal(process, signal.SIGTERM)
         _has_ended(process, tail, TERM_SECONDS)
-    _signal(process, signal.SIGKILL)  # the rest of the group, if not itself
+    _signal(process, signal.SIGKILL)  # for the rest of its group at least
     if not _has_ended(process, tail, KILL_SECONDS):
         return None
     tail.read()
@@ -167,7 +168,10 @@ def _end(process: subprocess.Popen[bytes], tail: _Tail, hurry: threading.Event) 
 def _has_ended(
     process: subprocess.Popen[bytes], tail: _Tail, seconds: float, hurry: threading.Event | None = None
 ) -> bool:
-    """Whether it ends in time. Its errors are read meanwhile, or it might wait for us to do that."""
+    """Wait until the process has ended. Returns False at the deadline.
+
+    Its standard error is read meanwhile, because the process may wait for that.
+    """
     deadline = time.monotonic() + seconds
     while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
         if time.monotonic() >= deadline or (hurry and hurry.is_set()):
@@ -178,11 +182,12 @@ def _has_ended(
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # gone, or become another user's: not ours to end
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # it is gone, or runs as another user now
         os.killpg(process.pid, number)
 
 
 def _ending(status: int | None, last_line: str) -> str:
+    """Return the end of a program in words."""
     match status:
         case None:
             how = "does not end even when killed"

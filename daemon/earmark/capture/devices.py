@@ -1,4 +1,4 @@
-"""The sound devices of this machine, to choose from and to show."""
+"""The sound devices of this machine: listing them and choosing one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ RATES = (8000, 16000, 44100, 48000, 96000)  # Hz
 
 
 class Device(msgspec.Struct, frozen=True):
-    """A device that can be recorded from, as `earmark devices` shows it.
+    """A device that can record, as `earmark devices` shows it.
 
-    `rate` is the device's own in Hz; `rates` are those of RATES that it opens at now: none while it is in use elsewhere
-    or not there.
+    `rate` is its own rate in Hz. `rates` are those of RATES at which it opens now: none while another program uses it.
     """
 
     name: str
@@ -30,7 +29,7 @@ class Device(msgspec.Struct, frozen=True):
 
 
 def list_devices(portaudio: PortAudio = SHARED) -> list[Device]:
-    """All devices that can be recorded from. Raises SourceError if PortAudio is not installed."""
+    """Return all devices that can record. Raises SourceError if PortAudio is not installed."""
     return [
         Device(
             name=found.name,
@@ -45,7 +44,7 @@ def list_devices(portaudio: PortAudio = SHARED) -> list[Device]:
 
 
 def format_table(devices: Sequence[Device]) -> str:
-    """The devices for people, a line each; the default one is starred."""
+    """Return a table of the devices for people, one line each, with a star at the default device."""
     if not devices:
         return "no device to record from"
     head = ("", "device", "through", "channels", "opens at (Hz)")
@@ -63,10 +62,10 @@ def format_table(devices: Sequence[Device]) -> str:
 
 
 def choose(wanted: str, inputs: Sequence[Input]) -> Input:
-    """The device that a setting means: "default", a name, a part of exactly one name, or /a regular expression/.
+    """Return the device for a setting: "default", a name, a part of exactly one name, or /a regular expression/.
 
-    Case does not count. One name under several host interfaces is one device: the default one, or else the first.
-    Raises SourceError that names what there is.
+    Upper and lower case are equal. A name that several host interfaces list is one device: the default one if it is
+    among them, else the first. Raises SourceError, which names the devices that exist.
     """
     if wanted == "default":
         found = [device for device in inputs if device.is_default]

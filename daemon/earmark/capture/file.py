@@ -1,4 +1,4 @@
-"""A recording, at real time or flat out."""
+"""A source that plays a recording, in real time or as fast as possible."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from earmark.audio.recording import Recording, check, open_recording
+from earmark.audio.recording import Recording, open_recording
 from earmark.audio.types import SECOND, Nanoseconds, Samples
 from earmark.capture.intake import Intake
 from earmark.config import settings as config
@@ -16,21 +16,21 @@ from earmark.errors import AudioError, SourceError
 
 log = logging.getLogger(__name__)
 
-__all__ = ["File", "check"]
-
 BLOCKS_PER_SECOND = 50
 FAST_BLOCKS_PER_SECOND = 10
 CLOSE_SECONDS = 1.5
 
 
 class File:
-    """A recording that is played into the intake by a thread of our own.
+    """A recording that a thread plays into the intake.
 
-    At real time, a block of 20 ms is delivered when its last sample would have been captured, by a deadline that is
-    counted from the beginning: lateness does not add up, and a hold-up is caught up with as a device does. `fast`
-    delivers as the intake has room. With `loop` the positions go on and the stream has no end.
+    In real time, a block of 20 ms is delivered when its last sample would have been captured. These times are counted
+    from the start of the recording, so delays do not add up, and after a delay the blocks come in a burst, as those of
+    a device do. With `fast`, blocks are delivered when the intake has room. With `loop`, the recording starts again at
+    its end, positions go on, and the stream never ends.
 
-    The thread ends with the recording, where it is damaged (Ended says how), or within a block of close().
+    The thread ends with the recording, where the recording is damaged (the Ended notice says how), or within one block
+    of close().
     """
 
     def __init__(
@@ -49,18 +49,18 @@ class File:
         self._thread = threading.Thread(target=self._run, name=f"file {settings.name}", daemon=True)
         self._rate = 0
         self._started: Nanoseconds = 0
-        self._played = 0  # samples since _started
+        self._played = 0  # samples, since _started
 
     def start(self) -> None:
-        """Begin to play; opening happens on our own thread."""
+        """Start the thread, which opens the recording and plays it."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop playing."""
+        """Stop the thread."""
         self._closing.set()
         self._intake.close()
         if self._thread.is_alive():
-            self._thread.join(CLOSE_SECONDS)  # longer only where the file is on a disk that does not answer
+            self._thread.join(CLOSE_SECONDS)  # it takes longer only if the disk does not answer
 
     def _run(self) -> None:
         try:
@@ -76,23 +76,23 @@ class File:
             self._intake.end()
 
     def _play(self) -> None:
-        """Once from beginning to end."""
+        """Play the recording once, from its start to its end."""
         recording = open_recording(self._settings.path)
         try:
             self._begin(recording.rate)
-            if not self._deliver_all(recording):  # an error, because a loop over nothing would spin
+            if not self._deliver_all(recording):  # an error, because a loop would never wait
                 raise AudioError(f"{self._settings.path}: holds no sound")
         finally:
             recording.close()
 
     def _begin(self, rate: int) -> None:
-        """A loop is one stream, unless the file was replaced by one of another rate."""
+        """Begin a stream, unless the one of the last loop continues: it does if the file still has the same rate."""
         if rate != self._rate:
             self._rate, self._started, self._played = rate, self._clock(), 0
             self._intake.begin(Path(self._settings.path).name, rate)
 
     def _deliver_all(self, recording: Recording) -> int:
-        """How many samples there were."""
+        """Deliver all samples and return their number."""
         count = recording.rate // (FAST_BLOCKS_PER_SECOND if self._settings.fast else BLOCKS_PER_SECOND)
         delivered = 0
         while not self._closing.is_set():

@@ -1,4 +1,4 @@
-"""What people are told of a source: one state, and why."""
+"""The state of a source that people see, and the reason for it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from earmark.audio.level import decibels
 from earmark.audio.types import Samples
 from earmark.protocol.events import SourceState
 
-QUIET_DB = -65.0  # a working microphone's own noise in a silent room lies above this
+QUIET_DB = -65.0  # the noise of a working microphone in a silent room lies above this
 MUTED_SECONDS = 2.0
 QUIET_SECONDS = 5.0
-CLIPPING = 0.999  # of full scale
+CLIPPING_LEVEL = 0.999  # of full scale
 CLIPPED_SHARE = 0.01  # of the samples of one period
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The source's new state. `device` is what people call it, while it is known."""
+    """The new state of a source. `device` is its name for people, empty while it is unknown."""
 
     state: SourceState
     detail: str
@@ -28,10 +28,10 @@ class Change:
 
 
 class Health:
-    """One source's state, from what its intake says and from how it sounds.
+    """The state of one source, from the notices of its intake and from its sound.
 
-    Every method returns the Change to tell, or None where nothing changed. Sound is judged in periods of half a
-    second, so that states do not flicker; the first sound after quiet counts at once.
+    Every method returns the Change, or None if the state is the same. Sound is judged in periods of half a second, so
+    that the state does not flicker. The first sound after a failure counts at once.
     """
 
     def __init__(self) -> None:
@@ -41,18 +41,18 @@ class Health:
         self._period: list[Samples] = []
         self._length = 0
 
-    def began(self, device: str, rate: int) -> Change | None:
-        """The source delivers."""
+    def started(self, device: str, rate: int) -> Change | None:
+        """Note that the source delivers."""
         self._zeros = self._quiet = 0.0
         self._period, self._length = [], 0
         return self._set(Change("listening", "", device, rate))
 
-    def broke(self, state: SourceState, detail: str) -> Change | None:
-        """The source does not deliver."""
+    def failed(self, state: SourceState, detail: str) -> Change | None:
+        """Note that the source does not deliver."""
         return self._set(Change(state, detail, self.current.device, self.current.rate))
 
     def heard(self, samples: Samples, rate: int) -> Change | None:
-        """Judge the sound, block by block. Also the end of a stall: a source that sounds is listening."""
+        """Judge the next block. A source that was stalled, lost or starting listens again with its first block."""
         self._period.append(samples)
         self._length += len(samples)
         if self.current.state in ("stalled", "lost", "starting"):
@@ -71,7 +71,7 @@ class Health:
         device, rate = self.current.device, self.current.rate
         if self._zeros >= MUTED_SECONDS:
             return self._set(Change("muted", "exact silence: is it muted or unplugged inside?", device, rate))
-        if np.count_nonzero(peaks >= CLIPPING) > CLIPPED_SHARE * len(period):
+        if np.count_nonzero(peaks >= CLIPPING_LEVEL) > CLIPPED_SHARE * len(period):
             return self._set(Change("clipping", "the input is overdriven: lower its gain", device, rate))
         if self._zeros == 0 and self._quiet >= QUIET_SECONDS:
             return self._set(Change("quiet", f"nothing above {QUIET_DB:.0f} dBFS", device, rate))

@@ -1,4 +1,4 @@
-"""The border between a source's thread and the listening thread."""
+"""The queue between the thread of a source and the segmenter thread."""
 
 from __future__ import annotations
 
@@ -8,47 +8,25 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
+
+import msgspec
 
 from earmark.audio.types import SECOND, Block, Nanoseconds, Samples
+from earmark.capture.items import Ended, Failed, FailedState, Gap, Item, Notice, Overflowed, Started
 
-QUEUE_SECONDS = 4.0  # of sound, before offer() drops the oldest
-PUT_SECONDS = 1.0  # of sound, before put() waits
+QUEUE_SECONDS = 4.0  # of sound; beyond, offer() drops the oldest blocks
+PUT_SECONDS = 1.0  # of sound; beyond, put() waits
 
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The source delivers: `device` is what people call it, `rate` in Hz is what it delivers at."""
-
-    device: str
-    rate: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The source does not deliver any more, or not yet; it is tried again."""
-
-    state: Literal["starting", "lost", "stalled"]
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The source has delivered all that it ever will. `error` where that is not as it should be."""
-
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Overflowed:
-    """The sound server says that it lost samples, not how many."""
-
-    position: int
-
-
-News = Started | Failed | Ended | Overflowed
-Item = Block | News
 T = TypeVar("T", covariant=True)
+
+
+class IntakeStats(msgspec.Struct, frozen=True):
+    """Counts since the source was added, in samples at the source's rates."""
+
+    offered: int
+    queued: int
+    dropped: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,17 +36,22 @@ class _Numbered(Generic[T]):
 
 
 class Intake:
-    """A bounded queue of one source's sound and of what happens to it.
+    """A bounded queue of the blocks and notices of one source.
 
-    The source's thread calls begin() before any sound, then offer() or put() and overflowed(), all from one thread at
-    a time; broke() and end() may come from another. The listening thread calls drain(). Either side calls close().
-    `wake` is called after all but overflowed() and close(), from the source's thread, and must neither block nor raise.
-    A full queue loses its oldest blocks: the positions jump, and `dropped` counts the samples. News is never dropped.
+    The thread of the source calls begin() before any sound, then offer() or put() and overflow(), from one thread at a
+    time; fail() and end() may come from another thread. The segmenter thread calls drain(). Any thread calls close().
+    `wake` is called after each of these but overflow(), drain() and close(), on the thread of the caller, and must
+    neither block nor raise. When the queue is full, the oldest blocks are dropped: positions jump, and `dropped` counts
+    the samples. Notices are never dropped.
 
-    No lock, because offer() runs on the real-time thread. Instead every number here has one writer, the two queues are
-    deques whose ends are atomic, and everything carries a running number by which drain() restores the order. Sound and
-    news have a queue each, so that dropping the oldest sound never has to take news out and put it back: between the
-    two the listening thread could look, and would hear "began" before the "broke" that it followed.
+    The queue itself has no lock, because offer() runs on the real-time thread. Instead every number has one writer, the
+    two queues are deques, whose ends are atomic, and every item has a running number by which drain() restores the
+    order. Blocks and notices have a queue each. Otherwise, to drop the oldest block, notices would have to be taken out
+    and put back, and the segmenter thread could look in between and see Started before the Failed that it followed.
+
+    Two locks remain. `wake` sets a threading.Event where the segmenter thread sleeps, and put() and drain() set or
+    clear another one. An Event holds its lock for a few instructions that do not wait for anything, so a thread that
+    has to wait for it waits no longer than it may have to wait for the interpreter's own lock.
     """
 
     def __init__(
@@ -83,18 +66,18 @@ class Intake:
     ) -> None:
         self.name = name
         self.live = live
-        self.rates = rates  # what the classifiers want; a source that can choose takes rates[0]
+        self.rates = rates  # at which the classifiers want the sound; a source that can choose takes rates[0]
         self.dropped = 0  # samples, at the source's rate; written by offer()
         self._wake = wake
         self._clock = clock
         self._blocks: deque[_Numbered[Block]] = deque()
-        self._news: deque[_Numbered[News]] = deque()
+        self._notices: deque[_Numbered[Notice]] = deque()
         self._numbers = itertools.count(1)  # next() on it is atomic
         self._offered = 0  # samples; written by offer()
         self._taken = 0  # samples; written by drain()
-        self._ahead: list[_Numbered[Item]] = []  # drain()'s own: what it must not hand out yet
-        self._told = 0  # overflows; written by overflowed()
-        self._heard = 0  # overflows; written by drain()
+        self._held_back: list[_Numbered[Item]] = []  # by drain(), until its next call
+        self._overflows_told = 0  # written by overflow()
+        self._overflows_taken = 0  # written by drain()
         self._rate = 0
         self._position = 0
         self._last: Nanoseconds | None = None  # when the last sample came; None before the first
@@ -105,13 +88,13 @@ class Intake:
 
     @property
     def closed(self) -> bool:
-        """True once nobody listens any more: the source should end."""
+        """Whether close() was called, so that the source should end."""
         return self._closed
 
     def begin(self, device: str, rate: int) -> None:
-        """The source starts, or starts again, to deliver at `rate` Hz. Call it when there is sound to offer.
+        """Say that the source starts, or starts again, to deliver at `rate` Hz. Call it when there is sound to offer.
 
-        For a live source, the time from the last sample before to the first sample after becomes a jump.
+        The position of a live source jumps by the time from its last sample before to its first sample after.
         """
         if self._rate:
             self._position = round(self._position * rate / self._rate)
@@ -120,18 +103,17 @@ class Intake:
         self._push(Started(device, rate))
 
     def offer(self, samples: Samples) -> None:
-        """Take the next samples, mono. Real-time safe: it copies nothing, and drops the oldest when full.
+        """Take the next mono samples. Made for the real-time thread: it copies nothing and never waits for room.
 
-        The array becomes read-only and must not change by other ways either: a callback hands over a copy.
+        A full queue drops its oldest blocks. The array becomes read-only, and the caller must not change it in any
+        other way: a callback passes a copy.
         """
         if self._closed:
             return
         now = self._clock()
         if self._resuming:
             self._resuming = False
-            if self._last is not None:  # the first of these samples sounded their own length ago
-                missed = now - self._last - len(samples) * SECOND // self._rate
-                self._position += max(0, missed) * self._rate // SECOND
+            self._skip_gap(now, len(samples))
         self._last = now
         samples.flags.writeable = False
         block = Block(self._position, samples, self._rate, now)
@@ -143,93 +125,107 @@ class Intake:
         self._wake()
 
     def put(self, samples: Samples) -> bool:
-        """Like offer(), but waits for room: for sources that can wait. False once nobody listens any more."""
+        """Take the next samples like offer(), but wait for room first. Returns False once the intake is closed."""
         while not self._closed:
             if self._queued() < PUT_SECONDS * self._rate:
                 self.offer(samples)
                 return True
             self._room.clear()
-            # Looked at again, for drain() or close() may have run between the two lines above. So the wait ends: both
-            # change what is looked at before they set the event.
+            # drain() or close() may have run between the two lines above, so look again. The wait ends because both
+            # of them change what is looked at here before they set the event.
             if self._queued() >= PUT_SECONDS * self._rate and not self._closed:
                 self._room.wait()
         return False
 
-    def overflowed(self) -> None:
-        """The sound server lost samples before the next block. Real-time safe.
+    def overflow(self) -> None:
+        """Say that the sound server lost samples before the next block. Made for the real-time thread.
 
-        One is told for all since the last drain(), so that a device which overflows at every block cannot fill memory
-        when nobody drains.
+        Overflows between two drains count as one, so that a device which overflows at every block cannot fill the
+        memory while nobody drains.
         """
-        if self._told == self._heard:
-            self._told += 1
+        if self._overflows_told == self._overflows_taken:
+            self._overflows_told += 1
             self._append(Overflowed(self._position))
 
-    def broke(self, state: Literal["starting", "lost", "stalled"], detail: str) -> None:
-        """The source does not deliver; `detail` says why and what happens next."""
+    def fail(self, state: FailedState, detail: str) -> None:
+        """Say that the source does not deliver; `detail` says why and what happens next."""
         self._push(Failed(state, detail))
 
     def end(self, error: str = "") -> None:
-        """Nothing more will come."""
+        """Say that the source will never deliver again."""
         self._push(Ended(error))
 
     def drain(self) -> list[Item]:
-        """Everything queued, oldest first. On the listening thread, which resets what `wake` set before it calls this.
+        """Take all items in their order. On the segmenter thread, which re-arms `wake` before it calls this.
 
-        What is numbered while we look waits for the next call, for we may have looked at the other queue already and
-        missed what precedes it. A thread takes a number only when what it numbered before is in its queue.
+        An item that gets its number during the call is held back until the next call: an earlier item may have entered
+        the other queue after that was read. A thread takes a number only when its previous item is in a queue.
         """
-        looking = next(self._numbers)
+        limit = next(self._numbers)
         blocks = _take_all(self._blocks)
         for numbered in blocks:
             self._taken += len(numbered.item.samples)
         if not self._room.is_set():
             self._room.set()
-        if not self._news and not self._ahead and (not blocks or blocks[-1].number < looking):
-            return [numbered.item for numbered in blocks]  # nearly always: sound, and nothing else
-        items: list[_Numbered[Item]] = sorted([*self._ahead, *blocks, *_take_all(self._news)], key=_number)
-        self._ahead = [numbered for numbered in items if numbered.number > looking]
-        drained = [numbered.item for numbered in items if numbered.number < looking]
-        self._heard += sum(isinstance(item, Overflowed) for item in drained)
+        if not self._notices and not self._held_back and (not blocks or blocks[-1].number < limit):
+            return [numbered.item for numbered in blocks]  # the usual case: blocks alone
+        items: list[_Numbered[Item]] = sorted([*self._held_back, *blocks, *_take_all(self._notices)], key=_number)
+        self._held_back = [numbered for numbered in items if numbered.number > limit]
+        drained = [numbered.item for numbered in items if numbered.number < limit]
+        self._overflows_taken += sum(isinstance(item, Overflowed) for item in drained)
         return drained
 
     def holds_less_than(self, samples: int) -> bool:
-        """Nothing but less than `samples` of sound waits: it may be left to gather. On the listening thread."""
-        return self._queued() < samples and not self._news and not self._ahead
+        """Return whether the queue has no notice and fewer than `samples` samples. On the segmenter thread."""
+        return self._queued() < samples and not self._notices and not self._held_back
+
+    def stats(self) -> IntakeStats:
+        """Return the counts. On any thread; numbers that change meanwhile may differ by a block."""
+        return IntakeStats(self._offered, self._queued(), self.dropped)
 
     def close(self) -> None:
-        """Nobody listens any more: sound and news are refused, and put() returns False. May be called twice."""
+        """Refuse all sound and notices from now on, and let put() return False. May be called twice."""
         self._closed = True
         self._room.set()
 
-    def _push(self, news: News) -> None:
+    def _skip_gap(self, now: Nanoseconds, count: int) -> None:
+        """Move the position over the time without sound that ends with a block of `count` samples."""
+        if self._last is None:
+            return
+        missed = now - self._last - count * SECOND // self._rate  # the block's first sample sounded its length ago
+        if (samples := missed * self._rate // SECOND) > 0:
+            start, self._position = self._position, self._position + samples
+            self._append(Gap(start, self._position, self._rate))
+
+    def _push(self, notice: Notice) -> None:
         if not self._closed:
-            self._append(news)
+            self._append(notice)
             self._wake()
 
-    def _append(self, news: News) -> None:
-        self._news.append(_Numbered(next(self._numbers), news))
+    def _append(self, notice: Notice) -> None:
+        self._notices.append(_Numbered(next(self._numbers), notice))
 
     def _queued(self) -> int:
-        # Read on both threads; stale is fine: the queue is then a block longer or shorter than its bound for a moment.
+        # Read on both threads. A stale value does no harm: the queue is a block longer or shorter than its bound for
+        # a moment.
         return self._offered - self.dropped - self._taken
 
     def _drop_oldest(self) -> None:
         while len(self._blocks) > 1 and self._queued() > QUEUE_SECONDS * self._rate:
             try:
                 oldest = self._blocks.popleft().item
-            except IndexError:  # the listening thread was faster
+            except IndexError:  # the segmenter thread took them all
                 return
             self.dropped += len(oldest.samples)
 
 
 def _take_all(queue: deque[_Numbered[T]]) -> list[_Numbered[T]]:
-    """Empty a queue that another thread goes on filling."""
+    """Empty a queue that another thread may be filling."""
     taken = []
     try:
         for _ in range(len(queue)):
             taken.append(queue.popleft())
-    except IndexError:  # the source dropped some meanwhile
+    except IndexError:  # the source dropped some blocks meanwhile
         pass
     return taken
 

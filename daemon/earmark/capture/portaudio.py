@@ -1,15 +1,15 @@
-"""PortAudio, of which there is one per process: loaded late, made quiet, its list of devices kept fresh.
+"""The PortAudio library, which exists once per process: loaded when it is needed, silenced, its list of devices fresh.
 
 Measured with PortAudio 19.6 (Debian), sounddevice 0.5.6 and the ALSA plugin for PulseAudio 16.1:
 
-* It lists the devices when it is initialised and never again. A new listing takes 25 to 70 ms and must not happen while
+* It lists the devices when it is initialised and never again. A new list takes 25 to 70 ms and must not be made while
   a stream is open anywhere in the process.
-* ALSA, JACK and PortAudio write 60 lines to the C library's `stderr` for each listing, and more for each device that
-  does not open. sounddevice points descriptor 2 at /dev/null meanwhile, and with it every log line of every thread.
-* Buffers are divided into four periods, so that a safe buffer means late blocks: 100 ms came as two blocks of 20 ms
-  together, 200 ms as five. With sixteen periods 300 ms came as single blocks, every 20 ms, 25 ms at most.
-* While the sound server is frozen, opening, abort() and close() block until it goes on; stop() blocks for a minute even
-  when it is not. So does the handler that sounddevice leaves for the exit of the process.
+* ALSA, JACK and PortAudio write 60 lines to the C library's `stderr` for each list, and more for each device that does
+  not open. sounddevice points descriptor 2 at /dev/null meanwhile, and so loses every log line of every thread.
+* Buffers are divided into four periods, so a long buffer makes blocks late: with 100 ms they came in pairs of 20 ms,
+  with 200 ms in fives. With sixteen periods and 300 ms they came one by one, every 20 ms, at most 25 ms apart.
+* While the sound server is frozen, opening, abort() and close() block until it continues, and so does the handler that
+  sounddevice registers for the exit of the process. stop() blocks for a minute even if the server is not frozen.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ import numpy.typing as npt
 from earmark.errors import SourceError
 
 BLOCKS_PER_SECOND = 50
-BUFFER_SECONDS = 0.3  # how long the interpreter may be busy elsewhere before a device loses samples
-PERIODS = 16  # at least BUFFER_SECONDS * BLOCKS_PER_SECOND, or blocks come in clusters
+BUFFER_SECONDS = 0.3  # the longest delay of the interpreter at which a device loses no samples
+PERIODS = 16  # at least BUFFER_SECONDS * BLOCKS_PER_SECOND, or blocks come in bursts
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A device as PortAudio lists it; `index` holds only until the next listing."""
+    """A device in PortAudio's list. `index` is valid until the next list."""
 
     index: int
     name: str
@@ -47,7 +47,7 @@ class Input:
 
 
 class Status(Protocol):
-    """What PortAudio says beside the samples."""
+    """The flags that PortAudio passes beside the samples."""
 
     @property
     def input_overflow(self) -> bool: ...
@@ -65,7 +65,7 @@ class Stream(Protocol):
 
 
 def _load() -> Any:
-    """Import sounddevice, which loads the library and lists the devices."""
+    """Import sounddevice, which loads PortAudio and lists the devices."""
     os.environ.setdefault("JACK_NO_START_SERVER", "1")  # listing devices must not start a sound server
     try:
         import sounddevice
@@ -73,16 +73,16 @@ def _load() -> Any:
         raise SourceError("microphones need sounddevice: pip install 'earmark[daemon]'") from error
     except OSError as error:
         raise SourceError("microphones need the PortAudio library: apt install libportaudio2 (Debian)") from error
-    except Exception as error:  # PortAudioError, which cannot be named before the import succeeded
+    except Exception as error:  # PortAudioError, which has no name before the import succeeds
         raise SourceError(f"PortAudio does not start: {error}") from error
-    # Absent where PortAudio was built without ALSA.
+    # The function is absent if PortAudio was built without ALSA.
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(sounddevice._libname).PaAlsa_SetNumPeriods(PERIODS)
     return sounddevice
 
 
 def _reason(error: Exception) -> str:
-    """The host's own words where PortAudio has only "Unanticipated host error" to say."""
+    """Return the reason of the sound system where PortAudio itself only says "Unanticipated host error"."""
     match error.args:
         case (_, _, (_, _, str(reason))) if reason:
             return reason
@@ -93,9 +93,9 @@ def _reason(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _quiet_c_library() -> Iterator[None]:
-    """What C code prints to its `stderr` is lost meanwhile. Python's own sys.stderr, and so the log, is not touched.
+    """Discard everything that C code prints to its `stderr`. Python's sys.stderr, and so the log, is not affected.
 
-    Entered by one thread at a time, which holds the lock of PortAudio.
+    Only one thread may be inside: the one that holds the lock of PortAudio.
     """
     try:
         stderr = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "stderr")  # glibc and musl name it so
@@ -103,7 +103,7 @@ def _quiet_c_library() -> Iterator[None]:
         yield
         return
     before = stderr.value
-    stderr.value = _nowhere() or before
+    stderr.value = _null_stream() or before
     try:
         yield
     finally:
@@ -111,8 +111,8 @@ def _quiet_c_library() -> Iterator[None]:
 
 
 @functools.cache
-def _nowhere() -> int | None:
-    """A C stream to /dev/null. Never closed, because a thread of a sound library may be writing to it."""
+def _null_stream() -> int | None:
+    """Open a C stream to /dev/null. It is never closed, because a thread of a sound library may be writing to it."""
     fopen = ctypes.CDLL(None).fopen
     fopen.restype = ctypes.c_void_p
     opened: int | None = fopen(b"/dev/null", b"w")
@@ -120,16 +120,16 @@ def _nowhere() -> int | None:
 
 
 class PortAudio:
-    """The library. All methods may be called from any thread, and may block for as long as a sound server is frozen."""
+    """The library. Every method may be called from any thread, and blocks while a sound server is frozen."""
 
     def __init__(self, load: Callable[[], Any] = _load) -> None:
-        self._load = load  # of sounddevice
+        self._load = load  # imports sounddevice
         self._lock = threading.Lock()  # PortAudio is not thread-safe; never taken on the real-time thread
         self._library: Any = None
         self._open: set[Any] = set()
 
     def inputs(self) -> list[Input]:
-        """All devices that can be recorded from: listed anew if no stream is open, else as they were.
+        """Return all devices that can record. The list is new if no stream is open, else it is the last one.
 
         Raises SourceError if the library is not installed.
         """
@@ -158,7 +158,7 @@ class PortAudio:
                 raise SourceError(f"the sound devices cannot be listed: {_reason(error)}") from error
 
     def opens_at(self, device: Input, rate: int) -> bool:
-        """Whether the device can be recorded from at `rate` Hz now. For devices of the latest inputs() only."""
+        """Return whether a device of the latest inputs() can record at `rate` Hz now."""
         with self._lock, _quiet_c_library():
             try:
                 self._library.check_input_settings(device.index, channels=1, dtype="float32", samplerate=rate)
@@ -169,9 +169,9 @@ class PortAudio:
     def open(
         self, device: Input, *, rate: int, channels: int, callback: Callback, finished: Callable[[], None]
     ) -> Stream:
-        """Record from a device of the latest inputs(); the caller owes a close().
+        """Start to record from a device of the latest inputs(). The caller must call close() in the end.
 
-        `callback` gets blocks of 20 ms on the real-time thread, and `finished` is called when the device went away or
+        `callback` is called with blocks of 20 ms on the real-time thread, and `finished` when the device is gone or
         after close(). Raises SourceError.
         """
         with self._lock, _quiet_c_library():
@@ -196,18 +196,18 @@ class PortAudio:
             return stream  # type: ignore[no-any-return]  # sounddevice has no types
 
     def close(self, stream: Stream) -> None:
-        """End a recording; no callback runs afterwards."""
+        """Stop recording. No callback runs afterwards."""
         library_stream: Any = stream
         with self._lock, _quiet_c_library():
-            library_stream.abort()  # never stop(): it waits for sound that may not come
+            library_stream.abort()  # not stop(), which waits for sound that may never come
             library_stream.close()
             self._open.discard(stream)
 
     def abandon(self) -> None:
-        """A device does not let go and the process wants to end: do not wait for it at exit either. Never blocks."""
+        """Give up a device that blocks, so that the process does not wait for it at its exit. Never blocks itself."""
         if self._library is not None:
             atexit.unregister(self._library._exit_handler)
 
 
 SHARED = PortAudio()
-"""The one of this process."""
+"""The library of this process."""

@@ -11,13 +11,13 @@ import soxr
 from earmark.audio.level import decibels
 from earmark.audio.recording import open_recording
 from earmark.audio.resampled import ResampledRing
-from earmark.audio.types import Block, Closed, Opened, Samples
+from earmark.audio.types import Block, Closed, GateEvent, Opened, Samples
 from earmark.config.settings import Vad
 from earmark.errors import SourceError
 from earmark.learning.examples import Example
-from earmark.windowing.gates import LevelGate, News, SpeechGate, step_all
+from earmark.windowing.classifier_stream import GateKind
+from earmark.windowing.gates import LevelGate, SpeechGate, step_all
 from earmark.windowing.silero import RATE, Silero
-from earmark.windowing.stream import GateKind
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".oga", ".mp3", ".aiff", ".m4a", ".aac", ".webm"})
 MOST_SECONDS = 600.0  # of one recording
@@ -65,14 +65,14 @@ class ExampleFinder:
         closed = [round(item.position * scale) for item in news if isinstance(item, Closed)]
         return _joined(list(zip(opened, closed, strict=True)))
 
-    def _speech(self, track: ResampledRing) -> News:
+    def _speech(self, track: ResampledRing) -> list[GateEvent]:
         assert self._silero is not None, "the speech gate has a Silero"
         gate = SpeechGate(track, self.vad, self._silero)
         news = [item for _, item, _ in step_all([gate], self._silero)] + gate.close()
-        self._silero.leave(gate.slot)
+        gate.leave()
         return news
 
-    def _level(self, track: ResampledRing) -> News:
+    def _level(self, track: ResampledRing) -> list[GateEvent]:
         gate = LevelGate(track, self.vad, always=self.gate == "open")
         return [item for item, _ in gate.run()] + gate.close()
 

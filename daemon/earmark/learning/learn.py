@@ -30,7 +30,7 @@ from earmark.learning import leave_one_out as leftout
 from earmark.learning import negatives
 from earmark.learning.examples import FEWEST, LONGEST, Example, bad_labels, fault, silence, too_few
 from earmark.learning.job import Job
-from earmark.windowing.stream import GateKind
+from earmark.windowing.classifier_stream import GateKind
 
 EVALUATION = "evaluation.json"
 

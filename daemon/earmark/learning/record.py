@@ -21,9 +21,9 @@ from earmark.config.labels import BACKGROUND
 from earmark.errors import SourceError
 from earmark.learning import find as takes
 from earmark.learning.examples import Example, fault
+from earmark.windowing.classifier_stream import ClassifierInput, GateKind
 from earmark.windowing.messages import Message, SourceChanged, SourceEnded
 from earmark.windowing.segmenter import Segmenter
-from earmark.windowing.stream import ClassifierInput, GateKind
 from earmark.windowing.windows import Lengths, SlidingWindows, UtteranceWindows
 
 ROOM_SECONDS = 5
@@ -54,7 +54,7 @@ class Recorder:
             ClassifierInput("takes", "", rate, gate, takes.VAD, UtteranceWindows(kept)),
             ClassifierInput("room", "", rate, "open", takes.VAD, SlidingWindows(whole)),
         ]
-        self._source = make(self._listener.add("microphone", hearings, 20.0, live=live, rates=(rate,)))
+        self._source = make(self._listener.add_source("microphone", hearings, 20.0, live=live, rates=(rate,)))
         self._waiting: list[Message] = []
 
     def __enter__(self) -> Self:

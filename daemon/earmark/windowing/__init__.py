@@ -1,1 +1,1 @@
-"""From a source's samples to windows for the models: gates, VAD and the segmenter thread."""
+"""The way from a source's samples to windows for the models: gates, voice activity detection, segmenter thread."""

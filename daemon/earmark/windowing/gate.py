@@ -1,41 +1,41 @@
-"""When a sound of interest begins and ends: hysteresis over one number per step."""
+"""Finding where a sound of interest begins and ends, by hysteresis over one score per step."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from earmark.audio.types import Closed, Opened
+from earmark.audio.types import Closed, GateEvent, Opened
 
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:
-    """Lengths in samples. The gate opens at `threshold` and closes below `release`.
+    """The gate opens at a score of `threshold` and closes below `release`. Lengths are in samples.
 
-    A sound shorter than `brief` may be the first syllable of more: it ends after twice the hangover.
+    A sound shorter than `brief` may be the first syllable of a word, so it ends only after twice the hangover.
     """
 
     threshold: float
     release: float
     min_speech: int
     hangover: int
-    maximum: int  # 0: no limit; in a pause it waits for the pause to end
+    maximum: int  # a longer sound is split, but not inside a pause; 0: no limit
     brief: int = 0
 
 
 class State(Enum):
     QUIET = auto()
-    RISING = auto()  # loud, but not yet long enough to count
+    RISING = auto()  # loud, but not for long enough yet
     ACTIVE = auto()
-    FALLING = auto()  # quiet, but not yet long enough to end
+    FALLING = auto()  # quiet, but not for long enough yet
 
 
 class Gate:
-    """Turn a score per step into Opened and Closed, strictly in turn.
+    """Turn one score per step into Opened and Closed, which alternate.
 
-    The caller feeds consecutive steps of equal length; each has the position of its first sample and a score (a
-    speech probability, or dB above the noise floor). Positions reported lie where the sound began and ended, not
-    where that became certain: Opened comes up to `min_speech` late, Closed `hangover` late.
+    The caller feeds consecutive steps of equal length, each with the position of its first sample and a score (a speech
+    probability, or dB above the noise floor). The positions of the events are those where the sound began and ended,
+    and not where that became certain: Opened comes `min_speech` after its position, Closed `hangover` after it.
     """
 
     def __init__(self, settings: GateSettings, step: int) -> None:
@@ -49,8 +49,8 @@ class Gate:
     def is_open(self) -> bool:
         return self.state in (State.ACTIVE, State.FALLING)
 
-    def feed(self, position: int, score: float) -> list[Opened | Closed]:
-        """Take one step. At most a Closed and an Opened come back, the latter only after a split."""
+    def feed(self, position: int, score: float) -> list[GateEvent]:
+        """Take one step. Returns at most one event, or a Closed and an Opened where a sound is split."""
         settings, end = self._settings, position + self._step
         match self.state:
             case State.QUIET:
@@ -74,26 +74,26 @@ class Gate:
                     return self._split(end)
                 return self._fallen(end)
 
-    def close(self, position: int) -> list[Opened | Closed]:
-        """The stream ends or breaks at `position`: whatever is open closes there."""
+    def close(self, position: int) -> list[GateEvent]:
+        """Close if open, because the stream ends or breaks at `position`."""
         was_open, ended = self.is_open, self._since if self.state is State.FALLING else position
         self.state = State.QUIET
         return [Closed(ended)] if was_open else []
 
-    def _risen(self, end: int) -> list[Opened | Closed]:
+    def _risen(self, end: int) -> list[GateEvent]:
         if end - self._since < self._settings.min_speech:
             return []
         self.state, self._opened = State.ACTIVE, self._since
         return [Opened(self._since)]
 
-    def _fallen(self, end: int) -> list[Opened | Closed]:
+    def _fallen(self, end: int) -> list[GateEvent]:
         brief = self._since - self._opened < self._settings.brief
         if end - self._since < self._settings.hangover * (2 if brief else 1):
             return []
         self.state = State.QUIET
         return [Closed(self._since)]
 
-    def _split(self, end: int) -> list[Opened | Closed]:
+    def _split(self, end: int) -> list[GateEvent]:
         if not self._settings.maximum or end - self._opened < self._settings.maximum:
             return []
         self._opened = end

@@ -1,4 +1,4 @@
-"""The gates of all sources, stepped together."""
+"""The gates of the sources: each judges one source's sound, and all speech gates are judged together."""
 
 from __future__ import annotations
 
@@ -6,126 +6,138 @@ from collections.abc import Iterable
 
 from earmark.audio.level import NoiseFloor, decibels
 from earmark.audio.resampled import ResampledRing
-from earmark.audio.types import Closed, Opened, Samples
-from earmark.config.settings import HANGOVER_MS, Vad
+from earmark.audio.types import GateEvent, Samples
+from earmark.config.settings import Vad
 from earmark.windowing.gate import Gate, GateSettings, State
 from earmark.windowing.silero import CONTEXT, RATE, STEP, Silero
 
 STEP_SECONDS = 0.032
-FLOOR_DB = -70.0  # the noise floor never counts as lower: hiss above digital silence is not a sound
-RELEASE = 0.15  # speech: the gate closes this much below its threshold
-RELEASE_DB = 3.0
-QUIET_DB = -50.0  # above, a step is never skipped
-QUIET_MARGIN_DB = 3.0  # below -50 dBFS and within this of the floor, a step is plainly quiet
-AWAKE_STEPS = 16  # after a step that was not quiet, so many are looked at
-DROWSY = 0.1  # seconds that gather while it is plainly quiet: an onset seen so late delays no result, for those come
-# when the sound ends
-WARM_STEPS = 8  # skipped steps that a waking stream goes over again
-UNLIKELY = 0.1  # speech probability of a step in which surely nobody speaks
-BRIEF_SECONDS = 0.25  # speech: shorter than most words, longer than most syllables
-REST_STEPS = 62  # of them in a row, 2 s, after which the state is begun anew
-
-News = list[Opened | Closed]
+MIN_FLOOR_DB = -70.0  # the noise floor counts as at least this: hiss above digital silence is no sound
+LEVEL_HYSTERESIS_DB = 3.0  # the gate closes this much below the level at which it opens
+SPEECH_HYSTERESIS = 0.15  # likewise, in speech probability
+LOUD_DB = -50.0  # a step above this is never skipped
+QUIET_MARGIN_DB = 3.0  # a step below LOUD_DB and within this of the floor is quiet
+AWAKE_STEPS = 16  # that are judged after a step that was not quiet
+QUIET_GATHER_SECONDS = 0.1  # of sound that gathers during quiet; the delay is shorter than that of a closing gate
+WARM_UP_STEPS = 8  # skipped steps that are judged after all when the quiet ends
+UNLIKELY_SPEECH = 0.1  # the speech probability of a step in which surely nobody speaks
+RESET_STEPS = 62  # of unlikely speech in a row, 2 s, after which Silero's state is reset
+BRIEF_SECONDS = 0.25  # shorter than most words, longer than most syllables
+SURE = 1e3  # a score above any threshold
 
 
 class LevelGate:
-    """`level`: how far the sound stands out of the background, in dB. `open`: always."""
+    """Opens on sound that is louder than the background (`level`), or at once and for ever (`open`).
 
-    def __init__(self, track: ResampledRing, vad: Vad, *, always: bool = False) -> None:
-        self.track = track
-        self.position = 0  # up to where it has judged
-        self._step = int(track.rate * STEP_SECONDS)
+    Positions are those of `resampled`. The sound before `start` is not judged.
+    """
+
+    def __init__(self, resampled: ResampledRing, vad: Vad, *, start: int = 0, always: bool = False) -> None:
+        self.resampled = resampled
+        self.position = start  # it has judged up to here
+        self._step = int(resampled.rate * STEP_SECONDS)
         self._always = always
         self._floor = NoiseFloor(STEP_SECONDS, rise=1.0)
-        self._gate = gate(vad, track.rate, self._step, vad.level_db, vad.level_db - RELEASE_DB, endless=always)
+        release = vad.level_db - LEVEL_HYSTERESIS_DB
+        self._gate = make_gate(vad, resampled.rate, self._step, vad.level_db, release, endless=always)
 
-    def run(self) -> list[tuple[Opened | Closed, int]]:
-        """Judge what the ring has got; news, each with the position up to which was judged then."""
-        news: list[tuple[Opened | Closed, int]] = []
-        ring = self.track.ring
+    def run(self) -> list[tuple[GateEvent, int]]:
+        """Judge the new sound in the ring. Each event comes with the position up to which the gate had judged."""
+        events: list[tuple[GateEvent, int]] = []
+        ring = self.resampled.ring
         self.position = max(self.position, ring.start)
         while self.position + self._step <= ring.end:
-            score = 1e3 if self._always else self._score(ring.view(self.position, self.position + self._step))
+            score = SURE if self._always else self._score(ring.view(self.position, self.position + self._step))
             found = self._gate.feed(self.position, score)
             self.position += self._step
-            news += [(item, self.position) for item in found]
-        return news
+            events += [(event, self.position) for event in found]
+        return events
 
     @property
     def is_open(self) -> bool:
         return self._gate.is_open
 
     @property
-    def wants(self) -> float:
-        """Seconds of sound until the next step is complete."""
-        return (self.position + self._step - self.track.ring.end) / self.track.rate
+    def seconds_wanted(self) -> float:
+        """The seconds of sound until the next step is complete."""
+        return (self.position + self._step - self.resampled.ring.end) / self.resampled.rate
 
-    def close(self) -> News:
-        """The stream breaks or ends at the ring's end."""
-        self.position = self.track.ring.end
+    def close(self) -> list[GateEvent]:
+        """Close at the ring's end, because the stream breaks or ends there."""
+        self.position = self.resampled.ring.end
         return self._gate.close(self.position)
+
+    def leave(self) -> None:
+        """End the gate's life. This one holds nothing."""
 
     def _score(self, samples: Samples) -> float:
         level = decibels(samples)
-        over = self._floor.feed(max(level, FLOOR_DB))
-        return over if level > FLOOR_DB else 0.0
+        over = self._floor.feed(max(level, MIN_FLOOR_DB))
+        return over if level > MIN_FLOOR_DB else 0.0
 
 
 class SpeechGate:
-    """`speech`: Silero VAD's probability, one step of 32 ms at 16 kHz at a time; run by step_all()."""
+    """Opens on speech, by the probability that Silero VAD gives to each step of 32 ms at 16 kHz. Run by step_all().
 
-    def __init__(self, track: ResampledRing, vad: Vad, silero: Silero) -> None:
-        self.track = track
-        self.position = 0
+    Positions are those of `resampled`, whose rate is 16 kHz. The sound before `start` is not judged.
+    """
+
+    def __init__(self, resampled: ResampledRing, vad: Vad, silero: Silero, *, start: int = 0) -> None:
+        self.resampled = resampled
+        self.position = start  # it has judged up to here
         self.slot = silero.join()
         self._silero = silero
         self._floor = NoiseFloor(STEP_SECONDS)
-        self._awake = 0  # steps to look at before one may be skipped again
-        self._unlikely = 0  # steps in a row without speech that were looked at
-        release = max(0.01, vad.threshold - RELEASE)
-        self._gate = gate(vad, track.rate, STEP, vad.threshold, release, brief=BRIEF_SECONDS)
+        self._awake = 0  # steps to judge before one may be skipped again
+        self._unlikely = 0  # judged steps in a row in which speech was unlikely
+        release = max(0.01, vad.threshold - SPEECH_HYSTERESIS)
+        self._gate = make_gate(vad, resampled.rate, STEP, vad.threshold, release, brief=BRIEF_SECONDS)
 
     def next_frame(self) -> Samples | None:
-        """The next step that needs Silero, with its context; plainly quiet ones are passed over here."""
-        ring = self.track.ring
+        """Return the next step that Silero must judge, with its context. Quiet steps before it are skipped."""
+        ring = self.resampled.ring
         if self.position < ring.start:  # after a gap
             self.position = ring.start
             self._silero.forget(self.slot)
         while self.position + STEP <= ring.end:
-            if self._look(ring.view(self.position, self.position + STEP)):
+            if self._must_judge(ring.view(self.position, self.position + STEP)):
                 return self._frame(self.position)
-            self.position += STEP  # the gate need not hear of it: it is quiet, or _look() would have looked
+            self.position += STEP  # without a score for the gate, which is quiet: else _must_judge() returns True
         return None
 
-    def judge(self, probability: float) -> News:
-        """Take the probability of the frame that next_frame() gave."""
-        news = self._gate.feed(self.position, probability)
+    def judge(self, probability: float) -> list[GateEvent]:
+        """Take the speech probability of the frame that next_frame() returned."""
+        events = self._gate.feed(self.position, probability)
         self.position += STEP
-        self._rest(probability)
-        return news
+        self._reset_if_unlikely(probability)
+        return events
 
     @property
     def is_open(self) -> bool:
         return self._gate.is_open
 
     @property
-    def wants(self) -> float:
-        """Seconds of sound until there is something to judge: a step, or a few of them while it is plainly quiet."""
+    def seconds_wanted(self) -> float:
+        """The seconds of sound until the next step is complete, or until some steps are, while it is quiet."""
         if not self._awake:
-            return DROWSY
-        return (self.position + STEP - self.track.ring.end) / RATE
+            return QUIET_GATHER_SECONDS
+        return (self.position + STEP - self.resampled.ring.end) / RATE
 
-    def close(self) -> News:
-        """The stream breaks or ends at the ring's end."""
-        self.position = self.track.ring.end
+    def close(self) -> list[GateEvent]:
+        """Close at the ring's end, because the stream breaks or ends there."""
+        self.position = self.resampled.ring.end
         self._awake = self._unlikely = 0
         self._silero.forget(self.slot)
         return self._gate.close(self.position)
 
-    def _look(self, step: Samples) -> bool:
+    def leave(self) -> None:
+        """Give the slot back to Silero. The gate must not be used afterwards."""
+        self._silero.leave(self.slot)
+
+    def _must_judge(self, step: Samples) -> bool:
         level = decibels(step)
-        over = self._floor.feed(max(level, FLOOR_DB))
-        if level > FLOOR_DB and (level > QUIET_DB or over > QUIET_MARGIN_DB):
+        over = self._floor.feed(max(level, MIN_FLOOR_DB))
+        if level > MIN_FLOOR_DB and (level > LOUD_DB or over > QUIET_MARGIN_DB):
             if not self._awake:
                 self._warm_up()
             self._awake = AWAKE_STEPS
@@ -133,54 +145,62 @@ class SpeechGate:
             self._awake -= 1
         return self._awake > 0
 
-    def _rest(self, probability: float) -> None:
-        """Begin anew after a while without speech.
+    def _reset_if_unlikely(self, probability: float) -> None:
+        """Reset Silero's state after a while without speech.
 
-        In steady noise Silero's state drifts until it is deaf: of 210 words 5 dB above noise, in streams of a minute,
-        167 open a gate whose state is kept and 203 one that is begun anew; of 20 dB, 192 and 207. The price: in 22
-        minutes of kitchen noises and tones the former opens once and the latter ten times. To go over the steps before
-        once more brings nothing.
+        In steady noise the state drifts until Silero finds no speech any more. Of 210 words 5 dB above noise, in
+        streams of a minute, 167 open a gate whose state is kept, and 203 one whose state is reset; at 20 dB it is 192
+        and 207. The price: in 22 minutes of kitchen noises and tones the former opens once and the latter ten times.
+        To judge the steps before the reset once more improves nothing.
         """
-        self._unlikely = self._unlikely + 1 if probability < UNLIKELY else 0
-        if self._unlikely >= REST_STEPS and self._gate.state is State.QUIET:
+        self._unlikely = self._unlikely + 1 if probability < UNLIKELY_SPEECH else 0
+        if self._unlikely >= RESET_STEPS and self._gate.state is State.QUIET:
             self._unlikely = 0
             self._silero.forget(self.slot)
 
     def _warm_up(self) -> None:
-        """Go over the steps just before this one, so that an onset is heard as one.
+        """Let Silero hear the skipped steps just before this one, so that it recognises an onset.
 
-        The state stays what it was when the stream became quiet. Measured on 250 words after pauses: against a
-        stream in which no step is skipped, 3 onsets move by more than 64 ms; from a fresh state, 15 do.
+        The state before them is that of the time when the stream became quiet. Measured on 250 words after pauses,
+        against a stream in which no step is skipped: 3 onsets move by more than 64 ms, and 15 do from a reset state.
         """
-        first = max(self.position - WARM_STEPS * STEP, self.track.ring.start + CONTEXT)
+        first = max(self.position - WARM_UP_STEPS * STEP, self.resampled.ring.start + CONTEXT)
         for position in range(first + (self.position - first) % STEP, self.position, STEP):
             self._silero.probabilities([self.slot], [self._frame(position)])
 
     def _frame(self, position: int) -> Samples:
         start = position - CONTEXT
-        if start >= self.track.ring.start:
-            return self.track.ring.view(start, position + STEP)
-        return self.track.ring.read(start, position + STEP)
+        if start >= self.resampled.ring.start:
+            return self.resampled.ring.view(start, position + STEP)
+        return self.resampled.ring.read(start, position + STEP)
 
 
-def gate(
+SourceGate = LevelGate | SpeechGate
+
+
+def make_gate(
     vad: Vad, rate: int, step: int, threshold: float, release: float, *, brief: float = 0.0, endless: bool = False
 ) -> Gate:
-    """The hysteresis for these settings, in samples at `rate`; `brief` in seconds."""
+    """Make the gate for these settings, whose hangover must be set; `brief` is in seconds."""
+    if not vad.hangover_ms:
+        raise ValueError("a gate needs a hangover: take the default of the mode where the settings name none")
     settings = GateSettings(
         threshold,
         release,
         min_speech=0 if endless else vad.min_speech_ms * rate // 1000,
-        hangover=(vad.hangover_ms or HANGOVER_MS["utterance"]) * rate // 1000,
+        hangover=vad.hangover_ms * rate // 1000,
         maximum=0 if endless else vad.max_ms * rate // 1000,
         brief=round(brief * rate),
     )
     return Gate(settings, step)
 
 
-def step_all(gates: Iterable[SpeechGate], silero: Silero) -> list[tuple[SpeechGate, Opened | Closed, int]]:
-    """Judge all that the rings have got, one batch a step over all gates that have one; news in order of time."""
-    news: list[tuple[SpeechGate, Opened | Closed, int]] = []
+def step_all(gates: Iterable[SpeechGate], silero: Silero) -> list[tuple[SpeechGate, GateEvent, int]]:
+    """Judge the new sound in the rings of all gates, one batch per step.
+
+    Events come in the order of time, each with the position up to which its gate had judged.
+    """
+    events: list[tuple[SpeechGate, GateEvent, int]] = []
     active = list(gates)
     while active:
         pairs = [(gate, frame) for gate in active if (frame := gate.next_frame()) is not None]
@@ -189,5 +209,5 @@ def step_all(gates: Iterable[SpeechGate], silero: Silero) -> list[tuple[SpeechGa
         active = [gate for gate, _ in pairs]
         scores = silero.probabilities([gate.slot for gate in active], [frame for _, frame in pairs]).tolist()
         for gate, score in zip(active, scores, strict=True):
-            news += [(gate, item, gate.position) for item in gate.judge(score)]
-    return news
+            events += [(gate, event, gate.position) for event in gate.judge(score)]
+    return events

@@ -1,4 +1,4 @@
-"""What the listening thread tells the event loop, in the order in which it happened."""
+"""The messages from the segmenter thread to the event loop, in the order in which things happened."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from earmark.protocol.events import LossCause, OffReason
 
 @dataclass(frozen=True, slots=True)
 class AudioLost:
-    """Sound from `start` to `end` seconds in the stream was not captured."""
+    """The sound from `start` to `end` seconds in the stream is missing. Equal times: it is not known how much."""
 
     source: str
     start: float
@@ -35,7 +35,7 @@ class GateClosed:
 
 @dataclass(frozen=True, slots=True)
 class SourceChanged:
-    """A source's state changed."""
+    """The state of a source changed."""
 
     source: str
     change: Change
@@ -43,7 +43,7 @@ class SourceChanged:
 
 @dataclass(frozen=True, slots=True)
 class SourceEnded:
-    """A source has delivered its last; all its windows were told of before."""
+    """A source has ended, for `error` unless that is empty. All its windows came before this message."""
 
     source: str
     error: str

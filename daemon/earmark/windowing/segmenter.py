@@ -1,63 +1,158 @@
-"""The listening thread: one for all sources."""
+"""The segmenter thread, which turns the sound of all sources into windows."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from types import TracebackType
-from typing import Self
+from typing import Self, assert_never
 
-from earmark.audio.types import Nanoseconds
+import msgspec
+
+from earmark.audio.types import Nanoseconds, Samples, Window
 from earmark.capture.intake import Intake
-from earmark.windowing.gates import SpeechGate, step_all
+from earmark.errors import EarmarkError, SourceError
+from earmark.windowing.classifier_stream import ClassifierInput
+from earmark.windowing.gates import step_all
+from earmark.windowing.inbox import (
+    AddSource,
+    ChangeClassifier,
+    Inbox,
+    Read,
+    RemoveClassifier,
+    RemoveSource,
+    Request,
+    SharedSource,
+    SourceStats,
+)
 from earmark.windowing.messages import Message
 from earmark.windowing.silero import Silero
-from earmark.windowing.stream import ClassifierInput, SourceStream
+from earmark.windowing.stream import SourceStream
 
 log = logging.getLogger(__name__)
 
 JOIN_SECONDS = 2.0
-ENOUGH = 64  # windows on their way from a source that can wait
+
+
+class SegmenterStats(msgspec.Struct, frozen=True):
+    """Counts since the start. `errors` are rounds, or sources in a round, in which sound was lost to an exception."""
+
+    rounds: int
+    errors: int
+    sources: tuple[SourceStats, ...]
 
 
 class Segmenter:
-    """Wakes when a source has something, takes it, and tells `deliver` what came of it.
+    """One thread for all sources: it wakes when a source has sound, and passes messages to `deliver`.
 
-    Ears are added before the thread starts. `deliver` is called on the listening thread with a list that is the
-    receiver's from then on. Leaving the context ends the thread: it finishes its round, which is bounded by what
-    the intakes hold. `rounds` counts rounds, for a watchdog.
+    Entering the context starts the thread. Leaving it ends the thread, which finishes its round first: a round is
+    bounded by what the intakes hold. Without the thread, the caller may run the rounds itself with round().
+
+    Sources and classifiers may be added, changed and removed, and sound read, before the thread starts and while it
+    runs, from any thread. These requests wait in an inbox that the thread empties at the start of a round. `deliver` is
+    called on the thread with a list that belongs to the receiver. `silero` makes the speech model when the first speech
+    gate is wanted.
     """
 
     def __init__(
-        self, deliver: Callable[[list[Message]], None], *, clock: Callable[[], Nanoseconds] = time.monotonic_ns
+        self,
+        deliver: Callable[[list[Message]], None],
+        *,
+        clock: Callable[[], Nanoseconds] = time.monotonic_ns,
+        silero: Callable[[], Silero] = Silero,
     ) -> None:
         self._deliver = deliver
         self._clock = clock
-        self._news: list[Message] = []
-        self._ears: dict[str, SourceStream] = {}
-        self._ready: deque[SourceStream] = deque()
-        self._signal = threading.Event()
-        self._closing = False
+        self._make_silero = silero
         self._silero: Silero | None = None
-        self._owners: dict[SpeechGate, SourceStream] = {}
-        self._thread = threading.Thread(target=self._run, name="listening", daemon=True)
-        self.rounds = 0
+        self._inbox = Inbox()
+        self._sources: dict[str, SharedSource] = {}  # as the callers see them; changed under the lock
+        self._streams: dict[SharedSource, SourceStream] = {}  # used by the rounds alone
+        self._lock = threading.Lock()  # of those who add, change and remove: never taken by a round or to wake one
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="segmenter", daemon=True)
+        self._rounds = 0
+        self._errors = 0
 
-    def add(
-        self, name: str, hearings: Sequence[ClassifierInput], seconds: float, *, live: bool, rates: tuple[int, ...]
+    def add_source(
+        self, name: str, inputs: Sequence[ClassifierInput], seconds: float, *, live: bool, rates: tuple[int, ...]
     ) -> Intake:
-        """An ear for one more source; the Intake is for the source to deliver into."""
-        if self._silero is None and any(hearing.gate == "speech" for hearing in hearings):
-            self._silero = Silero()
-        intake = Intake(name, partial(self.wake, name), live=live, rates=rates, clock=self._clock)
-        ear = SourceStream(intake, hearings, seconds, self._silero, self._news)
-        self._ears[name] = ear
-        self._owners.update((gate, ear) for gate in ear.speech_gates)
-        return intake
+        """Add a source, and return the intake into which it delivers. `seconds` of its sound are kept.
+
+        The first speech gate loads the speech model here, on the caller's thread. Raises SourceError if there is a
+        source of that name, and EarmarkError after the end.
+        """
+        with self._lock:
+            if self._closing:
+                raise EarmarkError(f'the source "{name}" cannot be added: the segmenter is closed')
+            if name in self._sources:
+                raise SourceError(f'there is a source "{name}" already')
+            silero = self._silero_for(inputs)
+            source = self._sources[name] = SharedSource(name, self._inbox, live=live, rates=rates, clock=self._clock)
+            self._inbox.post(AddSource(source, inputs, seconds, silero))
+            return source.intake
+
+    def remove_source(self, name: str) -> None:
+        """Remove a source, whose intake refuses sound from now on. Raises SourceError if there is none of that name.
+
+        The sound that it has delivered is still judged. Then its labels go off for "reload", and its last message is
+        SourceEnded, unless it had ended before.
+        """
+        with self._lock:
+            source = self._source(name)
+            del self._sources[name]
+            source.intake.close()
+            self._inbox.post(RemoveSource(source))
+
+    def change_classifier(self, source: str, chosen: ClassifierInput, *, seconds: float = 0.0) -> None:
+        """Put a classifier in the place of the one of the same name at a source, or add it. The sound is kept.
+
+        If the old one's gate is open, its labels go off for "reload". At least `seconds` of sound are kept from now on.
+        Raises SourceError if there is no such source.
+        """
+        with self._lock:
+            silero = self._silero_for([chosen])
+            self._inbox.post(ChangeClassifier(self._source(source), chosen, seconds, silero))
+
+    def remove_classifier(self, source: str, classifier: str) -> None:
+        """Take a classifier away from a source. If its gate is open, its labels go off for "reload".
+
+        Raises SourceError if there is no such source.
+        """
+        with self._lock:
+            self._inbox.post(RemoveClassifier(self._source(source), classifier))
+
+    def read(self, source: str, rate: int, start: int, end: int) -> Future[Samples]:
+        """Read the samples [start, end) of a source, positions at `rate`, which must be the rate of a classifier.
+
+        The future fails with a SourceError, a sentence, if there is no such source or rate, or if the sound is not kept
+        any more or has not come yet; and with an EarmarkError if the segmenter is closed first. Its callbacks are
+        called on the segmenter thread.
+        """
+        if not 0 <= start <= end:
+            raise ValueError(f"[{start}, {end}) is no range of positions")
+        future: Future[Samples] = Future()
+        found = self._sources.get(source)
+        if found is None:
+            future.set_exception(SourceError(f'there is no source "{source}"'))
+        else:
+            self._inbox.post(Read(found, rate, start, end, future))
+        return future
+
+    def answered(self, source: str) -> None:
+        """Note that a window of this source was answered or dropped. On the event loop, which alone calls this."""
+        found = self._sources.get(source)
+        if found is not None:  # else it was removed meanwhile
+            found.answered()
+
+    def stats(self) -> SegmenterStats:
+        """Return the counts. On any thread."""
+        with self._lock:
+            sources = tuple(source.stats() for source in self._sources.values())
+        return SegmenterStats(self._rounds, self._errors, sources)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -66,61 +161,115 @@ class Segmenter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._closing = True
-        self._signal.set()
-        self._thread.join(JOIN_SECONDS)  # a daemon thread: a stuck round must not keep the process
+        with self._lock:
+            self._closing = True
+        self._inbox.wake()
+        self._thread.join(JOIN_SECONDS)  # it is a daemon thread: a round that hangs must not keep the process alive
+        self._inbox.close()
 
     @property
     def alive(self) -> bool:
+        """Whether the thread runs."""
         return self._thread.is_alive()
 
-    def wake(self, name: str) -> None:
-        """Something is in this source's intake. From any thread, real-time safe."""
-        ear = self._ears[name]
-        if not ear.waiting:
-            ear.waiting = True
-            self._ready.append(ear)
-            if not self._signal.is_set():
-                self._signal.set()
+    def round(self) -> None:
+        """Do what the requests say, take the sound of the sources that have some, judge it, and deliver the messages.
 
-    def answered(self, name: str) -> None:
-        """A window of this source was answered or dropped. On the event loop, which alone calls this."""
-        ear = self._ears[name]
-        ear.returned += 1
-        if not ear.intake.live and ear.outstanding < ENOUGH:
-            self.wake(name)
+        On the thread, or by a caller that has not started it.
+        """
+        self._rounds += 1
+        ready, requests = self._inbox.take()
+        messages: list[Message] = []
+        for request in requests:
+            try:
+                messages += _counted(request.source, self._apply(request))
+            except Exception:
+                self._failed("%s: %s failed", request.source.intake.name, type(request).__name__)
+        streams = {
+            source: stream
+            for source in ready
+            if (stream := self._streams.get(source)) and not source.must_wait and stream.has_enough()
+        }
+        for source, stream in streams.items():
+            try:
+                stream.listen()
+            except Exception:
+                self._failed("%s: some of its sound was lost to an error", source.intake.name)
+                source.wake()  # the rest is still in the intake, and the source may wait for room
+        self._judge_speech(streams.values())
+        for source, stream in streams.items():
+            try:
+                messages += _counted(source, stream.finish_round())
+            except Exception:
+                self._failed("%s: some of its windows were lost to an error", source.intake.name)
+        if messages:
+            self._deliver(messages)
 
     def _run(self) -> None:
+        # The thread ends because __exit__() sets _closing before it wakes the thread, and a round does not wait.
         while not self._closing:
-            self._signal.wait()
-            self._signal.clear()
+            self._inbox.wait()
             try:
-                self._round()
+                self.round()
             except Exception:
-                # one source's trouble must not end listening for the others; the round's sound is lost
-                log.exception("a round of listening failed")
+                self._failed("the messages of a round were lost to an error")
 
-    def _round(self) -> None:
-        self.rounds += 1
-        ears = []
-        for _ in range(len(self._ready)):
-            ear = self._ready.popleft()
-            ear.waiting = False  # before draining: what comes from now on wakes again
-            if (ear.intake.live or ear.outstanding < ENOUGH) and ear.has_enough():
-                ears.append(ear)
-        for ear in ears:
-            try:
-                ear.listen()
-            except Exception:
-                log.exception("%s: some of its sound was lost to an error", ear.name)
-                self.wake(ear.name)  # what came after it is still in the intake, and a feeder may wait for room
-        if self._silero is not None:
-            gates = [gate for ear in ears for gate in ear.speech_gates]
-            for gate, what, end in step_all(gates, self._silero):
-                self._owners[gate].turned(gate, what, end)
-        for ear in ears:
-            ear.advance()
-        if self._news:
-            news = self._news.copy()
-            self._news.clear()
-            self._deliver(news)
+    def _failed(self, message: str, *facts: str) -> None:
+        """Log the present exception. The round goes on, because the other sources must not suffer from it."""
+        self._errors += 1
+        log.exception(message, *facts)
+
+    def _judge_speech(self, streams: Iterable[SourceStream]) -> None:
+        if self._silero is None:
+            return
+        owners = {gate: stream for stream in streams for gate in stream.speech_gates}
+        try:
+            for gate, event, judged in step_all(owners, self._silero):
+                owners[gate].found(gate, event, judged)
+        except Exception:
+            self._failed("the speech of a round was lost to an error")
+
+    def _apply(self, request: Request) -> list[Message]:
+        match request:
+            case AddSource(source, inputs, seconds, silero):
+                self._streams[source] = SourceStream(source.intake, inputs, seconds, silero)
+                return []
+            case RemoveSource(source):
+                return self._streams.pop(source).end("reload")
+            case ChangeClassifier(source, chosen, seconds, silero):
+                return self._streams[source].change_classifier(chosen, seconds, silero)
+            case RemoveClassifier(source, classifier):
+                return self._streams[source].remove_classifier(classifier)
+            case Read():
+                self._read(request)
+                return []
+            case _:
+                assert_never(request)
+
+    def _read(self, request: Read) -> None:
+        if not request.future.set_running_or_notify_cancel():
+            return
+        try:
+            stream = self._streams.get(request.source)
+            if stream is None:
+                raise SourceError(f'the source "{request.source.intake.name}" was removed')
+            samples = stream.read(request.rate, request.start, request.end)
+        except Exception as error:
+            request.future.set_exception(error)
+        else:
+            request.future.set_result(samples)
+
+    def _silero_for(self, inputs: Sequence[ClassifierInput]) -> Silero | None:
+        if self._silero is None and any(chosen.gate == "speech" for chosen in inputs):
+            self._silero = self._make_silero()
+        return self._silero
+
+    def _source(self, name: str) -> SharedSource:
+        if name not in self._sources:
+            raise SourceError(f'there is no source "{name}"')
+        return self._sources[name]
+
+
+def _counted(source: SharedSource, messages: list[Message]) -> list[Message]:
+    source.sent(sum(isinstance(message, Window) for message in messages))
+    return messages

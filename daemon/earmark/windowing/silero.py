@@ -1,7 +1,7 @@
-"""Speech probabilities from Silero VAD, for many streams in one batch.
+"""Speech probabilities by Silero VAD, for many streams in one batch.
 
-The model is the ONNX file in the `silero-vad` wheel, found without importing that package: importing it pulls in
-torch and sets its thread count. Silero Team, "Silero VAD: pre-trained enterprise-grade Voice Activity Detector",
+The model is the ONNX file in the `silero-vad` wheel. The package itself is not imported, because it imports torch and
+sets its number of threads. Silero Team, "Silero VAD: pre-trained enterprise-grade Voice Activity Detector",
 https://github.com/snakers4/silero-vad (MIT licence).
 """
 
@@ -19,27 +19,27 @@ from earmark.errors import EarmarkError
 
 RATE = 16000  # Hz
 STEP = 512  # samples: 32 ms
-CONTEXT = 64  # samples from before the step that the model sees as well
+CONTEXT = 64  # samples before the step that the model gets as well
 FRAME = CONTEXT + STEP
 _STATE = 128
 
 
 class Silero:
-    """One ONNX session and the recurrent state of `streams` streams. Used on one thread."""
+    """One ONNX session, and the recurrent state of each stream in a slot. Used on one thread."""
 
     def __init__(self) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # it warns of unused initialisers in its own graph
+        options.log_severity_level = 3  # errors only: there are warnings about the graph of this model
         self._session = onnxruntime.InferenceSession(_model_path(), options, providers=["CPUExecutionProvider"])
         self._state = np.zeros((2, 0, _STATE), dtype=np.float32)
         self._free: list[int] = []
         self._rate = np.array(RATE, dtype=np.int64)
 
     def join(self) -> int:
-        """A slot for one more stream, with fresh state."""
+        """Return a slot with a new state for one more stream."""
         if not self._free:
             size = self._state.shape[1]
             more = max(8, size)
@@ -50,17 +50,18 @@ class Silero:
         return slot
 
     def leave(self, slot: int) -> None:
-        """The stream of this slot has gone."""
+        """Give back the slot of a stream that has ended."""
         self._free.append(slot)
 
     def forget(self, slot: int) -> None:
-        """The stream of this slot has a gap: what comes next has nothing to do with what was."""
+        """Reset the state of a slot, because its stream has a gap."""
         self._state[:, slot] = 0
 
     def probabilities(self, slots: Sequence[int], frames: Sequence[Samples]) -> npt.NDArray[np.float32]:
-        """Speech probability of one step each of distinct streams, shape (n,).
+        """Return the speech probabilities, shape (n,), of one step of each of n different streams.
 
-        A frame is (576,): the step's 512 samples at 16 kHz and the 64 before them, zeros where there are none.
+        A frame has the shape (576,): the 512 samples of the step at 16 kHz and the 64 before it, or zeros where there
+        are none.
         """
         state = self._state[:, slots]
         inputs = {"input": np.stack(frames), "state": state, "sr": self._rate}

@@ -1,228 +1,251 @@
-"""One source on the listening thread: its intake, its tracks, its gates, its cutters."""
+"""One source on the segmenter thread: its intake, its rings, its gates, and the classifiers that get its sound."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, assert_never
-
-import numpy as np
+from typing import assert_never
 
 from earmark.audio.resampled import ResampledRing
-from earmark.audio.types import Block, Closed, Opened, Span, Window
+from earmark.audio.types import Block, Closed, GateEvent, Opened, Samples
 from earmark.capture.health import Change, Health
-from earmark.capture.intake import Ended, Failed, Intake, Item, Overflowed, Started
+from earmark.capture.intake import Intake
+from earmark.capture.items import Ended, Failed, Gap, Overflowed, Started, joined
 from earmark.config.settings import Vad
-from earmark.protocol.events import OffReason
-from earmark.windowing.gates import LevelGate, SpeechGate, step_all
-from earmark.windowing.messages import AudioLost, GateClosed, Message, SourceChanged, SourceEnded
+from earmark.errors import AudioError, SourceError
+from earmark.protocol.events import LossCause, OffReason
+from earmark.windowing.classifier_stream import ClassifierInput, ClassifierStream, GateKind
+from earmark.windowing.gates import LevelGate, SourceGate, SpeechGate, step_all
+from earmark.windowing.messages import AudioLost, Message, SourceChanged, SourceEnded
 from earmark.windowing.silero import RATE, Silero
-from earmark.windowing.windows import Windowing
 
-GateKind = Literal["speech", "level", "open"]
-
-
-@dataclass(frozen=True, slots=True)
-class ClassifierInput:
-    """A classifier that wants to hear a source: what it is called, at which rate, through which gate."""
-
-    classifier: str
-    model: str
-    rate: int
-    gate: GateKind
-    vad: Vad
-    cutter: Windowing
+GateKey = tuple[GateKind, Vad, int]
+"""Classifiers whose keys are equal share a gate. The number is the gate's rate."""
 
 
 class SourceStream:
-    """One source's state on the listening thread.
+    """One source's state. Used on one thread at a time: the segmenter thread, while it runs.
 
-    `news` collects what the event loop is to be told, `seconds` is how much sound is kept; a `silero` is needed
-    where a hearing's gate is "speech".
+    A round calls listen(), then found() for each event of the speech gates, which are judged together with those of
+    other sources, and at last finish_round(), which returns the messages for the event loop. `seconds` of sound are
+    kept at each rate. A `silero` is needed if a classifier has a speech gate.
     """
 
     def __init__(
-        self,
-        intake: Intake,
-        hearings: Sequence[ClassifierInput],
-        seconds: float,
-        silero: Silero | None,
-        news: list[Message],
+        self, intake: Intake, inputs: Sequence[ClassifierInput], seconds: float, silero: Silero | None = None
     ) -> None:
-        self.intake = intake
-        self.waiting = False  # set by the source's thread: something is in the intake
-        self.sent = 0  # windows told of
-        self.returned = 0  # windows answered or dropped; written by the event loop alone
-        self.speech_gates: list[SpeechGate] = []
-        self.level_gates: list[LevelGate] = []
-        self._news = news
-        self._silero = silero
+        self._intake = intake
         self._seconds = seconds
+        self._silero = silero
+        self._messages: list[Message] = []
         self._health = Health()
-        self._tracks: dict[int, ResampledRing] = {}
-        self._ends = 0  # position after the last block, at the source's rate
+        self._rings: dict[int, ResampledRing] = {}
+        self._gates: dict[GateKey, SourceGate] = {}
+        self._classifiers: dict[SourceGate, list[ClassifierStream]] = {}
+        self._end = 0  # position after the last block, at the source's rate
         self._rate = 0
-        self._dropped = 0
-        self._enough = 0  # samples that must have gathered before any gate can have news
-        self._hearers: dict[SpeechGate | LevelGate, list[tuple[ClassifierInput, ResampledRing]]] = {}
-        shared: dict[tuple[GateKind, Vad, int], SpeechGate | LevelGate] = {}
-        for hearing in hearings:
-            key = (hearing.gate, hearing.vad, RATE if hearing.gate == "speech" else hearing.rate)
-            if key not in shared:
-                shared[key] = self._make_gate(*key)
-            self._hearers.setdefault(shared[key], []).append((hearing, self._track(hearing.rate)))
+        self._failure = ""  # the state in which the source last failed; empty while it delivers
+        self._ended = False
+        self._enough = 0  # samples that must gather before any gate can find anything
+        for each in inputs:
+            self._join(each)
 
     @property
-    def name(self) -> str:
-        return self.intake.name
+    def speech_gates(self) -> list[SpeechGate]:
+        return [gate for gate in self._classifiers if isinstance(gate, SpeechGate)]
 
-    @property
-    def outstanding(self) -> int:
-        """Windows on their way; a source that is not live is not listened to further while there are many."""
-        return self.sent - self.returned
+    def has_enough(self) -> bool:
+        """Return whether the intake holds enough for a gate to find anything, or a notice."""
+        return not self._intake.holds_less_than(self._enough)
 
     def listen(self) -> None:
-        """Take everything from the intake into the tracks, and judge with the gates that need no batch."""
-        for item in _joined(self.intake.drain()):
+        """Take all items of the intake into the rings, and run the gates that need no batch."""
+        for item in joined(self._intake.drain()):
             match item:
                 case Block():
                     self._take(item)
                 case Started(device, rate):
-                    self._tell(self._health.began(device, rate))
+                    self._change(self._health.started(device, rate))
                 case Failed(state, detail):
+                    self._failure = state
                     self._break("source_lost")
-                    self._tell(self._health.broke(state, detail))
+                    self._change(self._health.failed(state, detail))
+                case Gap():
+                    self._skip(item)
                 case Overflowed(position):
-                    at = position / (self._rate or 1)
-                    self._news.append(AudioLost(self.name, at, at, "overflow"))
+                    self._lose(position / (self._rate or 1), position / (self._rate or 1), "overflow")
                 case Ended(error):
-                    self._finish(error)
-
-    def turned(
-        self, gate: SpeechGate | LevelGate, what: Opened | Closed, end: int, *, reason: OffReason = "quiet"
-    ) -> None:
-        """Take what a gate found; `end` is the position up to which it had judged, at the gate's rate.
-
-        `reason` is what the labels go off for where it closed.
-        """
-        for hearing, track in self._hearers[gate]:
-            position, upto = (at * hearing.rate // gate.track.rate for at in (what.position, end))
-            match what:
-                case Opened():
-                    hearing.cutter.opened(Opened(position))
-                case Closed(_, split):
-                    self._advance(hearing, track, upto - 1)  # one that ends right here is the last one
-                    spans = hearing.cutter.closed(Closed(position, split), track.ring.start, min(upto, track.ring.end))
-                    for span in spans:
-                        self._cut(hearing, track, span)
-                    if not split:  # else the sound goes on: nothing that is on because of it goes off
-                        at, captured = position / hearing.rate, track.captured(position)
-                        self._news.append(GateClosed(self.name, hearing.classifier, at, captured, reason))
+                    self._finish("source_lost" if error else "quiet", error or "it has ended", error)
                 case _:
-                    assert_never(what)
+                    assert_never(item)
 
-    def has_enough(self) -> bool:
-        """Whether listening to what has gathered can tell anything new."""
-        return not self.intake.holds_less_than(self._enough)
+    def found(self, gate: SourceGate, event: GateEvent, judged: int, reason: OffReason = "quiet") -> None:
+        """Take an event of a gate that has judged up to `judged`. Where it closed, labels go off for `reason`."""
+        rate = gate.resampled.rate
+        for each in self._classifiers[gate]:
+            match event:
+                case Opened(position):
+                    each.open(position, rate)
+                case Closed():
+                    self._messages += each.close(event, judged, rate, reason)
+                case _:
+                    assert_never(event)
 
-    def advance(self) -> None:
-        """Cut the windows that became complete while gates are open. Ends this ear's part in the round."""
-        for gate, hearers in self._hearers.items():
-            if gate.is_open:
-                for hearing, track in hearers:
-                    self._advance(hearing, track, gate.position * hearing.rate // gate.track.rate)
-        self._enough = int(min((gate.wants for gate in self._hearers), default=0.0) * self._rate)
+    def finish_round(self) -> list[Message]:
+        """Make the windows that became complete while gates are open, and return the messages of the round."""
+        self._advance()
+        self._enough = int(min((gate.seconds_wanted for gate in self._classifiers), default=0.0) * self._rate)
+        return self._take_messages()
 
-    def _advance(self, hearing: ClassifierInput, track: ResampledRing, upto: int) -> None:
-        for span in hearing.cutter.advance(track.ring.start, min(upto, track.ring.end)):
-            self._cut(hearing, track, span)
+    def change_classifier(self, chosen: ClassifierInput, seconds: float, silero: Silero | None) -> list[Message]:
+        """Put a classifier in the place of the one of the same name, or add it. The rings keep their sound.
+
+        If the old one's gate is open, its labels go off for "reload". The new one gets the sound from now on, but its
+        windows may begin in the sound that the ring has already. Returns the messages of the old one.
+        """
+        self._silero = silero
+        self._seconds = max(self._seconds, seconds)
+        for ring in self._rings.values():
+            ring.keep(self._seconds)
+        self._leave(chosen.classifier)
+        self._join(chosen)
+        self._drop_unused()
+        return self._take_messages()
+
+    def remove_classifier(self, classifier: str) -> list[Message]:
+        """Take a classifier away, and return its last messages. If its gate is open, its labels go off for "reload"."""
+        self._leave(classifier)
+        self._drop_unused()
+        return self._take_messages()
+
+    def end(self, reason: OffReason) -> list[Message]:
+        """Judge the sound that was delivered, close the gates for `reason`, and end for good."""
+        try:
+            self.listen()
+            if not self._ended:
+                self._finish(reason, "it was removed")
+            return self.finish_round()
+        finally:
+            for gate in self._classifiers:
+                gate.leave()
+            self._classifiers.clear()
+
+    def read(self, rate: int, start: int, end: int) -> Samples:
+        """Return a copy of the samples [start, end) at `rate`. Raises AudioError if some of them are not kept."""
+        name = self._intake.name
+        if rate not in self._rings:
+            kept = ", ".join(f"{each} Hz" for each in sorted(self._rings)) or "no rate"
+            raise SourceError(f"{name}: the sound is not kept at {rate} Hz, but at {kept}")
+        ring = self._rings[rate].ring
+        if start < ring.start:
+            raise AudioError(
+                f"{name}: the sound at {start / rate:.3f} s is not kept any more, but only that from"
+                f" {ring.start / rate:.3f} s to {ring.end / rate:.3f} s"
+            )
+        if end > ring.end:
+            raise AudioError(
+                f"{name}: the sound at {end / rate:.3f} s has not come yet, but only that up to {ring.end / rate:.3f} s"
+            )
+        return ring.read(start, end)
 
     def _take(self, block: Block) -> None:
-        if (block.position != self._ends or block.rate != self._rate) and self._rate:
-            self._gap(self._ends / self._rate, block.position / block.rate)
-        self._ends, self._rate = block.position + len(block.samples), block.rate
-        change = self._health.heard(block.samples, block.rate)
-        if change is not None:
-            self._tell(change)
-        for track in self._tracks.values():
-            track.feed(block)
-        for gate in self.level_gates:
-            for what, end in gate.run():
-                self.turned(gate, what, end)
+        if block.position != self._end or (self._rate and block.rate != self._rate):
+            self._jump(block.position, block.rate)
+        self._end, self._rate = block.position + len(block.samples), block.rate
+        self._failure = ""
+        self._change(self._health.heard(block.samples, block.rate))
+        for ring in self._rings.values():
+            ring.feed(block)
+        for gate in self._classifiers:
+            if isinstance(gate, LevelGate):
+                for event, judged in gate.run():
+                    self.found(gate, event, judged)
 
-    def _gap(self, began: float, at: float) -> None:
+    def _skip(self, gap: Gap) -> None:
+        """Go over sound that the source did not deliver."""
+        self._jump(gap.start, gap.rate)
+        cause: LossCause = "stall" if self._failure == "stalled" else "device"
+        self._lose(gap.start / gap.rate, gap.end / gap.rate, cause)
+        self._end, self._rate = gap.end, gap.rate
+
+    def _jump(self, position: int, rate: int) -> None:
+        """Go over sound that the full intake dropped, if any: its items continue at `position`."""
         self._break("source_lost")
-        dropped, self._dropped = self.intake.dropped - self._dropped, self.intake.dropped
-        if at > began:
-            self._news.append(AudioLost(self.name, round(began, 3), round(at, 3), "overload" if dropped else "device"))
+        start, end = self._end / (self._rate or rate), position / rate
+        if (end - start) * rate >= 1:  # less is the rounding of a position to another rate
+            self._lose(start, end, "overload")
+
+    def _lose(self, start: float, end: float, cause: LossCause) -> None:
+        self._messages.append(AudioLost(self._intake.name, round(start, 3), round(end, 3), cause))
 
     def _break(self, reason: OffReason) -> None:
-        """The sound stops here: what is left is judged, what is open closes, and nothing is stitched across."""
-        for track in self._tracks.values():
-            track.flush()
+        """Judge what is left, and close every gate: nothing is joined across a break in the sound."""
+        for ring in self._rings.values():
+            ring.flush()
         if self._silero is not None:
-            for speech, what, end in step_all(self.speech_gates, self._silero):
-                self.turned(speech, what, end)
-        self.advance()
-        for gate in self._hearers:
-            for what in gate.close():
-                self.turned(gate, what, gate.position, reason=reason)
+            for speech, event, judged in step_all(self.speech_gates, self._silero):
+                self.found(speech, event, judged)
+        self._advance()
+        for gate in self._classifiers:
+            for event in gate.close():
+                self.found(gate, event, gate.position, reason)
 
-    def _finish(self, error: str) -> None:
-        self._break("source_lost" if error else "quiet")
-        self._tell(self._health.broke("stopped", error or "it has ended"))
-        self._news.append(SourceEnded(self.name, error))
+    def _finish(self, reason: OffReason, detail: str, error: str = "") -> None:
+        self._break(reason)
+        self._change(self._health.failed("stopped", detail))
+        self._messages.append(SourceEnded(self._intake.name, error))
+        self._ended = True
 
-    def _cut(self, hearing: ClassifierInput, track: ResampledRing, span: Span) -> None:
-        samples = track.ring.read(span.start, span.end)
-        # the beginning of a long utterance is no older than the utterance's end: it could not be cut before
-        captured = track.captured(min(max(span.end, span.speech_end), track.ring.end))
-        self.sent += 1
-        self._news.append(
-            Window(
-                self.name, hearing.classifier, hearing.model, span, samples, hearing.rate, captured, self.intake.live
-            )
-        )
+    def _advance(self) -> None:
+        for gate, classifiers in self._classifiers.items():
+            if gate.is_open:
+                for each in classifiers:
+                    self._messages += each.advance(gate.position, gate.resampled.rate)
 
-    def _tell(self, change: Change | None) -> None:
+    def _take_messages(self) -> list[Message]:
+        messages, self._messages = self._messages, []
+        return messages
+
+    def _change(self, change: Change | None) -> None:
         if change is not None:
-            self._news.append(SourceChanged(self.name, change))
+            self._messages.append(SourceChanged(self._intake.name, change))
 
-    def _track(self, rate: int) -> ResampledRing:
-        if rate not in self._tracks:
-            self._tracks[rate] = ResampledRing(rate, self._seconds, live=self.intake.live)
-        return self._tracks[rate]
+    def _join(self, chosen: ClassifierInput) -> None:
+        key = (chosen.gate, chosen.vad, RATE if chosen.gate == "speech" else chosen.rate)
+        if key not in self._gates:
+            self._gates[key] = self._make_gate(*key)
+        gate = self._gates[key]
+        made = ClassifierStream(self._intake.name, chosen, self._ring(chosen.rate), live=self._intake.live)
+        self._classifiers.setdefault(gate, []).append(made)
+        if gate.is_open:
+            made.open(gate.position, gate.resampled.rate)
+        self._enough = 0
 
-    def _make_gate(self, kind: GateKind, vad: Vad, rate: int) -> SpeechGate | LevelGate:
+    def _leave(self, classifier: str) -> None:
+        for gate, classifiers in self._classifiers.items():
+            for each in [each for each in classifiers if each.classifier == classifier]:
+                classifiers.remove(each)
+                if gate.is_open:
+                    rate = gate.resampled.rate
+                    self._messages += each.close(Closed(gate.position), gate.position, rate, "reload")
+
+    def _drop_unused(self) -> None:
+        """End the gates that no classifier shares any more, and the rings that nothing reads."""
+        for key, gate in [(key, gate) for key, gate in self._gates.items() if not self._classifiers[gate]]:
+            del self._gates[key], self._classifiers[gate]
+            gate.leave()
+        used = {gate.resampled.rate for gate in self._classifiers}
+        used |= {each.resampled.rate for classifiers in self._classifiers.values() for each in classifiers}
+        self._rings = {rate: ring for rate, ring in self._rings.items() if rate in used}
+
+    def _ring(self, rate: int) -> ResampledRing:
+        if rate not in self._rings:
+            self._rings[rate] = ResampledRing(rate, self._seconds, live=self._intake.live)
+        return self._rings[rate]
+
+    def _make_gate(self, kind: GateKind, vad: Vad, rate: int) -> SourceGate:
+        resampled = self._ring(rate)
+        start = resampled.ring.end  # the sound that is there already was judged for the classifiers of that time
         if kind == "speech":
-            assert self._silero is not None, "an ear with a speech gate is given a Silero"
-            speech = SpeechGate(self._track(rate), vad, self._silero)
-            self.speech_gates.append(speech)
-            return speech
-        level = LevelGate(self._track(rate), vad, always=kind == "open")
-        self.level_gates.append(level)
-        return level
-
-
-def _joined(items: list[Item]) -> list[Item]:
-    """The same with blocks that follow each other made one: what comes after costs by the block."""
-    if len(items) < 2:
-        return items
-    joined: list[Item] = []
-    run: list[Block] = []
-    for item in items:
-        if run and not (isinstance(item, Block) and item.position == run[-1].position + len(run[-1].samples)):
-            joined.append(_one(run))
-            run = []
-        if isinstance(item, Block):
-            run.append(item)
-        else:
-            joined.append(item)
-    return [*joined, _one(run)] if run else joined
-
-
-def _one(run: list[Block]) -> Block:
-    if len(run) == 1:
-        return run[0]
-    samples = np.concatenate([block.samples for block in run])
-    return Block(run[0].position, samples, run[0].rate, run[-1].captured)
+            assert self._silero is not None, "a source with a speech gate is given a Silero"
+            return SpeechGate(resampled, vad, self._silero, start=start)
+        return LevelGate(resampled, vad, start=start, always=kind == "open")

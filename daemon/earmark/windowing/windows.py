@@ -1,16 +1,16 @@
-"""Which stretches of sound the model gets: integers in, integers out."""
+"""The rules that say which stretches of sound a model gets. Positions in, positions out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
 
-from earmark.audio.types import Closed, Opened, Span
+from earmark.audio.types import Closed, Span
 
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """In samples. `window` is what a window has at least; an utterance's grows in `grid` steps up to `limit`."""
+    """Lengths in samples. A window has at least `window`; one of an utterance grows in steps of `grid` to `limit`."""
 
     window: int
     limit: int
@@ -20,44 +20,49 @@ class Lengths:
 
 
 class Windowing(Protocol):
-    """Turns what a gate says into spans. Sound can be had within [start, end), the oldest kept and the newest come."""
+    """Turns the events of a gate into spans. The sound that can be had is [start, end)."""
 
-    def opened(self, gate: Opened) -> None: ...
-
-    def advance(self, start: int, end: int) -> list[Span]:
-        """The spans that became complete."""
+    def opened(self, position: int) -> None:
+        """Note that the gate opened at `position`."""
         ...
 
-    def closed(self, gate: Closed, start: int, end: int) -> list[Span]: ...
+    def advance(self, start: int, end: int) -> list[Span]:
+        """Return the spans that became complete while the gate is open."""
+        ...
+
+    def closed(self, closed: Closed, start: int, end: int) -> list[Span]:
+        """Return the last spans of the sound that ended or was split."""
+        ...
 
 
 class UtteranceWindows:
-    """One span per utterance, cut when the gate closes.
+    """One span per utterance, made when the gate closes.
 
-    The span has `pre_roll` before the onset, more when the utterance is shorter than the window: the rest is
-    shared evenly before and after, as far as sound has come. A longer utterance gets a longer span, up to `limit`,
-    in steps of `grid` so that spans of equal length meet in a batch; beyond it the tail is cut off.
+    The span begins `pre_roll` before the onset. If the utterance is shorter than the window, the rest of the window is
+    divided evenly between the sound before and after it, as far as there is sound. A longer utterance gets a longer
+    span, up to `limit`, in steps of `grid` so that spans of equal length can share a batch. What lies beyond the limit
+    is left out.
     """
 
     def __init__(self, lengths: Lengths) -> None:
         self._lengths = lengths
         self._onset: int | None = None
-        self._split_at: int | None = None  # where the sound before was split
+        self._split_at: int | None = None  # where the sound before this one was split
 
-    def opened(self, gate: Opened) -> None:
-        self._onset = gate.position
+    def opened(self, position: int) -> None:
+        self._onset = position
 
     def advance(self, start: int, end: int) -> list[Span]:
         return []
 
-    def closed(self, gate: Closed, start: int, end: int) -> list[Span]:
+    def closed(self, closed: Closed, start: int, end: int) -> list[Span]:
         if self._onset is None:
             return []
         onset, self._onset = self._onset, None
-        continued, self._split_at = onset == self._split_at, gate.position if gate.split else None
-        if gate.position <= onset:  # the sound ended just where it had been split
+        continued, self._split_at = onset == self._split_at, closed.position if closed.split else None
+        if closed.position <= onset:  # it ended exactly where it had been split
             return []
-        return [self._span(onset, gate.position, start, end, continued=continued)]
+        return [self._span(onset, closed.position, start, end, continued=continued)]
 
     def _span(self, onset: int, offset: int, start: int, end: int, *, continued: bool) -> Span:
         lengths = self._lengths
@@ -72,8 +77,8 @@ class UtteranceWindows:
 class SlidingWindows:
     """A span of `window` every `hop` while the gate is open, and a last one when it closes.
 
-    The first ends one hop after the onset and reaches back before it. Spans that would begin before the oldest
-    sound that can be had wait for the next hop; only the last one is widened with zeros.
+    The first one ends one hop after the onset and begins before it. A span that would begin before the oldest sound
+    is left out; only the last one may, and its beginning is then filled with zeros.
     """
 
     def __init__(self, lengths: Lengths) -> None:
@@ -81,9 +86,9 @@ class SlidingWindows:
         self._next: int | None = None  # end of the next span
         self._last = 0  # end of the newest span
 
-    def opened(self, gate: Opened) -> None:
+    def opened(self, position: int) -> None:
         if self._next is None:
-            self._next, self._last = gate.position + self._lengths.hop, gate.position
+            self._next, self._last = position + self._lengths.hop, position
 
     def advance(self, start: int, end: int) -> list[Span]:
         spans: list[Span] = []
@@ -93,11 +98,11 @@ class SlidingWindows:
             self._next += self._lengths.hop
         return spans
 
-    def closed(self, gate: Closed, start: int, end: int) -> list[Span]:
-        if gate.split or self._next is None:
+    def closed(self, closed: Closed, start: int, end: int) -> list[Span]:
+        if closed.split or self._next is None:
             return []
         self._next = None
-        return [self._span(max(gate.position, self._last), final=True)]
+        return [self._span(max(closed.position, self._last), final=True)]
 
     def _span(self, end: int, *, final: bool) -> Span:
         self._last = end

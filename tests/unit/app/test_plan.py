@@ -59,8 +59,8 @@ def test_a_model_that_takes_any_length_takes_the_settings(wav2vec2: Path) -> Non
 def test_without_a_hangover_it_is_that_of_the_mode(wav2vec2: Path, mode: str, hangover: int) -> None:
     (plan,) = plans(settings(wav2vec2, mode=mode))
     (own,) = plans(settings(wav2vec2, mode=mode, vad=config.Vad(hangover_ms=80)))
-    assert (plan.vad.hangover_ms, plan.hearing().vad.hangover_ms) == (hangover, hangover)
-    assert own.hearing().vad.hangover_ms == 80
+    assert (plan.vad.hangover_ms, plan.classifier_input().vad.hangover_ms) == (hangover, hangover)
+    assert own.classifier_input().vad.hangover_ms == 80
 
 
 @pytest.mark.parametrize(("longest", "heard"), [(0.0, 1000), (1.5, 1500)])

@@ -47,7 +47,7 @@ def periods(health: Health, picture: str) -> list[str]:
 
 def listening() -> Health:
     health = Health()
-    assert health.began("USB Microphone", RATE) == Change("listening", "", "USB Microphone", RATE)
+    assert health.started("USB Microphone", RATE) == Change("listening", "", "USB Microphone", RATE)
     return health
 
 
@@ -140,7 +140,7 @@ def test_samples_are_clipped_from_999_thousandths_of_full_scale(peak: float, sta
 @pytest.mark.parametrize("rate", [16000, 48000])
 def test_sound_is_judged_after_exactly_half_a_second(rate: int) -> None:
     health = Health()
-    health.began("USB Microphone", rate)
+    health.started("USB Microphone", rate)
     half = rate // 2
     assert health.heard(clipped(half - 1, length=half - 1), rate) is None
     assert health.heard(clipped(1, length=1), rate) == Change("clipping", CLIPPING, "USB Microphone", rate)
@@ -176,27 +176,27 @@ def test_every_change_names_device_and_rate() -> None:
 
 
 def test_a_source_that_broke_keeps_device_and_rate() -> None:
-    assert listening().broke("lost", "gone") == Change("lost", "gone", "USB Microphone", RATE)
+    assert listening().failed("lost", "gone") == Change("lost", "gone", "USB Microphone", RATE)
 
 
 def test_the_same_news_is_told_once() -> None:
     health = listening()
-    assert health.broke("lost", "gone") is not None
-    assert health.broke("lost", "gone") is None
-    assert health.broke("lost", "gone; retrying in 1 s") is not None
-    assert health.broke("stalled", "gone; retrying in 1 s") is not None
+    assert health.failed("lost", "gone") is not None
+    assert health.failed("lost", "gone") is None
+    assert health.failed("lost", "gone; retrying in 1 s") is not None
+    assert health.failed("stalled", "gone; retrying in 1 s") is not None
 
 
 def test_another_device_is_no_news_but_is_known() -> None:
     health = listening()
-    assert health.began("Webcam", 48000) is None
-    assert health.broke("lost", "gone") == Change("lost", "gone", "Webcam", 48000)
+    assert health.started("Webcam", 48000) is None
+    assert health.failed("lost", "gone") == Change("lost", "gone", "Webcam", 48000)
 
 
 @pytest.mark.parametrize("state", ["stalled", "lost"])
 def test_a_source_that_sounds_again_is_listening_at_once(state: SourceState) -> None:
     health = listening()
-    health.broke(state, "no sound for 2 s")
+    health.failed(state, "no sound for 2 s")
     assert health.heard(noise(320, -30), 44100) == Change("listening", "", "USB Microphone", 44100)
 
 
@@ -206,7 +206,7 @@ def test_a_source_that_sounds_before_it_began_is_listening_at_once() -> None:
 
 def test_a_stopped_source_is_judged_like_one_that_listens() -> None:
     health = listening()
-    health.broke("stopped", "")
+    health.failed("stopped", "")
     assert hear(health, noise(HALF - 320, -30)) == []
     assert hear(health, noise(320, -30)) == ["listening"]
 
@@ -226,22 +226,22 @@ def test_a_source_that_never_began_is_muted_and_quiet_after_the_same_time() -> N
 def test_a_source_that_begins_again_inherits_no_silence() -> None:
     health = listening()
     assert periods(health, "000") == [""] * 3
-    health.began("USB Microphone", RATE)
+    health.started("USB Microphone", RATE)
     assert periods(health, "0000") == ["", "", "", "muted"]
 
     health = listening()
     assert periods(health, ".........") == [""] * 9
-    health.began("USB Microphone", RATE)
+    health.started("USB Microphone", RATE)
     assert periods(health, "..........") == [""] * 9 + ["quiet"]
 
 
 def test_a_source_that_begins_again_inherits_no_sound_of_its_last_half_second() -> None:
     health = listening()
     assert health.heard(clipped(1000, length=1000), RATE) is None
-    health.began("USB Microphone", RATE)
+    health.started("USB Microphone", RATE)
     assert health.heard(steady(-40), RATE) is None
 
     assert health.heard(steady(-40, 1000), RATE) is None
-    health.began("USB Microphone", RATE)
+    health.started("USB Microphone", RATE)
     assert health.heard(clipped(HALF - 1, length=HALF - 1), RATE) is None
     assert health.heard(clipped(1, length=1), RATE) == Change("clipping", CLIPPING, "USB Microphone", RATE)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.audio.types import Block, Samples
-from earmark.capture.intake import PUT_SECONDS, QUEUE_SECONDS, Ended, Failed, Intake, Item, Overflowed, Started
+from earmark.capture.intake import PUT_SECONDS, QUEUE_SECONDS, Intake
+from earmark.capture.items import Ended, Failed, Item, Overflowed, Started
 
 RATE = 1000  # Hz: a sample is a millisecond
 FULL = round(QUEUE_SECONDS * RATE)
@@ -81,9 +82,9 @@ def test_what_was_offered_becomes_read_only() -> None:
 def test_news_and_sound_come_in_the_order_in_which_they_happened() -> None:
     intake = new()
     intake.offer(silence(10))
-    intake.broke("lost", "unplugged")
+    intake.fail("lost", "unplugged")
     intake.begin("another", RATE)
-    intake.overflowed()
+    intake.overflow()
     intake.offer(silence(10))
     intake.end("enough")
     kinds = [Started, Block, Failed, Started, Overflowed, Block, Ended]
@@ -119,10 +120,10 @@ def test_one_block_longer_than_the_queue_is_taken() -> None:
 def test_news_is_never_dropped_and_keeps_its_order_when_sound_is() -> None:
     intake = new()
     intake.offer(silence(FULL))
-    intake.broke("stalled", "first")
+    intake.fail("stalled", "first")
     intake.begin("device", RATE)
     intake.offer(silence(FULL))
-    intake.broke("lost", "second")
+    intake.fail("lost", "second")
     intake.offer(silence(FULL))
     news = [item for item in intake.drain() if not isinstance(item, Block)]
     assert news == [
@@ -154,7 +155,7 @@ def test_time_without_sound_becomes_a_jump() -> None:
     intake = new(clock=clock)
     intake.offer(silence(20))
     clock.pass_ms(3000)
-    intake.broke("lost", "unplugged")
+    intake.fail("lost", "unplugged")
     clock.pass_ms(2000)
     intake.begin("device", RATE)
     clock.pass_ms(20)
@@ -177,7 +178,7 @@ def test_a_jump_is_never_backwards() -> None:
 def test_the_first_beginning_is_no_jump() -> None:
     clock = Clock()
     intake = Intake("test", lambda: None, clock=clock)
-    intake.broke("starting", "not there yet")
+    intake.fail("starting", "not there yet")
     clock.pass_ms(60_000)
     intake.begin("device", RATE)
     intake.offer(silence(20))
@@ -209,10 +210,10 @@ def test_overflows_are_told_once_until_they_are_heard() -> None:
     intake = new()
     intake.drain()
     for _ in range(1000):
-        intake.overflowed()
+        intake.overflow()
     assert intake.drain() == [Overflowed(0)]
     intake.offer(silence(20))
-    intake.overflowed()
+    intake.overflow()
     assert intake.drain()[1:] == [Overflowed(20)]
 
 
@@ -227,10 +228,10 @@ def test_everything_but_an_overflow_wakes_the_listening_thread() -> None:
     intake.begin("device", RATE)
     intake.offer(silence(1))
     intake.put(silence(1))
-    intake.broke("lost", "")
+    intake.fail("lost", "")
     intake.end()
     assert wakes == 5
-    intake.overflowed()
+    intake.overflow()
     assert wakes == 5
 
 
@@ -243,7 +244,7 @@ def test_a_closed_intake_refuses_sound_and_news() -> None:
     intake.offer(silence(20))
     assert not intake.put(silence(20))
     intake.begin("device", RATE)
-    intake.broke("lost", "")
+    intake.fail("lost", "")
     intake.end()
     assert intake.drain() == []
 
@@ -318,14 +319,14 @@ def test_two_threads_lose_nothing_and_keep_the_order() -> None:
 
     def supervise() -> None:
         for number in range(count):
-            intake.broke("stalled", str(number))
+            intake.fail("stalled", str(number))
 
     def sound(supervisor: threading.Thread) -> None:
         intake.begin("0", RATE)
         for number in range(count):
             intake.put(ramp(number * size, size))
             if number % 10 == 9:
-                intake.broke("lost", str((number + 1) * size))
+                intake.fail("lost", str((number + 1) * size))
         supervisor.join(DEADLINE)
         intake.end()
 
@@ -356,7 +357,7 @@ def test_every_sample_is_drained_once_or_counted_as_dropped(steps: list[int | st
             case "drain":
                 items += intake.drain()
             case "news":
-                intake.broke("stalled", str(news))
+                intake.fail("stalled", str(news))
                 news += 1
             case int(count):
                 intake.offer(ramp(offered, count))

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from earmark.audio.types import Block
-from earmark.capture.intake import Failed, Intake, Item, Overflowed, Started
+from earmark.capture.intake import Intake
+from earmark.capture.items import Failed, Item, Overflowed, Started
 from earmark.capture.microphone import CLOSE_SECONDS, Microphone
 from earmark.capture.portaudio import Callback, Input, PortAudio, Stream
 from earmark.config import settings as config

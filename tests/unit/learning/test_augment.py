@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.audio.types import Closed, Opened, Samples
+from earmark.audio.types import Closed, Samples
 from earmark.learning import augment as variants
 from earmark.learning.examples import Example
 from earmark.windowing.windows import Lengths, UtteranceWindows
@@ -97,9 +97,9 @@ TAKE = Example(slope(), 1000, 1400, "")
 def test_the_plain_window_is_the_one_that_the_daemon_cuts() -> None:
     for length in (1000, 6000, 11200, 20000):
         begin, end = 20000, 20000 + length
-        cutter = UtteranceWindows(Lengths(WINDOW, WINDOW, WINDOW, PRE_ROLL, WINDOW // 4))
-        cutter.opened(Opened(begin))
-        (span,) = cutter.closed(Closed(end), 0, 80000)
+        windowing = UtteranceWindows(Lengths(WINDOW, WINDOW, WINDOW, PRE_ROLL, WINDOW // 4))
+        windowing.opened(begin)
+        (span,) = windowing.closed(Closed(end), 0, 80000)
         cut = variants.plain(Example(ramp(0, 80000), begin, end, ""), WINDOW, PRE_ROLL)
         assert (cut[0], cut[-1]) == (span.start, span.end - 1)
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from earmark.audio.resampled import ResampledRing
 from earmark.audio.types import Block, Samples
 from earmark.config.settings import Vad
-from earmark.windowing.gates import REST_STEPS, SpeechGate, step_all
+from earmark.windowing.gates import RESET_STEPS, SpeechGate, step_all
 from earmark.windowing.silero import RATE, STEP, Silero
 from tests.signals import noise
 
@@ -34,31 +34,31 @@ class Scripted(Silero):
 
 def hear(silero: Scripted, steps: int, vad: Vad | None = None) -> None:
     """So many steps of noise, which is too loud to be passed over."""
-    track = ResampledRing(RATE, 30.0, live=False)
-    track.feed(Block(0, noise(steps * STEP, -30), RATE, 0))
-    step_all([SpeechGate(track, vad or Vad(), silero)], silero)
+    resampled = ResampledRing(RATE, 30.0, live=False)
+    resampled.feed(Block(0, noise(steps * STEP, -30), RATE, 0))
+    step_all([SpeechGate(resampled, vad or Vad(hangover_ms=128), silero)], silero)
 
 
 def test_after_two_seconds_without_speech_silero_begins_anew() -> None:
     silero = Scripted(0.05)
-    hear(silero, 2 * REST_STEPS + 1)
-    assert silero.forgotten == [REST_STEPS, 2 * REST_STEPS]
-    assert silero.seen == 2 * REST_STEPS + 1
+    hear(silero, 2 * RESET_STEPS + 1)
+    assert silero.forgotten == [RESET_STEPS, 2 * RESET_STEPS]
+    assert silero.seen == 2 * RESET_STEPS + 1
 
 
 def test_a_doubtful_step_puts_it_off() -> None:
-    silero = Scripted(*[0.05] * (REST_STEPS - 1), 0.1, 0.05)
-    hear(silero, 2 * REST_STEPS - 1)
+    silero = Scripted(*[0.05] * (RESET_STEPS - 1), 0.1, 0.05)
+    hear(silero, 2 * RESET_STEPS - 1)
     assert silero.forgotten == []
 
 
 def test_it_never_begins_anew_while_somebody_speaks() -> None:
     silero = Scripted(0.9)
-    hear(silero, 4 * REST_STEPS)
+    hear(silero, 4 * RESET_STEPS)
     assert silero.forgotten == []
 
 
 def test_nor_where_little_counts_as_speech() -> None:
     silero = Scripted(0.05)
-    hear(silero, 4 * REST_STEPS, Vad(threshold=0.04, hangover_ms=500))
+    hear(silero, 4 * RESET_STEPS, Vad(threshold=0.04, hangover_ms=500))
     assert silero.forgotten == []

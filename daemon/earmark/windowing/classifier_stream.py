@@ -1,0 +1,82 @@
+"""One classifier on one source: its settings, and the windows that it gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from earmark.audio.resampled import ResampledRing
+from earmark.audio.types import Closed, Span, Window
+from earmark.config.settings import Vad
+from earmark.protocol.events import OffReason
+from earmark.windowing.messages import GateClosed, Message
+from earmark.windowing.windows import Windowing
+
+GateKind = Literal["speech", "level", "open"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierInput:
+    """What a classifier gets from one source: at which rate, through which gate, in which windows.
+
+    `windowing` has the state of one source, so every source needs a ClassifierInput of its own.
+    """
+
+    classifier: str
+    model: str
+    rate: int
+    gate: GateKind
+    vad: Vad
+    windowing: Windowing
+
+
+class ClassifierStream:
+    """Copies the windows of one classifier out of one source's ring, as its gate opens and closes.
+
+    Positions come at the rate of the gate, `gate_rate`. Used on the segmenter thread.
+    """
+
+    def __init__(self, source: str, chosen: ClassifierInput, resampled: ResampledRing, *, live: bool) -> None:
+        self.classifier = chosen.classifier
+        self.resampled = resampled
+        self._source = source
+        self._chosen = chosen
+        self._live = live
+
+    def open(self, position: int, gate_rate: int) -> None:
+        """Note that the gate opened at `position`."""
+        self._chosen.windowing.opened(self._scaled(position, gate_rate))
+
+    def advance(self, judged: int, gate_rate: int) -> list[Message]:
+        """Return the windows that are complete, while the gate is open and has judged up to `judged`."""
+        return self._advance(self._scaled(judged, gate_rate))
+
+    def close(self, closed: Closed, judged: int, gate_rate: int, reason: OffReason) -> list[Message]:
+        """Return the last windows and, unless the sound goes on, the GateClosed with `reason`.
+
+        The gate had judged up to `judged` when it found that the sound had ended or must be split.
+        """
+        position, available = self._scaled(closed.position, gate_rate), self._scaled(judged, gate_rate)
+        messages = self._advance(available - 1)  # a window that ends at `available` is made below, as the last one
+        ring = self.resampled.ring
+        spans = self._chosen.windowing.closed(Closed(position, closed.split), ring.start, min(available, ring.end))
+        messages += [self._window(span) for span in spans]
+        if not closed.split:
+            captured = self.resampled.captured(position)
+            messages.append(GateClosed(self._source, self.classifier, position / self._chosen.rate, captured, reason))
+        return messages
+
+    def _advance(self, available: int) -> list[Message]:
+        ring = self.resampled.ring
+        spans = self._chosen.windowing.advance(ring.start, min(available, ring.end))
+        return [self._window(span) for span in spans]
+
+    def _window(self, span: Span) -> Window:
+        ring, chosen = self.resampled.ring, self._chosen
+        # The window of a long utterance is as old as the end of the utterance: it could not be made earlier.
+        captured = self.resampled.captured(min(max(span.end, span.speech_end), ring.end))
+        samples = ring.read(span.start, span.end)
+        return Window(self._source, self.classifier, chosen.model, span, samples, chosen.rate, captured, self._live)
+
+    def _scaled(self, position: int, gate_rate: int) -> int:
+        return position * self._chosen.rate // gate_rate

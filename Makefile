@@ -8,7 +8,7 @@ LISTEN ?= 127.0.0.1:8765
 demo: .venv/ready  ## classify the bundled recording and print its labels
 	$(BIN)/earmarkd --demo --listen $(LISTEN)
 
-# All tests of a file run on the same core, because they share daemons and models. The files with short tests come last.
+# All tests of a file run in one process, because they share daemons and models. The short ones come last.
 ON_TWO_CORES := -n 2 --dist loadfile --no-loadscope-reorder
 
 test: check  ## everything: format, types, tests

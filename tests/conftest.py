@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +22,10 @@ settings.register_profile(
 settings.load_profile("earmark")
 
 GRACE = 5.0  # seconds for what a test has told to end
+
+# A shell starts what runs in the background with Ctrl-C ignored. Programs that tests start would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,11 +22,11 @@ from earmark.capture.intake import Intake
 from earmark.checkpoints import checkpoint
 from earmark.config import file as configfile
 from earmark.errors import ModelError, SourceError
-from earmark.learning import find as takes
 from earmark.learning import negatives
 from earmark.learning.examples import Example
+from earmark.learning.find import EXAMPLE_VAD, ExampleFinder, read_recording
 from earmark.learning.job import Job
-from earmark.learning.record import ROOM_SECONDS, Recorder, record
+from earmark.learning.record import BACKGROUND_SECONDS, Recorder, record
 from tests.daemon import Daemon, earmarkd, environment, events, heard
 from tests.pulse import Pulse, missing
 from tests.signals import demo_file, noise, tone
@@ -58,7 +59,7 @@ def stream(files: list[Path], wav: Path) -> Path:
     """The recordings one after the other, in a room that is not quite silent."""
     parts = [np.zeros(RATE, np.float32)]
     for file in files:
-        parts += [takes.read(file, RATE), np.zeros(RATE, np.float32)]
+        parts += [read_recording(file, RATE), np.zeros(RATE, np.float32)]
     sound = np.concatenate(parts)
     soundfile.write(wav, sound + noise(len(sound), -65), RATE)
     return wav
@@ -118,7 +119,7 @@ def test_the_words_are_learnt_and_the_figures_and_the_settings_are_printed(
     assert "%" not in learned.stderr  # how far it is, where there is a terminal
     (model,) = configfile.load(settings).model
     (classifier,) = configfile.load(settings).classifier
-    assert (classifier.vad, classifier.decide.longest) == (takes.VAD, 1.5)
+    assert (classifier.vad, classifier.decide.longest) == (EXAMPLE_VAD, 1.5)
     assert (model.name, model.path) == ("lights", str(folder / "models" / "lights"))
     found = checkpoint.read(Path(model.path or ""))
     assert found.labels == ("curtain", "lamp", "_unknown_", "_background_")
@@ -189,8 +190,8 @@ def test_what_cannot_be_learnt_from_is_left_out_and_too_few_are_too_few(tmp_path
     files = sorted((few / "lamp").iterdir())
     soundfile.write(files[0], noise(RATE, -75), RATE)
     soundfile.write(files[1], noise(RATE, -30), RATE)
-    soundfile.write(files[2], np.clip(20 * takes.read(files[2], RATE), -1, 1), RATE)
-    samples = takes.read(files[3], RATE)
+    soundfile.write(files[2], np.clip(20 * read_recording(files[2], RATE), -1, 1), RATE)
+    samples = read_recording(files[3], RATE)
     soundfile.write(files[3], soxr.resample(samples, RATE, 4 * RATE), RATE)  # four times as slow
 
     done = learn("lights", str(few), models=tmp_path / "models")
@@ -261,20 +262,21 @@ def test_a_job_is_read_as_it_was_written(tmp_path: Path) -> None:
     read = Job.read(tmp_path / "job.npz")
     assert (read.base_name, read.base, read.labels, read.truth) == ("a/b", tmp_path, job.labels, [0, 1, 1])
     assert (read.window, read.pre_roll) == (16000, 4800)
-    assert [(take.begin, take.end) for take in read.takes] == [(5, 50), (6, 51), (7, 52)]
-    for one, other in zip([*read.rooms, *(t.samples for t in read.takes)], [*job.rooms, *(t.samples for t in some)]):  # noqa: B905
+    assert [(example.begin, example.end) for example in read.examples] == [(5, 50), (6, 51), (7, 52)]
+    sounds, written = ([*each.backgrounds, *(example.samples for example in each.examples)] for each in (read, job))
+    for one, other in zip(sounds, written, strict=True):
         assert np.array_equal(one, other)
 
 
 def test_each_sound_between_pauses_is_an_example_and_steady_noise_is_none() -> None:
-    finder = takes.ExampleFinder("level", RATE, RATE)
+    finder = ExampleFinder("level", RATE, RATE)
     hiss = noise(6 * RATE, -60)
     knocks = hiss.copy()
     for at in (1.0, 3.0, 4.5):
         knocks[int(at * RATE) : int((at + 0.4) * RATE)] += tone(int(0.4 * RATE), 500)
     found = finder.find(knocks, "knocks.wav")
-    assert [take.origin for take in found] == ["knocks.wav (1)", "knocks.wav (2)", "knocks.wav (3)"]
-    assert all(abs((take.end - take.begin) / RATE - 0.4) < 0.07 for take in found)
+    assert [example.origin for example in found] == ["knocks.wav (1)", "knocks.wav (2)", "knocks.wav (3)"]
+    assert all(abs((example.end - example.begin) / RATE - 0.4) < 0.07 for example in found)
     assert finder.find(hiss, "hiss.wav") == []
 
 
@@ -310,7 +312,7 @@ def test_examples_are_recorded_one_by_one_and_a_clipped_one_again(tmp_path: Path
     def tell(text: str) -> None:
         said.append(text)
         if text.startswith("be quiet"):
-            sources[0].deliver(noise((ROOM_SECONDS + 1) * RATE, -60))
+            sources[0].deliver(noise((BACKGROUND_SECONDS + 1) * RATE, -60))
         if text.startswith("say"):
             knock = np.clip(tone(RATE // 2, 400, peak=next(peaks)), -1, 1)
             before, after = noise(RATE // 2, -60, len(said)), noise(RATE // 2, -60)
@@ -320,7 +322,7 @@ def test_examples_are_recorded_one_by_one_and_a_clipped_one_again(tmp_path: Path
         record(recorder, ["knock", "tap"], 2, tmp_path, RATE, tell)
         sources[0].end()
         with pytest.raises(SourceError, match="it was unplugged"):
-            recorder.take()
+            recorder.example()
 
     asked = [text for text in said if text.startswith("say")]
     assert [text.removeprefix("say ").removesuffix(" of 2)") for text in asked] == [
@@ -330,10 +332,24 @@ def test_examples_are_recorded_one_by_one_and_a_clipped_one_again(tmp_path: Path
     assert sorted(str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*.wav")) == [
         *("_background_/001.wav", "knock/001.wav", "knock/002.wav", "tap/001.wav", "tap/002.wav")
     ]
-    assert len(takes.read(tmp_path / "_background_" / "001.wav", RATE)) == ROOM_SECONDS * RATE
-    finder = takes.ExampleFinder("level", RATE, RATE)
+    assert len(read_recording(tmp_path / "_background_" / "001.wav", RATE)) == BACKGROUND_SECONDS * RATE
+    finder = ExampleFinder("level", RATE, RATE)
     for file in [*tmp_path.glob("knock/*.wav"), *tmp_path.glob("tap/*.wav")]:
-        assert len(finder.find(takes.read(file, RATE), "")) == 1  # and nothing of the one before
+        assert len(finder.find(read_recording(file, RATE), "")) == 1  # and nothing of the one before
+
+
+def test_a_microphone_that_cannot_be_started_leaves_no_thread_behind() -> None:
+    class Broken(Prompted):
+        def start(self) -> None:
+            raise SourceError("no thread for it")
+
+    before = set(threading.enumerate())
+    recorder = Recorder("level", RATE, RATE, Broken, live=False)
+
+    with pytest.raises(SourceError, match="no thread for it"), recorder:
+        pass
+
+    assert set(threading.enumerate()) <= before
 
 
 def test_help_shows_examples() -> None:
@@ -350,7 +366,7 @@ def test_learning_again_replaces_what_was_learnt_before(
     from earmark.learning.learn import LearnRequest, check
 
     assert learned.returncode == 0
-    wish = LearnRequest("lights", {"lamp": []}, [], models=folder / "models")
-    assert check(wish).name == "earmark/commands"
-    figures = json.loads((wish.folder / "evaluation.json").read_text())
+    request = LearnRequest("lights", {"lamp": []}, [], models=folder / "models")
+    assert check(request).name == "earmark/commands"
+    figures = json.loads((request.folder / "evaluation.json").read_text())
     assert figures["rounds"] == 24

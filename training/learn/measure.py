@@ -149,7 +149,7 @@ def evaluate(case: Case, base: Path, read: Sequence[Item], models: Path) -> Repo
         "words": words,
         "spoken": case.spoken,
         "settings": msgspec.to_builtins(classifier),
-        "left_out": msgspec.to_builtins(learned.figures),
+        "left_out": msgspec.to_builtins(learned.evaluation),
         "unheard": [heard(who, _items(files), words, BETWEEN_WORDS) for who, files in case.unheard.items()],
         "sentences": heard("sentences", read, (), BETWEEN_SENTENCES),
     }

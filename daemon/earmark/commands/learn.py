@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-BACKGROUND = "_background_"
 CLEAR_LINE = "\r\x1b[K"
 DESCRIPTION = """\
 Learn words or sounds of your own from ten or more examples of each, and print the lines for the daemon's
@@ -27,6 +26,7 @@ Needs the daemon's packages. EARMARK_MODELS is where models are kept (default ~/
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command's parser."""
     parser = commands.add_parser(
         "learn",
         help="learn words or sounds of your own",
@@ -63,8 +63,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """Record if asked to, learn, then print the settings. Raises EarmarkError."""
-    # the daemon's own code, imported here and nowhere else in the client: it alone knows how the daemon will listen
+    """Record if asked to, learn, and print the settings. Returns the exit code. Raises EarmarkError."""
+    # Imported late, for this needs the daemon's packages
     try:
         from earmark.learning.find import gather
         from earmark.learning.learn import LearnRequest, check, learn
@@ -73,38 +73,40 @@ def run(args: argparse.Namespace) -> int:
         print(f"earmark: learn needs the daemon's packages ({error}): pip install 'earmark[daemon]'", file=sys.stderr)
         return 1
 
-    def wish() -> LearnRequest:
-        given = [*([args.folder] if args.folder else []), *([kept] if args.record and kept.is_dir() else [])]
-        examples = {label: list[Path]() for label in args.record} | gather(given, args.label)
-        rooms = [*examples.pop(BACKGROUND, []), *args.background]
+    def request() -> LearnRequest:
+        folders = [*([args.folder] if args.folder else []), *([kept] if args.record and kept.is_dir() else [])]
+        found, backgrounds = gather(folders, args.label)
+        examples = {label: list[Path]() for label in args.record} | found
         out = args.out.expanduser().absolute() if args.out else None
-        return LearnRequest(args.name, examples, rooms, args.base, args.gate, out=out, force=args.force)
+        backgrounds += args.background
+        return LearnRequest(args.name, examples, backgrounds, args.base, args.gate, out=out, force=args.force)
 
-    page = Page(sys.stderr)
+    progress = Progress(sys.stderr)
     kept: Path = args.recordings or Path(args.name.replace("/", "--"))
     if args.record:
-        base = check(wish())
+        base = check(request())
         with Recorder(args.gate, base.rate, base.window or base.rate, microphone(args.device)) as recorder:
-            record(recorder, args.record, args.count, kept, base.rate, page.tell)
-        page.tell(f"the recordings are kept in {kept}; the model does not need them any more once it is learnt")
-    learned = learn(wish(), page.tell)
-    page.tell(f"{learned.name} is in {learned.path}; its README.md has the figures")
+            record(recorder, args.record, args.count, kept, base.rate, progress.tell)
+        progress.tell(f"the recordings are kept in {kept}; the model does not need them any more once it is learnt")
+    learned = learn(request(), progress.tell)
+    progress.tell(f"{learned.name} is in {learned.path}; its README.md has the figures")
     print(f"\n{learned.settings()}", end="")
     return 0
 
 
-class Page:
-    """What is being done, on standard error; how far it is only on a terminal, where it is written over."""
+class Progress:
+    """Tells what is being done. Percentages are shown on a terminal only, each in place of the one before."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._open = False
+        self._is_pending = False
 
     def tell(self, text: str) -> None:
+        """Print the text, a line of its own unless it ends in %."""
         if text.endswith("%"):
             if self._stream.isatty():
-                self._open = True
+                self._is_pending = True
                 print(f"{CLEAR_LINE}earmark: {text}", end="", file=self._stream, flush=True)
             return
-        print(f"{CLEAR_LINE if self._open else ''}earmark: {text}", file=self._stream, flush=True)
-        self._open = False
+        print(f"{CLEAR_LINE if self._is_pending else ''}earmark: {text}", file=self._stream, flush=True)
+        self._is_pending = False

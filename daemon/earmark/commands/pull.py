@@ -23,6 +23,7 @@ HF_TOKEN opens private and gated models. EARMARK_MODELS is where models are kept
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command's parser."""
     parser = commands.add_parser(
         "pull",
         help="fetch a model from the Hugging Face Hub",
@@ -36,8 +37,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """Pull, then print the `[[model]]` lines. Raises ModelError."""
-    # the daemon's own code, imported here and nowhere else in the client: it alone knows which models can be served
+    """Pull the model and print the `[[model]]` lines. Returns the exit code. Raises ModelError."""
+    # Imported late, for this needs the daemon's packages
     try:
         from earmark.checkpoints.pull import pull
         from earmark.checkpoints.store import root

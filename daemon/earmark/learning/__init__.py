@@ -1,1 +1,1 @@
-"""`earmark learn`: a user's own words and sounds from examples."""
+"""`earmark learn`: make a model of the user's own words or sounds from examples."""

@@ -7,7 +7,7 @@ from datetime import date
 
 from earmark.audio.types import Samples
 from earmark.checkpoints.checkpoint import Checkpoint
-from earmark.learning import leave_one_out as leftout
+from earmark.learning import leave_one_out
 
 CARD = """\
 ---
@@ -20,7 +20,7 @@ tags: [audio-classification, keyword-spotting]
 # {name}
 
 {labels}: learnt by `earmark learn` on {day} from {examples} examples, upon `{base}`, whose encoder it is,
-unchanged, with a new head. `_unknown_` is other speech, `_background_` noise{rooms}.
+unchanged, with a new head. `_unknown_` is other speech, `_background_` noise{backgrounds}.
 
 ## Figures
 
@@ -41,23 +41,25 @@ examples are the user's own; none of their sound is in this folder.
 """
 
 
-def card(name: str, base: Checkpoint, found: leftout.Evaluation, rooms: Sequence[Samples], day: date) -> str:
-    """README.md for the folder."""
-    seconds = sum(map(len, rooms)) / base.rate
-    advice = "".join(f"\n* {sentence}" for sentence in leftout.advice(found))
+def card(
+    name: str, base: Checkpoint, evaluation: leave_one_out.Evaluation, backgrounds: Sequence[Samples], day: date
+) -> str:
+    """Return the text of README.md in the model's folder."""
+    seconds = sum(map(len, backgrounds)) / base.rate
+    advice = "".join(f"\n* {sentence}" for sentence in leave_one_out.advice(evaluation))
     return CARD.format(
         licence=base.licence or "other",
         name=name,
-        labels=", ".join(f"**{label}**" for label in found.labels),
+        labels=", ".join(f"**{label}**" for label in evaluation.labels),
         day=day.isoformat(),
-        examples=sum(found.takes(index) for index in range(len(found.labels))),
+        examples=sum(evaluation.examples(index) for index in range(len(evaluation.labels))),
         base=base.name,
-        rooms=f", with {seconds:.0f} s of the user's own room" if rooms else "",
-        rounds=found.rounds,
-        missed=leftout.MISSED,
-        threshold=found.threshold,
-        table=leftout.table(found),
-        other=found.other,
-        false=found.false,
+        backgrounds=f", with {seconds:.0f} s of the user's own room" if backgrounds else "",
+        rounds=evaluation.rounds,
+        missed=leave_one_out.MISSED,
+        threshold=evaluation.threshold,
+        table=leave_one_out.table(evaluation),
+        other=evaluation.other,
+        false=evaluation.false,
         advice=f"{advice}\n" if advice else "",
     )

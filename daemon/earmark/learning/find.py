@@ -1,4 +1,4 @@
-"""Takes from recordings: found by the gate that will find them in the live stream."""
+"""Find examples in recordings, with the gate that will find the words or sounds in the live stream."""
 
 from __future__ import annotations
 
@@ -12,73 +12,77 @@ from earmark.audio.level import decibels
 from earmark.audio.recording import open_recording
 from earmark.audio.resampled import ResampledRing
 from earmark.audio.types import Block, Closed, GateEvent, Opened, Samples
+from earmark.config.labels import BACKGROUND
 from earmark.config.settings import Vad
 from earmark.errors import SourceError
-from earmark.learning.examples import Example
+from earmark.learning.examples import STEP_SECONDS, Example
 from earmark.windowing.classifier_stream import GateKind
 from earmark.windowing.gates import LevelGate, SpeechGate, step_all
 from earmark.windowing.silero import RATE, Silero
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".oga", ".mp3", ".aiff", ".m4a", ".aac", ".webm"})
-MOST_SECONDS = 600.0  # of one recording
-AROUND = 1.0  # seconds kept before and after a take
-VAD = Vad(hangover_ms=300)
-"""Longer than the daemon's for single words: takes may be phrases of two, and nobody waits for an answer."""
-LEAD = 0.5  # seconds of hiss that a recording is put between, for the gate to hear a beginning and an end
-LEAD_DB = (-90.0, -50.0)
+MAX_SECONDS = 600.0  # of one recording
+CONTEXT_SECONDS = 1.0  # kept before and after an example
+EXAMPLE_VAD = Vad(hangover_ms=300)
+"""The hangover is longer than the daemon's for single words: examples may be phrases of two words, and nobody waits for
+an answer."""
+FRAME_SECONDS = 0.5  # of hiss before and after a recording, so that the gate hears a beginning and an end
+HISS_DB = (-90.0, -50.0)
+QUIETEST = 10  # percentile of a recording's levels that counts as its background
 
 
 class ExampleFinder:
-    """Finds takes in recordings, by `gate`. `rate` is the model's, `window` the samples that it hears."""
+    """Finds examples in recordings by `gate`. `rate` is the model's in Hz, `window` its window in samples."""
 
     def __init__(self, gate: GateKind, rate: int, window: int, vad: Vad | None = None) -> None:
         self.gate: GateKind = gate
         self.rate = rate
         self.window = window
-        self.vad = vad or VAD
+        self.vad = vad or EXAMPLE_VAD
         self.pre_roll = self.vad.pre_roll_ms * rate // 1000
         self._silero = Silero() if gate == "speech" else None
 
     def find(self, samples: Samples, origin: str) -> list[Example]:
-        """All takes in a recording, in their order. One that was cut at `vad.max_ms` is a long one, not several."""
+        """Return all examples in a recording, in order. An utterance that was split at `vad.max_ms` is one example."""
         samples = _framed(samples, self.rate)
-        takes = []
-        for start, end in self._spans(samples):
-            first, last = max(0, start - int(AROUND * self.rate)), end + int(AROUND * self.rate)
-            takes.append(Example(samples[first:last], start - first, end - first, origin))
-        if len(takes) > 1:
-            takes = [Example(take.samples, take.begin, take.end, f"{origin} ({n})") for n, take in enumerate(takes, 1)]
-        return takes
+        spans = self._spans(samples)
+        context = int(CONTEXT_SECONDS * self.rate)
+        examples = []
+        for number, (start, end) in enumerate(spans, 1):
+            first, last = max(0, start - context), end + context
+            name = f"{origin} ({number})" if len(spans) > 1 else origin
+            examples.append(Example(samples[first:last], start - first, end - first, name))
+        return examples
 
     def spans(self, samples: Samples) -> list[tuple[int, int]]:
-        """Where takes begin and end in a recording, in samples of it; the first may begin some before it."""
-        lead = int(LEAD * self.rate)
-        return [(start - lead, end - lead) for start, end in self._spans(_framed(samples, self.rate))]
+        """Return where examples begin and end, in samples of the recording; the first may begin before it."""
+        before = int(FRAME_SECONDS * self.rate)
+        return [(start - before, end - before) for start, end in self._spans(_framed(samples, self.rate))]
 
     def _spans(self, samples: Samples) -> list[tuple[int, int]]:
-        track = ResampledRing(RATE if self.gate == "speech" else self.rate, len(samples) / self.rate + 1, live=False)
-        track.feed(Block(0, samples, self.rate, 0))
-        track.flush()
-        news = self._speech(track) if self._silero else self._level(track)
-        scale = self.rate / track.rate
-        opened = [round(item.position * scale) for item in news if isinstance(item, Opened)]
-        closed = [round(item.position * scale) for item in news if isinstance(item, Closed)]
+        ring = ResampledRing(RATE if self.gate == "speech" else self.rate, len(samples) / self.rate + 1, live=False)
+        ring.feed(Block(0, samples, self.rate, 0))
+        ring.flush()
+        events = self._speech(ring) if self._silero else self._level(ring)
+        scale = self.rate / ring.rate
+        opened = [round(event.position * scale) for event in events if isinstance(event, Opened)]
+        closed = [round(event.position * scale) for event in events if isinstance(event, Closed)]
         return _joined(list(zip(opened, closed, strict=True)))
 
-    def _speech(self, track: ResampledRing) -> list[GateEvent]:
+    def _speech(self, ring: ResampledRing) -> list[GateEvent]:
         assert self._silero is not None, "the speech gate has a Silero"
-        gate = SpeechGate(track, self.vad, self._silero)
-        news = [item for _, item, _ in step_all([gate], self._silero)] + gate.close()
+        gate = SpeechGate(ring, self.vad, self._silero)
+        events = [event for _, event, _ in step_all([gate], self._silero)] + gate.close()
         gate.leave()
-        return news
+        return events
 
-    def _level(self, track: ResampledRing) -> list[GateEvent]:
-        gate = LevelGate(track, self.vad, always=self.gate == "open")
-        return [item for item, _ in gate.run()] + gate.close()
+    def _level(self, ring: ResampledRing) -> list[GateEvent]:
+        gate = LevelGate(ring, self.vad, always=self.gate == "open")
+        return [event for event, _ in gate.run()] + gate.close()
 
 
-def read(path: Path, rate: int) -> Samples:
-    """A whole recording at `rate`, mono. Raises SourceError."""
+def read_recording(path: Path, rate: int) -> Samples:
+    """Return a whole recording, mono at `rate`. Raises SourceError."""
     recording = open_recording(str(path))
     try:
         blocks: list[Samples] = []
@@ -86,9 +90,9 @@ def read(path: Path, rate: int) -> Samples:
         while len(block := recording.read(recording.rate)):
             blocks.append(block)
             length += len(block)
-            if length > MOST_SECONDS * recording.rate:
+            if length > MAX_SECONDS * recording.rate:
                 raise SourceError(
-                    f"{path}: is longer than {MOST_SECONDS / 60:.0f} minutes; cut out what is to be learnt"
+                    f"{path}: is longer than {MAX_SECONDS / 60:.0f} minutes; cut out what is to be learnt"
                 )
     finally:
         recording.close()
@@ -98,40 +102,39 @@ def read(path: Path, rate: int) -> Samples:
     return samples
 
 
-def recordings(paths: Sequence[Path]) -> list[Path]:
-    """The files themselves, and of folders the recordings in them. Raises SourceError."""
-    return [file for path in paths for file in _in(path)]
+def recording_files(paths: Sequence[Path]) -> list[Path]:
+    """Return the files among `paths`, and the recordings in the folders among them."""
+    return [file for path in paths for file in _files(path)]
 
 
-def by_folder(folder: Path) -> dict[str, list[Path]]:
-    """A folder of recordings for each label, `_background_` among them perhaps. Raises SourceError."""
+def by_label(folder: Path) -> dict[str, list[Path]]:
+    """Return the recordings of each label from a folder that holds a folder for each. Raises SourceError."""
     if not folder.is_dir():
         raise SourceError(f"{folder}: is not a folder; it should hold a folder of recordings for each label")
-    found = {
-        path.name: recordings([path]) for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."
-    }
-    if not found:
+    folders = [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."]
+    if not folders:
         raise SourceError(f"{folder}: holds no folders; it should hold one of recordings for each label")
-    return found
+    return {path.name: recording_files([path]) for path in folders}
 
 
-def gather(folders: Sequence[Path], named: Sequence[Sequence[str]]) -> dict[str, list[Path]]:
-    """The recordings of each label: from folders as by_folder() takes them, and `named` as LABEL, FILE...
+def gather(folders: Sequence[Path], named: Sequence[Sequence[str]]) -> tuple[dict[str, list[Path]], list[Path]]:
+    """Return the recordings of each label, and apart from them the recordings of the background.
 
-    Raises SourceError.
+    `folders` are as by_label() takes them; in one of them `_background_` may be a folder too. Each of `named` is a
+    label, followed by its files. Raises SourceError.
     """
     found: dict[str, list[Path]] = {}
     for folder in folders:
-        for label, files in by_folder(folder).items():
+        for label, files in by_label(folder).items():
             found.setdefault(label, []).extend(files)
-    for label, *rest in named:
-        if not rest:
+    for label, *files_of_it in named:
+        if not files_of_it:
             raise SourceError(f"--label {label}: name its recordings too")
-        found.setdefault(label, []).extend(map(Path, rest))
-    return found
+        found.setdefault(label, []).extend(map(Path, files_of_it))
+    return found, found.pop(BACKGROUND, [])
 
 
-def _in(path: Path) -> Iterator[Path]:
+def _files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path
         return
@@ -139,17 +142,17 @@ def _in(path: Path) -> Iterator[Path]:
 
 
 def _framed(samples: Samples, rate: int) -> Samples:
-    """With hiss before and after, as loud as the quietest of it."""
-    step = int(0.032 * rate)
+    """Return the recording with hiss before and after it, as loud as its quietest moments."""
+    step = int(STEP_SECONDS * rate)
     levels = [decibels(samples[at : at + step]) for at in range(0, len(samples), step)]
-    level = float(np.clip(np.percentile(levels, 10), *LEAD_DB))
-    hiss = np.random.default_rng(0).standard_normal((2, int(LEAD * rate))) * 10 ** (level / 20)
+    level = float(np.clip(np.percentile(levels, QUIETEST), *HISS_DB))
+    hiss = np.random.default_rng(0).standard_normal((2, int(FRAME_SECONDS * rate))) * 10 ** (level / 20)
     framed: Samples = np.concatenate([hiss[0], samples, hiss[1]]).astype(np.float32)
     return framed
 
 
 def _joined(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """What follows without a gap is one."""
+    """Join spans that follow each other without a gap."""
     joined: list[tuple[int, int]] = []
     for start, end in spans:
         if joined and start <= joined[-1][1]:

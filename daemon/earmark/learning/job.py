@@ -1,4 +1,4 @@
-"""What the learning process is given: the takes and the room, in one file."""
+"""The input of the process that learns (`earmark.worker.fit`): examples and backgrounds, in one file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from earmark.audio.types import Samples
 from earmark.config.labels import BACKGROUND, UNKNOWN
 from earmark.learning.examples import Example
 
-OTHERS = (UNKNOWN, BACKGROUND)  # labels that every learnt model has besides the user's own
+OTHER_LABELS = (UNKNOWN, BACKGROUND)  # the labels of every learnt model besides the user's own
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """`truth` is each take's label, as an index. `rooms` are recordings in which nothing is said.
+    """`truth` is each example's label, as an index into `labels`. `backgrounds` are recordings without speech.
 
     Lengths are in samples.
     """
@@ -26,41 +26,41 @@ class Job:
     base_name: str
     base: Path
     labels: tuple[str, ...]
-    takes: list[Example]
+    examples: list[Example]
     truth: list[int]
-    rooms: list[Samples]
+    backgrounds: list[Samples]
     window: int
     pre_roll: int
 
     def write(self, file: Path) -> None:
-        """Without pickles: arrays of numbers and text only."""
-        spans = [(take.begin, take.end, len(take.samples)) for take in self.takes]
+        """Write the job as arrays of numbers and text; there are no pickles in the file."""
+        spans = [(example.begin, example.end, len(example.samples)) for example in self.examples]
         arrays: dict[str, npt.NDArray[Any]] = {
             "names": np.array([self.base_name, str(self.base)]),
             "labels": np.array(self.labels),
             "spans": np.array(spans, np.int64).reshape(-1, 3),
             "truth": np.array(self.truth, np.int64),
-            "sound": _joined([take.samples for take in self.takes]),
-            "room_lengths": np.array([len(room) for room in self.rooms], np.int64),
-            "room": _joined(self.rooms),
+            "sound": _joined([example.samples for example in self.examples]),
+            "room_lengths": np.array([len(background) for background in self.backgrounds], np.int64),
+            "room": _joined(self.backgrounds),
             "lengths": np.array([self.window, self.pre_roll], np.int64),
         }
         np.savez(file, allow_pickle=False, **arrays)
 
     @classmethod
     def read(cls, file: Path) -> Job:
-        """What write() wrote, without the takes' origins."""
+        """Return the job that write() wrote, without the origins of its examples."""
         with np.load(file, allow_pickle=False) as found:
             name, base = map(str, found["names"])
             window, pre_roll = map(int, found["lengths"])
             spans = found["spans"]
             sounds = _split(found["sound"], spans[:, 2])
-            takes = [
+            examples = [
                 Example(sound, int(begin), int(end), "") for sound, (begin, end, _) in zip(sounds, spans, strict=True)
             ]
             labels = tuple(map(str, found["labels"]))
-            rooms = _split(found["room"], found["room_lengths"])
-            return cls(name, Path(base), labels, takes, found["truth"].tolist(), rooms, window, pre_roll)
+            backgrounds = _split(found["room"], found["room_lengths"])
+            return cls(name, Path(base), labels, examples, found["truth"].tolist(), backgrounds, window, pre_roll)
 
 
 def _joined(parts: list[Samples]) -> Samples:

@@ -1,10 +1,11 @@
-"""Examples from a microphone: asked for one by one, and cut by the gate that will hear them later."""
+"""Record examples from a microphone: they are asked for one by one, and cut by the gate that will hear them later."""
 
 from __future__ import annotations
 
 import queue
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,131 +20,141 @@ from earmark.capture.intake import Intake
 from earmark.config import settings as config
 from earmark.config.labels import BACKGROUND
 from earmark.errors import SourceError
-from earmark.learning import find as takes
 from earmark.learning.examples import Example, fault
+from earmark.learning.find import EXAMPLE_VAD
 from earmark.windowing.classifier_stream import ClassifierInput, GateKind
 from earmark.windowing.messages import Message, SourceChanged, SourceEnded
 from earmark.windowing.segmenter import Segmenter
 from earmark.windowing.windows import Lengths, SlidingWindows, UtteranceWindows
 
-ROOM_SECONDS = 5
-PATIENCE = 15.0  # seconds for the microphone to deliver
-WAIT = 60.0  # seconds for the user to say something
-BEFORE = 1.0  # seconds kept before a take, and at least so many after its begin
-LONGEST = 4.0  # seconds of a take that are kept
+BACKGROUND_SECONDS = 5
+DELIVERY_SECONDS = 15.0  # how long the microphone may take to deliver
+SILENCE_SECONDS = 60.0  # how long the user may take to say something
+CONTEXT_SECONDS = 1.0  # kept before an example; a window has at least as much after the example's beginning
+MAX_SECONDS = 4.0  # of an example that are kept
+RING_SECONDS = 20.0
 
 Tell = Callable[[str], None]
 
 
 class Recorder:
-    """A microphone and the listening thread, as a context manager; leaving it closes both.
+    """A microphone and the segmenter thread, as a context manager; leaving it closes both.
 
-    `make` builds the source around its intake. Used on one thread.
+    `make` builds the source around its intake. `rate` is the model's in Hz, `window` its window in samples. Used on one
+    thread.
     """
 
     def __init__(
         self, gate: GateKind, rate: int, window: int, make: Callable[[Intake], Source], *, live: bool = True
     ) -> None:
         self._rate, self._window = rate, window
-        self._news: queue.SimpleQueue[list[Message]] = queue.SimpleQueue()
-        self._listener = Segmenter(self._deliver)
-        before = int(BEFORE * rate)
-        kept = Lengths(2 * before, int(LONGEST * rate), rate, before, rate // 4)
-        whole = Lengths(rate, rate, rate, 0, rate)
-        hearings = [
-            ClassifierInput("takes", "", rate, gate, takes.VAD, UtteranceWindows(kept)),
-            ClassifierInput("room", "", rate, "open", takes.VAD, SlidingWindows(whole)),
+        self._messages: queue.SimpleQueue[list[Message]] = queue.SimpleQueue()
+        self._segmenter = Segmenter(self._deliver)
+        context = int(CONTEXT_SECONDS * rate)
+        example = Lengths(2 * context, int(MAX_SECONDS * rate), rate, context, rate // 4)
+        second = Lengths(rate, rate, rate, 0, rate)
+        inputs = [
+            ClassifierInput("examples", "", rate, gate, EXAMPLE_VAD, UtteranceWindows(example)),
+            ClassifierInput("background", "", rate, "open", EXAMPLE_VAD, SlidingWindows(second)),
         ]
-        self._source = make(self._listener.add_source("microphone", hearings, 20.0, live=live, rates=(rate,)))
+        self._source = make(self._segmenter.add_source("microphone", inputs, RING_SECONDS, live=live, rates=(rate,)))
         self._waiting: list[Message] = []
+        self._running = ExitStack()
 
     def __enter__(self) -> Self:
-        self._listener.__enter__()
-        self._source.start()
+        with ExitStack() as stack:
+            stack.enter_context(self._segmenter)
+            stack.callback(self._source.close)
+            self._source.start()
+            self._running = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._source.close()
-        self._listener.__exit__(kind, error, trace)
+        self._running.close()
 
-    def room(self) -> Samples:
-        """The next ROOM_SECONDS of whatever is heard. Raises SourceError where nothing comes."""
-        parts = [self._next("room", PATIENCE, "the microphone delivers nothing").samples for _ in range(ROOM_SECONDS)]
+    def background(self) -> Samples:
+        """Return the next BACKGROUND_SECONDS of sound. Raises SourceError if none comes."""
+        reason = "the microphone delivers nothing"
+        parts = [self._next("background", DELIVERY_SECONDS, reason).samples for _ in range(BACKGROUND_SECONDS)]
         return np.concatenate(parts)
 
-    def take(self) -> Example:
-        """The next thing that the gate hears. Raises SourceError where nothing comes."""
-        window = self._next("takes", WAIT, f"nothing was heard for {WAIT:.0f} s; is it the right microphone?")
+    def example(self) -> Example:
+        """Return the next example that the gate finds. Raises SourceError if none comes."""
+        reason = f"nothing was heard for {SILENCE_SECONDS:.0f} s; is it the right microphone?"
+        window = self._next("examples", SILENCE_SECONDS, reason)
         begin, end = (at - window.span.start for at in (window.span.speech_start, window.span.speech_end))
         return Example(window.samples, begin, end, "this one")
 
-    def fault(self, take: Example) -> str:
-        """Why it is of no use, or nothing."""
-        return fault(take, self._window, self._rate)
+    def fault(self, example: Example) -> str:
+        """Return why the example cannot be learnt from, or an empty string."""
+        return fault(example, self._window, self._rate)
 
-    def _next(self, hearing: str, seconds: float, otherwise: str) -> Window:
-        deadline = time.monotonic() + seconds
+    def discard(self) -> None:
+        """Forget all that was heard until now, but not that the source has ended."""
+        self._waiting = [message for message in self._waiting if isinstance(message, SourceEnded)]
+        while not self._messages.empty():
+            self._waiting += [message for message in self._messages.get() if isinstance(message, SourceEnded)]
+
+    def _next(self, classifier: str, timeout: float, reason: str) -> Window:
+        """Return the next window of `classifier`. Raises SourceError with the reason after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
         detail = ""
         while True:
             while self._waiting:
                 match self._waiting.pop(0):
-                    case Window() as window if window.classifier == hearing:
+                    case Window() as window if window.classifier == classifier:
                         return window
                     case SourceEnded(_, error):
                         raise SourceError(error or "the recording has ended")
                     case SourceChanged(_, change) if change.state in ("starting", "lost", "stalled", "muted"):
                         detail = f": {change.detail or change.state}"
             try:
-                self._waiting = self._news.get(timeout=max(0.0, deadline - time.monotonic()))
+                self._waiting = self._messages.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                raise SourceError(otherwise + detail) from None
+                raise SourceError(reason + detail) from None
 
-    def forget(self) -> None:
-        """Whatever was heard until now."""
-        self._waiting = [item for item in self._waiting if isinstance(item, SourceEnded)]
-        while not self._news.empty():
-            self._waiting += [item for item in self._news.get() if isinstance(item, SourceEnded)]
-
-    def _deliver(self, news: list[Message]) -> None:
-        for item in news:
-            if isinstance(item, Window):
-                self._listener.answered(item.source)
-        self._news.put(news)
+    def _deliver(self, messages: list[Message]) -> None:
+        """Take the segmenter's messages. Called on its thread."""
+        for message in messages:
+            if isinstance(message, Window):
+                self._segmenter.answered(message.source)
+        self._messages.put(messages)
 
 
 def microphone(device: str) -> Callable[[Intake], Source]:
-    """A source for a Recorder: the microphone of that name."""
+    """Return a function that builds a Recorder's source: the microphone of that name."""
     return lambda intake: build(config.Microphone("microphone", device), intake)
 
 
 def record(recorder: Recorder, labels: Sequence[str], count: int, folder: Path, rate: int, tell: Tell) -> None:
-    """Ask for takes until each label has `count` in its folder within `folder`, and keep the room in `_background_`.
+    """Ask for examples until each label has `count` of them, and keep a recording of the background.
 
-    What is there already counts. Raises SourceError.
+    They are kept in a folder for each label within `folder`, the background in `_background_`. Examples that are there
+    already count. Raises SourceError.
     """
-    tell(f"be quiet for {ROOM_SECONDS} seconds: the room is heard first")
-    _keep(folder / BACKGROUND, recorder.room(), rate)
+    tell(f"be quiet for {BACKGROUND_SECONDS} seconds: the room is heard first")
+    _keep(folder / BACKGROUND, recorder.background(), rate)
     for label in labels:
         while (have := len(list((folder / label).glob("*.wav")))) < count:
-            recorder.forget()
+            recorder.discard()
             tell(f"say {label!r} ({have + 1} of {count})")
-            take = recorder.take()
-            if problem := recorder.fault(take):
+            example = recorder.example()
+            if problem := recorder.fault(example):
                 tell(f"{problem}; once more")
             else:
-                _keep(folder / label, alone(take, rate), rate)
+                _keep(folder / label, trimmed(example, rate), rate)
 
 
-def alone(take: Example, rate: int) -> Samples:
-    """The take with as much before and after as the gate knows to be free of others: its hangover."""
-    margin = takes.VAD.hangover_ms * rate // 1000
-    return take.samples[max(0, take.begin - margin) : take.end + margin]
+def trimmed(example: Example, rate: int) -> Samples:
+    """Return the example with the hangover before and after it, where the gate has heard nothing else."""
+    margin = EXAMPLE_VAD.hangover_ms * rate // 1000
+    return example.samples[max(0, example.begin - margin) : example.end + margin]
 
 
 def _keep(folder: Path, samples: Samples, rate: int) -> None:
-    """As the next number in the folder. Raises SourceError."""
+    """Write the samples under the next free number in the folder. Raises SourceError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         taken = {file.stem for file in folder.glob("*.wav")}

@@ -1,9 +1,9 @@
-"""What `earmark learn` needs torch for, in a process of its own: `python -m earmark.worker.fit JOB FOLDER`.
+"""The part of `earmark learn` that needs torch, in a process of its own: `python -m earmark.worker.fit JOB FOLDER`.
 
-JOB is what job.py writes. FOLDER becomes a checkpoint: the encoder of the base as it is, and a new head, which is
-multinomial logistic regression on the mean of the encoder's states. The projector of the stock head standardises
-that mean, the classifier has the weights. Standard output tells how far it is, a line each; evaluation.json in FOLDER
-has the figures. Exit code 1 and one sentence on standard error where it cannot be done.
+JOB is a file that learning/job.py wrote. FOLDER becomes a checkpoint: the encoder of the base as it is, and a new head,
+which is multinomial logistic regression on the mean of the encoder's states. The projector of the stock head
+standardises that mean, the classifier has the weights. Standard output has progress, a line at a time; evaluation.json
+in FOLDER has the figures. On failure the exit code is 1 and standard error has one sentence.
 """
 
 from __future__ import annotations
@@ -25,19 +25,17 @@ from transformers import AutoFeatureExtractor
 
 from earmark.audio.types import Floats
 from earmark.errors import EarmarkError, ModelError
-from earmark.learning import augment as variants
-from earmark.learning import leave_one_out as leftout
-from earmark.learning import negatives
-from earmark.learning.job import OTHERS, Job
+from earmark.learning import augment, leave_one_out, negatives
+from earmark.learning.job import OTHER_LABELS, Job
 from earmark.worker import heads, model
 
-VARIANTS = 20  # of each take, besides the one that the daemon would cut
-BACKGROUNDS = 200
-MOST_ROUNDS = 40  # of leave-one-out
-KNOWN = 30.0  # a word that the base knows weighs so much more than another: it is heard clearly, and must not fire
+VARIANTS = 20  # of each example, besides the window that the daemon would cut
+BACKGROUND_WINDOWS = 200
+MAX_ROUNDS = 40  # of leave-one-out
+KNOWN_WEIGHT = 30.0  # of a word that the base knows, others having 1: it is heard clearly, and must not fire
 BATCH = 64
 DECAY = 1e-3
-STEPS = 40  # of L-BFGS; the figures are those of 100
+STEPS = 40  # of L-BFGS; 100 give the same figures
 TELL_SECONDS = 1.0
 
 
@@ -52,23 +50,23 @@ def main() -> int:
 
 
 def learn(job: Job, folder: Path) -> None:
-    """From takes to a checkpoint. Raises ModelError where the base cannot be built upon."""
+    """Make a checkpoint from the job. Raises ModelError if the base cannot be built upon."""
     random = np.random.default_rng(0)
     network, _ = heads.network(job.base_name, job.base)
     if not (hasattr(network, "encoder") and hasattr(network, "projector")) or network.config.use_weighted_layer_sum:
         raise ModelError(f"{job.base_name}: is no encoder with Whisper's head; only on those can be built, so far")
     extractor = AutoFeatureExtractor.from_pretrained(job.base, **heads.LOCAL)
     encoder = Encoder(network.eval(), extractor)
-    examples = _hear(job, encoder, random)
-    rooms = encoder.states(variants.backgrounds(BACKGROUNDS, job.window, job.rooms, random))
-    lessons = _lessons(job, examples, rooms, network.config.label2id)
-    figures = _leave_one_out(job, lessons)
-    _save(network, extractor, fit(lessons), job.labels, folder)
-    (folder / "evaluation.json").write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2))
+    examples = _example_states(job, encoder, random)
+    backgrounds = augment.background_windows(BACKGROUND_WINDOWS, job.window, job.backgrounds, random)
+    training_set = _training_set(job, examples, encoder.states(backgrounds), network.config.label2id)
+    evaluation = _leave_one_out(job, training_set)
+    _save(network, extractor, fit(training_set), job.labels, folder)
+    (folder / "evaluation.json").write_bytes(msgspec.json.format(msgspec.json.encode(evaluation), indent=2))
 
 
 class Encoder:
-    """Windows to the means of the encoder's states."""
+    """The base's encoder: from windows to the mean of its states over each window."""
 
     def __init__(self, network: Any, extractor: Any) -> None:
         self._network = network
@@ -76,7 +74,7 @@ class Encoder:
 
     @torch.inference_mode()
     def states(self, windows: Floats) -> Floats:
-        """Shape (windows, length) to (windows, width)."""
+        """Return the means, shape (windows, width), of windows of shape (windows, length)."""
         made = []
         for start in range(0, len(windows), BATCH):
             part = list(windows[start : start + BATCH])
@@ -87,15 +85,19 @@ class Encoder:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingSet:
-    """What a head is learnt from: first the takes' windows, `per_take` of each, then what is none of the labels."""
+    """The data that a head is learnt from: first the examples' windows, then those that have none of the labels.
+
+    Each example has `per_example` windows, one after the other.
+    """
 
     states: Floats
     labels: npt.NDArray[np.int64]
     weights: Floats  # among those of the same label
-    per_take: int
+    per_example: int
 
     def part(self, which: npt.NDArray[np.bool_]) -> TrainingSet:
-        return TrainingSet(self.states[which], self.labels[which], self.weights[which], self.per_take)
+        """Return the rows for which `which` is true."""
+        return TrainingSet(self.states[which], self.labels[which], self.weights[which], self.per_example)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,17 +110,18 @@ class Head:
     bias: Tensor
 
     def scores(self, states: Floats) -> Floats:
+        """Return the probability of each label, shape (windows, labels)."""
         logits = (torch.from_numpy(states) - self.mean) / self.deviation @ self.weight.T + self.bias
         probabilities: Floats = logits.softmax(-1).numpy()
         return probabilities
 
 
-def fit(lessons: TrainingSet) -> Head:
-    """Logistic regression in which every label weighs the same, however many windows it has."""
-    inputs, targets = torch.from_numpy(lessons.states), torch.from_numpy(lessons.labels)
+def fit(training_set: TrainingSet) -> Head:
+    """Fit logistic regression in which every label weighs the same, however many windows it has."""
+    inputs, targets = torch.from_numpy(training_set.states), torch.from_numpy(training_set.labels)
     mean, deviation = inputs.mean(0), inputs.std(0).clamp(min=1e-6)
     inputs = (inputs - mean) / deviation
-    weights = torch.from_numpy(lessons.weights)
+    weights = torch.from_numpy(training_set.weights)
     sums = torch.bincount(targets, weights)
     weights = (weights / sums[targets] / len(sums)).float()
     weight = torch.zeros(len(sums), inputs.shape[1], requires_grad=True)
@@ -136,49 +139,54 @@ def fit(lessons: TrainingSet) -> Head:
     return Head(mean, deviation, weight.detach(), bias.detach())
 
 
-def _hear(job: Job, encoder: Encoder, random: np.random.Generator) -> Floats:
-    """Shape (takes, 1 + VARIANTS, width); the first of each is the window as the daemon cuts it."""
-    heard = []
-    for take in _told("hearing the examples", job.takes):
-        as_it_is = variants.plain(take, job.window, job.pre_roll)
-        others = variants.varied(take, VARIANTS, job.window, job.pre_roll, job.rooms, random)
-        heard.append(encoder.states(np.concatenate([as_it_is[None], others])))
-    return np.stack(heard)
+def _example_states(job: Job, encoder: Encoder, random: np.random.Generator) -> Floats:
+    """Return shape (examples, 1 + VARIANTS, width); the first of each is the window that the daemon cuts."""
+    states = []
+    for example in _with_progress("hearing the examples", job.examples):
+        natural = augment.natural(example, job.window, job.pre_roll)
+        others = augment.variants(example, VARIANTS, job.window, job.pre_roll, job.backgrounds, random)
+        states.append(encoder.states(np.concatenate([natural[None], others])))
+    return np.stack(states)
 
 
-def _lessons(job: Job, examples: Floats, rooms: Floats, known: Collection[str]) -> TrainingSet:
+def _training_set(job: Job, examples: Floats, backgrounds: Floats, known: Collection[str]) -> TrainingSet:
+    """Put the states of the examples, of the negatives and of the backgrounds together."""
     others = negatives.read(job.base).without(job.labels)
-    count, per_take = len(job.labels), examples.shape[1]
-    labels = [np.repeat(job.truth, per_take), np.full(len(others.words), count), np.full(len(rooms), count + 1)]
-    weights = [
-        np.ones(len(job.takes) * per_take),
-        np.where([word in known for word in others.words], KNOWN, 1.0),
-        np.ones(len(rooms)),
+    count, per_example = len(job.labels), examples.shape[1]
+    labels = [
+        np.repeat(job.truth, per_example),
+        np.full(len(others.words), count),
+        np.full(len(backgrounds), count + 1),
     ]
-    states = np.concatenate([examples.reshape(-1, examples.shape[-1]), others.states, rooms])
-    return TrainingSet(states, np.concatenate(labels), np.concatenate(weights).astype(np.float32), per_take)
+    weights = [
+        np.ones(len(job.examples) * per_example),
+        np.where([word in known for word in others.words], KNOWN_WEIGHT, 1.0),
+        np.ones(len(backgrounds)),
+    ]
+    states = np.concatenate([examples.reshape(-1, examples.shape[-1]), others.states, backgrounds])
+    return TrainingSet(states, np.concatenate(labels), np.concatenate(weights).astype(np.float32), per_example)
 
 
-def _leave_one_out(job: Job, lessons: TrainingSet) -> leftout.Evaluation:
-    """Each take with its variants is left out once, and with it a share of what is no label, one after the other."""
-    first = len(job.takes) * lessons.per_take  # of what is no label
-    taken = leftout.rounds(job.truth, MOST_ROUNDS)
+def _leave_one_out(job: Job, training_set: TrainingSet) -> leave_one_out.Evaluation:
+    """Leave each example with its variants out once, and with it a part of the windows with none of the labels."""
+    first = len(job.examples) * training_set.per_example  # window with none of the labels
+    taken = leave_one_out.assign_rounds(job.truth, MAX_ROUNDS)
     rounds = int(taken.max()) + 1
-    rest = np.arange(len(lessons.states) - first) * rounds // (len(lessons.states) - first)
-    left_out = np.concatenate([np.repeat(taken, lessons.per_take), rest])
-    as_they_are = np.arange(len(job.takes)) * lessons.per_take
-    scores = np.zeros((len(job.takes), len(job.labels) + len(OTHERS)), np.float32)
+    rest = np.arange(len(training_set.states) - first) * rounds // (len(training_set.states) - first)
+    left_out = np.concatenate([np.repeat(taken, training_set.per_example), rest])
+    natural = np.arange(len(job.examples)) * training_set.per_example
+    scores = np.zeros((len(job.examples), len(job.labels) + len(OTHER_LABELS)), np.float32)
     others = []
-    for number in _told("leaving one out", list(range(rounds))):
-        head = fit(lessons.part(left_out != number))
-        scores[taken == number] = head.scores(lessons.states[as_they_are[taken == number]])
-        others.append(head.scores(lessons.states[first:][rest == number]))
-    return leftout.figures(job.labels, job.truth, scores, np.concatenate(others), rounds)
+    for number in _with_progress("leaving one out", list(range(rounds))):
+        head = fit(training_set.part(left_out != number))
+        scores[taken == number] = head.scores(training_set.states[natural[taken == number]])
+        others.append(head.scores(training_set.states[first:][rest == number]))
+    return leave_one_out.evaluate(job.labels, job.truth, scores, np.concatenate(others), rounds)
 
 
 def _save(network: Any, extractor: Any, head: Head, labels: tuple[str, ...], folder: Path) -> None:
-    """A stock checkpoint, as the base was."""
-    width, names = len(head.mean), (*labels, *OTHERS)
+    """Write a stock checkpoint of the same layout as the base."""
+    width, names = len(head.mean), (*labels, *OTHER_LABELS)
     config = network.config
     config.classifier_proj_size = width
     config.id2label = dict(enumerate(names))
@@ -197,8 +205,8 @@ def _save(network: Any, extractor: Any, head: Head, labels: tuple[str, ...], fol
         os.chmod(file, 0o644)  # safetensors writes for the owner only, and the daemon may be another user
 
 
-def _told(what: str, items: list[Any]) -> Iterator[Any]:
-    """The items, and every second a line about how many of them are done."""
+def _with_progress(what: str, items: list[Any]) -> Iterator[Any]:
+    """Yield the items, and print a line every second about how many of them are done."""
     told = 0.0
     for done, item in enumerate(items):
         if time.monotonic() - told >= TELL_SECONDS:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.audio.types import Closed, Samples
-from earmark.learning import augment as variants
+from earmark.learning import augment
 from earmark.learning.examples import Example
 from earmark.windowing.windows import Lengths, UtteranceWindows
 from tests.signals import noise, ramp, tone
@@ -77,9 +77,9 @@ class Chance:
         return noise * (np.arange(length) == 0) if self._impulse else noise
 
 
-def made(chance: Chance, take: Example, noises: Sequence[Samples] = (), pre_roll: int = 100) -> Samples:
+def made(chance: Chance, example: Example, noises: Sequence[Samples] = (), pre_roll: int = 100) -> Samples:
     """The one window that comes of this chance, which uses up all that was given."""
-    windows = variants.varied(take, 1, WHOLE, pre_roll, noises, cast(np.random.Generator, chance))
+    windows = augment.variants(example, 1, WHOLE, pre_roll, noises, cast(np.random.Generator, chance))
     assert windows.shape == (1, WHOLE)
     assert chance.is_used_up
     window: Samples = windows[0]
@@ -91,7 +91,7 @@ def slope(length: int = 4000) -> Samples:
     return (ramp(0, length) / length).astype(np.float32)
 
 
-TAKE = Example(slope(), 1000, 1400, "")
+EXAMPLE = Example(slope(), 1000, 1400, "")
 
 
 def test_the_plain_window_is_the_one_that_the_daemon_cuts() -> None:
@@ -100,33 +100,33 @@ def test_the_plain_window_is_the_one_that_the_daemon_cuts() -> None:
         windowing = UtteranceWindows(Lengths(WINDOW, WINDOW, WINDOW, PRE_ROLL, WINDOW // 4))
         windowing.opened(begin)
         (span,) = windowing.closed(Closed(end), 0, 80000)
-        cut = variants.plain(Example(ramp(0, 80000), begin, end, ""), WINDOW, PRE_ROLL)
+        cut = augment.natural(Example(ramp(0, 80000), begin, end, ""), WINDOW, PRE_ROLL)
         assert (cut[0], cut[-1]) == (span.start, span.end - 1)
 
 
 def test_what_was_not_recorded_is_silence() -> None:
-    cut = variants.plain(Example(np.ones(100, np.float32), 0, 100, ""), WINDOW, PRE_ROLL)
+    cut = augment.natural(Example(np.ones(100, np.float32), 0, 100, ""), WINDOW, PRE_ROLL)
     assert cut.sum() == 100
     assert len(cut) == WINDOW
 
 
 @given(st.integers(500, 24000), st.integers(0, 2**32))
-def test_no_variant_loses_more_of_the_take_than_the_slack(length: int, seed: int) -> None:
+def test_no_variant_loses_more_of_the_example_than_the_slack(length: int, seed: int) -> None:
     begin, end = 20000, 20000 + length
-    usual = variants._start(begin, end, WINDOW, PRE_ROLL)
-    start = variants._shifted(begin, end, WINDOW, PRE_ROLL, np.random.default_rng(seed))
-    assert abs(start - usual) <= variants.SHIFT * WINDOW
+    usual = augment._natural_start(begin, end, WINDOW, PRE_ROLL)
+    start = augment._shifted_start(begin, end, WINDOW, PRE_ROLL, np.random.default_rng(seed))
+    assert abs(start - usual) <= augment.MAX_SHIFT * WINDOW
 
     def kept(first: int) -> int:
         return min(end, first + WINDOW) - max(begin, first)
 
-    assert kept(start) >= kept(usual) - variants.SLACK * WINDOW
+    assert kept(start) >= kept(usual) - augment.MAX_LOSS * WINDOW
 
 
 @given(st.integers(0, 2**32))
-def test_in_a_quieter_place_the_take_is_as_it_was_and_all_else_is_softer(seed: int) -> None:
-    samples, margin = noise(3 * RATE, -40), int(variants.MARGIN * WINDOW)
-    alone = variants._alone(samples, RATE, RATE + 8000, WINDOW, np.random.default_rng(seed))
+def test_in_a_quieter_place_the_example_is_as_it_was_and_all_else_is_softer(seed: int) -> None:
+    samples, margin = noise(3 * RATE, -40), int(augment.MARGIN * WINDOW)
+    alone = augment._isolated(samples, RATE, RATE + 8000, WINDOW, np.random.default_rng(seed))
     kept = slice(RATE - margin, RATE + 8000 + margin)
     assert np.array_equal(alone[kept], samples[kept])
     softer = np.concatenate([alone[: kept.start], alone[kept.stop :]])
@@ -135,16 +135,16 @@ def test_in_a_quieter_place_the_take_is_as_it_was_and_all_else_is_softer(seed: i
 
 
 def test_some_variants_are_in_a_quieter_place() -> None:
-    take = Example(np.concatenate([noise(RATE, -40), tone(4000, 400), noise(RATE, -40)]), RATE, RATE + 4000, "")
-    windows = variants.varied(take, 200, WINDOW, PRE_ROLL, [], np.random.default_rng(0))
+    example = Example(np.concatenate([noise(RATE, -40), tone(4000, 400), noise(RATE, -40)]), RATE, RATE + 4000, "")
+    windows = augment.variants(example, 200, WINDOW, PRE_ROLL, [], np.random.default_rng(0))
     before = 10 * np.log10(np.square(windows[:, :1000]).mean(1) + 1e-12)
     assert np.sum((before < -70) & (before > -119)) >= 5  # no gain alone makes the hiss so faint
 
 
 def test_variants_differ_and_the_same_seed_makes_the_same() -> None:
-    take = Example(np.concatenate([noise(RATE, -60), tone(8000, 400), noise(RATE, -60)]), RATE, RATE + 8000, "")
+    example = Example(np.concatenate([noise(RATE, -60), tone(8000, 400), noise(RATE, -60)]), RATE, RATE + 8000, "")
     room = [noise(5 * RATE, -40)]
-    first, second = (variants.varied(take, 8, WINDOW, PRE_ROLL, room, np.random.default_rng(3)) for _ in range(2))
+    first, second = (augment.variants(example, 8, WINDOW, PRE_ROLL, room, np.random.default_rng(3)) for _ in range(2))
     assert np.array_equal(first, second)
     assert first.shape == (8, WINDOW)
     assert first.dtype == np.float32
@@ -154,7 +154,7 @@ def test_variants_differ_and_the_same_seed_makes_the_same() -> None:
 
 def test_backgrounds_hold_silence_the_room_and_noise_of_all_levels() -> None:
     hum = tone(5 * RATE, 50, peak=0.1)
-    made = variants.backgrounds(60, WINDOW, [hum], np.random.default_rng(0))
+    made = augment.background_windows(60, WINDOW, [hum], np.random.default_rng(0))
     assert made.shape == (60, WINDOW)
     assert not made[0].any()
     spectra = np.abs(np.fft.rfft(made[1:]))
@@ -182,35 +182,35 @@ def test_where_a_window_may_begin(begin: int, end: int, pre_roll: int, range_: t
     assert np.array_equal(window, slope()[range_[0] : range_[0] + WHOLE])
 
 
-def test_a_faster_take_is_shorter_and_where_nothing_is_left_there_is_silence() -> None:
+def test_a_faster_example_is_shorter_and_where_nothing_is_left_there_is_silence() -> None:
     chance = Chance(PLAIN | {SPEED: 2.0}, [NO] * 4, [1500])
-    window = made(chance, TAKE)
-    assert chance.bounds == [(-150, 351)]  # the take is in samples [500, 700) then
+    window = made(chance, EXAMPLE)
+    assert chance.bounds == [(-150, 351)]  # the example is in samples [500, 700) then
     assert window[:500] == pytest.approx(slope()[3000::2], abs=1e-6)
     assert not window[500:].any()
-    before = made(Chance(PLAIN, [NO] * 4, [-300]), TAKE)
+    before = made(Chance(PLAIN, [NO] * 4, [-300]), EXAMPLE)
     assert not before[:300].any()
     assert np.array_equal(before[300:], slope()[:700])
-    assert not made(Chance(PLAIN, [NO] * 4, [9000]), TAKE).any()
+    assert not made(Chance(PLAIN, [NO] * 4, [9000]), EXAMPLE).any()
 
 
-def test_a_slower_take_is_longer() -> None:
-    window = made(Chance(PLAIN | {SPEED: 0.5}, [NO] * 4, [1001]), TAKE)
+def test_a_slower_example_is_longer() -> None:
+    window = made(Chance(PLAIN | {SPEED: 0.5}, [NO] * 4, [1001]), EXAMPLE)
     assert window == pytest.approx(np.arange(1001, 2001) / 8000, abs=1e-6)
 
 
 def test_the_gain_comes_last_and_what_it_makes_too_loud_is_cut() -> None:
-    window = made(Chance(PLAIN | {GAIN: 20.0}, [NO] * 4, [0]), TAKE)
+    window = made(Chance(PLAIN | {GAIN: 20.0}, [NO] * 4, [0]), EXAMPLE)
     assert window == pytest.approx(np.minimum(slope()[:WHOLE] * 10, 1), abs=1e-5)
     assert window.max() == 1
-    quiet = made(Chance(PLAIN | {GAIN: -20.0}, [NO] * 4, [0]), TAKE)
+    quiet = made(Chance(PLAIN | {GAIN: -20.0}, [NO] * 4, [0]), EXAMPLE)
     assert quiet == pytest.approx(slope()[:WHOLE] / 10, abs=1e-6)
     negative = Example(-slope(), 1000, 1400, "")
     assert made(Chance(PLAIN | {GAIN: 40.0}, [NO] * 4, [3000]), negative).min() == -1
 
 
 def test_hiss_is_as_loud_as_it_is_chosen_whatever_the_gain() -> None:
-    window = made(Chance(PLAIN | {HISS: -40.0, GAIN: -20.0}, [NO, NO, NO, YES], [9000]), TAKE)
+    window = made(Chance(PLAIN | {HISS: -40.0, GAIN: -20.0}, [NO, NO, NO, YES], [9000]), EXAMPLE)
     assert window == pytest.approx(0.01 * (1.0 - 2.0 * (np.arange(WHOLE) % 2)), abs=1e-6)
 
 
@@ -225,25 +225,25 @@ def test_hiss_is_as_loud_as_it_is_chosen_whatever_the_gain() -> None:
         ([0.2499, 0.3499, 0.5, 0.5999, 0.6], [AWAY, DECAY, ECHO, SNR]),
     ],
 )
-def test_how_often_a_take_is_alone_in_a_room_and_over_noise(
+def test_how_often_an_example_is_alone_in_a_room_and_over_noise(
     draws: list[float], also: list[tuple[float, float]]
 ) -> None:
     chance = Chance(PLAIN | {AWAY: 20.0, DECAY: 0.3, ECHO: 10, BAND: 0.45, SNR: 10.0}, draws, [700])
-    window = made(chance, TAKE)
+    window = made(chance, EXAMPLE)
     assert chance.ranges == [SPEED, *also, GAIN, HISS]
     assert np.array_equal(window, slope()[700:1700]) == (not also)
 
 
 @pytest.mark.parametrize(("draw", "is_heard"), [(0.6, False), (0.5999, True)])
 def test_how_often_there_is_hiss(draw: float, is_heard: bool) -> None:
-    assert made(Chance(PLAIN, [NO, NO, NO, draw], [9000]), TAKE).any() == is_heard
+    assert made(Chance(PLAIN, [NO, NO, NO, draw], [9000]), EXAMPLE).any() == is_heard
 
 
-def test_alone_what_is_more_than_a_twentieth_of_a_window_away_from_the_take_is_softer() -> None:
+def test_alone_what_is_more_than_a_twentieth_of_a_window_away_from_the_example_is_softer() -> None:
     chance = Chance(PLAIN | {AWAY: 20.0}, [YES, NO, NO, NO], [700])
     expected = slope() / 10
     expected[950:1450] = slope()[950:1450]
-    assert made(chance, TAKE) == pytest.approx(expected[700:1700], abs=1e-6)
+    assert made(chance, EXAMPLE) == pytest.approx(expected[700:1700], abs=1e-6)
     early = Example(slope(), 20, 400, "")
     expected = slope() / 10
     expected[:450] = slope()[:450]
@@ -296,17 +296,17 @@ def test_half_of_the_noise_is_a_piece_of_a_room_where_there_is_one(draw: float, 
     assert np.abs(window - 0.4) == pytest.approx(0.04, abs=1e-5)
 
 
-def test_a_silent_take_stays_silent_over_noise_and_a_take_is_itself_over_silence() -> None:
+def test_a_silent_example_stays_silent_over_noise_and_an_example_is_itself_over_silence() -> None:
     silent = Example(np.zeros(4000, np.float32), 1000, 1400, "")
     assert not made(Chance(PLAIN | {SNR: 3.0}, [NO, NO, YES, NO], [700]), silent).any()
     room = [np.zeros(1000, np.float32)]
-    window = made(Chance(PLAIN | {SNR: 3.0}, [NO, NO, YES, YES, NO], [700, 0, 0]), TAKE, room)
-    assert np.array_equal(window, slope()[700:1700])  # nor does silence drown a take
+    window = made(Chance(PLAIN | {SNR: 3.0}, [NO, NO, YES, YES, NO], [700, 0, 0]), EXAMPLE, room)
+    assert np.array_equal(window, slope()[700:1700])  # nor does silence drown an example
 
 
 @pytest.mark.parametrize("colour", [0.0, 1.0, 2.0])
 def test_the_power_of_noise_falls_with_its_colour_and_its_rms_is_one(colour: float) -> None:
-    made = variants.coloured(1024, cast(np.random.Generator, Chance(colour=colour, impulse=True)))
+    made = augment.coloured_noise(1024, cast(np.random.Generator, Chance(colour=colour, impulse=True)))
     spectrum = np.abs(np.fft.rfft(made))
     assert made.dtype == np.float32
     assert made.std() == pytest.approx(1, abs=1e-3)
@@ -318,7 +318,7 @@ def test_the_power_of_noise_falls_with_its_colour_and_its_rms_is_one(colour: flo
 def test_backgrounds_are_silence_noise_of_a_level_and_pieces_of_a_room_louder_or_softer() -> None:
     room = [slope(1001)]
     chance = Chance({(-85, -20): -40.0, (-10, 10): 6.0}, [0.5, 0.4999, 0.5], [0, 1])
-    windows = variants.backgrounds(4, WHOLE, room, cast(np.random.Generator, chance))
+    windows = augment.background_windows(4, WHOLE, room, cast(np.random.Generator, chance))
     assert chance.bounds == [(1,), (2,)]
     assert chance.is_used_up
     assert windows.shape == (4, WHOLE)
@@ -331,7 +331,7 @@ def test_backgrounds_are_silence_noise_of_a_level_and_pieces_of_a_room_louder_or
 
 def test_without_a_room_all_backgrounds_are_noise() -> None:
     chance = Chance({(-85, -20): -20.0})
-    windows = variants.backgrounds(3, WHOLE, [], cast(np.random.Generator, chance))
+    windows = augment.background_windows(3, WHOLE, [], cast(np.random.Generator, chance))
     assert np.abs(windows[1:]) == pytest.approx(0.1, abs=1e-5)
     assert windows.dtype == np.float32
-    assert len(variants.backgrounds(1, WHOLE, [], cast(np.random.Generator, Chance()))) == 1
+    assert len(augment.background_windows(1, WHOLE, [], cast(np.random.Generator, Chance()))) == 1

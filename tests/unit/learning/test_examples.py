@@ -12,13 +12,13 @@ from tests.signals import noise, tone
 RATE = 16000
 
 
-def take(seconds: float, peak: float = 0.5) -> Example:
+def example(seconds: float, peak: float = 0.5) -> Example:
     length = int(seconds * RATE)
     return Example(np.concatenate([noise(RATE, -60), tone(length, 300, peak=peak)]), RATE, RATE + length, "x.wav")
 
 
 def test_a_word_of_half_a_second_is_good() -> None:
-    assert fault(take(0.5), RATE, RATE) == ""
+    assert fault(example(0.5), RATE, RATE) == ""
 
 
 def constant(length: int, value: float = 0.0) -> Samples:
@@ -59,8 +59,8 @@ def test_more_than_two_samples_in_a_thousand_at_full_scale_are_clipping(
     assert fault(Example(sound, 500, 10_500, "x.wav"), 10_000, 1000) == sentence
 
 
-def test_clipping_outside_of_the_take_does_not_count() -> None:
-    good = take(0.5)
+def test_clipping_outside_of_the_example_does_not_count() -> None:
+    good = example(0.5)
     good.samples[:1000] = 1.0
     assert fault(good, RATE, RATE) == ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from earmark.learning import leave_one_out as leftout
+from earmark.learning import leave_one_out
 from earmark.learning.leave_one_out import Evaluation
 
 QUIET = np.tile(np.array([0.1, 0.1, 0.4, 0.4], np.float32), (1000, 1))  # of windows that are none of the labels
@@ -17,39 +17,41 @@ def found(*counts: tuple[int, ...], labels: tuple[str, ...] = ("lamp", "curtain"
     return Evaluation(labels, counts, nearest, 0.6, 1000, 0, 20)
 
 
-def test_each_take_is_left_out_once_where_there_are_rounds_enough() -> None:
-    assert sorted(leftout.rounds([0, 1, 0, 1, 0], 40)) == [0, 1, 2, 3, 4]
+def test_each_example_is_left_out_once_where_there_are_rounds_enough() -> None:
+    assert sorted(leave_one_out.assign_rounds([0, 1, 0, 1, 0], 40)) == [0, 1, 2, 3, 4]
 
 
-def test_takes_of_a_label_are_left_out_one_after_the_other() -> None:
-    assert leftout.rounds([1, 0, 1, 0, 0], 40).tolist() == [3, 0, 4, 1, 2]
-    assert leftout.rounds([1, 0, 1, 0, 0], 2).tolist() == [1, 0, 0, 1, 0]
-    assert leftout.rounds([0, 1] * 20, 40).tolist() == [number // 2 + 20 * (number % 2) for number in range(40)]
+def test_examples_of_a_label_are_left_out_one_after_the_other() -> None:
+    assert leave_one_out.assign_rounds([1, 0, 1, 0, 0], 40).tolist() == [3, 0, 4, 1, 2]
+    assert leave_one_out.assign_rounds([1, 0, 1, 0, 0], 2).tolist() == [1, 0, 0, 1, 0]
+    assert leave_one_out.assign_rounds([0, 1] * 20, 40).tolist() == [
+        number // 2 + 20 * (number % 2) for number in range(40)
+    ]
 
 
-def test_with_fewer_rounds_the_takes_of_a_label_are_spread_over_them() -> None:
+def test_with_fewer_rounds_the_examples_of_a_label_are_spread_over_them() -> None:
     labels = [0] * 6 + [1] * 6
-    when = leftout.rounds(labels, 3)
+    when = leave_one_out.assign_rounds(labels, 3)
     assert [sorted(when[:6]), sorted(when[6:])] == [[0, 0, 1, 1, 2, 2]] * 2
 
 
-def test_a_take_counts_as_its_best_label_or_below_the_threshold_as_missed() -> None:
+def test_an_example_counts_as_its_best_label_or_below_the_threshold_as_missed() -> None:
     scores = np.array([[0.7, 0.2, 0.1, 0], [0.55, 0.4, 0.05, 0], [0.1, 0.2, 0.7, 0], [0.6, 0.4, 0, 0]], np.float32)
-    made = leftout.figures(("lamp", "curtain"), [0, 0, 1, 1], scores, QUIET, 4)
+    made = leave_one_out.evaluate(("lamp", "curtain"), [0, 0, 1, 1], scores, QUIET, 4)
     assert made == Evaluation(("lamp", "curtain"), ((1, 0, 1), (1, 0, 1)), ((2, 0), (1, 1)), 0.6, 1000, 0, 4)
-    assert (made.takes(0), made.right(0), made.right(1)) == (2, 0.5, 0)
+    assert (made.examples(0), made.recall(0), made.recall(1)) == (2, 0.5, 0)
 
 
 def test_the_threshold_is_the_least_at_which_few_others_draw_a_label() -> None:
     others = QUIET.copy()
     others[:6] = [0.84, 0.1, 0.06, 0]
     scores = np.array([[0.86, 0.1, 0.04, 0]], np.float32)
-    made = leftout.figures(("lamp", "curtain"), [0], scores, others, 1)
+    made = leave_one_out.evaluate(("lamp", "curtain"), [0], scores, others, 1)
     assert (made.threshold, made.false, made.counts[0]) == (0.85, 0, (1, 0, 0))
     others[5] = QUIET[0]
-    assert leftout.figures(("lamp", "curtain"), [0], scores, others, 1).threshold == 0.6
+    assert leave_one_out.evaluate(("lamp", "curtain"), [0], scores, others, 1).threshold == 0.6
     others[:6] = [0.99, 0, 0.01, 0]
-    assert (made := leftout.figures(("lamp", "curtain"), [0], scores, others, 1)).threshold == 0.9
+    assert (made := leave_one_out.evaluate(("lamp", "curtain"), [0], scores, others, 1)).threshold == 0.9
     assert made.false == 6
 
 
@@ -59,12 +61,12 @@ def test_a_score_at_the_threshold_counts_and_one_just_below_does_not(threshold: 
     others[:6] = [0.1, threshold - 0.01, 0.1, 0]
     others[6:100] = [0, 0, 0, 0.99]  # sure to be none of the labels
     scores = np.array([[threshold, 0, 0, 0], [0, threshold - 0.001, 0, 0], [0.1, 0.2, 0.95, 0]], np.float32)
-    made = leftout.figures(("lamp", "curtain"), [0, 1, 1], scores, others, 3)
+    made = leave_one_out.evaluate(("lamp", "curtain"), [0, 1, 1], scores, others, 3)
     assert (made.threshold, made.false) == (threshold, 0)
     assert made.counts == ((1, 0, 0), (0, 0, 2))
     assert made.nearest == ((1, 0), (0, 2))
     others[:6] = [0.1, threshold, 0.1, 0]
-    raised = leftout.figures(("lamp", "curtain"), [0, 1, 1], scores, others, 3)
+    raised = leave_one_out.evaluate(("lamp", "curtain"), [0, 1, 1], scores, others, 3)
     assert raised.threshold > threshold or (threshold, raised.false) == (0.9, 6)
 
 
@@ -72,19 +74,19 @@ def test_five_in_a_thousand_of_what_is_no_label_may_draw_one() -> None:
     others = QUIET.copy()
     scores = np.array([[0.7, 0.1, 0.2, 0]], np.float32)
     others[:5] = [0.6, 0.1, 0.3, 0]
-    made = leftout.figures(("lamp", "curtain"), [0], scores, others, 1)
+    made = leave_one_out.evaluate(("lamp", "curtain"), [0], scores, others, 1)
     assert (made.threshold, made.false, made.other, made.rounds) == (0.6, 5, 1000, 1)
 
 
-def test_a_label_without_takes_is_never_right() -> None:
+def test_a_label_without_examples_is_never_right() -> None:
     empty = found((0, 0, 0), (0, 10, 0))
-    assert (empty.takes(0), empty.right(0), empty.right(1)) == (0, 0, 1)
-    assert leftout.alike(found((0, 0, 0), (0, 0, 0))) == []
+    assert (empty.examples(0), empty.recall(0), empty.recall(1)) == (0, 0, 1)
+    assert leave_one_out.similar_pairs(found((0, 0, 0), (0, 0, 0))) == []
 
 
-def test_of_a_single_take_all_or_nothing_is_right() -> None:
-    assert found((1, 0, 0), (0, 0, 0)).right(0) == 1
-    assert [pair.share for pair in leftout.alike(found((0, 1, 0), (0, 0, 0)))] == [1]
+def test_of_a_single_example_all_or_nothing_is_right() -> None:
+    assert found((1, 0, 0), (0, 0, 0)).recall(0) == 1
+    assert [pair.share for pair in leave_one_out.similar_pairs(found((0, 1, 0), (0, 0, 0)))] == [1]
 
 
 def test_pairs_are_told_worst_first() -> None:
@@ -97,10 +99,10 @@ def test_pairs_are_told_worst_first() -> None:
         0,
         20,
     )
-    pairs = [(pair.one, pair.other, pair.share) for pair in leftout.alike(three)]
+    pairs = [(pair.one, pair.other, pair.share) for pair in leave_one_out.similar_pairs(three)]
     assert pairs == [("lamb", "cat", 0.4), ("lamp", "lamb", 0.2)]
-    assert leftout.is_hopeless(three)
-    assert [sentence.split(":")[0] for sentence in leftout.advice(three)] == [
+    assert leave_one_out.is_hopeless(three)
+    assert [sentence.split(":")[0] for sentence in leave_one_out.advice(three)] == [
         "lamb and cat are too alike",
         "lamp and lamb are too alike",
     ]
@@ -110,57 +112,59 @@ def test_pairs_are_told_worst_first() -> None:
 def test_hopeless_begins_at_two_in_five(swapped: int, is_hopeless: bool) -> None:
     nearest = ((10 - swapped // 2, swapped // 2), (swapped - swapped // 2, 10 - (swapped - swapped // 2)))
     figures = Evaluation(("lamp", "lamb"), ((10, 0, 0), (0, 10, 0)), nearest, 0.6, 1000, 0, 20)
-    assert leftout.is_hopeless(figures) == is_hopeless
+    assert leave_one_out.is_hopeless(figures) == is_hopeless
 
 
 def test_labels_taken_for_each_other_are_named_with_what_to_do() -> None:
     alike = found((7, 3, 0), (1, 9, 0))
-    assert [(pair.one, pair.other, pair.share) for pair in leftout.alike(alike)] == [("lamp", "curtain", 0.2)]
-    (sentence,) = leftout.advice(alike)
+    assert [(pair.one, pair.other, pair.share) for pair in leave_one_out.similar_pairs(alike)] == [
+        ("lamp", "curtain", 0.2)
+    ]
+    (sentence,) = leave_one_out.advice(alike)
     assert sentence == (
         "lamp and curtain are too alike: 20% of their examples are more like the other's; "
         "choose a word that sounds different, or record more examples of both"
     )
-    assert not leftout.is_hopeless(alike)
+    assert not leave_one_out.is_hopeless(alike)
 
 
 def test_labels_that_share_every_score_are_alike_though_neither_is_answered() -> None:
     scores = np.array([[0.5, 0.45, 0.05, 0], [0.45, 0.5, 0.05, 0]] * 2, np.float32)
-    made = leftout.figures(("lamp", "lamb"), [0, 0, 1, 1], scores, QUIET, 4)
+    made = leave_one_out.evaluate(("lamp", "lamb"), [0, 0, 1, 1], scores, QUIET, 4)
     assert made.counts == ((0, 0, 2), (0, 0, 2))
-    assert [pair.share for pair in leftout.alike(made)] == [0.5]
-    assert leftout.is_hopeless(made)
+    assert [pair.share for pair in leave_one_out.similar_pairs(made)] == [0.5]
+    assert leave_one_out.is_hopeless(made)
 
 
 @pytest.mark.parametrize(("swapped", "told"), [(2, False), (3, True)])
 def test_alike_begins_at_the_bound(swapped: int, told: bool) -> None:
-    assert bool(leftout.alike(found((10 - swapped, swapped, 0), (0, 10, 0)))) == told
+    assert bool(leave_one_out.similar_pairs(found((10 - swapped, swapped, 0), (0, 10, 0)))) == told
 
 
 def test_a_label_that_nobody_else_resembles_but_itself_does_not_either_is_hopeless() -> None:
     poor = found((4, 0, 6), (0, 10, 0))
-    assert leftout.advice(poor) == [
+    assert leave_one_out.advice(poor) == [
         "lamp: only 4 of 10 examples are recognised by the others; "
         "record more that are like each other, or a longer word"
     ]
-    assert leftout.is_hopeless(poor)
-    assert leftout.is_hopeless(found((10, 0, 0), (0, 4, 6)))
-    assert not leftout.is_hopeless(found((5, 0, 5), (0, 10, 0)))
-    assert leftout.advice(found((5, 0, 5), (0, 10, 0))) == []
+    assert leave_one_out.is_hopeless(poor)
+    assert leave_one_out.is_hopeless(found((10, 0, 0), (0, 4, 6)))
+    assert not leave_one_out.is_hopeless(found((5, 0, 5), (0, 10, 0)))
+    assert leave_one_out.advice(found((5, 0, 5), (0, 10, 0))) == []
 
 
 def test_a_label_that_is_hardly_recognised_because_another_is_like_it_is_told_once() -> None:
     for counts in (((4, 6, 0), (0, 10, 0)), ((10, 0, 0), (6, 4, 0))):
-        (sentence,) = leftout.advice(found(*counts))
+        (sentence,) = leave_one_out.advice(found(*counts))
         assert sentence.startswith("lamp and curtain are too alike: 30% of")
 
 
 def test_good_figures_draw_no_advice() -> None:
-    assert leftout.advice(found((9, 0, 1), (0, 10, 0))) == []
+    assert leave_one_out.advice(found((9, 0, 1), (0, 10, 0))) == []
 
 
 def test_the_table_is_markdown_with_a_row_a_label() -> None:
-    assert leftout.table(found((9, 0, 1), (0, 10, 0))).splitlines() == [
+    assert leave_one_out.table(found((9, 0, 1), (0, 10, 0))).splitlines() == [
         "| label   | examples | as lamp | as curtain | missed |",
         "| ------- | -------- | ------- | ---------- | ------ |",
         "| lamp    | 10       | 9       | 0          | 1      |",

@@ -216,7 +216,15 @@ def test_the_client_needs_none_of_the_daemons_packages() -> None:
     done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=True)
     packages, ours = map(ast.literal_eval, done.stdout.splitlines())
     assert not {"numpy", "torch", "transformers", "uvicorn", "starlette", "onnxruntime", "sounddevice"} & set(packages)
-    modules = ("errors", "protocol", "protocol.endpoints", "protocol.events", "protocol.licence", "protocol.text")
+    modules = (
+        "columns",
+        "errors",
+        "protocol",
+        "protocol.endpoints",
+        "protocol.events",
+        "protocol.licence",
+        "protocol.text",
+    )
     assert ours == [f"earmark.{name}" for name in modules]
 
 

@@ -19,8 +19,6 @@ from starlette.routing import Route
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from earmark.broadcast.hub import Hub
-from earmark.broadcast.sink import Published
 from earmark.config import settings as config
 from earmark.errors import ConfigError, RequestError, ServerError
 from earmark.protocol.events import Label, Result, decode
@@ -31,7 +29,7 @@ from earmark.server.handshake import Endpoint, Query
 from earmark.server.origins import Origins
 from earmark.server.responses import json_response
 from earmark.server.tokens import Tokens, TokenScope
-from tests.serving import DEADLINE, Serving, command, hello, serve
+from tests.serving import DEADLINE, Serving, serve
 
 PADDING = "x" * 2000  # makes events large, so that few of them fill the buffers
 SLOW = 5000  # events that a subscriber who does not read cannot have taken: 10 MB
@@ -506,12 +504,6 @@ def test_an_off_follows_its_on_through_min_score() -> None:
             assert await seqs(connection, 2) == [3, 4]
 
     serve(scenario)
-
-
-def test_a_hub_without_a_server_publishes_to_nobody() -> None:
-    hub = Hub(10, lambda: hello("9f2c", 0))
-    hub.publish(Published(command(1), b"{}"))
-    assert (hub.stats().published, hub.stats().delivered) == (1, 0)
 
 
 def test_an_event_behind_another_does_not_wait_for_its_acknowledgement() -> None:

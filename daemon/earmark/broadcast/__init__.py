@@ -1,1 +1,1 @@
-"""From events to subscribers: numbering, filters, backlogs and outputs."""
+"""From drafts to subscribers and outputs: numbers, filters and backlogs."""

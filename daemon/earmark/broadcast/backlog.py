@@ -1,4 +1,4 @@
-"""What waits for a subscriber that reads too slowly."""
+"""The events that wait for a subscriber that reads too slowly."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Lost = Literal["oldest", "latest", "close"]
 
 
 class Backlog:
-    """At most `size` frames, oldest first, and a record of what was lost.
+    """At most `size` frames, oldest first, and a record of the lost ones.
 
-    `oldest`: a full backlog loses its oldest frame; take() gives a `gap` in place of all that were lost.
-    `latest`: a result replaces the older one of its source and classifier, full or not; such a subscriber has asked
-    for that and gets no `gap`. What fills it nevertheless is lost as with `oldest`.
-    `close`: a full backlog takes nothing more; the caller closes the connection.
+    With the policy `oldest`, a full backlog loses its oldest frame, and take() gives one `gap` in place of all that
+    were lost. With `latest`, a result replaces the older one of its source and classifier, full or not; the subscriber
+    has asked for that and gets no `gap`. If the backlog fills up nevertheless, frames are lost as with `oldest`. With
+    `close`, a full backlog takes nothing more, and the caller closes the connection.
     `gaps` is False for subscribers that understand nothing but results (`shape=api`).
     """
 
@@ -35,9 +35,9 @@ class Backlog:
         return len(self._frames)
 
     def add(self, seq: int, frame: bytes, key: Hashable | None = None) -> Lost | None:
-        """Keep `frame`. Says by which policy an event was lost for it, or None.
+        """Keep `frame`. Return the policy by which an event was lost for it, or None if none was.
 
-        `seq` is 0 for what has no number; `key` names what a newer frame may replace: source and classifier.
+        `seq` is the event's number. `key` is the source and classifier of a result, which a newer one may replace.
         """
         self._added += 1
         place: Hashable = key if key is not None and self._policy == "latest" else self._added
@@ -50,13 +50,12 @@ class Backlog:
         if self._policy == "close":
             return "close"
         _, (lost, _frame) = self._frames.popitem(last=False)
-        if lost:
-            self._lost = (self._lost[0] if self._lost else lost, lost)
+        self._lost = (self._lost[0] if self._lost else lost, lost)
         self._frames[place] = (seq, frame)
         return "oldest"
 
     def take(self) -> bytes | None:
-        """The next frame to send, or None when nothing waits any more."""
+        """Return the next frame to send, or None when nothing waits any more."""
         if self._lost is not None:
             first, last = self._lost
             self._lost = None

@@ -8,7 +8,7 @@ _FINAL_TEXT = 0x81  # FIN and opcode 1
 
 
 def text_frame(payload: bytes) -> bytes:
-    """The text frame around `payload`, which is UTF-8. The same bytes serve every subscriber."""
+    """Return the text frame around `payload`, which is UTF-8. The same bytes serve every subscriber."""
     size = len(payload)
     if size < 126:
         return struct.pack("!BB", _FINAL_TEXT, size) + payload

@@ -14,20 +14,20 @@ import msgspec
 from earmark.broadcast.backlog import Backlog
 from earmark.broadcast.frames import text_frame
 from earmark.broadcast.sink import Published
+from earmark.broadcast.stall import StallWatch
+from earmark.broadcast.subscriber import Clock, Subscriber, Timer
 from earmark.broadcast.subscription import Subscription
-from earmark.broadcast.throttle import Key, Throttle
+from earmark.broadcast.throttle import Key
 from earmark.protocol.events import Hello, Result, Subscribed, encode
 
 log = logging.getLogger(__name__)
 
 STALL_SECONDS = 30.0
+LOOKS_PER_STALL = 10  # how often transports are looked at before one counts as stalled
 TOO_SLOW = 1013  # RFC 6455 and IANA: try again later
 
-Close = Callable[[int, str], None]
-"""Closes the connection with this code and reason, without waiting."""
 
-
-class Stats(msgspec.Struct, frozen=True):
+class HubStats(msgspec.Struct, frozen=True):
     """What the hub has done since it began. `dropped` counts events by the policy that dropped them."""
 
     subscribers: int
@@ -38,72 +38,37 @@ class Stats(msgspec.Struct, frozen=True):
     refused: int
 
 
-class Subscriber:
-    """A connection as the hub sees it.
-
-    Its owner calls Hub.pause() and Hub.resume() when the transport says so, and Hub.leave() before anything else
-    is written to a transport that is about to close.
-    """
-
-    __slots__ = (
-        "backlog",
-        "buffered",
-        "close",
-        "moved",
-        "name",
-        "paused",
-        "subscription",
-        "thinner",
-        "timer",
-        "transport",
-        "write",
-    )
-
-    def __init__(self, transport: asyncio.Transport, subscription: Subscription, close: Close, name: str = "") -> None:
-        self.transport = transport
-        self.write = transport.write
-        self.close = close
-        self.name = name
-        self.backlog: Backlog | None = None  # None: in step, frames go to the transport at once
-        self.paused = False  # the transport wants no more for now
-        self.buffered = 0  # bytes in the transport when it was last looked at
-        self.moved = 0.0  # loop time at which bytes last left it
-        self.timer: asyncio.TimerHandle | None = None  # when the next held result is due
-        self.filter(subscription)
-
-    def filter(self, subscription: Subscription) -> None:
-        """Hear `subscription` from now on."""
-        self.subscription = subscription
-        self.thinner = Throttle(subscription.every) if subscription.every else None
-
-
 class Hub:
     """All subscribers, in groups of equal subscriptions.
 
     `backlog` is how many events wait for a subscriber whose transport is full; one from whose transport no byte
-    leaves in `stall` seconds is aborted. `hello` makes the first message.
-    Ends with its subscribers: it owns no task, and its timers stop when the last one has left.
+    leaves in `stall` seconds is aborted. `hello` makes the first message. `clock` is the running event loop if none is
+    given. Ends with its subscribers: it owns no task, and its timers stop when the last one has left.
     """
 
-    def __init__(self, backlog: int, hello: Callable[[], Hello], stall: float = STALL_SECONDS) -> None:
-        self._refused = 0  # handshakes
+    def __init__(
+        self, backlog: int, hello: Callable[[], Hello], stall: float = STALL_SECONDS, clock: Clock | None = None
+    ) -> None:
         self._backlog = backlog
         self._hello = hello
         self.stall = stall
+        self._given_clock = clock
         # dicts and not sets: in the order of joining, their members lie side by side in memory, 7 % of a delivery
         self._groups: dict[Subscription, dict[Subscriber, None]] = {}
-        self._behind: set[Subscriber] = set()
-        self._watching: asyncio.TimerHandle | None = None
+        self._behind = StallWatch(stall)
+        self._next_look: Timer | None = None
         self._newest = 0  # number of the newest event
         self._published = 0
         self._delivered = 0
         self._dropped = {"oldest": 0, "latest": 0, "close": 0}
         self._aborted = 0
+        self._refused = 0  # handshakes
 
-    def stats(self) -> Stats:
+    def stats(self) -> HubStats:
+        """Return the counters, and how many subscribers there are now."""
         subscribers = sum(map(len, self._groups.values()))
-        return Stats(
-            subscribers, self._published, self._delivered, dict(self._dropped), self._aborted, refused=self._refused
+        return HubStats(
+            subscribers, self._published, self._delivered, dict(self._dropped), self._aborted, self._refused
         )
 
     def publish(self, published: Published) -> None:
@@ -118,7 +83,7 @@ class Hub:
                 continue
             frame = text_frame(text)
             if subscription.every:
-                self._send_thinned(members, seq, key, frame)
+                self._send_throttled(members, seq, key, frame)
             else:
                 self._send(members, seq, key, frame)
 
@@ -127,7 +92,7 @@ class Hub:
         self._refused += 1
 
     def join(self, subscriber: Subscriber) -> None:
-        """From now on events come, after a hello."""
+        """Say hello to the subscriber, and send it events from now on."""
         self._groups.setdefault(subscriber.subscription, {})[subscriber] = None
         if subscriber.subscription.shape == "event":
             subscriber.write(text_frame(encode(self._hello())))
@@ -135,38 +100,43 @@ class Hub:
     def change(self, subscriber: Subscriber, subscription: Subscription) -> None:
         """Replace the filter, and say so. The subscriber must not be behind: the answer would overtake its backlog."""
         self._ungroup(subscriber)
-        subscriber.filter(subscription)
+        subscriber.set_filter(subscription)
         self._groups.setdefault(subscription, {})[subscriber] = None
         subscriber.write(text_frame(encode(Subscribed(self._newest))))
 
     def leave(self, subscriber: Subscriber) -> None:
-        """Nothing is written to this subscriber any more. May be called twice."""
+        """Write nothing to this subscriber any more. May be called twice."""
         self._ungroup(subscriber)
-        self._behind.discard(subscriber)
+        self._behind.forget(subscriber)
         subscriber.backlog = None
 
     def pause(self, subscriber: Subscriber) -> None:
-        """Its transport is full: events wait in its backlog."""
+        """Keep events in the subscriber's backlog from now on: its transport is full."""
+        if not self._has(subscriber):
+            return  # it has left, and its transport is about to close
         subscriber.paused = True
-        self._moved(subscriber)
+        self._behind.note(subscriber, self._clock().time())
         if subscriber.backlog is None:
             gaps = subscriber.subscription.shape == "event"
             subscriber.backlog = Backlog(self._backlog, subscriber.subscription.policy, gaps)
-            self._behind.add(subscriber)
-            self._watch()
+            self._look_later()
 
     def resume(self, subscriber: Subscriber) -> None:
-        """Its transport has room: send what waits, until it is full again."""
+        """Send what waits for the subscriber until its transport, which has room again, is full."""
         subscriber.paused = False
-        self._moved(subscriber)
+        if subscriber.backlog is not None:
+            self._behind.note(subscriber, self._clock().time())
         while subscriber.backlog is not None and not subscriber.paused:
             frame = subscriber.backlog.take()
             if frame is None:
                 subscriber.backlog = None
-                self._behind.discard(subscriber)
+                self._behind.forget(subscriber)
             else:
                 subscriber.write(frame)
                 self._delivered += 1
+
+    def _clock(self) -> Clock:
+        return self._given_clock or asyncio.get_running_loop()
 
     def _send(self, members: Iterable[Subscriber], seq: int, key: Key | None, frame: bytes) -> None:
         # the loop that fan-out costs: one test and one call per subscriber, everything else after it
@@ -182,39 +152,38 @@ class Hub:
         for member in behind:
             self._keep(member, seq, key, frame)
 
-    def _send_thinned(self, members: Iterable[Subscriber], seq: int, key: Key | None, frame: bytes) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+    def _send_throttled(self, members: Iterable[Subscriber], seq: int, key: Key | None, frame: bytes) -> None:
+        now = self._clock().time()
         ready = []
         for member in members:
-            if member.thinner is None or key is None:
+            if member.throttle is None or key is None:
                 ready.append(member)
-                if member.thinner is not None:
-                    member.thinner.passed(seq)
-            elif member.thinner.offer(seq, key, frame, now):
+                if member.throttle is not None:
+                    member.throttle.passed(seq)
+            elif member.throttle.offer(seq, key, frame, now):
                 ready.append(member)
             else:
-                self._arm(member, loop)
+                self._send_later(member)
         self._send(ready, seq, key, frame)
 
-    def _arm(self, member: Subscriber, loop: asyncio.AbstractEventLoop) -> None:
-        """Set the timer of a thinned subscriber to the first result that it holds."""
-        due = member.thinner.next_due() if member.thinner is not None else None
+    def _send_later(self, member: Subscriber) -> None:
+        """Set the timer of a throttled subscriber to the first result that it holds."""
+        due = member.throttle.next_due() if member.throttle is not None else None
         if due is None or (member.timer is not None and member.timer.when() <= due):
             return
         if member.timer is not None:
             member.timer.cancel()
-        member.timer = loop.call_at(due, self._send_held, member)
+        member.timer = self._clock().call_at(due, self._send_held, member)
 
     def _send_held(self, member: Subscriber) -> None:
-        """The timer of a thinned subscriber: what was held goes out now, unless it has left or changed its mind."""
+        """Send the results whose time has come. Called by the subscriber's timer."""
         member.timer = None
-        if member.thinner is None or member not in self._groups.get(member.subscription, ()):
-            return
-        loop = asyncio.get_running_loop()
-        for held in member.thinner.due(loop.time()):
-            self._send([member], held.seq, held.key, held.frame)
-        self._arm(member, loop)
+        due = member.throttle.due(self._clock().time()) if member.throttle is not None else []
+        for held in due:
+            if self._has(member):  # the one before may have been too much for a subscriber that is closed then
+                self._send([member], held.seq, held.key, held.frame)
+        if self._has(member):
+            self._send_later(member)
 
     def _keep(self, member: Subscriber, seq: int, key: Key | None, frame: bytes) -> None:
         if member.backlog is None:
@@ -228,6 +197,9 @@ class Hub:
             log.info("subscriber %s closed: too slow, and its policy is close", member.name)
             member.close(TOO_SLOW, "too slow")
 
+    def _has(self, subscriber: Subscriber) -> bool:
+        return subscriber in self._groups.get(subscriber.subscription, ())
+
     def _ungroup(self, subscriber: Subscriber) -> None:
         members = self._groups.get(subscriber.subscription)
         if members is not None:
@@ -238,29 +210,17 @@ class Hub:
             subscriber.timer.cancel()
             subscriber.timer = None
 
-    def _moved(self, subscriber: Subscriber) -> None:
-        subscriber.buffered = subscriber.transport.get_write_buffer_size()
-        subscriber.moved = asyncio.get_running_loop().time()
-
-    def _watch(self) -> None:
-        """Look again soon at those who are behind. Ends when nobody is."""
-        if self._watching is None and self._behind:
-            self._watching = asyncio.get_running_loop().call_later(self.stall / 10, self._look)
+    def _look_later(self) -> None:
+        """Look again soon at the subscribers that are behind. Ends when there are none."""
+        if self._next_look is None and self._behind:
+            clock = self._clock()
+            self._next_look = clock.call_at(clock.time() + self.stall / LOOKS_PER_STALL, self._look)
 
     def _look(self) -> None:
-        self._watching = None
-        now = asyncio.get_running_loop().time()
-        for subscriber in list(self._behind):
-            buffered = subscriber.transport.get_write_buffer_size()
-            if buffered < subscriber.buffered:
-                subscriber.moved = now
-            elif now - subscriber.moved >= self.stall:
-                self._abort(subscriber)
-            subscriber.buffered = buffered  # it may also grow: the library answers pings
-        self._watch()
-
-    def _abort(self, subscriber: Subscriber) -> None:
-        self._aborted += 1
-        self.leave(subscriber)
-        log.warning("subscriber %s aborted: it read nothing for %.0f s", subscriber.name, self.stall)
-        subscriber.transport.abort()
+        self._next_look = None
+        for subscriber in self._behind.stalled(self._clock().time()):
+            self._aborted += 1
+            self.leave(subscriber)
+            log.warning("subscriber %s aborted: it read nothing for %.0f s", subscriber.name, self.stall)
+            subscriber.transport.abort()
+        self._look_later()

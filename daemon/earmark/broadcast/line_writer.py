@@ -1,4 +1,4 @@
-"""Lines to a file or a pipe, from a thread of their own: a reader who stops reading stops nobody."""
+"""Lines to a file or a pipe, from a thread of their own, so that a reader that stops reading blocks no one else."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ log = logging.getLogger(__name__)
 
 
 class LineWriter:
-    """Writes lines to `out` in order. write() never blocks; it may be called on any thread.
+    """Write lines to `out` in order.
 
-    With a `limit`, lines beyond so many waiting are lost and counted in `lost`. A broken pipe ends the writing and
-    calls `on_broken` once, on the printer's thread. Leaving the context writes what waits, for at most
-    `patience` seconds, and leaves `out` open.
+    write() never blocks and may be called on any thread. At most `limit` lines wait; further ones are lost and counted
+    in `lost`. A limit of 0 is none. A broken pipe ends the writing and calls `on_broken` once, on the thread of the
+    writer. Leaving the context writes the lines that wait, for at most `timeout` seconds, and leaves `out` open.
     """
 
     def __init__(
-        self, out: IO[bytes], *, limit: int = 10_000, patience: float = 1.0, on_broken: Callable[[], None] | None = None
+        self, out: IO[bytes], *, limit: int = 10_000, timeout: float = 1.0, on_broken: Callable[[], None] | None = None
     ) -> None:
         self.lost = 0
         self._out = out
         self._name = getattr(out, "name", "output")
-        self._patience = patience
+        self._timeout = timeout
         self._on_broken = on_broken
         self._lines: queue.Queue[bytes | None] = queue.Queue(limit)
-        self._thread = threading.Thread(target=self._run, name="printing", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="writing", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -39,16 +39,16 @@ class LineWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._lines.put(None, timeout=self._patience)
+            self._lines.put(None, timeout=self._timeout)
         except queue.Full:
             pass  # the thread is a daemon: it ends with the process
-        self._thread.join(self._patience)
+        self._thread.join(self._timeout)
         if self._thread.is_alive():
             self.lost += self._lines.qsize()
             log.error("%s: its reader is too slow, %d lines are lost", self._name, self.lost)
 
     def write(self, line: bytes) -> None:
-        """One line, without its end."""
+        """Write one line, which comes without its end."""
         try:
             self._lines.put_nowait(line)
         except queue.Full:
@@ -71,5 +71,5 @@ class LineWriter:
             self._on_broken()
         if not isinstance(error, BrokenPipeError):
             log.error("%s: cannot be written any more: %s", self._name, error)
-        while self._lines.get() is not None:  # so that write() and the end never wait
+        while self._lines.get() is not None:  # so that neither write() nor leaving the context ever waits
             pass

@@ -1,4 +1,4 @@
-"""What the daemon itself writes of its events: lines for people, JSON for programs."""
+"""The daemon's own outputs of its events: lines for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ from earmark.errors import EarmarkError
 from earmark.protocol.events import Label, Loss, Source
 from earmark.protocol.text import line
 
-WAITING = 10_000  # lines, before the oldest reader in the world loses some
+MAX_WAITING_LINES = 10_000  # for a reader that is too slow; further ones are lost
 
 
 class Outputs:
-    """Entered, it opens what was asked for; left, it writes what waits and closes.
+    """Write events to standard output and to a file.
 
-    `events` is a path to append JSON lines to, "-" for standard output, or None. Readable lines go to standard output
-    unless `quiet`, or JSON goes there. With `whole`, lines wait for their reader without limit, and at the end for a
-    minute. `on_broken` is called, on another thread, when whoever reads standard output is gone.
+    `events` is a path to append JSON lines to, "-" for standard output, or None. Readable lines go to standard output,
+    unless `quiet` is set or JSON goes there. With `whole`, lines wait for their reader without limit, and at the end
+    for a minute. `on_broken` is called, on another thread, when the reader of standard output is gone.
+    Entering the context opens the file; leaving it writes the lines that wait, and closes it.
     """
 
     def __init__(self, events: str | None, *, quiet: bool, whole: bool, on_broken: Callable[[], None]) -> None:
         self._events = events
         self._readable = not quiet and events != "-" and sys.stdout is not None
-        self._limit, self._patience = (0, 60.0) if whole else (WAITING, 1.0)
+        self._limit, self._timeout = (0, 60.0) if whole else (MAX_WAITING_LINES, 1.0)
         self._on_broken = on_broken
         self._stack = contextlib.ExitStack()
         self._lines: LineWriter | None = None
@@ -39,9 +40,9 @@ class Outputs:
 
     def __enter__(self) -> Self:
         if self._events is not None:
-            self._json = self._printer(self._open(self._events))
+            self._json = self._writer(self._open(self._events))
         if self._readable:
-            self._lines = self._printer(sys.stdout.buffer)
+            self._lines = self._writer(sys.stdout.buffer)
         return self
 
     def __exit__(
@@ -69,6 +70,6 @@ class Outputs:
         except OSError as error:
             raise EarmarkError(f"--events: {events} cannot be written: {error.strerror}") from None
 
-    def _printer(self, out: IO[bytes]) -> LineWriter:
+    def _writer(self, out: IO[bytes]) -> LineWriter:
         broken = self._on_broken if sys.stdout is not None and out is sys.stdout.buffer else None
-        return self._stack.enter_context(LineWriter(out, limit=self._limit, patience=self._patience, on_broken=broken))
+        return self._stack.enter_context(LineWriter(out, limit=self._limit, timeout=self._timeout, on_broken=broken))

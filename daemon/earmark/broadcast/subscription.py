@@ -1,4 +1,4 @@
-"""What a subscriber wants to hear, from the query of its handshake or from a `subscribe` message."""
+"""The filter of a subscriber, from the query of its handshake or from a `subscribe` message."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Policy = Literal["oldest", "latest", "close"]
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A filter, hashable: subscribers with equal ones share one encoded frame.
+    """A filter. It is hashable, because subscribers with equal filters share one encoded frame.
 
-    Empty sets mean all. `every` is in seconds and only carried here: thinning depends on the subscriber's own past,
-    see `broadcast/throttle.py`; so is `policy`, see `broadcast/backlog.py`.
+    Empty sets mean all. `every` is in seconds. It and `policy` are only carried here, because they depend on the past
+    of each subscriber: see `broadcast/throttle.py` and `broadcast/backlog.py`.
 
     `labels` and `min_score` judge a result by its top label, and a label event by its label and the score with which
     it went on. An `off` is judged like its `on`, so that pairs stay whole.
@@ -60,20 +60,20 @@ class Subscription:
             case Result(result=scores):
                 kind = "suppressed" if event.suppressed else "result"
                 top = scores[0] if scores else None
-                return self._hears(kind, event.source, event.classifier) and self._passes(
+                return self._covers(kind, event.source, event.classifier) and self._passes(
                     top.label if top else "", top.score if top else -math.inf
                 )
             case Label():
                 score = on_score if event.state == "off" else event.score
-                return self._hears("label", event.source, event.classifier) and self._passes(event.label, score)
+                return self._covers("label", event.source, event.classifier) and self._passes(event.label, score)
             case Source():
-                return self._hears("source", event.source)
+                return self._covers("source", event.source)
             case Loss():
-                return self._hears("loss", event.source, event.classifier)
+                return self._covers("loss", event.source, event.classifier)
             case _:
                 assert_never(event)
 
-    def _hears(self, kind: str, source: str, classifier: str = "") -> bool:
+    def _covers(self, kind: str, source: str, classifier: str = "") -> bool:
         return (
             kind in self.types
             and (not self.sources or source in self.sources)
@@ -93,7 +93,7 @@ class Subscription:
 
 
 def parse(query: Mapping[str, object] | Iterable[tuple[str, object]]) -> Subscription:
-    """The subscription that `query` asks for: names and values, as text (a URL) or as JSON values (a message).
+    """Return the subscription for `query`, whose values are text (from a URL) or JSON values (from a message).
 
     Lists are comma-separated text or JSON arrays, and a repeated list adds up.
     Raises SubscriptionError with a sentence that names the parameter.

@@ -1,4 +1,4 @@
-"""`every=`: not more than one result per source and classifier in some seconds, the newest."""
+"""The filter `every=`: at most one result per source and classifier in some seconds, and the newest."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Held:
 
 
 class Throttle:
-    """Thin the results of one subscriber.
+    """Thin out the results of one subscriber.
 
     A result that comes too soon is held, in place of an older one, until its time has come. It is given up when an
-    event with a higher number goes out meanwhile: numbers rise on a connection.
+    event with a higher number goes out meanwhile, because numbers only rise on a connection.
     The caller owns the clock and the timer; `now` and `every` are seconds.
     """
 
@@ -32,7 +32,7 @@ class Throttle:
         self._newest = 0  # the highest number that went out
 
     def offer(self, seq: int, key: Key, frame: bytes, now: float) -> bool:
-        """True: the result may go out now. False: it is held, and due() gives it when its time has come."""
+        """Return whether the result may go out now. If not, it is held, and due() gives it when its time has come."""
         if key in self._sent and now < self._sent[key] + self.every:
             self._held[key] = Held(seq, key, frame)
             return False
@@ -42,11 +42,11 @@ class Throttle:
         return True
 
     def passed(self, seq: int) -> None:
-        """Another event went out."""
+        """Note that another event went out."""
         self._newest = max(self._newest, seq)
 
     def due(self, now: float) -> list[Held]:
-        """The results whose time has come, in the order of their numbers."""
+        """Return the results whose time has come, in the order of their numbers."""
         due = []
         for held in sorted(self._held.values(), key=lambda held: held.seq):
             if self._sent[held.key] + self.every > now:
@@ -59,5 +59,5 @@ class Throttle:
         return due
 
     def next_due(self) -> float | None:
-        """When due() has something to give, or None."""
+        """Return when due() will have a result to give, or None if none is held."""
         return min((self._sent[key] + self.every for key in self._held), default=None)

@@ -1,1 +1,1 @@
-"""The event stream that daemon and clients speak: the events, their text for people, and where they are served."""
+"""The event stream that daemon and clients share: the events, their text for people, and where they are served."""

@@ -1,6 +1,6 @@
 """The events of the stream, as `docs/protocol.md` describes them.
 
-Clients import this module: it needs the standard library and msgspec, nothing else.
+Clients import this module, so it needs nothing but the standard library and msgspec.
 Fields that are None, UNSET or at their default are left out of the JSON where `omit_defaults` says so.
 """
 
@@ -47,7 +47,7 @@ class ClassifierInfo(msgspec.Struct, frozen=True):
 
 
 class Hello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
-    """The first message on every subscription. `seq` is the newest event's number, `oldest` the oldest kept."""
+    """The first message to a subscriber. `seq` is the number of the newest event, `oldest` that of the oldest kept."""
 
     version: str
     epoch: str
@@ -58,7 +58,7 @@ class Hello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
 
 
 class Result(msgspec.Struct, frozen=True, tag_field="type", tag="result", omit_defaults=True):
-    """Scores of one window. `start` and `end` are seconds in the source's stream; `lag` seconds since capture."""
+    """The scores of one window. `start` and `end` are seconds in the source's stream, `lag` those since capture."""
 
     seq: int
     time: str
@@ -73,7 +73,7 @@ class Result(msgspec.Struct, frozen=True, tag_field="type", tag="result", omit_d
 
 
 class Why(msgspec.Struct, frozen=True):
-    """Why a label went on: the scores, the threshold, the hits seen and needed, the gate."""
+    """The reasons for which a label went on: scores, threshold, the hits seen and needed, and the gate."""
 
     raw: float
     smoothed: float
@@ -113,7 +113,7 @@ class Source(msgspec.Struct, frozen=True, tag_field="type", tag="source", omit_d
 
 
 class Loss(msgspec.Struct, frozen=True, tag_field="type", tag="loss", omit_defaults=True):
-    """Sound between `start` and `end` (seconds in the stream) was not captured or not classified."""
+    """Sound from `start` to `end`, in seconds of the stream, was not captured or not classified."""
 
     seq: int
     time: str
@@ -125,7 +125,7 @@ class Loss(msgspec.Struct, frozen=True, tag_field="type", tag="loss", omit_defau
 
 
 class Gap(msgspec.Struct, frozen=True, tag_field="type", tag="gap", rename={"from_": "from"}):
-    """This subscriber will not get the events `from` to `to`, both included."""
+    """The events `from` to `to`, both included, will not reach this subscriber."""
 
     from_: int
     to: int
@@ -133,19 +133,19 @@ class Gap(msgspec.Struct, frozen=True, tag_field="type", tag="gap", rename={"fro
 
 
 class Subscribed(msgspec.Struct, frozen=True, tag_field="type", tag="subscribed"):
-    """The answer to a change of filter that was taken."""
+    """A change of the filter was taken. `seq` is the number of the newest event."""
 
     seq: int
 
 
 class Error(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
-    """Something that a client asked for was refused, or the daemon met an error that concerns everybody."""
+    """A message of this client was refused, with the reason as a sentence."""
 
     error: str
 
 
 Numbered = Result | Label | Source | Loss
-"""The events that carry a sequence number and are published to everybody."""
+"""The events that carry a sequence number and go to all subscribers."""
 
 Event = Hello | Result | Label | Source | Loss | Gap | Subscribed | Error
 
@@ -154,11 +154,11 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode(event: Event) -> bytes:
-    """The event as one JSON object, UTF-8, without line breaks."""
+    """Return the event as one JSON object in UTF-8, without line breaks."""
     return _encoder.encode(event)
 
 
 def decode(data: bytes | str) -> Event:
-    """The event in `data`. Unknown fields are ignored; an unknown type raises msgspec.ValidationError."""
+    """Return the event in `data`. Unknown fields are ignored; an unknown type raises msgspec.ValidationError."""
     event: Event = _decoder.decode(data)
     return event

@@ -1,6 +1,6 @@
 """Events as lines for people, in the daemon's output and in `earmark watch`.
 
-Standard library only, because clients import this module.
+Clients import this module, so it needs nothing but the standard library and the events.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _PLAIN = "\x1b[0m"
 
 
 def line(event: Event, colour: bool = False, zone: tzinfo | None = None) -> str | None:
-    """One line for `event`, without a line break, or None if there is nothing to tell.
+    """Return one line for `event`, without a line break, or None if there is nothing to tell.
 
     Times are local, or in `zone`. `colour` adds terminal colours.
     """
@@ -25,9 +25,9 @@ def line(event: Event, colour: bool = False, zone: tzinfo | None = None) -> str 
             parts = (clock(event.time, zone), event.source, event.classifier, event.label, *_label(event))
             return _styled(_BOLD if event.state == "on" else _DIM, parts, colour)
         case Result(result=scores):
-            heard = ", ".join(f"{score.label} {score.score:.2f}" for score in scores) or "nothing"
-            why = (f"suppressed: {event.suppressed}",) if event.suppressed else ()
-            return _styled(_DIM, (clock(event.time, zone), event.source, event.classifier, heard, *why), colour)
+            labels = ", ".join(f"{score.label} {score.score:.2f}" for score in scores) or "nothing"
+            suppressed = (f"suppressed: {event.suppressed}",) if event.suppressed else ()
+            return _styled(_DIM, (clock(event.time, zone), event.source, event.classifier, labels, *suppressed), colour)
         case Source():
             state = f"{event.state}: {event.detail}" if event.detail else event.state
             device = (event.device,) if event.device else ()
@@ -41,14 +41,14 @@ def line(event: Event, colour: bool = False, zone: tzinfo | None = None) -> str 
         case Error():
             return _styled(_RED, (f"error: {event.error}",), colour)
         case Hello():
-            heard = ", ".join(f"{source.name} ({source.state})" for source in event.sources) or "no source"
-            return _styled(_DIM, (f"connected to Earmark {event.version}, which hears {heard}",), colour)
+            sources = ", ".join(f"{source.name} ({source.state})" for source in event.sources) or "no source"
+            return _styled(_DIM, (f"connected to Earmark {event.version}, which hears {sources}",), colour)
         case _:
             return None
 
 
 def clock(time: str, zone: tzinfo | None = None) -> str:
-    """`07:31:05` for an event's time (RFC 3339): local, or in `zone`."""
+    """Return `07:31:05` for an event's time (RFC 3339), local or in `zone`."""
     try:
         return datetime.fromisoformat(time).astimezone(zone).strftime("%H:%M:%S")
     except (ValueError, OverflowError):
@@ -56,7 +56,7 @@ def clock(time: str, zone: tzinfo | None = None) -> str:
 
 
 def _label(event: Label) -> tuple[str, ...]:
-    """`0.97` for a command, `0.77  on` and `0.93  off after 7.0 s: quiet` for what lasts."""
+    """Return `0.97` for a command, and `0.77  on` or `0.93  off after 7.0 s: quiet` for a label that lasts."""
     if event.state == "on":
         score = () if event.score is None else (f"{event.score:.2f}",)
         return score if event.end is not None else (*score, "on")

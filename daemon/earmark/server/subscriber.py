@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from websockets.protocol import OPEN
 
-from earmark.broadcast.hub import Hub, Subscriber
+from earmark.broadcast.hub import Hub
+from earmark.broadcast.subscriber import Subscriber
 from earmark.broadcast.subscription import Subscription, parse
 from earmark.errors import RequestError, SubscriptionError
 from earmark.protocol.endpoints import SUBPROTOCOL

@@ -83,13 +83,6 @@ def test_readers_of_the_api_shape_get_no_gap() -> None:
     assert drained(backlog) == [b"2"]
 
 
-def test_what_has_no_number_is_in_no_gap() -> None:
-    backlog = Backlog(1, "oldest")
-    backlog.add(0, b"error")
-    backlog.add(2, frame(2))
-    assert drained(backlog) == [b"2"]
-
-
 def test_an_empty_backlog_has_nothing_to_send() -> None:
     backlog = Backlog(2, "oldest")
     assert (len(backlog), backlog.take()) == (0, None)

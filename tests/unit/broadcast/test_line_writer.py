@@ -27,27 +27,27 @@ class Broken(io.BytesIO):
 
 def test_lines_come_out_in_order() -> None:
     out = io.BytesIO()
-    with LineWriter(out) as printer:
+    with LineWriter(out) as writer:
         for number in range(100):
-            printer.write(b"%d" % number)
+            writer.write(b"%d" % number)
     assert out.getvalue() == b"".join(b"%d\n" % number for number in range(100))
 
 
-def test_a_reader_who_stops_reading_stops_nobody_and_what_is_lost_is_counted() -> None:
+def test_a_reader_that_stops_reading_blocks_no_one_and_lost_lines_are_counted() -> None:
     out = Stuck()
-    with LineWriter(out, limit=10) as printer:
-        printer.write(b"first")
+    with LineWriter(out, limit=10) as writer:
+        writer.write(b"first")
         assert out.reached.wait(10)
         for _ in range(15):
-            printer.write(b"more")
-        assert printer.lost == 5
+            writer.write(b"more")
+        assert writer.lost == 5
         out.free.set()
     assert out.getvalue().count(b"more") == 10
 
 
 def test_a_broken_pipe_is_told_once_and_the_rest_goes_nowhere() -> None:
     told: list[int] = []
-    with LineWriter(Broken(), on_broken=lambda: told.append(1)) as printer:
+    with LineWriter(Broken(), on_broken=lambda: told.append(1)) as writer:
         for _ in range(5):
-            printer.write(b"line")
+            writer.write(b"line")
     assert told == [1]

@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+import pytest
+
+from earmark.broadcast.hub import TOO_SLOW, Hub, HubStats
+from earmark.broadcast.sink import Published
+from earmark.broadcast.subscriber import Subscriber
+from earmark.broadcast.subscription import Subscription, parse
+from earmark.protocol.events import Hello, Label, Numbered, Result, Score, encode
+from tests.transports import HandClock, HandTransport
+
+TIME = "2026-11-22T07:31:05.120Z"
+
+
+@dataclass
+class Peer:
+    """A subscriber of `hub`, and what reached it."""
+
+    hub: Hub
+    query: dict[str, object]
+    transport: HandTransport = field(default_factory=HandTransport)
+    closed: list[tuple[int, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.subscriber = Subscriber(self.transport, parse(self.query), self.close, "peer")
+        self.hub.join(self.subscriber)
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed.append((code, reason))
+
+    def got(self) -> list[object]:
+        """Return what has come since the last call: numbers of events, spans of gaps, and other types by name."""
+        return [told(message) for message in self.transport.messages()]
+
+    def pause(self) -> None:
+        self.hub.pause(self.subscriber)
+
+    def resume(self) -> None:
+        self.hub.resume(self.subscriber)
+
+
+def told(message: dict[str, object]) -> object:
+    if message["type"] in ("result", "label"):
+        return message["seq"]
+    return (message["from"], message["to"]) if message["type"] == "gap" else message["type"]
+
+
+class Serving:
+    """A hub on a clock that stands still, and the numbers of its events."""
+
+    def __init__(self, backlog: int = 3, stall: float = 30.0) -> None:
+        self.clock = HandClock()
+        self.hub = Hub(backlog, lambda: Hello("0.1.0", "9f2c", self.seq, self.seq + 1, (), ()), stall, self.clock)
+        self.seq = 0
+
+    def peer(self, **query: object) -> Peer:
+        """Join a subscriber, and read its hello."""
+        peer = Peer(self.hub, query)
+        assert peer.got() == ([] if query.get("shape") == "api" else ["hello"])
+        return peer
+
+    def label(self, label: str = "stop") -> int:
+        return self._publish(Label(self.seq + 1, TIME, "desk", "words", "e-1", label, "on", 1.0, score=0.9, end=1.6))
+
+    def result(self, source: str = "desk", classifier: str = "words") -> int:
+        scores = (Score(0.9, "stop"), Score(0.1, "go"))
+        return self._publish(Result(self.seq + 1, TIME, source, classifier, 1.0, 2.0, result=scores))
+
+    def _publish(self, event: Numbered) -> int:
+        self.seq = event.seq
+        self.hub.publish(Published(event, encode(event)))
+        return self.seq
+
+
+def test_a_subscriber_is_greeted_and_gets_what_comes_from_then_on() -> None:
+    serving = Serving()
+    serving.label()
+    peer = Peer(serving.hub, {})
+    (hello,) = peer.transport.messages()
+    assert (hello["type"], hello["epoch"], hello["seq"]) == ("hello", "9f2c", 1)
+    serving.label()
+    serving.result()
+    assert peer.got() == [2, 3]
+    assert serving.hub.stats() == HubStats(1, 3, 2, {"oldest": 0, "latest": 0, "close": 0}, 0, 0)
+
+
+def test_subscribers_with_equal_filters_are_sent_the_same_bytes() -> None:
+    serving = Serving()
+    first, second, other = serving.peer(top_k=1), serving.peer(top_k=1), serving.peer(top_k=2)
+    serving.result()
+    assert first.transport.frames[0] is second.transport.frames[0]
+    assert first.transport.frames != other.transport.frames
+
+
+def test_who_left_gets_nothing_more_and_may_leave_twice() -> None:
+    serving = Serving()
+    peer, stays = serving.peer(), serving.peer()
+    serving.hub.leave(peer.subscriber)
+    serving.hub.leave(peer.subscriber)
+    serving.label()
+    assert (peer.got(), stays.got()) == ([], [1])
+    assert serving.hub.stats().subscribers == 1
+
+
+def test_a_changed_filter_is_confirmed_with_the_newest_number_and_holds_from_then_on() -> None:
+    serving = Serving()
+    peer = serving.peer(labels="stop")
+    serving.label("go")
+    serving.hub.change(peer.subscriber, Subscription(labels=frozenset({"go"})))
+    assert peer.transport.messages() == [{"type": "subscribed", "seq": 1}]
+    serving.label("stop")
+    serving.label("go")
+    assert peer.got() == [3]
+
+
+def test_a_full_transport_makes_events_wait_and_loses_nothing_within_the_backlog() -> None:
+    serving = Serving(backlog=3)
+    slow, quick = serving.peer(), serving.peer()
+    slow.pause()
+    for _ in range(3):
+        serving.label()
+    assert (slow.got(), quick.got()) == ([], [1, 2, 3])
+    slow.resume()
+    serving.label()
+    assert (slow.got(), quick.got()) == ([1, 2, 3, 4], [4])
+    assert serving.hub.stats().delivered == 8
+
+
+def test_a_slow_subscriber_loses_its_oldest_events_and_is_told() -> None:
+    serving = Serving(backlog=3)
+    slow = serving.peer()
+    slow.pause()
+    for _ in range(5):
+        serving.label()
+    slow.resume()
+    assert slow.got() == [(1, 2), 3, 4, 5]
+    assert serving.hub.stats().dropped == {"oldest": 2, "latest": 0, "close": 0}
+
+
+def test_a_transport_that_is_full_again_keeps_the_rest_for_later() -> None:
+    serving = Serving(backlog=3)
+    slow = serving.peer()
+    slow.pause()
+    for _ in range(3):
+        serving.label()
+
+    def write_one(data: bytes) -> None:
+        slow.transport.write(data)
+        slow.pause()
+
+    slow.subscriber.write = write_one
+    slow.resume()
+    assert slow.got() == [1]
+    slow.resume()
+    assert slow.got() == [2]
+
+
+def test_a_slow_subscriber_with_policy_latest_keeps_the_newest_result_of_each_source() -> None:
+    serving = Serving()
+    slow = serving.peer(policy="latest")
+    slow.pause()
+    for source in ("desk", "door", "desk"):
+        serving.result(source)
+    serving.label()
+    slow.resume()
+    assert slow.got() == [2, 3, 4]
+    assert serving.hub.stats().dropped["latest"] == 1
+
+
+def test_a_slow_subscriber_with_policy_close_is_closed_and_gets_nothing_more() -> None:
+    serving = Serving(backlog=1)
+    slow = serving.peer(policy="close")
+    slow.pause()
+    serving.label()
+    assert slow.closed == []
+    serving.label()
+    assert slow.closed == [(TOO_SLOW, "too slow")]
+    serving.label()
+    assert (slow.got(), serving.hub.stats().subscribers, serving.hub.stats().dropped["close"]) == ([], 0, 1)
+
+
+def test_who_reads_nothing_for_the_time_of_a_stall_is_aborted(caplog: pytest.LogCaptureFixture) -> None:
+    serving = Serving(stall=30.0)
+    slow, other = serving.peer(), serving.peer()
+    slow.pause()
+    serving.clock.advance(29.0)
+    assert not slow.transport.aborted
+    with caplog.at_level(logging.WARNING):
+        serving.clock.advance(4.0)
+    assert slow.transport.aborted
+    assert [record.getMessage() for record in caplog.records] == ["subscriber peer aborted: it read nothing for 30 s"]
+    serving.label()
+    assert other.got() == [1]
+    assert (serving.hub.stats().aborted, serving.hub.stats().subscribers) == (1, 1)
+
+
+def test_who_reads_slowly_stays_and_no_timer_is_left_once_nobody_is_behind() -> None:
+    serving = Serving(stall=30.0)
+    slow = serving.peer()
+    slow.transport.buffered = 1000
+    slow.pause()
+    for _ in range(10):
+        slow.transport.buffered -= 10
+        serving.clock.advance(20.0)
+    slow.resume()
+    serving.clock.advance(100.0)
+    assert not slow.transport.aborted
+    assert serving.clock.pending() == 0
+
+
+def test_a_transport_that_is_full_after_its_subscriber_left_is_not_watched() -> None:
+    serving = Serving(stall=30.0)
+    peer = serving.peer()
+    serving.hub.leave(peer.subscriber)
+    peer.pause()
+    peer.resume()
+    assert serving.clock.pending() == 0
+    serving.clock.advance(100.0)
+    assert (peer.transport.aborted, serving.hub.stats().aborted) == (False, 0)
+
+
+def test_every_lets_the_first_result_through_and_then_the_newest_when_its_time_has_come() -> None:
+    serving = Serving()
+    peer = serving.peer(types="result", every=1)
+    for _ in range(3):
+        serving.result()
+        serving.clock.advance(0.2)
+    serving.result("door")
+    assert peer.got() == [1, 4]
+    serving.result()
+    serving.clock.advance(0.39)
+    assert peer.got() == []
+    serving.clock.advance(0.02)
+    assert peer.got() == [5]
+
+
+def test_every_source_and_classifier_has_a_time_of_its_own() -> None:
+    serving = Serving()
+    peer = serving.peer(types="result", every=1)
+    serving.result()  # 1
+    serving.clock.advance(0.5)
+    serving.result("door")  # 2
+    serving.result()  # 3, held until 1.0
+    serving.result("door")  # 4, held until 1.5
+    assert peer.got() == [1, 2]
+    serving.clock.advance(0.5)
+    assert peer.got() == [3]
+    serving.clock.advance(0.5)
+    assert peer.got() == [4]
+
+
+def test_a_held_result_is_given_up_for_a_label_that_is_newer() -> None:
+    serving = Serving()
+    peer = serving.peer(every=1)
+    serving.result()
+    serving.result()
+    serving.label()
+    serving.clock.advance(2.0)
+    assert peer.got() == [1, 3]
+
+
+def test_what_was_held_for_a_filter_that_is_replaced_does_not_come() -> None:
+    serving = Serving()
+    peer = serving.peer(types="result", every=1)
+    serving.result()
+    serving.result()
+    serving.hub.change(peer.subscriber, Subscription())
+    serving.clock.advance(2.0)
+    assert peer.got() == [1, "subscribed"]
+    assert serving.clock.pending() == 0
+
+
+def test_nothing_that_was_held_comes_after_a_close() -> None:
+    serving = Serving(backlog=1)
+    peer = serving.peer(types="result", every=1, policy="close")
+    for source in 2 * ("desk", "door", "hall"):
+        serving.result(source)
+    assert peer.got() == [1, 2, 3]
+    peer.pause()
+    serving.clock.advance(1.0)  # of the three that are held, the first fits into the backlog
+    assert peer.closed == [(TOO_SLOW, "too slow")]
+    assert peer.got() == []
+    assert serving.clock.pending() == 1  # the look at the transports, which finds nobody
+    serving.clock.advance(10.0)
+    assert serving.clock.pending() == 0
+
+
+def test_handshakes_that_were_refused_are_counted() -> None:
+    serving = Serving()
+    serving.hub.count_refused()
+    serving.hub.count_refused()
+    assert serving.hub.stats().refused == 2
+
+
+def test_a_hub_without_subscribers_publishes_to_nobody() -> None:
+    serving = Serving()
+    serving.label()
+    assert (serving.hub.stats().published, serving.hub.stats().delivered) == (1, 0)

@@ -26,7 +26,7 @@ import soundfile
 
 from benchmarks.process import daemon, free_port
 from benchmarks.table import Row, print_table
-from earmark.checkpoints.checkpoint import EMBEDDED
+from earmark.checkpoints.reader import EMBEDDED
 
 RATE = 16000
 CHECKPOINT = EMBEDDED / "commands"

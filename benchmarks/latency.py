@@ -33,7 +33,7 @@ from benchmarks.table import Row, print_table
 from earmark.app.plan import Plan, plans
 from earmark.audio.pcm import Pcm
 from earmark.audio.types import Samples, Window
-from earmark.checkpoints.checkpoint import EMBEDDED
+from earmark.checkpoints.reader import EMBEDDED
 from earmark.config import settings as config
 from earmark.protocol.events import Result
 from earmark.windowing.messages import Message

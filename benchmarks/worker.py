@@ -26,7 +26,7 @@ import transformers
 
 from benchmarks.table import Row, print_table
 from earmark.audio.types import Samples
-from earmark.checkpoints import checkpoint
+from earmark.checkpoints import reader
 from earmark.config import settings as config
 from earmark.inference.batch import Batcher, Drop, Job, Outcome
 from earmark.inference.dispatch import Dispatcher
@@ -129,7 +129,7 @@ async def measure(case: Case) -> list[Row]:
     windows = noises(case.windows)
     settings = config.Worker(device=case.device, precision=case.precision, max_batch=case.batch)
     rounds: list[tuple[float, float, float]] = []
-    async with LocalEngine(settings, [checkpoint.read(case.folder, NAME)]) as worker:
+    async with LocalEngine(settings, [reader.read(case.folder, NAME)]) as worker:
         model.use_threads(settings.threads)
         bare, usual, through = Bare(case), usual_way(case), Through(worker, case.batch, settings.depth)
         await worker.ready()
@@ -157,7 +157,7 @@ def rows(case: Case, rounds: list[tuple[float, float, float]]) -> list[Row]:
 
 
 def cases(large: Path, quick: bool) -> list[Case]:
-    small = checkpoint.EMBEDDED / "commands"
+    small = reader.EMBEDDED / "commands"
     rounds, few = (5, 2) if quick else (10, 5)
     found = [
         Case("embedded model, fp32", small, "cpu", "fp32", CPU_BATCH, 160, 80, rounds, 1.5),

@@ -16,13 +16,13 @@ import numpy as np
 import soundfile
 
 from earmark.audio.types import Samples
-from earmark.checkpoints import checkpoint
+from earmark.checkpoints import reader
 from tests.signals import demo
 
 DEADLINE = 120.0  # seconds for whatever a test waits for; the machine may be busy
 RATE = 16000
 COMMANDS = "/models/earmark/commands"
-LABELS = checkpoint.read(checkpoint.EMBEDDED / "commands").labels
+LABELS = reader.read(reader.EMBEDDED / "commands").labels
 NOW = {"x-use-cache": "false"}
 Result = TypeVar("Result")
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earmark.checkpoints import checkpoint
+from earmark.checkpoints import reader
 from earmark.protocol.licence import is_non_commercial
 from tests.daemon import DEADLINE, ROOT, Daemon, earmarkd, environment
 from tests.posting import RATE, Client, encoded, noisy
 
-EMBEDDED = {name: checkpoint.read(folder, name) for name, folder in checkpoint.embedded().items()}
+EMBEDDED = {name: reader.read(folder, name) for name, folder in reader.embedded().items()}
 EACH = pytest.mark.parametrize("name", EMBEDDED)
 EXAMPLES = ("voice-commands", "emotion-embedded", "sounds-embedded", "all-three")
 NOTICE = "for non-commercial use only"

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from transformers import AutoConfig, AutoModel
 
 from earmark.audio.types import Floats
-from earmark.checkpoints import checkpoint
+from earmark.checkpoints import reader
 from earmark.errors import ModelError
 from earmark.worker import model
 from tests import checkpoints
@@ -111,7 +111,7 @@ def test_weights_in_several_files_and_with_old_names_are_the_same_model(tmp_path
             weights = {name.replace(old, new): weight for name, weight in weights.items()}
         assert any(name.endswith("weight_g") for name in weights)
     checkpoints.write_weights(tmp_path, weights, files=3)
-    assert checkpoint.read(tmp_path).labels == checkpoints.LABELS
+    assert reader.read(tmp_path).labels == checkpoints.LABELS
     assert np.array_equal(load(tmp_path).classify(clips(2)), expected)
 
 
@@ -125,7 +125,7 @@ def test_a_regression_of_the_tanh_family_answers_its_values_unchanged(tmp_path: 
         "torch_dtype": "float32",
     }
     checkpoints.save_with_head(tmp_path, "out_proj", **fields)
-    assert checkpoint.read(tmp_path).problem_type == "regression"
+    assert reader.read(tmp_path).problem_type == "regression"
     assert load(tmp_path).classify(clips(1)).shape == (1, 5)
 
 

@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 
 from earmark.audio.types import Samples
 from earmark.capture.intake import Intake
-from earmark.checkpoints import checkpoint
+from earmark.checkpoints import reader
 from earmark.config import file as configfile
 from earmark.errors import ModelError, SourceError
 from earmark.learning import negatives
@@ -121,11 +121,11 @@ def test_the_words_are_learnt_and_the_figures_and_the_settings_are_printed(
     (classifier,) = configfile.load(settings).classifier
     assert (classifier.vad, classifier.decide.longest) == (EXAMPLE_VAD, 1.5)
     assert (model.name, model.path) == ("lights", str(folder / "models" / "lights"))
-    found = checkpoint.read(Path(model.path or ""))
+    found = reader.read(Path(model.path or ""))
     assert found.labels == ("curtain", "lamp", "_unknown_", "_background_")
-    assert found.architecture == "WhisperForAudioClassification"
+    assert found.model_type == "whisper"
     assert found.licence == "cc-by-4.0"
-    card = (found.path / "README.md").read_text()
+    card = (Path(found.path) / "README.md").read_text()
     assert "| lamp    | 12 " in card
     assert "from 24 examples" in card
     assert os.listdir(folder / "models") == ["lights"]
@@ -231,11 +231,11 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, arguments: list[str],
 
 
 def test_the_shipped_negatives_were_made_with_the_shipped_encoder() -> None:
-    found = negatives.read(checkpoint.embedded()["earmark/commands"])
+    found = negatives.read(reader.embedded()["earmark/commands"])
     assert len(found.states) == len(found.words) > 2000
     assert {"yes", "stop", "cat", ""} <= set(found.words)
     assert len(found.without({"Stop"}).states) == len(found.states) - found.words.count("stop")
-    assert (checkpoint.embedded()["earmark/commands"] / negatives.FILE).stat().st_size < 500_000
+    assert (reader.embedded()["earmark/commands"] / negatives.FILE).stat().st_size < 500_000
 
 
 def test_negatives_of_another_encoder_are_refused_and_a_new_head_changes_nothing(tmp_path: Path) -> None:

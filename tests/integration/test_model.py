@@ -13,7 +13,7 @@ from transformers import pipeline
 from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES
 
 from earmark.audio.types import Floats
-from earmark.checkpoints import checkpoint
+from earmark.checkpoints import reader
 from earmark.errors import ModelError
 from earmark.inference.scores import Function, apply, default_function, softmax
 from earmark.worker import model
@@ -52,9 +52,9 @@ def theirs(saved: Path) -> Any:
 
 
 def test_the_tiny_checkpoints_cover_all_architectures_that_transformers_maps_for_the_task() -> None:
-    assert checkpoint.ARCHITECTURES == dict(MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES)
+    assert reader.ARCHITECTURES == dict(MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES)
     made = {type(maker()[0]).__name__ for maker in checkpoints.MAKERS.values()}
-    assert made == set(checkpoint.ARCHITECTURES.values())
+    assert made == set(reader.ARCHITECTURES.values())
     assert len(made) == 12
 
 
@@ -65,7 +65,7 @@ def test_scores_are_those_of_the_pipeline(
     found = theirs(clips(3)[2], top_k=None, function_to_apply=function)
     expected = {each["label"]: each["score"] for each in found}
     ours = apply(function, loaded.classify(clips(3)), "test/tiny")[2]
-    assert checkpoint.read(saved).labels == checkpoints.LABELS
+    assert reader.read(saved).labels == checkpoints.LABELS
     assert dict(zip(checkpoints.LABELS, ours, strict=True)) == pytest.approx(expected, abs=1e-5)
     assert np.std(list(expected.values())) > 0.005  # else any answer would do
 
@@ -75,7 +75,7 @@ def test_without_a_wish_the_function_is_the_pipelines(tmp_path: Path, problem_ty
     path = checkpoints.save(tmp_path, "wav2vec2")
     checkpoints.edit_config(path, {"problem_type": problem_type})
     expected = {each["label"]: each["score"] for each in pipeline("audio-classification", str(path))(clips(1)[0])}
-    function = default_function(checkpoint.read(path).problem_type)
+    function = default_function(reader.read(path).problem_type)
     ours = apply(function, model.load("test/tiny", path, CPU, "fp32").classify(clips(1)), "test/tiny")[0]
     assert dict(zip(checkpoints.LABELS, ours, strict=True)) == pytest.approx(expected, abs=1e-5)
 
@@ -89,7 +89,7 @@ def test_scores_do_not_depend_on_company(loaded: model.AudioModel) -> None:
 
 
 def test_the_shortest_window_is_what_the_checkpoint_says(saved: Path, loaded: model.AudioModel) -> None:
-    least = checkpoint.read(saved).minimum
+    least = reader.read(saved).minimum
     assert np.isfinite(loaded.classify(clips(2, least))).all()
 
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from earmark.checkpoints import checkpoint, manifest
+from earmark.checkpoints import manifest, reader
 from earmark.checkpoints import store as pulled
 from earmark.config import file as configfile
 from earmark.errors import ModelError
@@ -129,7 +129,7 @@ def test_a_model_is_pinned_checked_and_its_settings_are_printed(first: First) ->
     folder = models(home) / f"acme--tiny@{COMMIT}"
     assert (done.returncode, tomllib.loads(done.stdout)) == (0, {"model": [{"name": MODEL, "path": str(folder)}]})
     assert configfile.parse(tomllib.loads(done.stdout)).model[0].name == MODEL
-    found = checkpoint.read(folder, MODEL)
+    found = reader.read(folder, MODEL)
     assert (found.revision, found.licence, found.labels) == (COMMIT, "apache-2.0", checkpoints.LABELS)
     assert sorted(os.listdir(folder)) == [
         *("README.md", "config.json", "manifest.json", "model.safetensors", "preprocessor_config.json")

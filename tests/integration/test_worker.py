@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 from earmark.audio.types import Floats, Samples
-from earmark.checkpoints import checkpoint
+from earmark.checkpoints import reader
+from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
 from earmark.errors import ModelError, WorkerError
 from earmark.inference import wire
@@ -34,8 +35,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs signals a
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> checkpoint.Checkpoint:
-    return checkpoint.read(checkpoints.save(tmp_path_factory.mktemp("tiny"), "whisper"), "test/tiny")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    return reader.read(checkpoints.save(tmp_path_factory.mktemp("tiny"), "whisper"), "test/tiny")
 
 
 def clips(count: int, length: int = checkpoints.RATE) -> list[Samples]:
@@ -46,7 +47,7 @@ def clips(count: int, length: int = checkpoints.RATE) -> list[Samples]:
 class Followed(LocalEngine):
     """A worker whose states are written down, with something to do at some of them."""
 
-    def __init__(self, *found: checkpoint.Checkpoint, settings: config.Worker = SETTINGS) -> None:
+    def __init__(self, *found: Checkpoint, settings: config.Worker = SETTINGS) -> None:
         self.states: list[EngineState] = []
         self.at_ready: Callable[[int], None] = lambda pid: None
         super().__init__(settings, found, on_change=self._write_down)
@@ -69,7 +70,7 @@ def signalled(name: signal.Signals) -> Callable[[int], None]:
     return lambda pid: os.kill(pid, name)
 
 
-def test_a_worker_tells_what_it_waits_for_and_answers_as_the_bare_model(tiny: checkpoint.Checkpoint) -> None:
+def test_a_worker_tells_what_it_waits_for_and_answers_as_the_bare_model(tiny: Checkpoint) -> None:
     from earmark.worker import model  # torch, which this file must not load before it knows that it is wanted
 
     async def scene() -> tuple[list[EngineState], list[Floats]]:
@@ -91,11 +92,11 @@ def test_a_worker_tells_what_it_waits_for_and_answers_as_the_bare_model(tiny: ch
     assert states[-1].pid is None
     assert together.shape == (32, len(checkpoints.LABELS))
     assert np.abs(np.concatenate([first, second]) - together[:2]).max() < 1e-4
-    bare = model.load("bare", tiny.path, model.choose_device("cpu"), "fp32")
+    bare = model.load("bare", Path(tiny.path), model.choose_device("cpu"), "fp32")
     assert np.abs(softmax(bare.classify(np.stack(clips(32)))) - softmax(together)).max() < 1e-5
 
 
-def test_a_batch_under_which_the_process_dies_is_tried_once_more_and_answered(tiny: checkpoint.Checkpoint) -> None:
+def test_a_batch_under_which_the_process_dies_is_tried_once_more_and_answered(tiny: Checkpoint) -> None:
     async def scene() -> None:
         async with Followed(tiny) as worker:
             await worker.ready()
@@ -114,7 +115,7 @@ def test_a_batch_under_which_the_process_dies_is_tried_once_more_and_answered(ti
     play(scene)
 
 
-def test_a_batch_that_kills_twice_fails_and_the_one_behind_it_does_not(tiny: checkpoint.Checkpoint) -> None:
+def test_a_batch_that_kills_twice_fails_and_the_one_behind_it_does_not(tiny: Checkpoint) -> None:
     async def scene() -> None:
         async with Followed(tiny) as worker:
             worker.at_ready = signalled(signal.SIGSTOP)  # each process stops before it sees a batch
@@ -135,7 +136,7 @@ def test_a_batch_that_kills_twice_fails_and_the_one_behind_it_does_not(tiny: che
     play(scene)
 
 
-def test_a_process_that_hangs_is_killed_and_the_batch_answered_by_the_next(tiny: checkpoint.Checkpoint) -> None:
+def test_a_process_that_hangs_is_killed_and_the_batch_answered_by_the_next(tiny: Checkpoint) -> None:
     async def scene() -> None:
         settings = config.Worker(threads=1, device="cpu", timeout=1.0)
         async with Followed(tiny, settings=settings) as worker:
@@ -149,14 +150,14 @@ def test_a_process_that_hangs_is_killed_and_the_batch_answered_by_the_next(tiny:
     play(scene)
 
 
-def test_errors_of_one_model_or_one_batch_leave_the_process_alive(tmp_path: Path, tiny: checkpoint.Checkpoint) -> None:
+def test_errors_of_one_model_or_one_batch_leave_the_process_alive(tmp_path: Path, tiny: Checkpoint) -> None:
     from safetensors.torch import load_file, save_file
 
-    broken = checkpoint.read(checkpoints.save(tmp_path, "wav2vec2"), "test/broken")
+    broken = reader.read(checkpoints.save(tmp_path, "wav2vec2"), "test/broken")
     weights = load_file(tmp_path / "model.safetensors")
     headless = {name: weight for name, weight in weights.items() if not name.startswith(("classifier", "projector"))}
     save_file(headless, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    family = checkpoint.read(checkpoints.save(tmp_path / "family", "wav2vec2"), "test/family")
+    family = reader.read(checkpoints.save(tmp_path / "family", "wav2vec2"), "test/family")
 
     async def scene() -> None:
         async with Followed(broken, tiny, family) as worker:
@@ -179,10 +180,8 @@ def test_errors_of_one_model_or_one_batch_leave_the_process_alive(tmp_path: Path
     play(scene)
 
 
-def test_an_unloaded_model_frees_its_memory_while_another_is_served(
-    tmp_path: Path, tiny: checkpoint.Checkpoint
-) -> None:
-    large = checkpoint.read(checkpoints.save(tmp_path, "whisper", width=768, layers=10), "test/large")
+def test_an_unloaded_model_frees_its_memory_while_another_is_served(tmp_path: Path, tiny: Checkpoint) -> None:
+    large = reader.read(checkpoints.save(tmp_path, "whisper", width=768, layers=10), "test/large")
     size = (tmp_path / "model.safetensors").stat().st_size
     assert size > 200e6
 
@@ -209,7 +208,7 @@ def test_an_unloaded_model_frees_its_memory_while_another_is_served(
 
 
 def test_a_model_that_is_unloaded_while_it_is_loaded_is_not_served_until_it_is_loaded_again(
-    tiny: checkpoint.Checkpoint,
+    tiny: Checkpoint,
 ) -> None:
     async def scene() -> None:
         second = replace(tiny, name="test/second")
@@ -231,7 +230,7 @@ def test_a_model_that_is_unloaded_while_it_is_loaded_is_not_served_until_it_is_l
     play(scene)
 
 
-def test_a_daemon_does_not_wait_for_a_model_that_is_unloaded_before_it_is_loaded(tiny: checkpoint.Checkpoint) -> None:
+def test_a_daemon_does_not_wait_for_a_model_that_is_unloaded_before_it_is_loaded(tiny: Checkpoint) -> None:
     async def scene() -> None:
         second = replace(tiny, name="test/second")
         async with Followed(tiny, second) as engine:
@@ -242,11 +241,9 @@ def test_a_daemon_does_not_wait_for_a_model_that_is_unloaded_before_it_is_loaded
     play(scene)
 
 
-def test_a_model_that_was_refused_is_tried_again_when_it_is_loaded_again(
-    tmp_path: Path, tiny: checkpoint.Checkpoint
-) -> None:
+def test_a_model_that_was_refused_is_tried_again_when_it_is_loaded_again(tmp_path: Path, tiny: Checkpoint) -> None:
     folder = checkpoints.save(tmp_path, "whisper")
-    found = checkpoint.read(folder, "test/mended")
+    found = reader.read(folder, "test/mended")
     weights = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(b"nothing of the kind")
 
@@ -271,7 +268,7 @@ def resident(engine: LocalEngine) -> int:
 
 
 def test_a_worker_that_is_left_while_it_starts_ends_its_process_and_tells_who_waits(
-    tiny: checkpoint.Checkpoint,
+    tiny: Checkpoint,
 ) -> None:
     async def scene() -> None:
         async with Followed(tiny) as worker:
@@ -288,7 +285,7 @@ def test_a_worker_that_is_left_while_it_starts_ends_its_process_and_tells_who_wa
 
 
 def test_a_process_that_cannot_start_is_reported_after_many_deaths(
-    tiny: checkpoint.Checkpoint, monkeypatch: pytest.MonkeyPatch
+    tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     monkeypatch.setattr("earmark.inference.supervisor.FIRST_DELAY_SECONDS", 0.001)
@@ -306,11 +303,12 @@ DAEMON = """
 import asyncio, sys
 from pathlib import Path
 from earmark.config import settings as config
-from earmark.checkpoints import checkpoint
+from earmark.checkpoints import reader
+from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.inference.supervisor import LocalEngine
 
 async def main():
-    async with LocalEngine(config.Worker(threads=1), [checkpoint.read(Path(sys.argv[1]))]) as worker:
+    async with LocalEngine(config.Worker(threads=1), [reader.read(Path(sys.argv[1]))]) as worker:
         await worker.ready()
         print(worker.state.pid, flush=True)
         await asyncio.Event().wait()
@@ -319,7 +317,7 @@ asyncio.run(main())
 """
 
 
-def test_the_process_dies_with_the_daemon(tiny: checkpoint.Checkpoint) -> None:
+def test_the_process_dies_with_the_daemon(tiny: Checkpoint) -> None:
     daemon = subprocess.Popen([sys.executable, "-c", DAEMON, str(tiny.path)], stdout=subprocess.PIPE, env=environment())
     with daemon:
         assert daemon.stdout

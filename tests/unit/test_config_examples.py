@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from earmark.checkpoints import checkpoint
+from earmark.checkpoints import reader
 from earmark.checkpoints import store as pulled
 from earmark.config import file as configfile
 from earmark.config import presets
@@ -69,7 +69,7 @@ def test_an_example_of_embedded_models_has_the_settings_that_were_measured(file:
 
 @SHIPPED
 def test_an_example_with_a_model_that_is_not_for_commercial_use_says_so(file: Path) -> None:
-    folders = checkpoint.embedded()
-    licences = [checkpoint.read(folders[each.model]).licence for each in configfile.load(file).classifier]
+    folders = reader.embedded()
+    licences = [reader.read(folders[each.model]).licence for each in configfile.load(file).classifier]
     assert any(map(is_non_commercial, licences)) == ("FOR NON-COMMERCIAL USE ONLY" in file.read_text())
     assert [licence for licence in licences if words(licence) not in words(file.read_text())] == []

@@ -120,7 +120,7 @@ class Daemon:
         )
         self.plans = plans(settings)
         self._models = {
-            plan.name: model.load(plan.checkpoint.name, plan.checkpoint.path, torch.device("cpu"), "fp32")
+            plan.name: model.load(plan.checkpoint.name, Path(plan.checkpoint.path), torch.device("cpu"), "fp32")
             for plan in self.plans
         }
 

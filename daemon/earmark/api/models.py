@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -149,6 +150,6 @@ class Registry:
 def weight(checkpoint: Checkpoint) -> int:
     """Bytes of the weights."""
     try:
-        return sum(file.stat().st_size for file in checkpoint.path.glob("*.safetensors"))
+        return sum(file.stat().st_size for file in Path(checkpoint.path).glob("*.safetensors"))
     except OSError:
         return 0

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from earmark.checkpoints.checkpoint import Checkpoint, embedded, read
-from earmark.checkpoints.hub_cache import COMMIT, snapshot
+from earmark.checkpoints.checkpoint import COMMIT, Checkpoint
+from earmark.checkpoints.hub_cache import snapshot
+from earmark.checkpoints.reader import embedded, read
 from earmark.checkpoints.store import find as pulled_folder
 from earmark.config import settings as config
 from earmark.errors import ModelError

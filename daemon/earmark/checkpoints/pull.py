@@ -10,21 +10,17 @@ import contextlib
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from earmark.checkpoints import checkpoint, manifest
-from earmark.checkpoints import hub_client as huggingface
-from earmark.checkpoints import store as pulled
+from earmark.checkpoints import child, hub_client, manifest, reader, store
+from earmark.checkpoints.checkpoint import COMMIT
 from earmark.config.toml import toml
 from earmark.errors import ModelError
 
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
-COMMIT = re.compile(r"[0-9a-f]{40}")
 BESIDES = ("preprocessor_config.json", "README.md")
 PART = re.compile(r"model-\d{5}-of-\d{5}\.safetensors|model\.safetensors\.index\.json")
 PICKLED_PART = re.compile(r"pytorch_model-\d{5}-of-\d{5}\.bin")
@@ -59,12 +55,12 @@ def pull(wanted: str, models: Path, tell: Tell) -> Pulled:
     if COMMIT.fullmatch(revision) and (there := _there(model, revision, models)):
         return there
     tell(f"looking for {wanted}")
-    listing = huggingface.find(model, revision or None)
+    listing = hub_client.find(model, revision or None)
     if not COMMIT.fullmatch(listing.revision):
         raise ModelError(f"{model}: the Hub names no commit but {listing.revision!r}; is HF_ENDPOINT a Hub?")
     if there := _there(model, listing.revision, models):
         return there
-    folder = pulled.folder(models, model, listing.revision)
+    folder = store.folder(models, model, listing.revision)
     try:
         models.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".pull-", dir=models) as scratch:
@@ -73,28 +69,28 @@ def pull(wanted: str, models: Path, tell: Tell) -> Pulled:
             _fill(staged, listing, tell)
             shutil.rmtree(folder, ignore_errors=True)  # one that is damaged, else it would have been found
             staged.rename(folder)
-        _point(pulled.newest(models, model), folder)
+        _point(store.newest(models, model), folder)
     except OSError as error:
         raise ModelError(f"{model}: cannot be kept in {models} ({error.strerror or error})") from error
-    return Pulled(model, listing.revision, folder, checkpoint.read(folder, model).licence, is_new=True)
+    return Pulled(model, listing.revision, folder, reader.read(folder, model).licence, is_new=True)
 
 
-def _fill(staged: Path, listing: huggingface.Listing, tell: Tell) -> None:
+def _fill(staged: Path, listing: hub_client.Listing, tell: Tell) -> None:
     """Fetch, convert, note and try out. What config.json says is known before the weights are fetched."""
     model = listing.model
     for name in ("config.json", *(name for name in BESIDES if name in listing.files)):
         if name not in listing.files:
             raise ModelError(f"{model}: holds no {name}; it is not a model of transformers")
-        shutil.copyfile(huggingface.fetch(listing, name), staged / name)
+        shutil.copyfile(hub_client.fetch(listing, name), staged / name)
     try:
-        checkpoint.require_classifier(staged)
+        reader.require_classifier(staged)
     except ModelError as error:
         raise _about(model, staged, error) from None
     if "preprocessor_config.json" not in listing.files:
         raise ModelError(f"{model}: holds no preprocessor_config.json, so nobody knows how it wants its sound")
     names = _weights(listing)
     tell(f"fetching the weights: {', '.join(names)}")
-    fetched = [_checked(listing, name, huggingface.fetch(listing, name, bar=True)) for name in names]
+    fetched = [_checked(listing, name, hub_client.fetch(listing, name, bar=True)) for name in names]
     converted = {}
     if names[0].endswith(".bin"):
         tell("converting them to safetensors")
@@ -108,7 +104,7 @@ def _fill(staged: Path, listing: huggingface.Listing, tell: Tell) -> None:
     manifest.write(staged, model, listing.revision, converted)
 
 
-def _weights(listing: huggingface.Listing) -> list[str]:
+def _weights(listing: hub_client.Listing) -> list[str]:
     """The files to fetch: safetensors before pickles, one file before several."""
     found = sorted(listing.files)
     for single, part in (("model.safetensors", PART), ("pytorch_model.bin", PICKLED_PART)):
@@ -119,7 +115,7 @@ def _weights(listing: huggingface.Listing) -> list[str]:
     raise ModelError(f"{listing.model}: holds neither model.safetensors nor pytorch_model.bin")
 
 
-def _checked(listing: huggingface.Listing, name: str, file: Path) -> Path:
+def _checked(listing: hub_client.Listing, name: str, file: Path) -> Path:
     expected = listing.files[name]
     if expected and manifest.sha256(file) != expected:
         raise ModelError(f"{listing.model}: {name} is not the file that the Hub names; remove {file} and pull again")
@@ -127,18 +123,11 @@ def _checked(listing: huggingface.Listing, name: str, file: Path) -> Path:
 
 
 def _run(model: str, staged: Path, *arguments: str) -> None:
-    """Run pull_process; torch stays in it. Raises ModelError with its sentence."""
-    done = subprocess.run(
-        [sys.executable, "-m", "earmark.worker.try_out", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-    )
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"the process that tried it ended with {done.returncode}"]
-        raise _about(model, staged, said[-1])
+    """Run worker/try_out.py. Raises ModelError with its sentence."""
+    try:
+        child.run("earmark.worker.try_out", *arguments)
+    except ModelError as error:
+        raise _about(model, staged, error) from None
 
 
 def _about(model: str, staged: Path, error: object) -> ModelError:
@@ -164,12 +153,12 @@ def _point(link: Path, folder: Path) -> None:
 
 def _there(model: str, revision: str, models: Path) -> Pulled | None:
     """What an earlier pull left, if it is whole."""
-    folder = pulled.folder(models, model, revision)
+    folder = store.folder(models, model, revision)
     try:
         if manifest.check(folder).id != model:
             return None
         with contextlib.suppress(OSError):  # somebody else's folder, which we may only read
-            _point(pulled.newest(models, model), folder)
-        return Pulled(model, revision, folder, checkpoint.read(folder, model).licence, is_new=False)
+            _point(store.newest(models, model), folder)
+        return Pulled(model, revision, folder, reader.read(folder, model).licence, is_new=False)
     except ModelError:
         return None

@@ -6,23 +6,18 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from earmark.audio.types import Floats
+from earmark.checkpoints import child
 from earmark.errors import WorkerError
 from earmark.inference import wire
 
 MODULE = "earmark.worker.serve"
-# Else torch's threads spin while they wait for each other, which beside a busy neighbour on two cores made one forward
-# take 200 ms instead of 9
-PATIENT = {"OMP_WAIT_POLICY": "passive"}
-SOURCES = str(Path(__file__).parents[2])  # where the package earmark lies
 START_TIMEOUT = 300.0  # seconds in which an importing or loading process must say something
 STOP_TIMEOUT = 1.0  # seconds to end by itself, and as many again to be dead after SIGKILL
 
@@ -65,12 +60,11 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", MODULE),  # -P: no module from the working directory
-                *(str(number) for number in (theirs.fileno(), self._slots.fd, os.getpid())),
+                *child.command(MODULE, *map(str, (theirs.fileno(), self._slots.fd, os.getpid()))),
                 stdin=DEVNULL,
                 stdout=DEVNULL,
                 pass_fds=(theirs.fileno(), self._slots.fd),
-                env={**PATIENT, **os.environ, "PYTHONPATH": _python_path()},
+                env=child.environment(),
             )
             self._reader, self._writer = await asyncio.open_connection(sock=ours)
         except BaseException:
@@ -196,11 +190,6 @@ class WorkerProcess:
         except TimeoutError:
             self._kill()
         return await self._process.wait()  # SIGKILL ends even a stopped process
-
-
-def _python_path() -> str:
-    """Where the child finds this very package, installed or not."""
-    return os.pathsep.join(filter(None, [SOURCES, os.environ.get("PYTHONPATH")]))
 
 
 def _how_it_ended(status: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
@@ -276,16 +277,11 @@ def _log_licence(checkpoint: Checkpoint) -> None:
 
 
 def _load(checkpoint: Checkpoint) -> wire.Load:
-    return wire.Load(checkpoint.name, str(checkpoint.path.resolve()), usual_length(checkpoint))
+    return wire.Load(checkpoint.name, os.path.realpath(checkpoint.path), checkpoint.usual_length)
 
 
 def _without(name: str, refused: Mapping[str, str]) -> dict[str, str]:
     return {model: reason for model, reason in refused.items() if model != name}
-
-
-def usual_length(checkpoint: Checkpoint) -> int:
-    """Return how many samples a window will probably have: the model's own length, else one second."""
-    return checkpoint.window or max(checkpoint.minimum, min(checkpoint.rate, checkpoint.limit or checkpoint.rate))
 
 
 def _now() -> float:

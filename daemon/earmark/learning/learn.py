@@ -6,10 +6,7 @@ under its name when it is complete, and not before.
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +17,8 @@ from pathlib import Path
 import msgspec
 
 from earmark.audio.types import Samples
-from earmark.checkpoints import checkpoint, store
+from earmark.checkpoints import child, reader, store
+from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.checkpoints.pull import MODEL_ID
 from earmark.config.toml import toml
 from earmark.errors import ModelError
@@ -79,7 +77,7 @@ class LearnedModel:
         )
 
 
-def check(request: LearnRequest) -> checkpoint.Checkpoint:
+def check(request: LearnRequest) -> Checkpoint:
     """Check what can be known before anything is recorded. Returns the checkpoint to build upon. Raises ModelError."""
     if not MODEL_ID.fullmatch(request.name):
         raise ModelError(
@@ -90,11 +88,11 @@ def check(request: LearnRequest) -> checkpoint.Checkpoint:
         raise ModelError(f"{folder} is there already, and is no model that was learnt; choose another name")
     if problem := bad_labels(list(request.examples)):
         raise ModelError(problem)
-    embedded = checkpoint.embedded()
+    embedded = reader.embedded()
     base = embedded.get(request.base) or Path(request.base)
     if not base.is_dir():
         raise ModelError(f"there is no model {request.base!r} to build upon; there are {', '.join(embedded)}")
-    found = checkpoint.read(base, request.base)
+    found = reader.read(base, request.base)
     negatives.read(base)
     return found
 
@@ -114,7 +112,7 @@ def learn(request: LearnRequest, tell: Tell) -> LearnedModel:
             _judge(evaluation, request, tell)
             text = card(request.name, base, evaluation, job.backgrounds, date.today())
             (staged / "README.md").write_text(text, encoding="utf-8")
-            checkpoint.read(staged, request.name)
+            reader.read(staged, request.name)
             shutil.rmtree(folder, ignore_errors=True)  # a model that was learnt before, see check()
             staged.rename(folder)
     except OSError as error:
@@ -122,7 +120,7 @@ def learn(request: LearnRequest, tell: Tell) -> LearnedModel:
     return LearnedModel(request.name, folder.absolute(), request.gate, window / base.rate, evaluation)
 
 
-def _job(request: LearnRequest, base: checkpoint.Checkpoint, window: int, tell: Tell) -> Job:
+def _job(request: LearnRequest, base: Checkpoint, window: int, tell: Tell) -> Job:
     """Read the recordings and find the examples. Raises ModelError if a label has too few, or SourceError."""
     finder = ExampleFinder(request.gate, base.rate, window)
     found = {label: _usable(finder, label, files, tell) for label, files in request.examples.items()}
@@ -133,7 +131,7 @@ def _job(request: LearnRequest, base: checkpoint.Checkpoint, window: int, tell: 
     truth = [index for index, label in enumerate(labels) for _ in found[label]]
     paths = recording_files(request.backgrounds)
     backgrounds = [samples for path in paths if (samples := _background(path, base.rate, window, tell)) is not None]
-    return Job(base.name, base.path, labels, examples, truth, backgrounds, window, finder.pre_roll)
+    return Job(base.name, Path(base.path), labels, examples, truth, backgrounds, window, finder.pre_roll)
 
 
 def _usable(finder: ExampleFinder, label: str, paths: Sequence[Path], tell: Tell) -> list[Example]:
@@ -167,29 +165,7 @@ def _fit(job: Job, file: Path, staged: Path, tell: Tell) -> Evaluation:
     per_label = Counter(job.truth)
     counts = ", ".join(f"{label} {per_label[index]}" for index, label in enumerate(job.labels))
     tell(f"learning from {len(job.examples)} examples: {counts}")
-    with tempfile.TemporaryFile("w+", errors="replace") as complaints:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "earmark.worker.fit", str(file), str(staged)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            text=True,
-            env={**os.environ, "OMP_WAIT_POLICY": "passive"},  # beside a daemon, waiting threads would burn its time
-        )
-        try:
-            assert process.stdout is not None
-            with process.stdout:
-                for line in process.stdout:
-                    tell(line.rstrip())
-            code = process.wait()
-        finally:
-            if process.poll() is None:  # Ctrl-C
-                process.kill()
-                process.wait()
-        if code:
-            complaints.seek(0)
-            said = complaints.read().strip().splitlines() or [f"the process that learns ended with {code}"]
-            raise ModelError(said[-1])
+    child.run("earmark.worker.fit", str(file), str(staged), tell=tell)
     return msgspec.json.decode((staged / EVALUATION).read_bytes(), type=Evaluation)
 
 

@@ -22,7 +22,7 @@ def main() -> int:
             case ["try", name, folder]:
                 try_out(name, Path(folder))
             case _:
-                raise ModelError(f"pull_process: cannot do {sys.argv[1:]}")
+                raise ModelError(f"try_out: cannot do {sys.argv[1:]}")
     except EarmarkError as error:
         print(error, file=sys.stderr)
         return 1
@@ -50,13 +50,12 @@ def convert(folder: Path, files: list[Path]) -> None:
 
 def try_out(name: str, folder: Path) -> None:
     """Raises ModelError where the model process would refuse the checkpoint."""
-    from earmark.checkpoints import checkpoint
-    from earmark.inference.supervisor import usual_length
+    from earmark.checkpoints import reader
     from earmark.worker import model
 
-    found = checkpoint.read(folder, name)
+    found = reader.read(folder, name)
     loaded = model.load(name, folder, model.choose_device("cpu"), "fp32")
-    loaded.warm_up(usual_length(found), 1)
+    loaded.warm_up(found.usual_length, 1)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 
 from earmark.api.models import Registry
 from earmark.checkpoints.catalogue import Entry, by_name, catalogue
-from earmark.checkpoints.checkpoint import EMBEDDED
+from earmark.checkpoints.reader import EMBEDDED
 from earmark.config import settings as config
 from earmark.errors import ModelError
 from tests.engines import FakeEngine

@@ -1,0 +1,150 @@
+"""Reads a checkpoint folder without torch or transformers, which the daemon does not import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from earmark.checkpoints.checkpoint import COMMIT, Checkpoint
+from earmark.checkpoints.lengths import Lengths, lengths
+from earmark.checkpoints.model_card import licence
+from earmark.errors import ModelError
+
+ARCHITECTURES = {
+    "audio-spectrogram-transformer": "ASTForAudioClassification",
+    "data2vec-audio": "Data2VecAudioForSequenceClassification",
+    "hubert": "HubertForSequenceClassification",
+    "sew": "SEWForSequenceClassification",
+    "sew-d": "SEWDForSequenceClassification",
+    "unispeech": "UniSpeechForSequenceClassification",
+    "unispeech-sat": "UniSpeechSatForSequenceClassification",
+    "wav2vec2": "Wav2Vec2ForSequenceClassification",
+    "wav2vec2-bert": "Wav2Vec2BertForSequenceClassification",
+    "wav2vec2-conformer": "Wav2Vec2ConformerForSequenceClassification",
+    "wavlm": "WavLMForSequenceClassification",
+    "whisper": "WhisperForAudioClassification",
+}
+"""The class that transformers has for each `model_type` that classifies audio."""
+
+KNOWN = ARCHITECTURES | {"earmark-cnn": "EarmarkCnnForAudioClassification"}
+"""The same with our own network, of worker/cnn.py."""
+
+EMBEDDED = Path(__file__).parent.parent / "models"
+RATE = 16000  # Hz, where preprocessor_config.json does not say
+
+
+def read(path: Path, name: str = "") -> Checkpoint:
+    """Read the checkpoint in folder `path`. It is called `name`, or as the folder is.
+
+    Raises ModelError, in one sentence that names the folder, if it could not be served.
+    """
+    if not path.is_dir():
+        raise ModelError(f"{path} is not a folder; a checkpoint is one, with config.json and model.safetensors in it")
+    config = _json(path, "config.json", "is this a Hugging Face checkpoint?")
+    model_type = _model_type(path, config)
+    _require_weights(path)
+    extractor = _json(path, "preprocessor_config.json", "copy it from the checkpoint that this one was trained from")
+    rate = extractor.get("sampling_rate", RATE)
+    if not isinstance(rate, int) or rate <= 0:
+        raise ModelError(f"{path}: sampling_rate in preprocessor_config.json is {rate!r}, not a rate in Hz")
+    found = _lengths(path, model_type, config, extractor, rate)
+    return Checkpoint(
+        name=name or path.name,
+        path=str(path),
+        labels=_labels(path, config),
+        rate=rate,
+        model_type=model_type,
+        problem_type=config.get("problem_type"),
+        window=found.window,
+        limit=found.limit,
+        minimum=found.minimum,
+        revision=_revision(path),
+        licence=_licence(path),
+    )
+
+
+def require_classifier(path: Path) -> None:
+    """Raise ModelError if config.json in folder `path` does not describe an audio classifier. Weights may be absent."""
+    config = _json(path, "config.json", "is this a Hugging Face checkpoint?")
+    _model_type(path, config)
+    _labels(path, config)
+
+
+def embedded(folder: Path = EMBEDDED) -> dict[str, Path]:
+    """Return the folders of the checkpoints that come with Earmark, by model id: `earmark/NAME`."""
+    return {f"earmark/{file.parent.name}": file.parent for file in sorted(folder.glob("*/config.json"))}
+
+
+def _json(path: Path, file: str, remedy: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = msgspec.json.decode((path / file).read_bytes(), type=dict[str, Any])
+    except FileNotFoundError:
+        raise ModelError(f"{path} holds no {file}; {remedy}") from None
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path}: {file} cannot be read ({error}); fetch the checkpoint again") from error
+    return found
+
+
+def _model_type(path: Path, config: dict[str, Any]) -> str:
+    """Return `model_type` if it and the class of the network are those of an audio classifier."""
+    model_type = config.get("model_type")
+    names = config.get("architectures") or [KNOWN.get(str(model_type), "")]
+    named = str(names[0]) if isinstance(names, list) and names else str(names)
+    if model_type not in KNOWN:
+        known = ", ".join(KNOWN)
+        raise ModelError(f"{path}: model type {model_type!r} does not classify audio; those that do: {known}")
+    # Authors name classes of their own (Wav2Vec2ForSpeechClassification, EmotionModel), and whether their head fits
+    # shows when the weights are loaded. So only the names of transformers' own classes for other tasks are refused.
+    known_name = named.startswith(KNOWN[model_type].partition("For")[0]) or "For" in named or not named
+    if known_name and (not named.endswith("Classification") or named.endswith("FrameClassification")):
+        raise ModelError(
+            f"{path}: {named} is not an audio classifier; a {model_type} that is one is a {KNOWN[model_type]}"
+        )
+    return str(model_type)
+
+
+def _require_weights(path: Path) -> None:
+    if any((path / file).is_file() for file in ("model.safetensors", "model.safetensors.index.json")):
+        return
+    if any(path.glob("pytorch_model*.bin")):
+        raise ModelError(
+            f"{path} holds its weights as pytorch_model.bin, which can run code when it is read;"
+            " convert them to model.safetensors"
+        )
+    raise ModelError(f"{path} holds no model.safetensors; fetch the weights too")
+
+
+def _labels(path: Path, config: dict[str, Any]) -> tuple[str, ...]:
+    found = config.get("id2label")
+    try:
+        names = {int(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+    except ValueError:
+        names = {}
+    if not names or sorted(names) != list(range(len(names))):
+        raise ModelError(f"{path}: config.json names no labels; id2label must give one for each of 0, 1, 2, ...")
+    return tuple(names[index] for index in range(len(names)))
+
+
+def _lengths(path: Path, model_type: str, config: dict[str, Any], extractor: dict[str, Any], rate: int) -> Lengths:
+    try:
+        return lengths(model_type, config, extractor, rate)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{path}: the lengths of its layers or frames make no sense ({error})") from error
+
+
+def _revision(path: Path) -> str:
+    """Return the commit that names the folder.
+
+    The Hub's cache keeps a checkpoint at `.../snapshots/COMMIT`, `earmark pull` at `.../ORG--NAME@COMMIT`.
+    """
+    commit = path.resolve().name.rpartition("@")[2]
+    return commit if COMMIT.fullmatch(commit) else ""
+
+
+def _licence(path: Path) -> str:
+    try:
+        return licence((path / "README.md").read_text(encoding="utf-8-sig", errors="replace"))
+    except OSError:
+        return ""

@@ -1,9 +1,9 @@
-"""Earmark's client: what a daemon hears, as typed events.
+"""Earmark's client: the events of a daemon, typed.
 
     async for event in earmark_client.events("127.0.0.1:8765", labels=["stop"]):
         print(event)
 
-`events_sync` does the same without asyncio. Needs neither numpy nor torch.
+`events_sync` does the same without asyncio. The client needs neither numpy nor torch.
 """
 
 from earmark.errors import EarmarkError, ServerError, SubscriptionError

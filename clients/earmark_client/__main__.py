@@ -25,7 +25,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. The exit code: 0 done or interrupted, 1 an error told in one line, 2 wrong usage."""
+    """Run one command. Returns the exit code: 0 when done or interrupted, 1 after an error, 2 for wrong usage."""
     args = _parser().parse_args(argv)
     try:
         code: int = args.run(args)
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 0
     except BrokenPipeError:
-        # the reader of a pipe has gone; Python would complain once more when it flushes at exit
+        # The reader of the pipe has gone. Without this, Python would complain again when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except EarmarkError as error:

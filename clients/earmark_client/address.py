@@ -1,4 +1,4 @@
-"""Where a daemon is, in the forms in which people write it."""
+"""The address of a daemon, in the forms in which people write it."""
 
 from __future__ import annotations
 
@@ -22,18 +22,14 @@ class Address:
     secure: bool = False
 
     def events(self, filters: Mapping[str, Filter | None]) -> str:
-        """The WebSocket's URL with these filters; those that are None are left out."""
+        """Return the WebSocket's URL with these filters, leaving out those that are None."""
         given = {name: _text(value) for name, value in filters.items() if value is not None}
         query = f"?{urlencode(given)}" if given else ""
         return f"{'wss' if self.secure else 'ws'}://{self.host}{endpoints.EVENTS}{query}"
 
-    def page(self, path: str) -> str:
-        """The URL of an HTTP route."""
-        return f"{'https' if self.secure else 'http'}://{self.host}{path}"
-
 
 def address(url: str = DEFAULT_ADDRESS) -> Address:
-    """From `host`, `host:port`, `http://…` or `ws://…`, with or without the path. Raises SubscriptionError."""
+    """Parse `host`, `host:port`, `http://…` or `ws://…`, with or without the path. Raises SubscriptionError."""
     try:
         parts = urlsplit(url if "://" in url else f"ws://{url}")
         port = parts.port or endpoints.DEFAULT_PORT

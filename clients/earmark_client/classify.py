@@ -1,4 +1,4 @@
-"""`earmark classify`: recordings through a running daemon, over its HTTP API."""
+"""`earmark classify`: classify recordings with a running daemon, over its HTTP API."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from earmark.errors import EarmarkError, ServerError
 from earmark.protocol.endpoints import DEFAULT_ADDRESS
 from earmark.protocol.events import Score
 from earmark_client.address import Address, address
-from earmark_client.request import NothingListens, Response, bearer, exchange, printable
+from earmark_client.request import NothingListens, Response, bearer, printable, send
 from earmark_client.watch import has_colour
 
-SHOWN = 5  # labels of a file in the table, where --top-k does not say
-TIMEOUT = 600.0  # seconds for one answer: an hour of sound on a slow machine takes minutes
-BUSY = (429, 503)
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds; the first where the daemon names none
-PATIENCE = 300.0  # seconds of such pauses for one file
+TABLE_LABELS = 5  # labels of a file in the table, without --top-k
+TIMEOUT = 600.0  # seconds for one response: an hour of sound on a slow machine takes minutes
+BUSY = (429, 503)  # statuses after which the request is sent again
+MIN_PAUSE, MAX_PAUSE = 1.0, 30.0  # seconds before it is sent again; the former if the daemon names none
+MAX_WAIT = 300.0  # seconds of such pauses for one file
 CLEAR_LINE = "\r\x1b[K"
 EXAMPLES = """\
 examples:
@@ -39,10 +39,10 @@ exit code: 0 if every file was classified, 1 if one was not. EARMARK_TOKEN is sh
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked about every file."""
+class Query:
+    """A daemon, and the parameters of the request for every file."""
 
-    where: Address
+    daemon: Address
     model: str | None = None
     top_k: int | None = None
     function: str | None = None
@@ -50,13 +50,14 @@ class Question:
 
     @property
     def path(self) -> str:
-        """Path and query of the request."""
+        """The path and the query string of the request."""
         given = {"top_k": self.top_k, "function_to_apply": self.function}
-        query = urlencode({name: value for name, value in given.items() if value is not None})
-        return (f"/models/{quote(self.model)}" if self.model else "/") + (f"?{query}" if query else "")
+        parameters = urlencode({name: value for name, value in given.items() if value is not None})
+        return (f"/models/{quote(self.model)}" if self.model else "/") + (f"?{parameters}" if parameters else "")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command's parser."""
     parser = commands.add_parser(
         "classify",
         help="classify recordings with a running daemon",
@@ -67,7 +68,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("files", metavar="FILE", nargs="+")
     parser.add_argument("--model", metavar="ID", help="default: the daemon's default model")
     parser.add_argument("--url", default=DEFAULT_ADDRESS, help=f"HOST:PORT of the daemon (default {DEFAULT_ADDRESS})")
-    parser.add_argument("--top-k", metavar="N", type=int, help=f"so many labels (default: {SHOWN}, with --json all)")
+    parser.add_argument(
+        "--top-k", metavar="N", type=int, help=f"so many labels (default: {TABLE_LABELS}, with --json all)"
+    )
     parser.add_argument(
         "--function", choices=("softmax", "sigmoid", "none"), help="from logits to scores; default: the model's own"
     )
@@ -77,82 +80,80 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """Classify the files one after the other. Raises ServerError where nothing listens."""
-    top_k = SHOWN if args.top_k is None and not args.json else args.top_k
-    question = Question(address(args.url), args.model, top_k, args.function, args.token)
-    page = _Json() if args.json else _Table(args.files)
+    """Classify the files one after the other. Returns 1 if one failed. Raises ServerError if nothing listens."""
+    top_k = TABLE_LABELS if args.top_k is None and not args.json else args.top_k
+    query = Query(address(args.url), args.model, top_k, args.function, args.token)
+    output = _Json() if args.json else _Table(args.files)
     failed = 0
     for number, file in enumerate(args.files, 1):
-        page.begin(number, len(args.files), file)
+        output.begin(number, len(args.files), file)
         try:
-            page.result(file, classify(question, Path(file)))
+            output.result(file, classify(query, Path(file)))
         except NothingListens:
-            page.end()
+            output.end()
             raise
         except EarmarkError as error:
             failed += 1
-            page.error(file, str(error))
-    page.end()
+            output.error(file, str(error))
+    output.end()
     return 1 if failed else 0
 
 
-def classify(question: Question, file: Path, *, pause: Callable[[float], None] = time.sleep) -> list[Score]:
-    """The file's labels by falling score. Waits, with `pause`, while the model is loading or the daemon is busy.
+def classify(query: Query, file: Path, *, pause: Callable[[float], None] = time.sleep) -> list[Score]:
+    """Return the file's labels by falling score. Waits, with `pause`, while the model is loading or the daemon is busy.
 
-    Raises ServerError with the daemon's sentence, or one about the file.
+    Raises ServerError with the daemon's sentence, or with one about the file.
     """
-    headers = {"Content-Type": "application/octet-stream", "x-wait-for-model": "true"} | bearer(question.token)
+    headers = {"Content-Type": "application/octet-stream", "x-wait-for-model": "true"} | bearer(query.token)
     waited = 0.0
     while True:
         try:
             with file.open("rb") as body:
                 length = os.fstat(body.fileno()).st_size
-                answer = exchange(
-                    question.where, question.path, body=body, length=length, headers=headers, timeout=TIMEOUT
-                )
+                response = send(query.daemon, query.path, body=body, length=length, headers=headers, timeout=TIMEOUT)
         except OSError as error:
             raise ServerError(f"cannot be read: {error.strerror}") from None
-        if answer.status not in BUSY:
-            return _scores(answer)
-        seconds = pause_wanted(answer)
+        if response.status not in BUSY:
+            return _scores(response)
+        seconds = pause_wanted(response)
         waited += seconds
-        if waited > PATIENCE:
-            raise ServerError(f"{answer.error()}; waited {waited - seconds:.0f} s for it")
+        if waited > MAX_WAIT:
+            raise ServerError(f"{response.error()}; waited {waited - seconds:.0f} s for it")
         pause(seconds)
 
 
-def pause_wanted(answer: Response) -> float:
-    """Seconds, within limits, as a busy daemon names them in Retry-After or estimated_time."""
-    wanted: object = answer.headers.get("retry-after")
+def pause_wanted(response: Response) -> float:
+    """Return the seconds that a busy daemon names in Retry-After or estimated_time, within limits."""
+    wanted: object = response.headers.get("retry-after")
     if wanted is None:
         try:
-            found = answer.json()
+            content = response.json()
         except msgspec.DecodeError:
-            found = None
-        wanted = found.get("estimated_time") if isinstance(found, dict) else None
+            content = None
+        wanted = content.get("estimated_time") if isinstance(content, dict) else None
     try:
         seconds = float(str(wanted))
     except ValueError:
-        return FIRST_PAUSE
-    return min(max(seconds, FIRST_PAUSE), LONGEST_PAUSE) if math.isfinite(seconds) else FIRST_PAUSE
+        return MIN_PAUSE
+    return min(max(seconds, MIN_PAUSE), MAX_PAUSE) if math.isfinite(seconds) else MIN_PAUSE
 
 
-def _scores(answer: Response) -> list[Score]:
-    if answer.status == 401:
-        raise ServerError(f"{answer.error()}; give --token, or set EARMARK_TOKEN")
-    if answer.status != 200:
-        raise ServerError(answer.error())
+def _scores(response: Response) -> list[Score]:
+    if response.status == 401:
+        raise ServerError(f"{response.error()}; give --token, or set EARMARK_TOKEN")
+    if response.status != 200:
+        raise ServerError(response.error())
     try:
-        return msgspec.json.decode(answer.body, type=list[Score])
+        return msgspec.json.decode(response.body, type=list[Score])
     except msgspec.DecodeError:  # a ValidationError is one
         raise ServerError("the answer is no list of labels and scores: is it earmarkd?") from None
 
 
 class _Json:
-    """One line for each file on standard output, whatever became of it."""
+    """Prints one JSON line for each file on standard output: its result or its error."""
 
     def begin(self, number: int, count: int, file: str) -> None:
-        """Progress is for people."""
+        """Print nothing: progress is for people."""
 
     def result(self, file: str, scores: Sequence[Score]) -> None:
         print(json.dumps({"file": file, "result": [msgspec.to_builtins(score) for score in scores]}), flush=True)
@@ -161,11 +162,11 @@ class _Json:
         print(json.dumps({"file": file, "error": sentence}), flush=True)
 
     def end(self) -> None:
-        """Nothing is pending."""
+        """Print nothing: no line is pending."""
 
 
 class _Table:
-    """A row for each file as soon as it is there; what is being worked on stands below, on a terminal."""
+    """Prints a row for each file as soon as its result is there, and on a terminal the file in progress below."""
 
     def __init__(self, files: Sequence[str]) -> None:
         self._width = min(max(map(len, files)), 48)
@@ -191,7 +192,7 @@ class _Table:
 
 
 def row(file: str, scores: Sequence[Score], width: int, colour: bool) -> str:
-    """`file  best label  its score  the others`; the others dim."""
+    """Return `file  best label  its score  the others`, the others dim."""
     if not scores:
         return f"{printable(file):<{width}}  nothing"
     best, *others = scores

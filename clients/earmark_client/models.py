@@ -1,4 +1,4 @@
-"""`earmark models`: what a daemon can classify with."""
+"""`earmark models`: list the models that a daemon can use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from earmark.errors import ServerError
 from earmark.protocol.endpoints import DEFAULT_ADDRESS, MODELS
 from earmark.protocol.licence import told
 from earmark_client.address import address
-from earmark_client.request import bearer, exchange, printable
+from earmark_client.request import bearer, printable, send
 
 HEAD = ("", "model", "state", "labels", "rate", "size", "licence", "from")
 EXAMPLES = """\
@@ -26,7 +26,7 @@ The default model is starred. EARMARK_TOKEN is shown to a daemon that wants one.
 
 
 class Model(msgspec.Struct, frozen=True):
-    """One entry of the daemon's list. What a daemon leaves out is unknown."""
+    """One entry of the daemon's list. Fields that the daemon leaves out are unknown."""
 
     id: str
     aliases: tuple[str, ...] = ()
@@ -42,6 +42,7 @@ class Model(msgspec.Struct, frozen=True):
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command's parser."""
     parser = commands.add_parser(
         "models",
         help="list the models that a daemon can use",
@@ -58,21 +59,21 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the list. Raises ServerError."""
-    where = address(args.url)
-    answer = exchange(where, MODELS, headers=bearer(args.token))
-    if answer.status != 200:
-        raise ServerError(f"{where.host} does not list its models: {answer.error()}")
+    """Print the list. Returns the exit code. Raises ServerError."""
+    daemon = address(args.url)
+    response = send(daemon, MODELS, headers=bearer(args.token))
+    if response.status != 200:
+        raise ServerError(f"{daemon.host} does not list its models: {response.error()}")
     try:
-        found = msgspec.json.decode(answer.body, type=list[Model])
+        models = msgspec.json.decode(response.body, type=list[Model])
     except msgspec.DecodeError:  # a ValidationError is one
-        raise ServerError(f"{where.host} answers {MODELS} with something that is no list of models") from None
-    print(answer.body.decode() if args.json else table(found))
+        raise ServerError(f"{daemon.host} answers {MODELS} with something that is no list of models") from None
+    print(response.body.decode() if args.json else table(models))
     return 0
 
 
 def table(models: Sequence[Model]) -> str:
-    """The models for people, a line each, with the reason below where one cannot be used."""
+    """Return the models for people, a line each, and the reason below a model that cannot be used."""
     rows = [HEAD, *(tuple(map(printable, _row(model))) for model in models)]
     head, *lines = ("  ".join(row).rstrip() for row in padded(rows))
     return "\n".join([head, *_with_reasons(models, lines)])
@@ -100,11 +101,11 @@ def _row(model: Model) -> Sequence[str]:
     )
 
 
-def _labels(labels: Sequence[str], most: int = 32) -> str:
-    """How many, and the first few: as many as fit into `most` characters."""
+def _labels(labels: Sequence[str], max_characters: int = 32) -> str:
+    """Return the number of labels and the first of them, as many as fit into `max_characters`."""
     shown = ""
     for label in labels:
-        if len(f"{shown} {label}") > most:
+        if len(f"{shown} {label}") > max_characters:
             return f"{len(labels)}:{shown} ..."
         shown += f" {label}"
     return f"{len(labels)}:{shown}"

@@ -1,4 +1,4 @@
-"""One HTTP request to a daemon, with the standard library. No proxies: it is on this machine or on this network."""
+"""One HTTP request to a daemon, with the standard library and without proxies: a daemon is on this network."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ import msgspec
 from earmark.errors import ServerError
 from earmark_client.address import Address
 
-TIMEOUT = 5.0  # seconds, where nothing has to be computed
+TIMEOUT = 5.0  # seconds, for requests that need no computation
 
 
 class NothingListens(ServerError):
-    """There is no daemon at that address."""
+    """There is no daemon at the address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back. The names of `headers` are in lower case."""
+    """The response to a request. The names of `headers` are in lower case."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     def json(self) -> Any:
-        """Raises msgspec.DecodeError."""
+        """Return the decoded body. Raises msgspec.DecodeError."""
         return msgspec.json.decode(self.body)
 
     def error(self) -> str:
-        """The sentence of an answer that is none."""
+        """Return the daemon's sentence about a refusal, or else the status."""
         with contextlib.suppress(msgspec.DecodeError, KeyError, TypeError):
             return printable(str(self.json()["error"]))
         return f"status {self.status}"
 
 
-def exchange(
-    where: Address,
+def send(
+    daemon: Address,
     path: str,
     *,
     body: BinaryIO | None = None,
@@ -48,32 +48,32 @@ def exchange(
     headers: Mapping[str, str] | None = None,
     timeout: float = TIMEOUT,
 ) -> Response:
-    """GET `path`, or POST `length` bytes of `body` to it. Raises ServerError where no answer comes."""
-    kind = http.client.HTTPSConnection if where.secure else http.client.HTTPConnection
-    given = dict(headers or {}) | ({"Content-Length": str(length)} if body is not None else {})
+    """Send a GET of `path`, or a POST of `length` bytes of `body`. Raises ServerError if no response comes."""
+    connection_type = http.client.HTTPSConnection if daemon.secure else http.client.HTTPConnection
+    sent = dict(headers or {}) | ({"Content-Length": str(length)} if body is not None else {})
     try:
-        with contextlib.closing(kind(where.host, timeout=timeout)) as connection:
+        with contextlib.closing(connection_type(daemon.host, timeout=timeout)) as connection:
             connection.connect()
-            # It may refuse after the first bytes, and say why
+            # The daemon may refuse after the first bytes and close; its response says why
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.request("GET" if body is None else "POST", path, body, given)
+                connection.request("GET" if body is None else "POST", path, body, sent)
             response = connection.getresponse()
             names = {name.lower(): value for name, value in response.getheaders()}
             return Response(response.status, names, response.read())
     except ConnectionRefusedError:
-        raise NothingListens(f"nothing listens on {where.host}: is earmarkd running?") from None
+        raise NothingListens(f"nothing listens on {daemon.host}: is earmarkd running?") from None
     except TimeoutError:
-        raise ServerError(f"{where.host} does not answer within {timeout:g} s") from None
+        raise ServerError(f"{daemon.host} does not answer within {timeout:g} s") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ServerError(f"cannot reach {where.host}: {text}") from None
+        raise ServerError(f"cannot reach {daemon.host}: {text}") from None
 
 
 def bearer(token: str | None) -> dict[str, str]:
-    """The header that shows a token, if there is one."""
+    """Return the header that carries the token, or none without a token."""
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def printable(text: str) -> str:
-    """Without what a terminal would obey: names come from files, devices and checkpoints."""
+    """Replace characters that a terminal would obey, because names come from files, devices and checkpoints."""
     return "".join(char if char.isprintable() else "?" for char in text)

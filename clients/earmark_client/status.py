@@ -1,4 +1,4 @@
-"""`earmark status`: what a daemon says about itself."""
+"""`earmark status`: show what a daemon says about itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 from earmark.errors import ServerError
 from earmark.protocol.endpoints import DEFAULT_ADDRESS, INFO, READY
 from earmark_client.address import Address, address
-from earmark_client.request import bearer, exchange, printable
+from earmark_client.request import bearer, printable, send
 
 EXAMPLES = """\
 examples:
@@ -23,6 +23,7 @@ exit code: 0 if the daemon is ready, 1 if it is not or cannot be reached
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command's parser."""
     parser = commands.add_parser(
         "status",
         help="show whether a daemon is ready, and what it has loaded",
@@ -37,40 +38,40 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print `/ready` and `/info`. Raises ServerError."""
-    where = address(args.url)
-    ready = fetch(where, READY)
+    """Print `/ready` and `/info`. Returns 0 if the daemon is ready. Raises ServerError."""
+    daemon = address(args.url)
+    ready = fetch(daemon, READY)
     is_ready = isinstance(ready, dict) and ready.get("ready") is True
-    print(f"{where.host}: ready" if is_ready else f"{where.host}: not ready")
+    print(f"{daemon.host}: ready" if is_ready else f"{daemon.host}: not ready")
     if not is_ready and isinstance(ready, dict):
         print(*_indented(ready.get("missing", {}), 1), sep="\n")
-    print(*_indented(fetch(where, INFO), 0), sep="\n")
+    print(*_indented(fetch(daemon, INFO), 0), sep="\n")
     return 0 if is_ready else 1
 
 
-def fetch(where: Address, path: str) -> Any:
-    """The JSON that a route answers, whatever its status. Raises ServerError."""
+def fetch(daemon: Address, path: str) -> Any:
+    """Return the JSON that a route responds with, whatever the status. Raises ServerError."""
     try:
-        return exchange(where, path, headers=bearer(os.environ.get("EARMARK_TOKEN"))).json()
+        return send(daemon, path, headers=bearer(os.environ.get("EARMARK_TOKEN"))).json()
     except msgspec.DecodeError:
-        raise ServerError(f"{where.host} answers {path} with something that is not JSON: is it earmarkd?") from None
+        raise ServerError(f"{daemon.host} answers {path} with something that is not JSON: is it earmarkd?") from None
 
 
 def _indented(content: object, depth: int) -> Iterator[str]:
-    """`name: value` lines; what is inside something is indented below it."""
-    space = "  " * depth
+    """Yield `name: value` lines, nested values indented below their name."""
+    indent = "  " * depth
     if isinstance(content, dict):
         for name, value in content.items():
             if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict) for item in value)):
-                yield f"{space}{name}:"
+                yield f"{indent}{name}:"
                 yield from _indented(value, depth + 1)
             else:
-                yield f"{space}{name}: {_flat(value)}"
+                yield f"{indent}{name}: {_flat(value)}"
     elif isinstance(content, list):
         for item in content:
-            yield f"{space}- {_flat(item)}"
+            yield f"{indent}- {_flat(item)}"
     else:
-        yield f"{space}{_flat(content)}"
+        yield f"{indent}{_flat(content)}"
 
 
 def _flat(value: object) -> str:

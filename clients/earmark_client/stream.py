@@ -1,6 +1,6 @@
-"""The stream of messages and events, for asyncio and without it.
+"""The stream of messages and events, with and without asyncio.
 
-No proxies: a daemon is on this machine or on this network.
+Proxies are not used: a daemon is on this machine or on this network.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from earmark.protocol.events import Event, decode
 from earmark_client.address import Address, Filter, address
 from earmark_client.request import bearer
 
-FIRST_DELAY = 0.2  # seconds before the first new try; each further one waits twice as long
-LONGEST_DELAY = 10.0
-REFUSED_FOR_GOOD = 500  # statuses below it will not get better by trying again
+MIN_DELAY = 0.2  # seconds before the first new try; each further one waits twice as long
+MAX_DELAY = 10.0
+FIRST_TEMPORARY_STATUS = 500  # a refusal with a status below it is final: trying again will not help
 _CONNECT: dict[str, Any] = {
     "proxy": None,
     "compression": None,  # events are small
@@ -38,20 +38,20 @@ _CONNECT: dict[str, Any] = {
     "max_size": 1 << 24,  # bytes; results of checkpoints with thousands of labels
 }
 
-Trouble = Callable[[EarmarkError], None]
-"""Told why there is no connection, before each new try."""
+OnFailure = Callable[[EarmarkError], None]
+"""Called before each new try with the reason why there is no connection."""
 
 
 async def events(
     url: str = DEFAULT_ADDRESS, *, reconnect: bool = True, token: str | None = None, **filters: Filter | None
 ) -> AsyncGenerator[Event, None]:
-    """What the daemon at `url` hears, as it happens; a Hello each time it connects.
+    """Yield the events of the daemon at `url` as they happen, and a Hello after each connection.
 
     `filters` are the query parameters of `docs/protocol.md`: sources, classifiers, types, labels (text or
     collections), min_score, top_k, every, policy. A lost connection is made again, for ever and with pauses of up to
     ten seconds; with reconnect=False the iterator ends with the stream, or raises ServerError. `token`, or else the
-    environment variable EARMARK_TOKEN, is for daemons that want one.
-    Raises SubscriptionError with the daemon's sentence where it refuses a filter. Unknown types are skipped.
+    environment variable EARMARK_TOKEN, is for daemons that require one. Events of unknown types are skipped.
+    Raises SubscriptionError with the daemon's sentence if it refuses a filter.
     """
     _check_shape(filters)
     async with aclosing(messages(address(url), filters, reconnect=reconnect, token=token)) as texts:
@@ -64,7 +64,7 @@ async def events(
 def events_sync(
     url: str = DEFAULT_ADDRESS, *, reconnect: bool = True, token: str | None = None, **filters: Filter | None
 ) -> Generator[Event, None, None]:
-    """The same as events(), blocking the calling thread."""
+    """Yield the same as events(), blocking the calling thread."""
     _check_shape(filters)
     for text in messages_sync(address(url), filters, reconnect=reconnect, token=token):
         event = _event(text)
@@ -73,99 +73,100 @@ def events_sync(
 
 
 async def messages(
-    where: Address,
+    daemon: Address,
     filters: dict[str, Filter | None],
     *,
     reconnect: bool = True,
     token: str | None = None,
-    trouble: Trouble | None = None,
+    on_failure: OnFailure | None = None,
 ) -> AsyncGenerator[str, None]:
-    """The messages as they come, JSON text."""
-    delay, options = FIRST_DELAY, _options(token)
+    """Yield the messages as they come, as JSON text."""
+    delay, options = MIN_DELAY, _options(token)
     while True:
         try:
-            async with websockets.asyncio.client.connect(where.events(filters), **options) as connection:
+            async with websockets.asyncio.client.connect(daemon.events(filters), **options) as connection:
                 async for message in connection:
-                    delay = FIRST_DELAY
+                    delay = MIN_DELAY
                     yield _text(message)
             if not reconnect:
                 return
-            problem = _ended(where)
+            failure = _ended(daemon)
         except (OSError, InvalidHandshake, ConnectionClosed) as error:
-            problem = _explained(error, where)
+            failure = _explained(error, daemon)
             if not reconnect or _is_final(error):
-                raise problem from None
-        if trouble is not None:
-            trouble(problem)
+                raise failure from None
+        if on_failure is not None:
+            on_failure(failure)
         await asyncio.sleep(_jittered(delay))
-        delay = min(delay * 2, LONGEST_DELAY)
+        delay = min(delay * 2, MAX_DELAY)
 
 
 def messages_sync(
-    where: Address,
+    daemon: Address,
     filters: dict[str, Filter | None],
     *,
     reconnect: bool = True,
     token: str | None = None,
-    trouble: Trouble | None = None,
+    on_failure: OnFailure | None = None,
 ) -> Generator[str, None, None]:
-    """The same as messages(), blocking."""
-    delay, options = FIRST_DELAY, _options(token)
+    """Yield the same as messages(), blocking the calling thread."""
+    delay, options = MIN_DELAY, _options(token)
     while True:
         try:
-            with websockets.sync.client.connect(where.events(filters), **options) as connection:
+            with websockets.sync.client.connect(daemon.events(filters), **options) as connection:
                 for message in connection:
-                    delay = FIRST_DELAY
+                    delay = MIN_DELAY
                     yield _text(message)
             if not reconnect:
                 return
-            problem = _ended(where)
+            failure = _ended(daemon)
         except (OSError, InvalidHandshake, ConnectionClosed) as error:
-            problem = _explained(error, where)
+            failure = _explained(error, daemon)
             if not reconnect or _is_final(error):
-                raise problem from None
-        if trouble is not None:
-            trouble(problem)
+                raise failure from None
+        if on_failure is not None:
+            on_failure(failure)
         time.sleep(_jittered(delay))
-        delay = min(delay * 2, LONGEST_DELAY)
+        delay = min(delay * 2, MAX_DELAY)
 
 
 def _options(token: str | None) -> dict[str, Any]:
-    """How to connect; the token is shown in a header, never in the URL."""
+    """Return the options of a connection; the token goes into a header, never into the URL."""
     return _CONNECT | {"additional_headers": bearer(token or os.environ.get("EARMARK_TOKEN"))}
 
 
-def _explained(error: Exception, where: Address) -> EarmarkError:
+def _explained(error: Exception, daemon: Address) -> EarmarkError:
+    """Return the error that tells people why there is no connection."""
     match error:
         case InvalidStatus():
             sentence = _sentence(error)
             if error.response.status_code == HTTPStatus.BAD_REQUEST:
                 return SubscriptionError(sentence)
-            return ServerError(f"{where.host} refuses the connection: {sentence}")
+            return ServerError(f"{daemon.host} refuses the connection: {sentence}")
         case ConnectionRefusedError():
-            return ServerError(f"nothing listens on {where.host}: is earmarkd running?")
+            return ServerError(f"nothing listens on {daemon.host}: is earmarkd running?")
         case ConnectionClosed():
             close = error.rcvd
             reason = f" ({close.code} {close.reason})".replace(" )", ")") if close is not None else ""
-            return ServerError(f"the connection to {where.host} was lost{reason}")
+            return ServerError(f"the connection to {daemon.host} was lost{reason}")
         case TimeoutError():
-            return ServerError(f"{where.host} does not answer")
+            return ServerError(f"{daemon.host} does not answer")
         case OSError():
-            # asyncio joins the failures of several addresses of one name into a text; one refusal is as good as all
+            # asyncio joins the failures of all addresses of a name into one text; one refusal counts as all
             if "Connect call failed" in str(error):
-                return ServerError(f"nothing listens on {where.host}: is earmarkd running?")
-            return ServerError(f"cannot reach {where.host}: {error.strerror or error}")
+                return ServerError(f"nothing listens on {daemon.host}: is earmarkd running?")
+            return ServerError(f"cannot reach {daemon.host}: {error.strerror or error}")
         case _:
-            return ServerError(f"{where.host} does not speak WebSocket: {error}")
+            return ServerError(f"{daemon.host} does not speak WebSocket: {error}")
 
 
 def _is_final(error: Exception) -> bool:
-    """True where trying again would give the same answer."""
-    return isinstance(error, InvalidStatus) and error.response.status_code < REFUSED_FOR_GOOD
+    """Return whether trying again would end in the same way."""
+    return isinstance(error, InvalidStatus) and error.response.status_code < FIRST_TEMPORARY_STATUS
 
 
 def _sentence(error: InvalidStatus) -> str:
-    """What the daemon says about its refusal."""
+    """Return the daemon's sentence about its refusal, or else the status."""
     try:
         content = msgspec.json.decode(bytes(error.response.body or b""))
         return str(content["error"])
@@ -173,14 +174,14 @@ def _sentence(error: InvalidStatus) -> str:
         return f"status {error.response.status_code}"
 
 
-def _ended(where: Address) -> EarmarkError:
-    return ServerError(f"the daemon at {where.host} has closed the connection")
+def _ended(daemon: Address) -> EarmarkError:
+    return ServerError(f"the daemon at {daemon.host} has closed the connection")
 
 
 def _event(text: str) -> Event | None:
     try:
         return decode(text)
-    except msgspec.ValidationError:  # a newer daemon's message
+    except msgspec.ValidationError:  # a message of a newer daemon
         return None
     except msgspec.DecodeError:
         raise ServerError("what answers there is no Earmark daemon: its messages are not JSON") from None

@@ -1,4 +1,4 @@
-"""`earmark watch`: the stream on a terminal, or as JSON for other programs."""
+"""`earmark watch`: print the stream for people, or as JSON for other programs."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ examples:
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command's parser."""
     parser = commands.add_parser(
         "watch",
         help="show what a daemon hears",
@@ -57,16 +58,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print until the stream ends or Ctrl-C. Raises EarmarkError."""
+    """Print events until the stream ends or Ctrl-C comes. Raises EarmarkError."""
     filters: dict[str, Filter | None] = {name: getattr(args, name) for name in FILTERS}
     raw = args.json or args.shape == "api"
     if args.types is None and args.shape != "api":
         filters["types"] = DEFAULT_TYPES
-    where = address(args.url)
+    daemon = address(args.url)
     colour = has_colour(sys.stdout)
-    trouble = _Notices(quiet=args.quiet)
-    for text in messages_sync(where, filters, reconnect=not args.no_reconnect, trouble=trouble.failed):
-        trouble.connected()
+    notices = _Notices(quiet=args.quiet)
+    for text in messages_sync(daemon, filters, reconnect=not args.no_reconnect, on_failure=notices.failed):
+        notices.connected()
         if raw:
             print(text, flush=True)
         else:
@@ -75,14 +76,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def has_colour(stream: TextIO) -> bool:
-    """True on a terminal whose user has not refused colours (no-color.org)."""
+    """Return whether the stream is a terminal whose user has not refused colours (no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _show(text: str, colour: bool, quiet: bool) -> None:
     try:
         event = decode(text)
-    except msgspec.ValidationError:  # a newer daemon's message
+    except msgspec.ValidationError:  # a message of a newer daemon
         return
     except msgspec.DecodeError:
         raise ServerError("what answers there is no Earmark daemon: its messages are not JSON") from None
@@ -93,16 +94,16 @@ def _show(text: str, colour: bool, quiet: bool) -> None:
 
 
 class _Notices:
-    """Tell of each new trouble once, not at every try."""
+    """Prints why there is no connection, once for each new reason and not at every try."""
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
-        self._told = ""
+        self._last = ""
 
-    def failed(self, problem: EarmarkError) -> None:
-        if str(problem) != self._told and not self._quiet:
-            print(f"earmark: {problem} (trying again)", file=sys.stderr, flush=True)
-        self._told = str(problem)
+    def failed(self, error: EarmarkError) -> None:
+        if str(error) != self._last and not self._quiet:
+            print(f"earmark: {error} (trying again)", file=sys.stderr, flush=True)
+        self._last = str(error)
 
     def connected(self) -> None:
-        self._told = ""
+        self._last = ""

@@ -1,18 +1,18 @@
-"""What can go wrong, as one tree.
+"""The errors of Earmark, as one tree.
 
     EarmarkError                 every error that Earmark raises on purpose; its text is one sentence for a person
     ├── ConfigError              a setting is wrong, unknown or contradictory            (exit code 2)
     ├── SourceError              a device, file or program cannot be listened to
-    │   └── AudioError           bytes that are not audio, or not audio we can take
-    │       └── TooMuchAudio     audio that decodes to more than a limit allows
-    ├── ModelError               a folder is not a checkpoint, or one that cannot be served
+    │   └── AudioError           bytes are not audio, or are audio of a kind that Earmark cannot decode
+    │       └── TooMuchAudio     audio decodes to more than a limit allows
+    ├── ModelError               a folder is not a checkpoint, or is one that cannot be served
     ├── WorkerError              the model process died, hung or failed on this batch
-    │   └── WorkerDied           it died or hung; so it may under the same batch again
-    ├── RequestError             an HTTP request that is refused, with its status
-    ├── SubscriptionError        a subscriber asked for something that does not exist
-    └── ServerError              the port cannot be had, or the address is not safe
+    │   └── WorkerDied           it died or hung, and may do so again with the same batch
+    ├── RequestError             an HTTP request is refused, with a status
+    ├── SubscriptionError        a subscription asks for something that does not exist
+    └── ServerError              the port cannot be taken, or the address is not safe; in a client: no daemon answers
 
-Whoever catches EarmarkError at the top prints `str(error)` and nothing else.
+A program catches EarmarkError in its main function and prints `str(error)`, nothing else.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class SourceError(EarmarkError):
 
 
 class AudioError(SourceError):
-    """Bytes that are not audio, or not audio we can take."""
+    """Bytes are not audio, or are audio of a kind that Earmark cannot decode."""
 
 
 class TooMuchAudio(AudioError):
-    """Audio that decodes to more than a limit allows."""
+    """Audio decodes to more than a limit allows."""
 
 
 class ModelError(EarmarkError):
-    """A folder is not a checkpoint, or one that cannot be served."""
+    """A folder is not a checkpoint, or is one that cannot be served."""
 
 
 class WorkerError(EarmarkError):
@@ -51,11 +51,11 @@ class WorkerError(EarmarkError):
 
 
 class WorkerDied(WorkerError):
-    """The model process died or hung under this batch."""
+    """The model process died or hung during this batch."""
 
 
 class RequestError(EarmarkError):
-    """An HTTP request that is refused: `status`, and `retry_after` (seconds) where it may be tried again."""
+    """An HTTP request is refused with `status`. `retry_after`, in seconds, says when it may be tried again."""
 
     def __init__(self, status: int, error: str, *, retry_after: int | None = None) -> None:
         super().__init__(error)
@@ -64,8 +64,8 @@ class RequestError(EarmarkError):
 
 
 class SubscriptionError(EarmarkError):
-    """A subscriber asked for something that does not exist."""
+    """A subscription asks for something that does not exist."""
 
 
 class ServerError(EarmarkError):
-    """The port cannot be had, or the address is not safe."""
+    """The port cannot be taken, or the address is not safe; in a client: no daemon answers."""

@@ -10,14 +10,14 @@ _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERRO
 
 
 class _Journal(logging.Formatter):
-    """systemd's journal has the time already; it takes the priority from `<N>` (sd-daemon(3))."""
+    """Formats for systemd's journal, which adds the time and takes the priority from `<N>` (sd-daemon(3))."""
 
     def format(self, record: logging.LogRecord) -> str:
         return f"<{_PRIORITY.get(record.levelno, 5)}>{super().format(record)}"
 
 
 def set_up(*, verbose: bool = False) -> None:
-    """Send log records to standard error; DEBUG of Earmark's own with `verbose`."""
+    """Send log records to standard error: INFO of Earmark, with `verbose` DEBUG, and WARNING of the libraries."""
     handler = logging.StreamHandler(sys.stderr)
     if "JOURNAL_STREAM" in os.environ:
         handler.setFormatter(_Journal("%(message)s"))

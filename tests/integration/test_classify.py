@@ -19,7 +19,7 @@ from earmark.errors import ServerError
 from earmark.protocol.events import Score
 from earmark_client import models
 from earmark_client.address import address
-from earmark_client.classify import PATIENCE, Question, classify, pause_wanted, row
+from earmark_client.classify import MAX_WAIT, Query, classify, pause_wanted, row
 from earmark_client.request import Response
 from tests.daemon import DEADLINE, environment
 from tests.fakedaemon import FakeDaemon, Reply
@@ -152,7 +152,7 @@ def test_a_loading_model_is_waited_for_as_long_as_the_daemon_says(clip: Path) ->
     replies: list[Reply] = [(503, loading), (503, {"error": "busy"}, {"Retry-After": "2"}), (429, b""), (200, SCORES)]
     pauses: list[float] = []
     with FakeDaemon(lambda path, body: replies.pop(0)) as daemon:
-        found = classify(Question(address(daemon.host)), clip, pause=pauses.append)
+        found = classify(Query(address(daemon.host)), clip, pause=pauses.append)
         assert [body for _, _, body in daemon.asked] == [clip.read_bytes()] * 4
     assert pauses == [20.0, 2.0, 1.0]
     assert found[0] == Score(0.97, "stop")
@@ -166,8 +166,8 @@ def test_patience_has_an_end(clip: Path) -> None:
         ) as daemon,
         pytest.raises(ServerError, match=r"^Model ID is currently loading; waited 300 s for it$"),
     ):
-        classify(Question(address(daemon.host)), clip, pause=pauses.append)
-    assert sum(pauses) == PATIENCE
+        classify(Query(address(daemon.host)), clip, pause=pauses.append)
+    assert sum(pauses) == MAX_WAIT
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_an_answer_before_the_body_is_read_is_still_heard(tmp_path: Path) -> Non
         thread = threading.Thread(target=refuse, args=(server,))
         thread.start()
         with pytest.raises(ServerError, match=r"^too large$"):
-            classify(Question(address(f"127.0.0.1:{server.getsockname()[1]}")), large)
+            classify(Query(address(f"127.0.0.1:{server.getsockname()[1]}")), large)
         thread.join()
 
 
@@ -218,7 +218,7 @@ def test_an_answer_that_is_none_is_told(clip: Path, content: bytes) -> None:
         FakeDaemon(lambda path, body: (200, content)) as daemon,
         pytest.raises(ServerError, match="is it earmarkd"),
     ):
-        classify(Question(address(daemon.host)), clip)
+        classify(Query(address(daemon.host)), clip)
 
 
 def test_on_a_terminal_progress_stands_below_the_rows_and_the_others_are_dim(daemon: FakeDaemon, clip: Path) -> None:

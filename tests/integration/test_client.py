@@ -190,7 +190,6 @@ def test_addresses_in_all_their_forms(url: str) -> None:
             address(url)
     else:
         assert address(url).events({}) == "ws://h:80/v1/events"
-        assert address(url).page("/info") == "http://h:80/info"
 
 
 @pytest.mark.parametrize("url", ["h:x", "h:99999", "ftp://h", "h/other", "h?labels=go"])

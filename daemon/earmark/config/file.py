@@ -22,7 +22,7 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`")
 
 
 def load(path: Path) -> Config:
-    """The configuration in a file. ConfigError names the file, the table, the key, and the nearest known key."""
+    """Read a configuration file. Raises ConfigError with the file, the table, the key and the nearest known key."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -40,7 +40,7 @@ def load(path: Path) -> Config:
 
 
 def parse(tables: dict[str, Any]) -> Config:
-    """The configuration in TOML tables, checked as a whole."""
+    """Return the configuration in TOML tables, checked as a whole. Raises ConfigError."""
     try:
         config = msgspec.convert(tables, Config)
     except msgspec.ValidationError as error:
@@ -51,7 +51,7 @@ def parse(tables: dict[str, Any]) -> Config:
 
 
 def complaints(config: Config) -> Iterator[str]:
-    """What types alone cannot say, one sentence each."""
+    """Yield a sentence for each mistake that the types of the settings cannot express."""
     for table, items in (("source", config.source), ("classifier", config.classifier), ("model", config.model)):
         for name, count in Counter(item.name for item in items).items():
             if count > 1:
@@ -86,7 +86,7 @@ def _models(models: Sequence[Model]) -> Iterator[str]:
 
 
 def _explain(message: str, tables: dict[str, Any]) -> str:
-    """msgspec's message as `source[0].rate: 0 is not a sample rate (Hz, 8000 to 192000)`."""
+    """Turn msgspec's message into `source[0].rate: 0 is not a sample rate (Hz, 8000 to 192000)`."""
     at = _AT.search(message)
     path = at["path"].lstrip(".") if at else ""
     text = message[: at.start()] if at else message
@@ -110,13 +110,13 @@ def _join(path: str, field: str) -> str:
 
 
 def _fields(path: str, tables: dict[str, Any]) -> list[str]:
-    """The settings that the table at `path` may have."""
+    """Return the names of the settings that the table at `path` may have."""
     found = _bare(_type(path, tables))
     return [field.encode_name for field in found.fields] if isinstance(found, inspect.StructType) else []
 
 
 def _choices(path: str, tables: dict[str, Any]) -> list[str]:
-    """What may stand at `path`, where it is one of a few words."""
+    """Return the words that may stand at `path`, or nothing if its type is no choice of words."""
     found = _bare(_type(path, tables))
     if isinstance(found, inspect.LiteralType):
         return [str(value) for value in found.values]
@@ -128,28 +128,29 @@ def _choices(path: str, tables: dict[str, Any]) -> list[str]:
 
 
 def _description(path: str, tables: dict[str, Any]) -> str:
+    """Return the description of the type at `path`, or an empty string."""
     found = _type(path, tables)
     extra = found.extra_json_schema if isinstance(found, inspect.Metadata) else None
     return str(extra["description"]) if extra and "description" in extra else ""
 
 
 def _type(path: str, tables: dict[str, Any]) -> Any:
-    """The type of what stands at `path`; of a tagged union the member that the table's `kind` names, if it does."""
+    """Return the type of the value at `path`, and of a tagged union the member that the table's `kind` names."""
     found: Any = inspect.type_info(Config)
-    way = ""
+    at = ""
     for part in _parts(path):
-        way = f"{way}[{part}]" if part.isdigit() or part == "..." else _join(way, part)
+        at = f"{at}[{part}]" if part.isdigit() or part == "..." else _join(at, part)
         inner = _bare(found)
         if isinstance(inner, inspect.StructType):
             found = next((field.type for field in inner.fields if field.encode_name == part), None)
         else:
             found = getattr(inner, "item_type", None)
-        found = _member(found, _value(way, tables))
+        found = _member(found, _value(at, tables))
     return found
 
 
 def _member(found: Any, table: Any) -> Any:
-    """Of a union of tables the one that is meant, of `X | None` the X."""
+    """Return the member of a union of tables that is meant, or the X of `X | None`."""
     if not isinstance(found, inspect.UnionType):
         return found
     named = table.get("kind") if isinstance(table, dict) else None
@@ -161,6 +162,7 @@ def _member(found: Any, table: Any) -> Any:
 
 
 def _bare(found: Any) -> Any:
+    """Return the type without its limits."""
     return found.type if isinstance(found, inspect.Metadata) else found
 
 
@@ -169,7 +171,7 @@ def _parts(path: str) -> list[str]:
 
 
 def _value(path: str, tables: Any) -> Any:
-    """What stands at `source[0].rate`, or None."""
+    """Return the value at a path such as `source[0].rate`, or None."""
     for part in _parts(path):
         try:
             tables = tables[int(part)] if isinstance(tables, list) else tables[part]

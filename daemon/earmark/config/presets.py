@@ -1,6 +1,6 @@
-"""How to listen with the embedded models: settings that were chosen by measuring streams (docs/models.md).
+"""Presets: settings for each embedded model, chosen by measurements on streams (docs/models.md).
 
-`earmarkd --demo` uses all three; config/examples/ shows each, and a test holds the examples to what stands here.
+`earmarkd --demo` uses all three. config/examples/ shows each, and a test keeps the examples equal to these presets.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Server(Settings, frozen=True):
 
     listen: str = "127.0.0.1:8765"  # HOST:PORT; port 0 takes a free one
     insecure: bool = False  # allow a non-loopback address without a token
-    token_file: str = ""  # one token a line, mode 0600; whoever connects needs one of them. Empty: nobody needs any
+    token_file: str = ""  # one token a line, mode 0600; clients must show one of them. Empty: no token is needed
     allow_hosts: tuple[str, ...] = ()  # further Host headers to answer, besides the address itself
     allow_origins: tuple[str, ...] = ()  # web pages that may connect, "https://example.org"
     max_subscribers: Count = 5000
@@ -49,7 +49,7 @@ class Http(Settings, frozen=True):
     max_seconds: Annotated[float, Meta(gt=0)] = 3600.0  # of a clip
     max_decoded_mb: Count = 1300  # of a clip decoded, all channels: an hour of stereo at 44.1 kHz is 1270
     memory_mb: Count = 512  # of bodies and mono clips that wait: half for each
-    queue: Count = 256  # requests at the same time; one more is told 429
+    queue: Count = 256  # requests at the same time; further ones get status 429
     window: Annotated[float, Meta(ge=1, le=60)] = 30.0  # seconds in one go for a model without a limit of its own
     wait: Annotated[float, Meta(ge=1, le=3600)] = 120.0  # seconds that a request waits for a model or an answer
     decoders: Annotated[int, Meta(ge=1, le=64)] = 2  # threads that decode
@@ -64,8 +64,8 @@ class Worker(Settings, frozen=True):
     threads: Annotated[int, Meta(ge=0, le=1024)] = 0  # of torch on the CPU; 0: one per core
     max_batch: Annotated[int, Meta(ge=1, le=1024)] = 32
     max_age: Annotated[float, Meta(ge=0.1)] = 2.0  # seconds after which a live window is dropped instead of classified
-    max_wait_ms: Milliseconds = 0  # how long a batch may wait for company; 0: never
-    queue: Count = 1024  # windows waiting at most; the oldest live one goes
+    max_wait_ms: Milliseconds = 0  # how long a batch may wait for more windows; 0: not at all
+    queue: Count = 1024  # windows that wait at most; beyond it the oldest live one is dropped
     depth: Annotated[int, Meta(ge=1, le=2)] = 1  # batches with the process; 2: a full one of live windows goes ahead
     timeout: Annotated[float, Meta(gt=0)] = 30.0  # seconds for one batch, then the worker counts as hung
 
@@ -112,8 +112,8 @@ class Model(Settings, frozen=True):
 
 
 HANGOVER_MS = {"utterance": 128, "sliding": 500}
-"""By mode: a command must not wait for its answer (four of the steps in which speech is judged), and what lasts must
-not end with every breath."""
+"""The default of `hangover_ms`, by mode. It is short for utterances (four steps of the speech gate), because a command
+must be answered at once, and long for sliding windows, because a breath must not end a label."""
 
 
 class Vad(Settings, frozen=True):
@@ -145,7 +145,7 @@ class Decide(Settings, frozen=True):
 
 
 class Classifier(Settings, frozen=True):
-    """A model, the sources it hears, and what is made of its scores."""
+    """A model, the sources that it hears, and the rules for its scores."""
 
     name: Name
     model: ModelId = DEFAULT_MODEL

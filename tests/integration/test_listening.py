@@ -1,8 +1,11 @@
-"""From blocks to windows on the real listening thread with the real VAD; no model."""
+"""From blocks to windows on the real segmenter thread with the real VAD; no model."""
 
 from __future__ import annotations
 
 import itertools
+import queue
+import threading
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -10,10 +13,11 @@ import soxr
 
 from earmark.audio.types import Samples
 from earmark.capture.intake import Intake
-from earmark.windowing.messages import AudioLost, GateClosed, SourceChanged
+from earmark.windowing.messages import AudioLost, GateClosed, Message, SourceChanged, SourceEnded
+from earmark.windowing.segmenter import Segmenter
 from earmark.windowing.windows import SlidingWindows
-from tests.listening import RATE, classifier_input, listen, recording, windows
-from tests.signals import Word, demo, noise, tone
+from tests.listening import RATE, always, classifier_input, listen, recording, windows
+from tests.signals import Word, demo, noise, ramp, tone
 
 
 @pytest.fixture(scope="module")
@@ -188,3 +192,55 @@ def test_the_beginning_of_a_long_utterance_is_as_old_as_its_end() -> None:
 
     assert window.span.end <= 2 * RATE
     assert window.captured / 1e9 == pytest.approx(window.span.speech_end / RATE, abs=0.05)
+
+
+def test_a_source_loses_nothing_while_others_come_and_go_change_and_are_read() -> None:
+    """On the real thread, which is never idle: one source plays a ramp as fast as its sound is taken."""
+    inbox: queue.SimpleQueue[list[Message]] = queue.SimpleQueue()
+    segmenter = Segmenter(inbox.put)
+    steady = segmenter.add_source("steady", [always()], 20.0, live=True, rates=(RATE,))
+    enough, played = threading.Event(), 0
+
+    def play() -> None:
+        nonlocal played
+        steady.begin("a ramp", RATE)
+        while not enough.is_set():
+            steady.put(ramp(played, played + 1600))
+            played += 1600
+        steady.end()
+
+    player = threading.Thread(target=play)
+    guests = [f"guest {number}" for number in range(30)]
+    messages: list[Message] = []
+    readings: list[Future[Samples]] = []
+    with segmenter:
+        player.start()
+        for name in guests:
+            guest = segmenter.add_source(name, [classifier_input(), always("other")], 5.0, live=True, rates=(RATE,))
+            guest.begin("a device", RATE)
+            guest.offer(ramp(0, RATE))
+            segmenter.change_classifier(name, always(rate=8000))
+            guest.offer(ramp(0, RATE))
+            readings.append(segmenter.read(name, 8000, 0, 0))
+            segmenter.remove_source(name)
+            while SourceEnded(name, "") not in messages:
+                messages += inbox.get(timeout=60)
+            readings.append(
+                segmenter.read("steady", RATE, max(0, played - 100), played)
+            )  # there, not yet there or gone again
+        enough.set()
+        player.join()
+        while {item.source for item in messages if isinstance(item, SourceEnded)} != {"steady", *guests}:
+            messages += inbox.get(timeout=60)
+    heard = [window for window in windows(messages) if window.source == "steady"]
+    assert [window.span.end for window in heard[:-1]] == list(range(RATE, heard[-1].span.end, RATE // 2))
+    assert heard[-1].span.end == played
+    for window in heard:
+        np.testing.assert_array_equal(window.samples, ramp(window.span.start, window.span.end))
+    assert [item for item in messages if isinstance(item, AudioLost)] == []
+    assert len([item for item in messages if isinstance(item, SourceEnded)]) == len(guests) + 1
+    for of_guest, of_steady in zip(readings[::2], readings[1::2], strict=True):
+        assert len(of_guest.result(0)) == 0
+        error = of_steady.exception(0)
+        assert error is None or "is not kept any more" in str(error) or "has not come yet" in str(error)
+    assert segmenter.stats().errors == 0

@@ -190,10 +190,12 @@ class SourceStream:
                 self.found(gate, event, gate.position, reason)
 
     def _finish(self, reason: OffReason, detail: str, error: str = "") -> None:
-        self._break(reason)
-        self._change(self._health.failed("stopped", detail))
-        self._messages.append(SourceEnded(self._intake.name, error))
         self._ended = True
+        try:
+            self._break(reason)
+        finally:  # the source has ended in any case, and the event loop waits for that
+            self._change(self._health.failed("stopped", detail))
+            self._messages.append(SourceEnded(self._intake.name, error))
 
     def _advance(self) -> None:
         for gate, classifiers in self._classifiers.items():

@@ -196,3 +196,23 @@ def test_an_empty_block_is_only_the_news_of_a_gap() -> None:
     assert (ring.start, ring.end) == (0, 50)
     assert ring.append(51, ramp(51, 51)) == 1
     assert (ring.start, ring.end) == (51, 51)
+
+
+def test_a_ring_that_grows_keeps_its_samples_and_then_more_of_them() -> None:
+    ring = Ring(100, slack=10)
+    ring.append(0, ramp(0, 250))
+    ring.grow(300)
+    assert (ring.start, ring.end, ring.capacity) == (150, 250, 300)
+    np.testing.assert_array_equal(ring.view(150, 250), ramp(150, 250))
+    for start in range(250, 1000, 50):
+        ring.append(start, ramp(start, start + 50))
+    assert (ring.start, ring.end) == (700, 1000)
+    np.testing.assert_array_equal(ring.view(700, 1000), ramp(700, 1000))
+
+
+def test_a_ring_never_shrinks() -> None:
+    ring = Ring(100)
+    ring.append(0, ramp(0, 100))
+    for capacity in (100, 99, 1):
+        ring.grow(capacity)
+    assert (ring.start, ring.end, ring.capacity) == (0, 100, 100)

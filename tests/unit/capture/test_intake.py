@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.audio.types import Block, Samples
-from earmark.capture.intake import PUT_SECONDS, QUEUE_SECONDS, Intake
-from earmark.capture.items import Ended, Failed, Item, Overflowed, Started
+from earmark.capture.intake import PUT_SECONDS, QUEUE_SECONDS, Intake, IntakeStats
+from earmark.capture.items import Ended, Failed, Gap, Item, Overflowed, Started
 
 RATE = 1000  # Hz: a sample is a millisecond
 FULL = round(QUEUE_SECONDS * RATE)
@@ -162,7 +162,24 @@ def test_time_without_sound_becomes_a_jump() -> None:
     intake.offer(silence(20))  # began to sound 5.0 s after the last sample before
     clock.pass_ms(20)
     intake.offer(silence(20))
-    assert positions(intake.drain()) == [(0, 20), (5020, 5040), (5040, 5060)]
+    items = intake.drain()
+    assert positions(items) == [(0, 20), (5020, 5040), (5040, 5060)]
+    assert [type(item) for item in items] == [Started, Block, Failed, Started, Gap, Block, Block]
+    assert items[4] == Gap(20, 5020, RATE)
+
+
+def test_a_gap_is_told_even_when_the_sound_around_it_is_dropped() -> None:
+    clock = Clock()
+    intake = new(clock=clock)
+    intake.offer(silence(FULL))
+    clock.pass_ms(1000)
+    intake.begin("device", RATE)
+    clock.pass_ms(FULL)
+    intake.offer(silence(FULL))
+    intake.offer(silence(FULL))
+    items = intake.drain()
+    assert [item for item in items if isinstance(item, Gap)] == [Gap(FULL, FULL + 1000, RATE)]
+    assert positions(items) == [(2 * FULL + 1000, 3 * FULL + 1000)]
 
 
 def test_a_jump_is_never_backwards() -> None:
@@ -172,7 +189,9 @@ def test_a_jump_is_never_backwards() -> None:
     intake.begin("device", RATE)
     clock.pass_ms(5)
     intake.offer(silence(100))  # a device that delivers at once what it had stored
-    assert positions(intake.drain()) == [(0, 20), (20, 120)]
+    items = intake.drain()
+    assert positions(items) == [(0, 20), (20, 120)]
+    assert not [item for item in items if isinstance(item, Gap)]
 
 
 def test_the_first_beginning_is_no_jump() -> None:
@@ -192,7 +211,9 @@ def test_a_recording_that_begins_again_does_not_jump() -> None:
     clock.pass_ms(5000)
     intake.begin("file", RATE)
     intake.offer(silence(20))
-    assert positions(intake.drain()) == [(0, 20), (20, 40)]
+    items = intake.drain()
+    assert positions(items) == [(0, 20), (20, 40)]
+    assert not [item for item in items if isinstance(item, Gap)]
 
 
 def test_positions_are_converted_when_the_rate_changes() -> None:
@@ -203,7 +224,9 @@ def test_positions_are_converted_when_the_rate_changes() -> None:
     intake.begin("another", 2 * RATE)
     clock.pass_ms(10)
     intake.offer(silence(20))
-    assert positions(intake.drain()) == [(0, 1000), (4000, 4020)]
+    items = intake.drain()
+    assert positions(items) == [(0, 1000), (4000, 4020)]
+    assert Gap(2000, 4000, 2 * RATE) in items
 
 
 def test_overflows_are_told_once_until_they_are_heard() -> None:
@@ -254,6 +277,15 @@ def test_what_was_queued_before_close_can_still_be_drained() -> None:
     intake.offer(silence(20))
     intake.close()
     assert positions(intake.drain()) == [(0, 20)]
+
+
+def test_the_counts_are_those_of_all_samples() -> None:
+    intake = new()
+    for _ in range(3):
+        intake.offer(silence(FULL // 2))
+    assert intake.stats() == IntakeStats(offered=3 * FULL // 2, queued=FULL, dropped=FULL // 2)
+    intake.drain()
+    assert intake.stats() == IntakeStats(offered=3 * FULL // 2, queued=0, dropped=FULL // 2)
 
 
 def collect(intake: Intake, woken: threading.Event) -> list[list[Item]]:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from earmark.audio.resampled import ResampledRing
 from earmark.audio.types import Block, Samples
 from earmark.config.settings import Vad
-from earmark.windowing.gates import RESET_STEPS, SpeechGate, step_all
+from earmark.windowing.gates import RESET_STEPS, LevelGate, SpeechGate, step_all
 from earmark.windowing.silero import RATE, STEP, Silero
 from tests.signals import noise
 
@@ -37,6 +38,20 @@ def hear(silero: Scripted, steps: int, vad: Vad | None = None) -> None:
     resampled = ResampledRing(RATE, 30.0, live=False)
     resampled.feed(Block(0, noise(steps * STEP, -30), RATE, 0))
     step_all([SpeechGate(resampled, vad or Vad(hangover_ms=128), silero)], silero)
+
+
+def test_a_gate_needs_a_hangover() -> None:
+    with pytest.raises(ValueError, match="a gate needs a hangover"):
+        LevelGate(ResampledRing(RATE, 1.0), Vad())
+
+
+def test_a_gate_does_not_judge_the_sound_before_its_start() -> None:
+    resampled = ResampledRing(RATE, 30.0, live=False)
+    resampled.feed(Block(0, noise(10 * STEP, -30), RATE, 0))
+    silero = Scripted(0.05)
+    gate = SpeechGate(resampled, Vad(hangover_ms=128), silero, start=7 * STEP)
+    step_all([gate], silero)
+    assert (gate.position, silero.seen) == (10 * STEP, 3 + 6)  # 6 steps before are gone over to warm up
 
 
 def test_after_two_seconds_without_speech_silero_begins_anew() -> None:

@@ -1,0 +1,375 @@
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from earmark.audio.types import Closed, Span
+from earmark.capture.health import Change
+from earmark.config.settings import Vad
+from earmark.errors import EarmarkError, SourceError
+from earmark.windowing.inbox import MAX_OUTSTANDING_WINDOWS
+from earmark.windowing.messages import GateClosed, SourceChanged, SourceEnded
+from earmark.windowing.windows import Lengths, UtteranceWindows
+from tests.listening import RATE, ByHand, always, classifier_input, windows
+from tests.signals import noise, ramp, tone
+
+STEP = 512
+LONG = 32 * STEP  # a little more than a second, and whole steps of the gate
+
+
+def test_a_source_is_heard_in_the_round_in_which_it_is_added() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always()).offer(ramp(0, LONG))
+    (window,) = windows(by_hand.round())
+    np.testing.assert_array_equal(window.samples, ramp(0, RATE))
+
+
+def test_a_source_can_be_added_while_others_are_heard() -> None:
+    by_hand = ByHand()
+    kitchen = by_hand.add("kitchen", always())
+    kitchen.offer(ramp(0, LONG))
+    by_hand.round()
+    by_hand.add("hall", always()).offer(ramp(0, LONG))
+    kitchen.offer(ramp(LONG, 2 * LONG))
+    told = windows(by_hand.round())
+    assert [window.span.end for window in told if window.source == "kitchen"] == [3 * RATE // 2, 2 * RATE]
+    assert [window.span.end for window in told if window.source == "hall"] == [RATE]
+
+
+def test_two_sources_cannot_have_one_name() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always())
+    with pytest.raises(SourceError, match='there is a source "hall" already'):
+        by_hand.add("hall", always())
+
+
+def test_a_removed_source_is_heard_to_its_end_and_its_labels_go_off() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    intake.offer(ramp(0, LONG))
+    by_hand.round()
+    end = 3 * RATE // 2 + 320
+    intake.offer(ramp(LONG, end))
+    by_hand.segmenter.remove_source("hall")
+    messages = by_hand.round()
+    ends = [(window.span.end, window.span.final) for window in windows(messages)]
+    assert ends == [(3 * RATE // 2, False), (end, True)]
+    assert messages[-3:] == [
+        GateClosed("hall", "test", end / RATE, by_hand.now, "reload"),
+        SourceChanged("hall", Change("stopped", "it was removed", "a device", RATE)),
+        SourceEnded("hall", ""),
+    ]
+
+
+def test_a_removed_source_refuses_sound_at_once() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    by_hand.segmenter.remove_source("hall")
+    assert intake.closed
+    assert not intake.put(ramp(0, 320))
+
+
+def test_a_removed_source_gives_its_speech_slot_back() -> None:
+    by_hand = ByHand()
+    by_hand.add("kitchen", classifier_input())
+    by_hand.add("hall", classifier_input(), classifier_input(vad=Vad(hangover_ms=500), name="other"))
+    by_hand.round()
+    assert by_hand.silero.taken == {0, 1, 2}
+    by_hand.segmenter.remove_source("hall")
+    by_hand.round()
+    assert by_hand.silero.taken == {0}
+
+
+def test_a_source_that_has_ended_does_not_end_again_when_it_is_removed() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always()).end()
+    assert SourceEnded("hall", "") in by_hand.round()
+    by_hand.segmenter.remove_source("hall")
+    assert by_hand.round() == []
+
+
+def test_the_name_of_a_removed_source_can_be_used_again_in_the_same_round() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always()).offer(ramp(0, LONG))
+    by_hand.segmenter.remove_source("hall")
+    by_hand.add("hall", always()).offer(ramp(500, 500 + LONG))
+    messages = by_hand.round()
+    ended = messages.index(SourceEnded("hall", ""))
+    (window,) = windows(messages[ended:])
+    np.testing.assert_array_equal(window.samples, ramp(500, 500 + RATE))
+
+
+def test_the_answer_to_a_window_of_a_removed_source_is_ignored() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always())
+    by_hand.segmenter.remove_source("hall")
+    by_hand.segmenter.answered("hall")
+    assert by_hand.segmenter.stats().sources == ()
+
+
+def test_requests_for_an_unknown_source_are_refused_with_its_name() -> None:
+    segmenter = ByHand().segmenter
+    refusal = 'there is no source "hall"'
+    with pytest.raises(SourceError, match=refusal):
+        segmenter.remove_source("hall")
+    with pytest.raises(SourceError, match=refusal):
+        segmenter.change_classifier("hall", always())
+    with pytest.raises(SourceError, match=refusal):
+        segmenter.remove_classifier("hall", "test")
+    with pytest.raises(SourceError, match=refusal):
+        segmenter.read("hall", RATE, 0, 1).result(0)
+
+
+def test_what_is_read_are_the_samples_at_these_positions() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always()).offer(ramp(0, RATE))
+    reading = by_hand.segmenter.read("hall", RATE, 100, 200)
+    assert not reading.done()
+    by_hand.round()
+    later = by_hand.segmenter.read("hall", RATE, 0, RATE)
+    by_hand.round()
+    np.testing.assert_array_equal(later.result(0), ramp(0, RATE))
+    with pytest.raises(SourceError, match=r"hall: the sound at 0.013 s has not come yet, but only that up to 0.000 s"):
+        reading.result(0)  # a request is answered before the sound of its round is heard
+
+
+def test_sound_that_is_not_kept_any_more_cannot_be_read() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always(), seconds=2.0).offer(ramp(0, 5 * RATE))
+    by_hand.round()
+    oldest, older = (by_hand.segmenter.read("hall", RATE, start, 4 * RATE) for start in (3 * RATE, 3 * RATE - 1))
+    by_hand.round()
+    np.testing.assert_array_equal(oldest.result(0), ramp(3 * RATE, 4 * RATE))
+    with pytest.raises(SourceError, match=r"at 3.000 s is not kept any more, but only that from 3.000 s to 5.000 s"):
+        older.result(0)
+
+
+def test_sound_that_has_not_come_yet_cannot_be_read() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always()).offer(ramp(0, RATE))
+    by_hand.round()
+    newest, newer = (by_hand.segmenter.read("hall", RATE, 0, end) for end in (RATE, RATE + 1))
+    by_hand.round()
+    assert len(newest.result(0)) == RATE
+    with pytest.raises(SourceError, match=r"hall: the sound at 1.000 s has not come yet, but only that up to 1.000 s"):
+        newer.result(0)
+
+
+def test_sound_cannot_be_read_at_a_rate_of_no_classifier() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always(), always("other", 8000))
+    reading = by_hand.segmenter.read("hall", 44100, 0, 0)
+    by_hand.round()
+    with pytest.raises(SourceError, match="hall: the sound is not kept at 44100 Hz, but at 8000 Hz, 16000 Hz"):
+        reading.result(0)
+
+
+def test_a_source_that_was_removed_meanwhile_cannot_be_read() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always())
+    by_hand.segmenter.remove_source("hall")
+    by_hand.add("kitchen", always())
+    reading = by_hand.segmenter.read("kitchen", RATE, 0, 0)
+    by_hand.segmenter.remove_source("kitchen")
+    late = by_hand.segmenter.read("kitchen", RATE, 0, 0)
+    by_hand.round()
+    assert len(reading.result(0)) == 0
+    with pytest.raises(SourceError, match='there is no source "kitchen"'):
+        late.result(0)
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, 1), (2, 1)])
+def test_a_range_that_is_none_is_a_mistake_of_the_caller(start: int, end: int) -> None:
+    with pytest.raises(ValueError, match="is no range of positions"):
+        ByHand().segmenter.read("hall", RATE, start, end)
+
+
+def test_a_read_that_was_cancelled_is_not_answered() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always())
+    reading = by_hand.segmenter.read("hall", RATE, 0, 0)
+    assert reading.cancel()
+    by_hand.round()
+    assert reading.cancelled()
+    assert by_hand.segmenter.stats().errors == 0
+
+
+def test_reads_that_the_thread_never_answered_fail_when_the_segmenter_is_closed() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always())
+    with by_hand.segmenter:
+        pass
+    reading = by_hand.segmenter.read("hall", RATE, 0, 0)
+    with pytest.raises(EarmarkError, match="the sound cannot be read: the segmenter is closed"):
+        reading.result(0)
+    with pytest.raises(EarmarkError, match='the source "kitchen" cannot be added: the segmenter is closed'):
+        by_hand.add("kitchen", always())
+
+
+def test_a_changed_classifier_gets_windows_that_begin_in_the_sound_from_before() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    intake.offer(ramp(0, LONG))
+    by_hand.round()
+    by_hand.segmenter.change_classifier("hall", always())
+    by_hand.round()
+    intake.offer(ramp(LONG, LONG + RATE))
+    (window,) = windows(by_hand.round())
+    end = LONG + RATE // 2
+    np.testing.assert_array_equal(window.samples, ramp(end - RATE, end))
+
+
+def test_a_changed_classifier_ends_what_the_old_one_had_on() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always()).offer(ramp(0, 2 * STEP))
+    by_hand.round()
+    by_hand.segmenter.change_classifier("hall", always())
+    messages = by_hand.round()
+    assert [window.span.final for window in windows(messages)] == [True]
+    assert messages[-1] == GateClosed("hall", "test", 2 * STEP / RATE, by_hand.now, "reload")
+
+
+def test_a_change_leaves_the_other_classifiers_of_the_source_alone() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always(), always("other"))
+    intake.offer(ramp(0, LONG))
+    by_hand.round()
+    by_hand.segmenter.change_classifier("hall", always())
+    assert {message.classifier for message in by_hand.round() if isinstance(message, GateClosed)} == {"test"}
+    intake.offer(ramp(LONG, 2 * LONG))
+    assert [window.span.end for window in windows(by_hand.round(), "other")] == [3 * RATE // 2, 2 * RATE]
+
+
+def test_a_classifier_that_joins_an_open_gate_hears_from_there_on() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    intake.offer(ramp(0, RATE))
+    by_hand.round()
+    by_hand.segmenter.change_classifier("hall", always("late"))
+    assert by_hand.round() == []
+    intake.offer(ramp(RATE, 2 * RATE))
+    joined = RATE // STEP * STEP  # the gate had judged whole steps
+    assert [window.span.end for window in windows(by_hand.round(), "late")] == [joined + RATE // 2]
+
+
+def test_a_new_gate_does_not_judge_the_sound_that_is_kept() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    intake.offer(np.concatenate([noise(RATE, -60), tone(RATE, 1000), noise(RATE, -60)]))
+    by_hand.round()
+    by_hand.segmenter.change_classifier("hall", classifier_input("level", name="late"))
+    by_hand.round()
+    intake.offer(np.concatenate([noise(RATE, -60), tone(RATE // 2, 1000), noise(RATE, -60)]))
+    (window,) = windows(by_hand.round(), "late")
+    assert window.span.speech_start == pytest.approx(4 * RATE, abs=2 * STEP)
+
+
+def test_a_changed_rate_is_kept_from_then_on_and_the_old_one_is_not() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    intake.offer(ramp(0, RATE))
+    by_hand.round()
+    by_hand.segmenter.change_classifier("hall", always(rate=8000))
+    by_hand.round()
+    intake.offer(ramp(RATE, 3 * RATE))
+    assert {window.rate for window in windows(by_hand.round())} == {8000}
+    new, old = by_hand.segmenter.read("hall", 8000, 9000, 10_000), by_hand.segmenter.read("hall", RATE, 0, 1)
+    by_hand.round()
+    np.testing.assert_allclose(new.result(0), 2 * ramp(9000, 10_000), rtol=0.01)
+    with pytest.raises(SourceError, match="not kept at 16000 Hz, but at 8000 Hz"):
+        old.result(0)
+
+
+def test_a_changed_classifier_may_need_more_sound_to_be_kept() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always(), seconds=2.0)
+    intake.offer(ramp(0, 2 * RATE))
+    by_hand.round()
+    by_hand.segmenter.change_classifier("hall", always(), seconds=4.0)
+    by_hand.round()
+    intake.offer(ramp(2 * RATE, 4 * RATE))
+    by_hand.round()
+    reading = by_hand.segmenter.read("hall", RATE, 0, 4 * RATE)
+    by_hand.round()
+    np.testing.assert_array_equal(reading.result(0), ramp(0, 4 * RATE))
+
+
+def test_a_removed_classifier_gives_its_slot_back_and_gets_no_more_windows() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", classifier_input(name="words"), always("sounds"))
+    by_hand.round()
+    by_hand.segmenter.remove_classifier("hall", "words")
+    by_hand.round()
+    assert by_hand.silero.taken == set()
+    intake.offer(np.concatenate([noise(RATE, -60), tone(RATE // 2, 1000), noise(RATE, -60)]))
+    assert {window.classifier for window in windows(by_hand.round())} == {"sounds"}
+
+
+def test_speech_gates_of_all_sources_are_judged_for_their_own_source() -> None:
+    by_hand = ByHand()
+    word = np.concatenate([noise(RATE, -60), tone(RATE // 2, 1000), noise(RATE, -60)])
+    by_hand.add("kitchen", classifier_input()).offer(word)
+    by_hand.add("hall", classifier_input()).offer(np.concatenate([noise(RATE, -60), word]))
+    starts = {window.source: window.span.speech_start // STEP for window in windows(by_hand.round())}
+    assert starts == {"kitchen": RATE // STEP, "hall": 2 * RATE // STEP}
+
+
+class Broken(UtteranceWindows):
+    """Cannot do what it should."""
+
+    def __init__(self, lengths: Lengths) -> None:
+        super().__init__(lengths)
+        self.broken = True
+
+    def closed(self, closed: Closed, start: int, end: int) -> list[Span]:
+        raise ZeroDivisionError("as it was told to")
+
+
+def test_an_error_with_one_source_costs_the_others_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    by_hand = ByHand()
+    kitchen = by_hand.add("kitchen", classifier_input("open", Broken))
+    hall = by_hand.add("hall", always())
+    kitchen.offer(ramp(0, LONG))
+    kitchen.end()
+    hall.offer(ramp(0, LONG))
+    with caplog.at_level(logging.ERROR):
+        messages = by_hand.round()
+    assert [(window.source, window.span.end) for window in windows(messages)] == [("hall", RATE)]
+    assert SourceEnded("kitchen", "") in messages
+    assert "kitchen: some of its sound was lost to an error" in caplog.text
+    assert by_hand.segmenter.stats().errors == 1
+
+
+def test_a_source_that_can_wait_waits_while_too_many_of_its_windows_have_no_answer() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("file", always(), live=False, seconds=60.0)
+    intake.offer(ramp(0, (MAX_OUTSTANDING_WINDOWS + 1) * RATE // 2 + STEP))
+    assert len(windows(by_hand.round())) == MAX_OUTSTANDING_WINDOWS
+    intake.offer(ramp(0, RATE // 2))
+    assert by_hand.round() == []
+    by_hand.segmenter.answered("file")
+    assert len(windows(by_hand.round())) == 1
+
+
+def test_a_live_source_never_waits() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("microphone", always(), seconds=60.0)
+    for _ in range(3):
+        intake.offer(ramp(0, 20 * RATE))
+        assert windows(by_hand.round())
+
+
+def test_the_counts_say_what_came_and_what_is_under_way() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    intake.offer(ramp(0, 2 * LONG))
+    by_hand.round()
+    intake.offer(ramp(0, 320))
+    by_hand.segmenter.answered("hall")
+    stats = by_hand.segmenter.stats()
+    assert (stats.rounds, stats.errors) == (1, 0)
+    (source,) = stats.sources
+    assert (source.name, source.windows, source.outstanding) == ("hall", 3, 2)
+    assert (source.intake.offered, source.intake.queued, source.intake.dropped) == (2 * LONG + 320, 320, 0)

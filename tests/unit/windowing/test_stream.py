@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import pytest
+
+from earmark.protocol.events import OffReason
+from earmark.windowing.messages import AudioLost, GateClosed, Message, SourceChanged, SourceEnded
+from tests.listening import RATE, ByHand, always
+from tests.signals import noise
+
+SECOND = 1_000_000_000
+
+
+def losses(messages: list[Message]) -> list[tuple[float, float, str]]:
+    return [(item.start, item.end, item.cause) for item in messages if isinstance(item, AudioLost)]
+
+
+def states(messages: list[Message]) -> list[str]:
+    return [item.change.state for item in messages if isinstance(item, SourceChanged)]
+
+
+def reasons(messages: list[Message]) -> list[OffReason]:
+    return [item.reason for item in messages if isinstance(item, GateClosed)]
+
+
+def returns_after_two_seconds(*failures: str) -> list[Message]:
+    """A second of sound, the failures, two seconds without sound, and another second of sound."""
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    intake.offer(noise(RATE, -30))
+    for state in failures:
+        intake.fail(state, "as it was told to")  # type: ignore[arg-type]
+    by_hand.now += 3 * SECOND
+    intake.begin("a device", RATE)
+    intake.offer(noise(RATE, -30))
+    return by_hand.round()
+
+
+@pytest.mark.parametrize(
+    ("failures", "cause"),
+    [
+        (("lost",), "device"),
+        (("stalled",), "stall"),
+        (("stalled", "lost"), "device"),
+        (("lost", "stalled"), "stall"),
+        ((), "device"),
+    ],
+)
+def test_time_without_sound_is_lost_to_the_last_failure(failures: tuple[str, ...], cause: str) -> None:
+    messages = returns_after_two_seconds(*failures)
+    assert losses(messages) == [(1.0, 3.0, cause)]
+    assert states(messages) == ["listening", *failures, "listening"][: None if failures else 1]
+    assert reasons(messages) == ["source_lost"]
+
+
+def test_a_stall_is_over_with_the_first_block_after_it() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    intake.offer(noise(RATE, -30))
+    intake.fail("stalled", "it delivers nothing")
+    for _ in range(2):
+        by_hand.now += 3 * SECOND
+        intake.begin("a device", RATE)
+        intake.offer(noise(RATE, -30))
+    assert losses(by_hand.round()) == [(1.0, 3.0, "stall"), (4.0, 6.0, "device")]
+
+
+def test_sound_that_a_full_intake_dropped_is_lost_to_overload_and_closes_the_gate() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    intake.offer(noise(RATE, -30))
+    by_hand.round()
+    for _ in range(6):
+        intake.offer(noise(RATE, -30))
+    messages = by_hand.round()
+    assert losses(messages) == [(1.0, 3.0, "overload")]
+    assert reasons(messages) == ["source_lost"]
+
+
+def test_sound_that_was_dropped_before_any_was_heard_is_lost_too() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    for _ in range(6):
+        intake.offer(noise(RATE, -30))
+    assert losses(by_hand.round()) == [(0.0, 2.0, "overload")]
+
+
+def test_what_was_dropped_and_what_did_not_come_are_lost_apart_each_with_its_place() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    intake.offer(noise(RATE, -30))
+    by_hand.round()
+    intake.offer(noise(RATE, -30))
+    intake.fail("lost", "it is gone")
+    by_hand.now += 3 * SECOND
+    intake.begin("a device", RATE)
+    for _ in range(6):
+        intake.offer(noise(RATE, -30))
+    assert losses(by_hand.round()) == [(1.0, 2.0, "overload"), (2.0, 4.0, "device"), (4.0, 6.0, "overload")]
+
+
+def test_a_position_that_was_rounded_to_another_rate_is_no_loss() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    intake.offer(noise(16_001, -30))
+    intake.begin("another device", 11_025)
+    intake.offer(noise(11_025, -30))
+    messages = by_hand.round()
+    assert losses(messages) == []
+    assert reasons(messages) == ["source_lost"]  # the resampler begins anew
+
+
+def test_an_overflow_is_a_loss_of_unknown_length() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    intake.offer(noise(RATE, -30))
+    intake.overflow()
+    intake.offer(noise(RATE, -30))
+    messages = by_hand.round()
+    assert losses(messages) == [(1.0, 1.0, "overflow")]
+    assert reasons(messages) == []
+
+
+@pytest.mark.parametrize(("error", "reason"), [("", "quiet"), ("the file is damaged", "source_lost")])
+def test_what_ended_the_source_is_why_labels_go_off(error: str, reason: str) -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    intake.offer(noise(RATE, -30))
+    intake.end(error)
+    messages = by_hand.round()
+    assert reasons(messages) == [reason]
+    assert messages[-1] == SourceEnded("hall", error)
+    assert states(messages) == ["listening", "stopped"]

@@ -65,8 +65,8 @@ def main(settings: str, path: str) -> None:
                         out.write(item.samples.tobytes())
                     say(report(item))
 
-    listening = threading.Thread(target=drain)
-    listening.start()
+    draining = threading.Thread(target=drain)
+    draining.start()
     source.start()
     sys.stdin.read()
     before = time.monotonic()
@@ -74,7 +74,7 @@ def main(settings: str, path: str) -> None:
     took = time.monotonic() - before
     done.set()
     woken.set()
-    listening.join()
+    draining.join()
     say({"kind": "closed", "took": took})
 
 

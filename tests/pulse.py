@@ -2,7 +2,7 @@
 
 Seen with PulseAudio 16.1: `norewinds=1` on the sink is essential (without it the first block comes 1.5 s late), and
 its standard streams must not be ours, or pytest waits for them. PortAudio reads PULSE_SERVER and lists the devices
-once, when it is loaded: whoever listens must be a fresh process with `environment`.
+once, when it is loaded: so every recorder must be a new process with `environment`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pathlib import Path
 from types import TracebackType
 
 SINK = "mic"
-PATIENCE = 10.0  # seconds for the server to come up, or to answer
+TIMEOUT_SECONDS = 10.0  # seconds for the server to come up, or to answer
 
 
 def missing() -> str:
-    """What must be installed before a Pulse can be entered; empty when nothing is missing."""
+    """Return what must be installed before a Pulse can be entered, or nothing."""
     tools = [tool for tool in ("pulseaudio", "pactl", "paplay") if shutil.which(tool) is None]
     if ctypes.util.find_library("portaudio") is None:
         tools.append("libportaudio2")
@@ -52,7 +52,7 @@ class Pulse:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process needs in its environment to hear this server and no other."""
+        """The environment in which a process records from this server and no other."""
         return dict(self._environment)
 
     def __enter__(self) -> Pulse:
@@ -85,29 +85,29 @@ class Pulse:
             self._server = None
 
     def unplug(self) -> None:
-        """The microphone is pulled out."""
+        """Pull the microphone out."""
         self._pactl("unload-module", self._module, check=True)
 
     def replug(self) -> None:
-        """The microphone is plugged in and is the default."""
+        """Plug the microphone in and make it the default."""
         arguments = (f"sink_name={SINK}", f"rate={self._rate}", "channels=1", "norewinds=1")
         self._module = self._pactl("load-module", "module-null-sink", *arguments, check=True).stdout.strip()
         self._pactl("set-default-source", f"{SINK}.monitor", check=True)
 
     def suspend(self) -> None:
-        """The microphone stays but delivers nothing."""
+        """Let the microphone stay but deliver nothing."""
         self._pactl("suspend-sink", SINK, "1", check=True)
 
     def resume(self) -> None:
-        """The end of suspend()."""
+        """Let the microphone deliver again."""
         self._pactl("suspend-sink", SINK, "0", check=True)
 
     def freeze(self) -> None:
-        """The whole sound server stands still, with its connections open."""
+        """Stop the whole sound server, with its connections open."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """The end of freeze()."""
+        """Let the sound server run again."""
         self._signal(signal.SIGCONT)
 
     def play(self, wav: Path) -> subprocess.Popen[bytes]:
@@ -128,11 +128,11 @@ class Pulse:
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=PATIENCE,
+            timeout=TIMEOUT_SECONDS,
         )
 
     def _until(self, holds: Callable[[], bool], otherwise: str) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not holds():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{otherwise}: {(self._folder / 'log').read_text()[-500:]}")

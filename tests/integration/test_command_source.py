@@ -26,7 +26,7 @@ EMIT = "import sys, time; out = sys.stdout.buffer\n"
 FOREVER = "\nout.flush(); time.sleep(1000)"
 
 
-class Listener:
+class Collector:
     """Collects what a program delivers, on this thread."""
 
     def __init__(self, *argv: str, **settings: Any) -> None:
@@ -48,10 +48,10 @@ class Listener:
             self._woken.clear()
             self.items += self.intake.drain()
 
-    def broke(self) -> Failed:
-        broke = self.until(lambda item: isinstance(item, Failed))
-        assert isinstance(broke, Failed)
-        return broke
+    def failed(self) -> Failed:
+        failed = self.until(lambda item: isinstance(item, Failed))
+        assert isinstance(failed, Failed)
+        return failed
 
     def until_position(self, position: int) -> None:
         self.until(lambda item: isinstance(item, Block) and item.position + len(item.samples) >= position)
@@ -62,16 +62,16 @@ class Listener:
 
 
 @pytest.fixture
-def listen() -> Iterator[Callable[..., Listener]]:
-    listeners: list[Listener] = []
+def listen() -> Iterator[Callable[..., Collector]]:
+    collectors: list[Collector] = []
     before = set(psutil.Process().children())
 
-    def make(*argv: str, **settings: Any) -> Listener:
-        listeners.append(Listener(*argv, **settings))
-        return listeners[-1]
+    def make(*argv: str, **settings: Any) -> Collector:
+        collectors.append(Collector(*argv, **settings))
+        return collectors[-1]
 
     yield make
-    for made in listeners:
+    for made in collectors:
         made.source.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "command test"]
     assert not set(psutil.Process().children()) - before, "a program outlived its source"
@@ -81,131 +81,133 @@ def python(script: str) -> tuple[str, ...]:
     return (sys.executable, "-c", EMIT + script)
 
 
-def test_samples_are_read_scaled_and_mixed(listen: Callable[..., Listener]) -> None:
+def test_samples_are_read_scaled_and_mixed(listen: Callable[..., Collector]) -> None:
     script = "import array; out.write(array.array('h', [8192, 16384] * 16000).tobytes())" + FOREVER
-    listener = listen(*python(script), channels=2)
-    listener.until_position(16000)
-    assert listener.items[0] == Started(os.path.basename(sys.executable), 16000)
-    heard = np.concatenate([block.samples for block in listener.blocks])
+    collector = listen(*python(script), channels=2)
+    collector.until_position(16000)
+    assert collector.items[0] == Started(os.path.basename(sys.executable), 16000)
+    heard = np.concatenate([block.samples for block in collector.blocks])
     assert len(heard) == 16000
     assert set(heard.tolist()) == {0.375}
 
 
-def test_a_frame_may_be_cut_anywhere(listen: Callable[..., Listener]) -> None:
+def test_a_frame_may_be_cut_anywhere(listen: Callable[..., Collector]) -> None:
     script = """
 import array
 data = array.array('f', range(2000)).tobytes()
 for start in range(0, len(data), 1003):
     out.write(data[start:start + 1003]); out.flush(); time.sleep(0.002)"""
-    listener = listen(*python(script + FOREVER), format="f32le")
-    listener.until_position(2000)
-    assert np.concatenate([block.samples for block in listener.blocks]).tolist() == list(range(2000))
+    collector = listen(*python(script + FOREVER), format="f32le")
+    collector.until_position(2000)
+    assert np.concatenate([block.samples for block in collector.blocks]).tolist() == list(range(2000))
 
 
-def test_a_program_that_ends_is_started_again_and_its_last_words_are_told(listen: Callable[..., Listener]) -> None:
+def test_a_program_that_ends_is_started_again_and_its_last_words_are_told(listen: Callable[..., Collector]) -> None:
     script = "out.write(bytes(3200)); out.flush(); print('first\\nno such camera\\n', file=sys.stderr); sys.exit(3)"
-    listener = listen(*python(script))
+    collector = listen(*python(script))
     name = os.path.basename(sys.executable)
-    assert listener.broke() == Failed("lost", f"{name}: exited with 3: no such camera; retrying in 0.5 s")
-    assert listener.until(lambda item: isinstance(item, Started))
-    assert listener.broke().detail.endswith("retrying in 1 s")
-    first, second = listener.blocks
+    assert collector.failed() == Failed("lost", f"{name}: exited with 3: no such camera; retrying in 0.5 s")
+    assert collector.until(lambda item: isinstance(item, Started))
+    assert collector.failed().detail.endswith("retrying in 1 s")
+    first, second = collector.blocks
     assert second.position > first.position + 1600, "the time between is a jump"
     assert second.position == pytest.approx((second.captured - first.captured) * 16e-6, abs=16)
 
 
 def test_a_program_that_is_not_there_is_lost_with_a_remedy_and_tried_again(
-    listen: Callable[..., Listener], tmp_path: Path
+    listen: Callable[..., Collector], tmp_path: Path
 ) -> None:
     program = tmp_path / "camera"
-    listener = listen(str(program))
+    collector = listen(str(program))
     detail = "camera: there is no such program; install it or correct `argv`; retrying in 0.5 s"
-    assert listener.broke() == Failed("lost", detail)
+    assert collector.failed() == Failed("lost", detail)
     program.write_text("#!/bin/sh\nhead -c 3200 /dev/zero\nexec sleep 1000\n")
     program.chmod(0o755)
-    assert listener.until(lambda item: isinstance(item, Started))
+    assert collector.until(lambda item: isinstance(item, Started))
 
 
-def test_a_file_that_cannot_be_run_says_so(listen: Callable[..., Listener], tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_run_says_so(listen: Callable[..., Collector], tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("not a program")
     assert (
-        "notes: cannot be started: Permission denied; correct `argv`" in listen(str(tmp_path / "notes")).broke().detail
+        "notes: cannot be started: Permission denied; correct `argv`" in listen(str(tmp_path / "notes")).failed().detail
     )
 
 
-def test_a_killed_program_is_told_as_such(listen: Callable[..., Listener]) -> None:
-    detail = listen(*python("import os; os.kill(os.getpid(), 9)")).broke().detail
+def test_a_killed_program_is_told_as_such(listen: Callable[..., Collector]) -> None:
+    detail = listen(*python("import os; os.kill(os.getpid(), 9)")).failed().detail
     assert "ended by signal 9 (Killed); retrying in 0.5 s" in detail
 
 
-def test_the_password_of_an_address_is_not_told(listen: Callable[..., Listener]) -> None:
+def test_the_password_of_an_address_is_not_told(listen: Callable[..., Collector]) -> None:
     script = "sys.exit('rtsp://admin:secret@10.0.0.7/stream: 401\\a')"
-    assert ": rtsp://...@10.0.0.7/stream: 401; retrying" in listen(*python(script)).broke().detail
+    assert ": rtsp://...@10.0.0.7/stream: 401; retrying" in listen(*python(script)).failed().detail
 
 
-def test_a_silent_program_is_stalled_and_goes_on_after_a_jump(listen: Callable[..., Listener], tmp_path: Path) -> None:
+def test_a_silent_program_is_stalled_and_goes_on_after_a_jump(listen: Callable[..., Collector], tmp_path: Path) -> None:
     go = tmp_path / "go"
     os.mkfifo(go)
-    listener = listen(*python(f"out.write(bytes(3200)); out.flush(); open({str(go)!r}).read(); out.write(bytes(3200))"))
-    assert listener.broke() == Failed("stalled", f"{os.path.basename(sys.executable)}: runs but delivers nothing")
+    collector = listen(
+        *python(f"out.write(bytes(3200)); out.flush(); open({str(go)!r}).read(); out.write(bytes(3200))")
+    )
+    assert collector.failed() == Failed("stalled", f"{os.path.basename(sys.executable)}: runs but delivers nothing")
     go.write_text("")  # it waits for somebody to write
-    assert isinstance(listener.until(lambda item: isinstance(item, Started)), Started)
-    listener.until(lambda item: isinstance(item, Block))
-    first, second = listener.blocks[:2]
+    assert isinstance(collector.until(lambda item: isinstance(item, Started)), Started)
+    collector.until(lambda item: isinstance(item, Block))
+    first, second = collector.blocks[:2]
     assert second.position - first.position == pytest.approx((second.captured - first.captured) * 16e-6, abs=16)
     assert second.position - first.position > 2 * 16000
 
 
-def test_a_program_that_floods_is_slowed_and_loses_nothing(listen: Callable[..., Listener]) -> None:
+def test_a_program_that_floods_is_slowed_and_loses_nothing(listen: Callable[..., Collector]) -> None:
     script = "import array; out.write(array.array('f', range(1_000_000)).tobytes())" + FOREVER
-    listener = listen(*python(script), format="f32le")
-    listener.until_position(1_000_000)
-    assert listener.intake.dropped == 0
+    collector = listen(*python(script), format="f32le")
+    collector.until_position(1_000_000)
+    assert collector.intake.dropped == 0
     end = 0
-    for block in listener.blocks:
+    for block in collector.blocks:
         assert block.position == end == block.samples[0]
         end += len(block.samples)
 
 
-def test_a_program_that_fills_its_standard_error_does_not_hang(listen: Callable[..., Listener]) -> None:
-    listener = listen(*python("sys.stderr.write('x' * 300_000); sys.stderr.flush(); out.write(bytes(3200))" + FOREVER))
-    assert listener.until(lambda item: isinstance(item, Started))
+def test_a_program_that_fills_its_standard_error_does_not_hang(listen: Callable[..., Collector]) -> None:
+    collector = listen(*python("sys.stderr.write('x' * 300_000); sys.stderr.flush(); out.write(bytes(3200))" + FOREVER))
+    assert collector.until(lambda item: isinstance(item, Started))
 
 
-def closing(listener: Listener) -> float:
+def closing(collector: Collector) -> float:
     before = time.monotonic()
-    listener.source.close()
-    listener.source.close()
+    collector.source.close()
+    collector.source.close()
     return time.monotonic() - before
 
 
-def test_close_ends_the_whole_process_group(listen: Callable[..., Listener]) -> None:
+def test_close_ends_the_whole_process_group(listen: Callable[..., Collector]) -> None:
     script = "import subprocess; child = subprocess.Popen(['sleep', '1000']); out.write(bytes(3200))"
-    listener = listen(*python(script + FOREVER))
-    listener.until(lambda item: isinstance(item, Started))
+    collector = listen(*python(script + FOREVER))
+    collector.until(lambda item: isinstance(item, Started))
     [grandchild] = [child for child in psutil.Process().children(recursive=True) if child.name() == "sleep"]
-    assert closing(listener) < 1.0
+    assert closing(collector) < 1.0
     psutil.wait_procs([grandchild], timeout=DEADLINE)
     assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE
 
 
-def test_close_kills_a_program_that_ignores_sigterm(listen: Callable[..., Listener]) -> None:
+def test_close_kills_a_program_that_ignores_sigterm(listen: Callable[..., Collector]) -> None:
     script = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); out.write(bytes(3200))"
-    listener = listen(*python(script + FOREVER))
-    listener.until(lambda item: isinstance(item, Started))
-    assert 1.0 <= closing(listener) < 2.0
+    collector = listen(*python(script + FOREVER))
+    collector.until(lambda item: isinstance(item, Started))
+    assert 1.0 <= closing(collector) < 2.0
 
 
-def test_close_does_not_wait_for_a_flood_that_nobody_drains(listen: Callable[..., Listener]) -> None:
-    listener = listen(*python("while True: out.write(bytes(65536))"))
-    listener.until(lambda item: isinstance(item, Started))
-    assert closing(listener) < 1.0
+def test_close_does_not_wait_for_a_flood_that_nobody_drains(listen: Callable[..., Collector]) -> None:
+    collector = listen(*python("while True: out.write(bytes(65536))"))
+    collector.until(lambda item: isinstance(item, Started))
+    assert closing(collector) < 1.0
 
 
-def test_close_does_not_wait_for_the_next_try(listen: Callable[..., Listener]) -> None:
-    listener = listen("/nowhere/camera")
-    listener.broke()
-    assert closing(listener) < 0.4
+def test_close_does_not_wait_for_the_next_try(listen: Callable[..., Collector]) -> None:
+    collector = listen("/nowhere/camera")
+    collector.failed()
+    assert closing(collector) < 0.4
 
 
 def test_build_makes_a_command_source() -> None:

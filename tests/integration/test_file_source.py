@@ -34,7 +34,7 @@ def tone(rate: int, seconds: float, channels: int = 1) -> np.ndarray[Any, np.dty
     return np.stack([wave * 0.8**channel for channel in range(channels)], axis=1).astype(np.float32)
 
 
-class Listener:
+class Collector:
     """Collects what a file source delivers, on this thread."""
 
     def __init__(self, path: Path, *, fast: bool = True, loop: bool = False, **shell: Any) -> None:
@@ -94,18 +94,18 @@ def test_every_sample_arrives_once_and_in_order(
     form = "OGG" if name.endswith("opus") else None
     soundfile.write(tmp_path / name, wave, rate, subtype=subtype, format=form)
     check(str(tmp_path / name))
-    listener = Listener(tmp_path / name)
-    assert listener.until_ended() == Ended()
-    assert listener.items[0] == Started(name, rate)
-    assert {block.rate for block in listener.blocks} == {rate}
-    np.testing.assert_allclose(listener.samples(), wave.mean(axis=1), atol=tolerance)
+    collector = Collector(tmp_path / name)
+    assert collector.until_ended() == Ended()
+    assert collector.items[0] == Started(name, rate)
+    assert {block.rate for block in collector.blocks} == {rate}
+    np.testing.assert_allclose(collector.samples(), wave.mean(axis=1), atol=tolerance)
 
 
 def test_mp3_is_read(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.mp3", tone(44100, 2.0, 2), 44100)
-    listener = Listener(tmp_path / "a.mp3")
-    assert listener.until_ended() == Ended()
-    assert len(listener.samples()) == pytest.approx(2 * 44100, abs=2000)
+    collector = Collector(tmp_path / "a.mp3")
+    assert collector.until_ended() == Ended()
+    assert len(collector.samples()) == pytest.approx(2 * 44100, abs=2000)
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.webm", "libopus"), ("a.m4a", "aac"), ("a.aac", "aac")])
@@ -119,9 +119,9 @@ def test_what_libsndfile_cannot_read_is_read_by_ffmpeg(tmp_path: Path, name: str
         for packet in [*stream.encode(frame), *stream.encode(None)]:
             container.mux(packet)
     check(str(tmp_path / name))
-    listener = Listener(tmp_path / name)
-    assert listener.until_ended() == Ended()
-    heard = listener.samples()
+    collector = Collector(tmp_path / name)
+    assert collector.until_ended() == Ended()
+    heard = collector.samples()
     lag = int(np.argmax(np.correlate(heard, wave.mean(axis=1)[9600:19200], "valid")))  # the codec's own delay
     np.testing.assert_allclose(heard[lag : lag + 9600], wave.mean(axis=1)[9600:19200], atol=0.1)
 
@@ -129,11 +129,11 @@ def test_what_libsndfile_cannot_read_is_read_by_ffmpeg(tmp_path: Path, name: str
 def test_a_loop_is_one_stream_without_an_end(tmp_path: Path) -> None:
     wave = tone(8000, 0.25)
     soundfile.write(tmp_path / "a.wav", wave, 8000, subtype="FLOAT")
-    listener = Listener(tmp_path / "a.wav", loop=True)
-    listener.until(4 * len(wave))
-    listener.source.close()
-    np.testing.assert_allclose(listener.samples()[: 4 * len(wave)], np.tile(wave[:, 0], 4))
-    assert [item for item in listener.items if not isinstance(item, Block)] == [Started("a.wav", 8000)]
+    collector = Collector(tmp_path / "a.wav", loop=True)
+    collector.until(4 * len(wave))
+    collector.source.close()
+    np.testing.assert_allclose(collector.samples()[: 4 * len(wave)], np.tile(wave[:, 0], 4))
+    assert [item for item in collector.items if not isinstance(item, Block)] == [Started("a.wav", 8000)]
 
 
 class Time:
@@ -184,11 +184,11 @@ def test_lateness_does_not_add_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fast", [True, False], ids=["fast, with nobody draining", "at real time"])
 def test_close_ends_the_thread(tmp_path: Path, fast: bool) -> None:
     soundfile.write(tmp_path / "a.wav", tone(8000, 60.0), 8000)
-    listener = Listener(tmp_path / "a.wav", fast=fast)
-    listener.until(1)
+    collector = Collector(tmp_path / "a.wav", fast=fast)
+    collector.until(1)
     before = time.monotonic()
-    listener.source.close()
-    listener.source.close()
+    collector.source.close()
+    collector.source.close()
     assert time.monotonic() - before < 2.0
     assert not [thread for thread in threading.enumerate() if thread.name == "file test"]
 
@@ -197,7 +197,7 @@ def test_a_missing_file_is_named_with_a_remedy(tmp_path: Path) -> None:
     path = tmp_path / "gone.wav"
     with pytest.raises(SourceError, match=r"gone.wav: no such file or directory; correct `path`"):
         check(str(path))
-    assert "gone.wav: no such file" in Listener(path).until_ended().error
+    assert "gone.wav: no such file" in Collector(path).until_ended().error
 
 
 def test_a_folder_and_a_pipe_are_not_files(tmp_path: Path) -> None:
@@ -214,14 +214,14 @@ def test_garbage_is_not_audio(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(AudioError, match=r"bad.wav: .*convert|bad.wav: holds no sound"):
         check(str(path))
-    assert "bad.wav: " in Listener(path).until_ended().error
+    assert "bad.wav: " in Collector(path).until_ended().error
 
 
 def test_silence_of_no_length_is_refused_and_does_not_spin_in_a_loop(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(0), 8000)
     with pytest.raises(AudioError, match=r"a.wav: holds no sound"):
         check(str(tmp_path / "a.wav"))
-    assert "holds no sound" in Listener(tmp_path / "a.wav", loop=True).until_ended().error
+    assert "holds no sound" in Collector(tmp_path / "a.wav", loop=True).until_ended().error
 
 
 def test_a_rate_that_no_device_has_is_refused(tmp_path: Path) -> None:
@@ -237,10 +237,10 @@ def test_of_a_truncated_file_what_is_there_is_delivered_and_then_the_error(tmp_p
     whole = (tmp_path / "whole").read_bytes()
     (tmp_path / name).write_bytes(whole[: len(whole) // 2])
     check(str(tmp_path / name))  # it begins with sound
-    listener = Listener(tmp_path / name)
-    error = listener.until_ended().error
+    collector = Collector(tmp_path / name)
+    error = collector.until_ended().error
     assert f"{name}: damaged after " in error
-    heard = listener.samples()
+    heard = collector.samples()
     assert 4 * 16000 < len(heard) < 6 * 16000
     assert f"after {len(heard) / 16000:.3f} s" in error
     if name != "a.mp3":
@@ -253,19 +253,19 @@ def test_a_stream_of_unknown_length_is_not_called_damaged(tmp_path: Path) -> Non
     data = bytearray((tmp_path / "a.wav").read_bytes())
     data[4:8] = data[40:44] = b"\xff\xff\xff\xff"
     (tmp_path / "a.wav").write_bytes(data)
-    listener = Listener(tmp_path / "a.wav")
-    assert listener.until_ended() == Ended()
-    assert len(listener.samples()) == 8000
+    collector = Collector(tmp_path / "a.wav")
+    assert collector.until_ended() == Ended()
+    assert len(collector.samples()) == 8000
 
 
 def test_not_a_number_in_a_file_becomes_silence(tmp_path: Path) -> None:
     wave = tone(8000, 0.1)
     wave[100:200] = np.nan
     soundfile.write(tmp_path / "a.wav", wave, 8000, subtype="FLOAT")
-    listener = Listener(tmp_path / "a.wav")
-    listener.until_ended()
-    assert not listener.samples()[100:200].any()
-    assert np.isfinite(listener.samples()).all()
+    collector = Collector(tmp_path / "a.wav")
+    collector.until_ended()
+    assert not collector.samples()[100:200].any()
+    assert np.isfinite(collector.samples()).all()
 
 
 def test_build_makes_a_file_source(tmp_path: Path) -> None:

@@ -130,20 +130,20 @@ def test_nothing_is_stitched_across_a_gap(spoken: tuple[Samples, list[Word]]) ->
         intake.offer(samples[middle : 3 * RATE])
         intake.end()
 
-    news = listen(play, live=True, clock=lambda: now[0])
+    messages = listen(play, live=True, clock=lambda: now[0])
 
-    (loss,) = [item for item in news if isinstance(item, AudioLost)]
+    (loss,) = [item for item in messages if isinstance(item, AudioLost)]
     assert (loss.start, loss.end) == (round(middle / RATE, 3), round(middle / RATE + 2, 3))
     assert loss.cause == "device"
-    assert [item.change.state for item in news if isinstance(item, SourceChanged)] == [
+    assert [item.change.state for item in messages if isinstance(item, SourceChanged)] == [
         "listening",
         "lost",
         "listening",
         "stopped",
     ]
-    for window in windows(news):
+    for window in windows(messages):
         assert window.span.end <= middle or window.span.speech_start >= middle + 2 * RATE
-    closed = [item for item in news if isinstance(item, GateClosed)]
+    closed = [item for item in messages if isinstance(item, GateClosed)]
     assert [item.reason for item in closed if item.at <= middle / RATE] == ["source_lost"]
 
 
@@ -157,9 +157,9 @@ def test_noise_and_a_tone_are_not_speech_but_sounds() -> None:
 
 
 def test_an_open_gate_slides_over_everything() -> None:
-    news = listen(recording(noise(5 * RATE, -60)), [classifier_input("open", SlidingWindows)])
+    messages = listen(recording(noise(5 * RATE, -60)), [classifier_input("open", SlidingWindows)])
 
-    spans = [window.span for window in windows(news)]
+    spans = [window.span for window in windows(messages)]
     assert [span.end for span in spans[:-1]] == [RATE // 2 * count for count in range(2, 10)]
     assert spans[-1].final
     assert all(span.end - span.start == RATE for span in spans)

@@ -27,7 +27,7 @@ SOON = 10.0  # seconds after which a test gives up on what it does not measure
 Line = dict[str, Any]
 
 
-class Hearing:
+class MicrophoneProcess:
     """A process that listens (see tests/hear.py) and what it reported so far."""
 
     def __init__(self, environment: dict[str, str], out: Path, *, paths: str = PATHS, **settings: object) -> None:
@@ -45,7 +45,7 @@ class Hearing:
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
-    def __enter__(self) -> Hearing:
+    def __enter__(self) -> MicrophoneProcess:
         return self
 
     def __exit__(
@@ -66,8 +66,8 @@ class Hearing:
             try:
                 line = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                news = [line for line in self.lines if line["kind"] != "block"]
-                raise AssertionError(f"no {kind!r} came within {SOON} s; what came: {news}") from None
+                notices = [line for line in self.lines if line["kind"] != "block"]
+                raise AssertionError(f"no {kind!r} came within {SOON} s; what came: {notices}") from None
             self.lines.append(line)
             if line["kind"] == kind and line["at"] > after:
                 return line
@@ -124,114 +124,119 @@ def gaps(lines: list[Line]) -> list[int]:
 
 def test_what_is_heard_is_what_was_played(pulse: Pulse, out: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "played.wav", bursts(48000), 48000)
-    with Hearing(pulse.environment, out) as hearing:
-        assert hearing.until("started") | {"at": 0} == {"at": 0, "kind": "started", "device": "default", "rate": 16000}
+    with MicrophoneProcess(pulse.environment, out) as microphone:
+        assert microphone.until("started") | {"at": 0} == {
+            "at": 0,
+            "kind": "started",
+            "device": "default",
+            "rate": 16000,
+        }
         assert pulse.play(tmp_path / "played.wav").wait(SOON) == 0
         played = time.monotonic()
-        hearing.until("block", after=played + 0.5)
-        assert hearing.close() < 2.0
-        assert {line["count"] for line in hearing.lines if line["kind"] == "block"} == {320}
-        assert gaps(hearing.lines) == []
-        assert correlation(hearing.samples(), bursts(16000)) > 0.99
+        microphone.until("block", after=played + 0.5)
+        assert microphone.close() < 2.0
+        assert {line["count"] for line in microphone.lines if line["kind"] == "block"} == {320}
+        assert gaps(microphone.lines) == []
+        assert correlation(microphone.samples(), bursts(16000)) > 0.99
 
 
 def test_rate_and_channels_are_as_configured(pulse: Pulse, out: Path) -> None:
-    with Hearing(pulse.environment, out, device="PUL", rate=44100, channels=2) as hearing:
-        began = hearing.until("started")
-        assert (began["device"], began["rate"]) == ("pulse", 44100)
-        assert hearing.until("block")["rate"] == 44100
-        assert hearing.close() < 2.0
+    with MicrophoneProcess(pulse.environment, out, device="PUL", rate=44100, channels=2) as microphone:
+        started = microphone.until("started")
+        assert (started["device"], started["rate"]) == ("pulse", 44100)
+        assert microphone.until("block")["rate"] == 44100
+        assert microphone.close() < 2.0
 
 
 def test_unplugged_is_lost_and_plugged_in_again_goes_on_after_a_jump(pulse: Pulse, out: Path) -> None:
-    with Hearing(pulse.environment, out, device="pulse") as hearing:
-        hearing.until("block")
+    with MicrophoneProcess(pulse.environment, out, device="pulse") as microphone:
+        microphone.until("block")
         unplugged = time.monotonic()
         pulse.unplug()
-        lost = hearing.until("lost")
+        lost = microphone.until("lost")
         assert lost["at"] - unplugged < 2.0
         assert "'pulse' went away" in lost["detail"]
-        last = next(line for line in reversed(hearing.lines) if line["kind"] == "block")
-        lost_again = hearing.until("lost")  # it was tried in vain
+        last = next(line for line in reversed(microphone.lines) if line["kind"] == "block")
+        lost_again = microphone.until("lost")  # it was tried in vain
         assert lost_again["detail"] != lost["detail"]
         plugged = time.monotonic()
         pulse.replug()
-        assert hearing.until("started")["at"] - plugged < 2.0
-        first = hearing.until("block")
-        hearing.until("block")
+        assert microphone.until("started")["at"] - plugged < 2.0
+        first = microphone.until("block")
+        microphone.until("block")
         absent = first["captured"] - last["captured"] - first["count"] / first["rate"]
-        assert gaps(hearing.lines) == [pytest.approx(absent * 16000, abs=160)]
+        assert gaps(microphone.lines) == [pytest.approx(absent * 16000, abs=160)]
         assert absent > lost_again["at"] - lost["at"] > 0.4
-        assert hearing.close() < 2.0
+        assert microphone.close() < 2.0
 
 
 def test_a_suspended_device_is_stalled_and_recovers(pulse: Pulse, out: Path) -> None:
-    with Hearing(pulse.environment, out, device="pulse") as hearing:
-        hearing.until("block")
+    with MicrophoneProcess(pulse.environment, out, device="pulse") as microphone:
+        microphone.until("block")
         suspended = time.monotonic()
         pulse.suspend()
-        stalled = hearing.until("stalled")
+        stalled = microphone.until("stalled")
         assert stalled["at"] - suspended < 2.0
         assert "delivers nothing" in stalled["detail"]
         resumed = time.monotonic()
         pulse.resume()
-        assert hearing.until("started")["at"] - resumed < 5.0
-        hearing.until("block")
-        assert len(gaps(hearing.lines)) == 1
-        assert hearing.close() < 2.0
+        assert microphone.until("started")["at"] - resumed < 5.0
+        microphone.until("block")
+        assert len(gaps(microphone.lines)) == 1
+        assert microphone.close() < 2.0
 
 
 def test_a_frozen_sound_server_is_stalled_and_does_not_hold_up_the_end(pulse: Pulse, out: Path) -> None:
-    with Hearing(pulse.environment, out, device="pulse") as hearing:
-        hearing.until("block")
+    with MicrophoneProcess(pulse.environment, out, device="pulse") as microphone:
+        microphone.until("block")
         frozen = time.monotonic()
         pulse.freeze()
-        assert hearing.until("stalled")["at"] - frozen < 2.0
-        assert hearing.close() < 2.0  # and the process ended, though PortAudio would wait for ever
+        assert microphone.until("stalled")["at"] - frozen < 2.0
+        assert microphone.close() < 2.0  # and the process ended, though PortAudio would wait for ever
 
 
 def test_after_a_freeze_the_sound_from_before_is_not_delivered_as_now(pulse: Pulse, out: Path) -> None:
-    with Hearing(pulse.environment, out, device="pulse") as hearing:
-        hearing.until("block")
+    with MicrophoneProcess(pulse.environment, out, device="pulse") as microphone:
+        microphone.until("block")
         pulse.freeze()
-        hearing.until("stalled")
+        microphone.until("stalled")
         thawed = time.monotonic()
         pulse.thaw()
-        assert hearing.until("started")["at"] - thawed < 5.0
-        after = hearing.until("block", after=time.monotonic() + 1.0)
-        first = next(line for line in hearing.lines if line["kind"] == "block")
+        assert microphone.until("started")["at"] - thawed < 5.0
+        after = microphone.until("block", after=time.monotonic() + 1.0)
+        first = next(line for line in microphone.lines if line["kind"] == "block")
         elapsed = after["captured"] - first["captured"]
         assert after["position"] - first["position"] == pytest.approx(elapsed * 16000, abs=0.1 * 16000)
-        assert sum(line["kind"] == "block" and line["at"] > thawed for line in hearing.lines) <= 50 * (
+        assert sum(line["kind"] == "block" and line["at"] > thawed for line in microphone.lines) <= 50 * (
             after["at"] - thawed + 0.1
         )
-        assert hearing.close() < 2.0
+        assert microphone.close() < 2.0
 
 
 def test_a_device_that_is_absent_at_start_is_named_and_found_when_it_appears(pulse: Pulse, out: Path) -> None:
     pulse.stop()
-    with Hearing(pulse.environment, out, device="pulse") as hearing:
-        starting = hearing.until("starting")
+    with MicrophoneProcess(pulse.environment, out, device="pulse") as microphone:
+        starting = microphone.until("starting")
         assert "there is no sound device 'pulse'; there is none at all" in starting["detail"]
         appeared = time.monotonic()
         pulse.start()
-        assert hearing.until("started")["at"] - appeared < 5.0
-        hearing.until("block")
-        assert [line["kind"] for line in hearing.lines if line["kind"] != "block"].count("starting") <= 2
-        assert hearing.close() < 2.0
+        assert microphone.until("started")["at"] - appeared < 5.0
+        microphone.until("block")
+        assert [line["kind"] for line in microphone.lines if line["kind"] != "block"].count("starting") <= 2
+        assert microphone.close() < 2.0
 
 
 def test_close_does_not_wait_for_a_device_that_is_absent(pulse: Pulse, out: Path) -> None:
-    with Hearing(pulse.environment, out, device="Yeti") as hearing:
-        assert "no sound device 'Yeti'; there are: pulse, default" in hearing.until("starting")["detail"]
-        assert hearing.close() < 2.0
+    with MicrophoneProcess(pulse.environment, out, device="Yeti") as microphone:
+        assert "no sound device 'Yeti'; there are: pulse, default" in microphone.until("starting")["detail"]
+        assert microphone.close() < 2.0
 
 
 def test_a_missing_library_is_said_with_the_remedy(out: Path, pulse: Pulse, tmp_path: Path) -> None:
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
-    with Hearing(pulse.environment, out, paths=f"{tmp_path}:{PATHS}") as hearing:
-        assert "apt install libportaudio2" in hearing.until("starting")["detail"]
-        assert hearing.close() < 2.0
+    with MicrophoneProcess(pulse.environment, out, paths=f"{tmp_path}:{PATHS}") as microphone:
+        assert "apt install libportaudio2" in microphone.until("starting")["detail"]
+        assert microphone.close() < 2.0
 
 
 def test_the_log_keeps_clean_of_what_the_sound_libraries_print(pulse: Pulse) -> None:

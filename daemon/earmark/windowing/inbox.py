@@ -39,7 +39,7 @@ class SharedSource:
     ) -> None:
         self.intake = Intake(name, self.wake, live=live, rates=rates, clock=clock)
         self._inbox = inbox
-        self._woken = False  # set by wake(), cleared by disarm()
+        self.woken = False  # set by wake(), cleared by Inbox.take()
         self._windows = 0
         self._answered = 0
 
@@ -48,13 +48,9 @@ class SharedSource:
 
         It takes a lock only if the segmenter thread is not awake yet: that of its event, which nobody holds for long.
         """
-        if not self._woken:
-            self._woken = True
+        if not self.woken:
+            self.woken = True
             self._inbox.add_ready(self)
-
-    def rearm(self) -> None:
-        """Let wake() act again. The segmenter thread calls this before it drains the intake, so no wake is lost."""
-        self._woken = False
 
     def sent(self, windows: int) -> None:
         """Count windows that were delivered. On the segmenter thread."""
@@ -155,11 +151,14 @@ class Inbox:
         """Take the sources that have something, each once, and all requests.
 
         Sources are taken first: the request that added a source was posted before its first sound, so it is among the
-        requests or was taken earlier.
+        requests or was taken earlier. A source that wakes after this is taken again; the caller drains its intake after
+        this, so no sound is left behind.
         """
-        ready = dict.fromkeys(self._ready.popleft() for _ in range(len(self._ready)))
-        for source in ready:
-            source.rearm()
+        ready: dict[SharedSource, None] = {}
+        for _ in range(len(self._ready)):
+            source = self._ready.popleft()
+            source.woken = False
+            ready[source] = None
         return list(ready), [self._requests.popleft() for _ in range(len(self._requests))]
 
     def close(self) -> None:

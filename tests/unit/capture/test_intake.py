@@ -79,7 +79,7 @@ def test_what_was_offered_becomes_read_only() -> None:
     assert not samples.flags.writeable
 
 
-def test_news_and_sound_come_in_the_order_in_which_they_happened() -> None:
+def test_notices_and_sound_come_in_the_order_in_which_they_happened() -> None:
     intake = new()
     intake.offer(silence(10))
     intake.fail("lost", "unplugged")
@@ -117,7 +117,7 @@ def test_one_block_longer_than_the_queue_is_taken() -> None:
     assert positions(intake.drain()) == [(0, 2 * FULL)]
 
 
-def test_news_is_never_dropped_and_keeps_its_order_when_sound_is() -> None:
+def test_notices_are_never_dropped_and_keep_their_order_when_sound_is() -> None:
     intake = new()
     intake.offer(silence(FULL))
     intake.fail("stalled", "first")
@@ -125,8 +125,8 @@ def test_news_is_never_dropped_and_keeps_its_order_when_sound_is() -> None:
     intake.offer(silence(FULL))
     intake.fail("lost", "second")
     intake.offer(silence(FULL))
-    news = [item for item in intake.drain() if not isinstance(item, Block)]
-    assert news == [
+    notices = [item for item in intake.drain() if not isinstance(item, Block)]
+    assert notices == [
         Started("device", RATE),
         Failed("stalled", "first"),
         Started("device", RATE),
@@ -258,7 +258,7 @@ def test_everything_but_an_overflow_wakes_the_listening_thread() -> None:
     assert wakes == 5
 
 
-def test_a_closed_intake_refuses_sound_and_news() -> None:
+def test_a_closed_intake_refuses_sound_and_notices() -> None:
     intake = new()
     intake.drain()
     intake.close()
@@ -329,7 +329,7 @@ class Room(threading.Event):
         return super().wait(timeout)
 
 
-def test_put_ends_when_nobody_listens_any_more() -> None:
+def test_put_ends_when_it_is_closed() -> None:
     room = Room()
     intake = Intake("test", lambda: None, live=False, room=room)
     intake.begin("device", RATE)
@@ -344,7 +344,7 @@ def test_put_ends_when_nobody_listens_any_more() -> None:
 
 
 def test_two_threads_lose_nothing_and_keep_the_order() -> None:
-    """One puts a ramp with news of its own between, another tells other news, ours drains as fast as it can."""
+    """One puts a ramp with notices of its own between, another tells other notices, ours drains as fast as it can."""
     woken = threading.Event()
     intake = Intake("test", woken.set)
     count, size = 2000, 50
@@ -370,7 +370,7 @@ def test_two_threads_lose_nothing_and_keep_the_order() -> None:
     for item in items:
         match item:
             case Failed("lost", where):
-                assert int(where) == end, "news and sound changed places"
+                assert int(where) == end, "notices and sound changed places"
             case Block(position, samples):
                 assert position == end == samples[0]
                 end += len(samples)
@@ -379,18 +379,18 @@ def test_two_threads_lose_nothing_and_keep_the_order() -> None:
     assert stalls == list(range(count))
 
 
-@given(st.lists(st.one_of(st.integers(1, 3000), st.just("drain"), st.just("news")), max_size=60))
+@given(st.lists(st.one_of(st.integers(1, 3000), st.just("drain"), st.just("notices")), max_size=60))
 def test_every_sample_is_drained_once_or_counted_as_dropped(steps: list[int | str]) -> None:
     intake = new()
-    offered = news = 0
+    offered = notices = 0
     items: list[Item] = []
     for step in steps:
         match step:
             case "drain":
                 items += intake.drain()
-            case "news":
-                intake.fail("stalled", str(news))
-                news += 1
+            case "notices":
+                intake.fail("stalled", str(notices))
+                notices += 1
             case int(count):
                 intake.offer(ramp(offered, count))
                 offered += count
@@ -400,4 +400,4 @@ def test_every_sample_is_drained_once_or_counted_as_dropped(steps: list[int | st
     ends = positions(items)
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(ends))
     assert all(block.samples[0] == block.position for block in got)
-    assert [item.detail for item in items if isinstance(item, Failed)] == [str(number) for number in range(news)]
+    assert [item.detail for item in items if isinstance(item, Failed)] == [str(number) for number in range(notices)]

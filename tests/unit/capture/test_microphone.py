@@ -26,7 +26,7 @@ MIC = Input(index=0, name="Mic", host="ALSA", channels=2, rate=48000, is_default
 
 
 class FakeStream:
-    """An open device; the test calls hear() and unplug() where PortAudio would."""
+    """An open device; the test calls deliver() and unplug() where PortAudio would."""
 
     def __init__(self, rate: int, callback: Callback, finished: Callable[[], None]) -> None:
         self.rate = rate
@@ -34,7 +34,7 @@ class FakeStream:
         self._callback = callback
         self._finished = finished
 
-    def hear(self, frames: np.ndarray, status: SimpleNamespace = FINE) -> None:
+    def deliver(self, frames: np.ndarray, status: SimpleNamespace = FINE) -> None:
         self._callback(frames.astype(np.float32), len(frames), None, status)
 
     def unplug(self) -> None:
@@ -75,7 +75,7 @@ class FakePortAudio(PortAudio):
         self.abandoned = True
 
 
-class Desk:
+class Bench:
     """A microphone, its fake library, and a listener that waits for what it says."""
 
     def __init__(
@@ -105,15 +105,15 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Iterator[Callable[..., Desk]]:
-    desks: list[Desk] = []
+def bench() -> Iterator[Callable[..., Bench]]:
+    benches: list[Bench] = []
 
-    def make(library: FakePortAudio, **settings: Any) -> Desk:
-        desks.append(Desk(library, **settings))
-        return desks[-1]
+    def make(library: FakePortAudio, **settings: Any) -> Bench:
+        benches.append(Bench(library, **settings))
+        return benches[-1]
 
     yield make
-    for made in desks:
+    for made in benches:
         made.library.let_go.set()
         made.microphone.close()
 
@@ -122,45 +122,45 @@ def ones(count: int, channels: int = 1) -> np.ndarray:
     return np.ones((count, channels))
 
 
-def test_the_classifiers_rate_is_asked_for_first(desk: Callable[..., Desk]) -> None:
-    assert desk(FakePortAudio(16000, 48000)).stream().rate == 16000
+def test_the_classifiers_rate_is_asked_for_first(bench: Callable[..., Bench]) -> None:
+    assert bench(FakePortAudio(16000, 48000)).stream().rate == 16000
 
 
-def test_a_device_that_refuses_it_is_opened_at_its_own_rate(desk: Callable[..., Desk]) -> None:
-    made = desk(FakePortAudio(48000))
-    made.stream().hear(ones(960))
+def test_a_device_that_refuses_it_is_opened_at_its_own_rate(bench: Callable[..., Bench]) -> None:
+    made = bench(FakePortAudio(48000))
+    made.stream().deliver(ones(960))
     assert made.next()[0] == Started("Mic", 48000)
 
 
-def test_a_configured_rate_is_the_only_one_tried(desk: Callable[..., Desk]) -> None:
-    made = desk(FakePortAudio(16000, 48000), rate=44100)
-    [broke] = made.next()
-    assert isinstance(broke, Failed)
-    assert broke.state == "starting"
-    assert "'Mic' does not open at 44100 Hz: Invalid sample rate" in broke.detail
+def test_a_configured_rate_is_the_only_one_tried(bench: Callable[..., Bench]) -> None:
+    made = bench(FakePortAudio(16000, 48000), rate=44100)
+    [failed] = made.next()
+    assert isinstance(failed, Failed)
+    assert failed.state == "starting"
+    assert "'Mic' does not open at 44100 Hz: Invalid sample rate" in failed.detail
 
 
-def test_a_device_has_begun_only_when_frames_arrive(desk: Callable[..., Desk]) -> None:
-    made = desk(FakePortAudio(16000))
+def test_a_device_has_started_only_when_frames_arrive(bench: Callable[..., Bench]) -> None:
+    made = bench(FakePortAudio(16000))
     stream = made.stream()
     assert made.intake.drain() == []
-    stream.hear(ones(320))
-    began, block = made.next()
-    assert began == Started("Mic", 16000)
+    stream.deliver(ones(320))
+    started, block = made.next()
+    assert started == Started("Mic", 16000)
     assert isinstance(block, Block)
     assert len(block.samples) == 320
 
 
-def test_channels_are_averaged(desk: Callable[..., Desk]) -> None:
-    made = desk(FakePortAudio(16000), channels=2)
-    made.stream().hear(np.array([[0.5, 0.25], [-1.0, 1.0]]))
+def test_channels_are_averaged(bench: Callable[..., Bench]) -> None:
+    made = bench(FakePortAudio(16000), channels=2)
+    made.stream().deliver(np.array([[0.5, 0.25], [-1.0, 1.0]]))
     _, block = made.next()
     assert isinstance(block, Block)
     assert block.samples.tolist() == [0.375, 0.0]
 
 
-def test_the_callback_keeps_a_copy(desk: Callable[..., Desk]) -> None:
-    made = desk(FakePortAudio(16000))
+def test_the_callback_keeps_a_copy(bench: Callable[..., Bench]) -> None:
+    made = bench(FakePortAudio(16000))
     frames = ones(320).astype(np.float32)
     made.stream()._callback(frames, 320, None, FINE)
     _, block = made.next()
@@ -169,61 +169,61 @@ def test_the_callback_keeps_a_copy(desk: Callable[..., Desk]) -> None:
     assert block.samples.max() == 1.0
 
 
-def test_an_overflow_is_told_before_the_block_that_follows_it(desk: Callable[..., Desk]) -> None:
-    made = desk(FakePortAudio(16000))
+def test_an_overflow_is_told_before_the_block_that_follows_it(bench: Callable[..., Bench]) -> None:
+    made = bench(FakePortAudio(16000))
     stream = made.stream()
-    stream.hear(ones(320))
+    stream.deliver(ones(320))
     made.next()
-    stream.hear(ones(320), OVERFLOWED)
+    stream.deliver(ones(320), OVERFLOWED)
     overflowed, block = made.next()
     assert overflowed == Overflowed(320)
     assert isinstance(block, Block)
 
 
-def test_unplugged_is_lost_at_once_and_opened_again(desk: Callable[..., Desk]) -> None:
-    made = desk(FakePortAudio(16000))
+def test_unplugged_is_lost_at_once_and_opened_again(bench: Callable[..., Bench]) -> None:
+    made = bench(FakePortAudio(16000))
     first = made.stream()
-    first.hear(ones(320))
+    first.deliver(ones(320))
     made.next()
     first.unplug()
     [lost] = made.next()
     assert isinstance(lost, Failed)
     assert (lost.state, "'Mic' went away" in lost.detail) == ("lost", True)
     second = made.stream()
-    first.hear(ones(320))  # a straggler of the stream that was given up
+    first.deliver(ones(320))  # a straggler of the stream that was given up
     assert made.intake.drain() == []
-    second.hear(ones(320))
+    second.deliver(ones(320))
     assert made.next()[0] == Started("Mic", 16000)
 
 
 def test_a_device_that_does_not_let_go_is_left_behind(
-    desk: Callable[..., Desk], caplog: pytest.LogCaptureFixture
+    bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture
 ) -> None:
     library = FakePortAudio(16000)
     library.hangs = True
-    made = desk(library, close_seconds=0.01)
-    made.stream().hear(ones(320))
+    made = bench(library, close_seconds=0.01)
+    made.stream().deliver(ones(320))
     made.microphone.close()  # how soon it returns by default is for the test with a real sound server to say
     assert not library.closed.is_set()
     assert library.abandoned
     assert "does not let go of Mic" in caplog.text
 
 
-def test_a_device_that_lets_go_is_not_abandoned(desk: Callable[..., Desk]) -> None:
+def test_a_device_that_lets_go_is_not_abandoned(bench: Callable[..., Bench]) -> None:
     library = FakePortAudio(16000)
-    made = desk(library, close_seconds=DEADLINE)
+    made = bench(library, close_seconds=DEADLINE)
     made.stream()
     made.microphone.close()
     assert library.closed.is_set()
     assert not library.abandoned
 
 
-def test_nothing_is_delivered_after_close(desk: Callable[..., Desk]) -> None:
-    made = desk(FakePortAudio(16000))
+def test_nothing_is_delivered_after_close(bench: Callable[..., Bench]) -> None:
+    made = bench(FakePortAudio(16000))
     stream = made.stream()
     made.microphone.close()
     made.microphone.close()
-    stream.hear(ones(320))
+    stream.deliver(ones(320))
     assert made.intake.drain() == []
 
 

@@ -20,7 +20,7 @@ def hear(picture: str, gate: Gate | None = None, start: int = 0) -> list[Opened 
     """
     gate = gate or make()
     scores = {"#": 0.5, "+": 0.4999, "~": 0.35, "-": 0.3499, ".": 0.0}
-    return [news for index, sign in enumerate(picture) for news in gate.feed(start + index * STEP, scores[sign])]
+    return [events for index, sign in enumerate(picture) for events in gate.feed(start + index * STEP, scores[sign])]
 
 
 def test_a_sound_is_told_where_it_began_and_where_it_ended() -> None:
@@ -107,17 +107,17 @@ def test_a_second_sound_is_told_like_the_first() -> None:
 
 
 def test_a_second_sound_may_be_brief_though_the_stream_is_long() -> None:
-    news = hear("#####...##......", make(brief=50))
-    assert news == [Opened(0), Closed(50), Opened(80), Closed(100)]
-    assert hear("#####...##.....", make(brief=50)) == news[:-1]
+    events = hear("#####...##......", make(brief=50))
+    assert events == [Opened(0), Closed(50), Opened(80), Closed(100)]
+    assert hear("#####...##.....", make(brief=50)) == events[:-1]
 
 
 def test_a_long_sound_is_cut_and_goes_on() -> None:
     gate = make(maximum=50)
 
-    news = hear("#" * 12, gate)
+    events = hear("#" * 12, gate)
 
-    assert news == [Opened(0), Closed(50, split=True), Opened(50), Closed(100, split=True), Opened(100)]
+    assert events == [Opened(0), Closed(50, split=True), Opened(50), Closed(100, split=True), Opened(100)]
     assert gate.is_open
 
 
@@ -195,13 +195,13 @@ def test_opened_and_closed_alternate_and_never_go_back(
     scores: list[float], min_speech: int, hangover: int, maximum: int
 ) -> None:
     gate = make(min_speech, hangover, maximum)
-    news = [item for index, score in enumerate(scores) for item in gate.feed(index * STEP, score)]
-    news += gate.close(len(scores) * STEP)
+    events = [item for index, score in enumerate(scores) for item in gate.feed(index * STEP, score)]
+    events += gate.close(len(scores) * STEP)
 
-    assert [type(item) for item in news] == [Opened, Closed] * (len(news) // 2)
-    positions = [item.position for item in news]
+    assert [type(item) for item in events] == [Opened, Closed] * (len(events) // 2)
+    positions = [item.position for item in events]
     assert positions == sorted(positions)
-    for opened, closed in zip(news[::2], news[1::2], strict=True):
+    for opened, closed in zip(events[::2], events[1::2], strict=True):
         assert closed.position >= opened.position  # equal only where a sound ended just where it was cut
         # a cut waits for the sound to count at all, and for the end of a pause
         assert not maximum or closed.position - opened.position <= max(maximum, min_speech + STEP) + hangover + STEP

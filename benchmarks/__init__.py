@@ -1,7 +1,8 @@
-"""Measurements beside the goals of docs/design.md: see docs/benchmarks.md.
+"""Benchmarks, compared with the goals of docs/design.md; see docs/benchmarks.md.
 
-Threads of torch that spin while they wait for each other measure how busy the machine is: with a neighbour on two
-cores, the same forward took 9 ms or 200 ms. So here, and in the daemons that are started from here, they sleep.
+The threads of torch sleep while they wait for each other, here and in the daemons that are started from here. If they
+spun, the figures would depend on what else the machine does: beside another busy program on two cores, the same forward
+pass took 9 ms or 200 ms.
 """
 
 import os

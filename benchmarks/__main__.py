@@ -1,8 +1,8 @@
-"""All benchmarks, or those that are named, in one table with the goals of docs/design.md.
+"""Run all benchmarks, or those that are named, and print one table with the goals of docs/design.md.
 
     python -m benchmarks [--quick] [fanout latency listening start worker]
 
-Each runs in a process of its own, so that none measures what another has loaded.
+Each runs in a process of its own, so that what one has loaded does not change the figures of the next.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks.table import Row, print_table
 
 
 def main() -> int:
-    """The exit code: 1 where a benchmark could not run; a goal that is missed is no error."""
+    """Run the benchmarks. Returns 1 if one could not run; a goal that is missed is no error."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, beside the goals.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones (all: {', '.join(NAMES)})")
     parser.add_argument("--quick", action="store_true", help="in two minutes or so, with more noise")
@@ -29,13 +29,13 @@ def main() -> int:
     rows: list[Row] = []
     try:
         failed = [name for name in options.names or NAMES if not succeeds(name, options.quick, rows)]
-    finally:  # also of what was measured before Ctrl-C
+    finally:  # also after Ctrl-C: the rows that were measured before it
         print_table(rows)
     return 1 if failed else 0
 
 
 def succeeds(name: str, quick: bool, rows: list[Row]) -> bool:
-    """Measure in a fresh process and add to `rows`; progress goes to standard error."""
+    """Run one benchmark in a fresh process and add its rows to `rows`. Returns whether it ran."""
     began = time.monotonic()
     print(f"{name} ...", end=" ", file=sys.stderr, flush=True)
     try:

@@ -1,4 +1,4 @@
-"""One benchmark by its name. A module of its own, because a spawned process cannot import from `__main__`."""
+"""Run one benchmark by its name. This is a module of its own because a spawned process cannot import `__main__`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ NAMES = ("start", "latency", "listening", "fanout", "worker", "http")
 
 
 def measure(name: str, quick: bool) -> list[Row]:
-    """The rows of `benchmarks.NAME`."""
+    """Run `benchmarks.NAME` and return its rows."""
     rows: list[Row] = import_module(f"benchmarks.{name}").run(quick)
     return rows

@@ -1,6 +1,6 @@
-"""What a delivery costs the server: CPU time of this process per event and subscriber.
+"""The cost of fan-out: CPU time of this process per event and subscriber.
 
-Three ways in one run, over loopback sockets to a process that only reads: Earmark's hub behind its server, a bare
+Three ways are compared, over loopback sockets to a process that only reads: Earmark's hub behind its server, a bare
 asyncio `transport.write` of the same bytes, and `websockets.broadcast` of the same text.
 
     python -m benchmarks.fanout [--quick]
@@ -33,7 +33,7 @@ from earmark.server.server import Server
 from earmark.server.subscriber import events_endpoint
 
 GOAL = 1.5
-REST = 0.05  # seconds between rounds, in which the reader empties its sockets
+REST_SECONDS = 0.05  # between rounds; the reader empties its sockets meanwhile
 SCORES = tuple(Score(0.81, label) for label in ("happy", "neutral", "calm", "sad", "angry"))
 EVENT = Result(1043, "2026-11-22T07:31:05.120Z", "desk", "emotion", 12.32, 15.32, lag=0.048, result=SCORES)
 TEXT = encode(EVENT)
@@ -67,12 +67,12 @@ REQUEST = (
 )
 
 Send = Callable[[], None]
-"""Sends one event to everybody."""
+"""Sends one event to all subscribers."""
 
 
 @contextlib.asynccontextmanager
 async def readers(port: int, count: int, request: str) -> AsyncIterator[None]:
-    """A process with `count` connections that reads and forgets."""
+    """Run a process with `count` connections that discards what it reads."""
     arguments = [sys.executable, "-c", READER, str(port), str(count), request]
     process = await asyncio.create_subprocess_exec(*arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
@@ -86,7 +86,7 @@ async def readers(port: int, count: int, request: str) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def bare(count: int) -> AsyncIterator[Send]:
-    """asyncio's own transports, and nothing around them."""
+    """Serve with asyncio's transports alone."""
     transports: list[asyncio.Transport] = []
 
     class Keep(asyncio.Protocol):
@@ -108,7 +108,7 @@ async def bare(count: int) -> AsyncIterator[Send]:
 
 @contextlib.asynccontextmanager
 async def broadcast(count: int) -> AsyncIterator[Send]:
-    """The library's own way."""
+    """Serve with websockets and its broadcast()."""
     connections: set[ServerConnection] = set()
 
     async def keep(connection: ServerConnection) -> None:
@@ -138,13 +138,14 @@ async def earmark(count: int) -> AsyncIterator[Send]:
 
 
 async def reached(holds: Callable[[], bool]) -> None:
+    """Wait until `holds` returns true."""
     async with asyncio.timeout(60):
         while not holds():
             await asyncio.sleep(0.01)
 
 
 async def measure(count: int, rounds: int) -> dict[str, float]:
-    """Median CPU in µs per delivery of each way. The rounds take turns, so that noise meets all alike."""
+    """Return the median CPU time in µs per delivery, by way. The ways take turns, so that noise affects all alike."""
     async with bare(count) as first, broadcast(count) as second, earmark(count) as third:
         ways: dict[str, Send] = {"bare": first, "broadcast": second, "earmark": third}
         spent: dict[str, list[float]] = {name: [] for name in ways}
@@ -153,12 +154,12 @@ async def measure(count: int, rounds: int) -> dict[str, float]:
                 before = time.process_time_ns()
                 send()
                 spent[name].append((time.process_time_ns() - before) / count / 1000)
-                await asyncio.sleep(REST)
+                await asyncio.sleep(REST_SECONDS)
     return {name: statistics.median(times) for name, times in spent.items()}
 
 
 def run(quick: bool = False) -> list[Row]:
-    """The table's rows. `quick` takes a few seconds."""
+    """Measure, and return the table's rows. `quick` takes a few seconds."""
     rows = []
     for count in (500,) if quick else (500, 2000):
         make_room(6 * count)

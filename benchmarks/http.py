@@ -1,7 +1,7 @@
-"""Clips over HTTP: requests a second and how long each takes, for 1, 8 and 64 clients that ask all the time.
+"""Clips over HTTP: requests a second and the time that each takes, for 1, 8 and 64 clients without pauses.
 
-Earmark beside the usual way (http_peer.py): the same model, the same clips, each new to the cache, in turns on one
-machine. The clients are bare sockets in this process.
+Earmark is compared with the usual way (http_peer.py): the same model and the same clips, in turns on one machine, past
+the cache. The clients are bare sockets in this process.
 
     python -m benchmarks.http [--quick]
 """
@@ -37,7 +37,7 @@ START_SECONDS = 120.0
 
 @dataclass
 class Load:
-    """What clients saw. `times` are seconds from request to answer."""
+    """What the clients measured. `times` are the seconds from each request to its response."""
 
     seconds: float
     times: list[float] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Load:
 
 
 def clips(count: int = 64) -> list[bytes]:
-    """Files of a second, as people post them."""
+    """Return FLAC files of one second of noise."""
     random, found = np.random.default_rng(0), []
     for _ in range(count):
         file = io.BytesIO()
@@ -61,7 +61,7 @@ def clips(count: int = 64) -> list[bytes]:
 
 
 async def client(port: int, bodies: Iterator[bytes], until: float, load: Load) -> None:
-    """Ask one clip after the other on one connection, until the time is up."""
+    """Post one clip after the other on one connection, until the monotonic time `until`."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     with contextlib.closing(writer):
         while time.monotonic() < until:
@@ -77,7 +77,7 @@ async def client(port: int, bodies: Iterator[bytes], until: float, load: Load) -
 
 
 async def ask(port: int, bodies: list[bytes], count: int, seconds: float) -> Load:
-    """`count` clients at the same time."""
+    """Run `count` clients at the same time for so many seconds."""
     load = Load(seconds)
     turns = itertools.cycle(bodies)
     until = time.monotonic() + seconds
@@ -87,7 +87,7 @@ async def ask(port: int, bodies: list[bytes], count: int, seconds: float) -> Loa
 
 @contextlib.contextmanager
 def peer() -> Iterator[int]:
-    """The usual way, when it answers; its port."""
+    """Run the usual way and yield its port once it responds."""
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.http_peer", str(port), str(CHECKPOINT)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -106,7 +106,7 @@ def peer() -> Iterator[int]:
 
 @contextlib.contextmanager
 def earmark() -> Iterator[int]:
-    """The daemon, with nothing to listen to but a moment of silence; its port."""
+    """Run the daemon with a moment of silence as its only source, and yield its port."""
     with tempfile.TemporaryDirectory() as folder:
         silence = Path(folder) / "silence.wav"
         soundfile.write(silence, np.zeros(RATE // 5), RATE)
@@ -116,7 +116,7 @@ def earmark() -> Iterator[int]:
 
 
 def run(quick: bool = False) -> list[Row]:
-    """The table's rows. `quick` takes half a minute."""
+    """Measure, and return the table's rows. `quick` takes half a minute."""
     seconds = 2.0 if quick else 6.0
     rows: list[Row] = []
     bodies = clips()

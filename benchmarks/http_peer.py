@@ -1,4 +1,4 @@
-"""The usual way to serve a classifier: transformers' pipeline behind Starlette and uvicorn, one process, threads.
+"""The usual way to serve a classifier: transformers' pipeline in threads behind Starlette and uvicorn.
 
 python -m benchmarks.http_peer PORT CHECKPOINT
 """
@@ -19,12 +19,13 @@ from starlette.routing import Route
 
 
 def application(checkpoint: str) -> Starlette:
+    """Return an application that classifies posted clips with the checkpoint."""
     from transformers import pipeline
 
     classify = pipeline("audio-classification", model=checkpoint, device="cpu")
 
     def answer(body: bytes) -> Any:
-        # not the bytes themselves: the pipeline would start an ffmpeg for each
+        # Decoded here, because the pipeline would start an ffmpeg for each clip
         samples, rate = soundfile.read(io.BytesIO(body), dtype="float32")
         return classify({"raw": samples, "sampling_rate": rate}, top_k=None)
 

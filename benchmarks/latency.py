@@ -1,14 +1,15 @@
-"""How much time Earmark adds: from a window's last sample to its result at a subscriber, less the model's own time.
+"""The latency that Earmark adds: from a window's last sample to its result at a subscriber, less the model's own time.
 
-One process, one clock: this one writes blocks of 20 ms into named pipes when their last sample would have sounded,
-the daemon hears them through `cat` (command sources), and results come back here over a real WebSocket. A result's
-window ends in a known block, so its latency is arrival minus the moment at which that block was written. What the
-window's last sample waited for the rest of its block is not in it ("beyond one capture block"). In it are: the pipe and
-`cat`, the source's thread, the listening thread, the event loop, both ways to the model process, batching and
-waiting for another source's window, deciding, the WebSocket, and this process's own reading.
+This process and the daemon share one clock. This process writes blocks of 20 ms into named pipes when their last sample
+would have sounded; the daemon reads them through `cat` (command sources), and the results come back here over a
+WebSocket. A result's window ends in a known block, so its latency is the time of arrival less that at which the block
+was written. The wait of the window's last sample for the rest of its block is not included ("beyond one capture
+block"). Included are the pipe and `cat`, the source's thread, the segmenter thread, the event loop, both ways to the
+model process, batching and the wait for another source's window, the decision, the WebSocket, and this process's own
+reading.
 
-An utterance is cut when its gate closes, `hangover` after the sound: there the block counts in which the gate
-closes. That is found beforehand, by hearing the same blocks here.
+An utterance is cut when its gate closes, a hangover after the sound; there the block counts in which the gate closes.
+That block is found beforehand, by a segmenter in this process that gets the same blocks.
 
     python -m benchmarks.latency [--quick]
 """
@@ -43,41 +44,42 @@ from tests.signals import demo
 
 P50_GOAL, P99_GOAL = 3.0, 10.0  # ms
 SOURCES = 8
-HOP = 2.048  # seconds: a whole number of the gate's steps of 32 ms
+HOP = 2.048  # seconds, a whole number of the gate's steps of 32 ms
 STAGGER = HOP / SOURCES + 0.001
-STEADY = 3.0  # times its median that the bare forward may take at its 99th percentile, where the goals are judged
-PACE = 0.12  # seconds between forwards of the bare model, as windows come here
+MAX_TAIL = 3.0  # if the bare forward's 99th percentile is more times its median, the goals are not judged
+PAUSE_SECONDS = 0.12  # between forwards of the bare model, as between windows here
 
 SLIDING = '[[classifier]]\nname = "commands"\ngate = "open"\nmode = "sliding"\nhop = {hop}\n'
 UTTERANCES = '[[classifier]]\nname = "commands"\n'
 
 
 def rotated(count: int) -> list[Samples]:
-    """The demo, begun at another place for each source."""
+    """Return the demo for each source, begun at another place each time."""
     samples, _, _ = demo()
     return [np.roll(samples, -number * len(samples) // count) for number in range(count)]
 
 
 def closing_blocks(plan: Plan, sound: Samples, seconds: float) -> dict[float, int]:
-    """For each utterance, by the second at which it ends: the block after which its gate had closed."""
+    """Return the block after which each utterance's gate had closed, by the second at which its speech ends."""
     found: dict[float, int] = {}
     here = 0
 
-    def deliver(news: list[Message]) -> None:
-        found.update((round(item.span.speech_end / RATE, 3), here) for item in news if isinstance(item, Window))
+    def deliver(messages: list[Message]) -> None:
+        windows = [message for message in messages if isinstance(message, Window)]
+        found.update((round(window.span.speech_end / RATE, 3), here) for window in windows)
 
-    listener = Segmenter(deliver)
-    intake = listener.add_source("s", [plan.classifier_input()], 20.0, live=True, rates=(RATE,))
+    segmenter = Segmenter(deliver)
+    intake = segmenter.add_source("s", [plan.classifier_input()], 20.0, live=True, rates=(RATE,))
     intake.begin("s", RATE)
     each, pcm = blocks(sound), Pcm("s16le", 1)
     for here in range(round(seconds * RATE / BLOCK)):
         intake.offer(pcm.feed(each[here % len(each)]))
-        listener.round()
+        segmenter.round()
     return found
 
 
 async def collect(port: int, seconds: float) -> list[tuple[float, Result]]:
-    """All results of so many seconds, each with its arrival by time.monotonic()."""
+    """Return all results of so many seconds, each with the time.monotonic() of its arrival."""
     arrived: list[tuple[float, Result]] = []
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
@@ -88,7 +90,7 @@ async def collect(port: int, seconds: float) -> list[tuple[float, Result]]:
 
 
 def listen(classifier: str, sounds: Sequence[Samples], seconds: float) -> tuple[list[tuple[float, Result]], Written]:
-    """Play and collect."""
+    """Play the sounds to a daemon. Returns the results with their arrivals, and when each block was written."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = configuration(folder, classifier, SOURCES)
@@ -101,7 +103,7 @@ def listen(classifier: str, sounds: Sequence[Samples], seconds: float) -> tuple[
 
 
 def sliding(hop: float, seconds: float) -> list[float]:
-    """Milliseconds from the block with a window's last sample to its result; windows of one second every `hop`."""
+    """Return milliseconds from the block with a window's last sample to its result, for windows every `hop` seconds."""
     arrived, written = listen(SLIDING.format(hop=hop), rotated(SOURCES), seconds)
     return [
         1000 * (at - written[event.source][-(-round(event.end * RATE) // BLOCK) - 1])
@@ -111,7 +113,7 @@ def sliding(hop: float, seconds: float) -> list[float]:
 
 
 def utterances(seconds: float) -> list[float]:
-    """Milliseconds from the block in which the gate closes to the utterance's result."""
+    """Return milliseconds from the block in which the gate closes to the utterance's result."""
     sounds = rotated(SOURCES)
     plan = plans(config.Config())[0]
     closing = {f"s{number}": closing_blocks(plan, sound, seconds) for number, sound in enumerate(sounds)}
@@ -137,28 +139,29 @@ class Bare:
         self.spent: list[float] = []
 
     def forwards(self, count: int) -> None:
-        """Milliseconds for one window each, as seldom as windows come here, while nothing else of ours runs."""
+        """Measure milliseconds for `count` windows, one by one, with pauses as between windows here."""
         spent = []
         for number in range(count + 5):
             window = self._sound[None, number * 1000 : number * 1000 + RATE]
             before = time.monotonic()
             self._model.classify(window)
             spent.append(1000 * (time.monotonic() - before))
-            time.sleep(PACE)
+            time.sleep(PAUSE_SECONDS)
         self.spent += spent[5:]
 
 
 def compare(name: str, play: Callable[[], list[float]], count: int, *, judged: bool = True) -> Iterator[Row]:
-    """Median and 99th percentile of what `play` gives, less the bare model's median before and after it.
+    """Yield the median and the 99th percentile of what `play` returns, less the bare model's median around it.
 
-    Where the model alone is that unsteady, or slower alone than with all around it, the difference says nothing.
+    If the model alone is unsteady, or slower alone than within the daemon, the difference means nothing and is not
+    judged.
     """
     bare = Bare()
     bare.forwards(count)
     values = play()
     bare.forwards(count)
     forward, tail = statistics.median(bare.spent), float(np.percentile(bare.spent, 99))
-    busy = tail > STEADY * forward or statistics.median(values) < forward
+    busy = tail > MAX_TAIL * forward or statistics.median(values) < forward
     if busy:
         print(
             f"latency: {name}: not judged, the machine is busy: the model alone takes {forward:.0f} ms, or {tail:.0f}",
@@ -177,7 +180,7 @@ def compare(name: str, play: Callable[[], list[float]], count: int, *, judged: b
 
 
 def run(quick: bool = False) -> list[Row]:
-    """The table's rows."""
+    """Measure, and return the table's rows."""
     seconds, count = (12, 20) if quick else (33, 40)
     rows = [
         *compare("utterances", lambda: utterances(seconds), count),

@@ -1,8 +1,8 @@
-"""What listening costs: how many streams one core hears, CPU time of the listening thread per second of sound.
+"""The cost of listening: how many streams one core can hear, from the segmenter's CPU time per second of sound.
 
-Real intakes, streams, Silero and gates; only the thread is left out: Segmenter.round() is called here, between blocks
-that were offered before, so that what the sources' own threads do is not counted. All streams have a block in each
-round, which is what happens at the limit: a thread that falls behind finds more in its queue.
+Intakes, streams, Silero and gates are the real ones. Only the thread is left out: this module calls Segmenter.round()
+after it has offered the blocks, so that the work of the sources' own threads is not counted. All streams have a block
+in each round, as at the limit of a core, because a thread that falls behind finds more in its queue.
 
     python -m benchmarks.listening [--quick]
 """
@@ -30,38 +30,38 @@ from tests.signals import demo, noise
 GOALS = {"speaking": 500, "quiet": 3000}
 BLOCK = 320  # samples, 20 ms
 QUIET_DB = -60.0
-RING = config.Config().ring  # seconds
-MEMORY = 1.5e6  # bytes a stream
-STEPS = RATE / STEP  # a second
+RING_SECONDS = config.Config().ring
+STREAM_BYTES = 1.5e6  # of memory that a stream takes
+STEPS_PER_SECOND = RATE / STEP
 
 
 def speech() -> Samples:
-    """The demo's words back to back: no pause in which a gate could close."""
+    """Return the demo's words back to back, without a pause in which a gate could close."""
     samples, rate, words = demo()
     return np.concatenate([samples[round(word.start * rate) : round(word.end * rate)] for word in words])
 
 
-class Room:
-    """Streams that all play `sound` in a loop, each from a place of its own, and the Listener that hears them."""
+class Streams:
+    """Streams that all play `sound` in a loop, each from a place of its own, and the segmenter that hears them."""
 
-    def __init__(self, streams: int, sound: Samples) -> None:
-        self._listener = Segmenter(_forget)
+    def __init__(self, count: int, sound: Samples) -> None:
+        self._segmenter = Segmenter(_forget)
         self._intakes = [
-            self._listener.add_source(f"stream-{number}", [classifier_input()], RING, live=True, rates=(RATE,))
-            for number in range(streams)
+            self._segmenter.add_source(f"stream-{number}", [classifier_input()], RING_SECONDS, live=True, rates=(RATE,))
+            for number in range(count)
         ]
         self._sound = sound
         self._looped = np.concatenate([sound, sound[: 2 * RATE]])
         generator = np.random.default_rng(1)
-        self._at = [int(at) for at in generator.integers(0, len(sound), streams)]
+        self._at = [int(at) for at in generator.integers(0, len(sound), count)]
         for intake in self._intakes:
             intake.begin("a loop", RATE)
         self._fill()
 
     def _fill(self) -> None:
-        """Write every ring once round, so that no page is new, and bring the streams' steps out of step."""
+        """Fill every ring once, so that no page is new, and let the streams' steps end at different times."""
         floor = noise(2 * RATE + STEP, QUIET_DB)
-        for _ in range(int(RING) // 2 + 2):
+        for _ in range(int(RING_SECONDS) // 2 + 2):
             for intake in self._intakes:
                 intake.offer(floor[: 2 * RATE].copy())
             self.round()
@@ -70,7 +70,7 @@ class Room:
         self.round()
 
     def play(self, block: int, *, alone: bool) -> Iterator[None]:
-        """Offer each stream its next `block` samples, for ever. `alone`: stops after each stream, else after all."""
+        """Offer each stream its next `block` samples, for ever. Yields after each stream if `alone`, else after all."""
         while True:
             for number, intake in enumerate(self._intakes):
                 at = self._at[number]
@@ -82,13 +82,13 @@ class Room:
                 yield
 
     def round(self) -> float:
-        """CPU seconds of one round, of all threads of this process: only this one is busy."""
+        """Run a round, and return its CPU seconds: those of the process, in which no other thread is busy."""
         before = time.process_time()
-        self._listener.round()
+        self._segmenter.round()
         return time.process_time() - before
 
     def cost(self, seconds: int, block: int = BLOCK, *, alone: bool = False) -> float:
-        """CPU seconds per stream and second of sound: the median over the seconds; the first one is not counted."""
+        """Return CPU seconds per stream and second of sound: the median over the seconds but the first."""
         feed = self.play(block, alone=alone)
         rounds = RATE // block * (len(self._intakes) if alone else 1)
         spent = []
@@ -101,12 +101,12 @@ class Room:
         return statistics.median(spent[1:])
 
 
-def _forget(news: list[Message]) -> None:
-    """Whoever hears of it is another thread."""
+def _forget(messages: list[Message]) -> None:
+    """Discard the messages: in the daemon, another thread receives them."""
 
 
 def silero_cost(batch: int, rounds: int) -> float:
-    """CPU seconds of Silero alone per stream and second of sound."""
+    """Return CPU seconds of Silero alone per stream and second of sound."""
     silero = Silero()
     slots = [silero.join() for _ in range(batch)]
     frames: Sequence[Samples] = [noise(FRAME, -30.0, seed) for seed in range(batch)]
@@ -115,34 +115,35 @@ def silero_cost(batch: int, rounds: int) -> float:
         before = time.process_time()
         silero.probabilities(slots, frames)
         spent.append(time.process_time() - before)
-    return statistics.median(spent) / batch * STEPS
+    return statistics.median(spent) / batch * STEPS_PER_SECOND
 
 
-def capacity(kind: str, streams: int, cost: float, note: str = "", *, judged: bool = True) -> Row:
-    """How many streams fill a core at that cost."""
-    name = f"listening: {kind} streams a core, {streams} at once{note}"
+def capacity(kind: str, count: int, cost: float, note: str = "", *, judged: bool = True) -> Row:
+    """Return the row that says how many streams fill a core at that cost."""
+    name = f"listening: {kind} streams a core, {count} at once{note}"
     goal = GOALS[kind]
     return Row(name, 1 / cost, "streams", f"≥ {goal}", 1 / cost >= goal) if judged else Row(name, 1 / cost, "streams")
 
 
 def measure(kind: str, sound: Samples, counts: Sequence[int], seconds: int) -> Iterator[Row]:
-    for streams in counts:
-        if streams * MEMORY > 0.7 * psutil.virtual_memory().available:
-            print(f"{streams} {kind} streams: skipped, their rings do not fit into memory", file=sys.stderr)
+    """Measure each number of streams for which there is memory."""
+    for count in counts:
+        if count * STREAM_BYTES > 0.7 * psutil.virtual_memory().available:
+            print(f"{count} {kind} streams: skipped, their rings do not fit into memory", file=sys.stderr)
             continue
-        room = Room(streams, sound)
-        yield capacity(kind, streams, room.cost(seconds))
-        if streams == 512:
+        streams = Streams(count, sound)
+        yield capacity(kind, count, streams.cost(seconds))
+        if count == 512:
             for block in (512, 1600):
                 note = f", blocks of {1000 * block // RATE} ms"
-                yield capacity(kind, streams, room.cost(max(2, seconds // 2), block), note, judged=False)
-        if streams == 64:
-            cost = room.cost(max(2, seconds // 2), alone=True)
-            yield capacity(kind, streams, cost, ", each in a round of its own", judged=False)
+                yield capacity(kind, count, streams.cost(max(2, seconds // 2), block), note, judged=False)
+        if count == 64:
+            cost = streams.cost(max(2, seconds // 2), alone=True)
+            yield capacity(kind, count, cost, ", each in a round of its own", judged=False)
 
 
 def run(quick: bool = False) -> list[Row]:
-    """The table's rows."""
+    """Measure, and return the table's rows."""
     seconds = 2 if quick else 6
     rows = list(measure("speaking", speech(), (64, 512), seconds))
     for batch in (1, 32, 512):

@@ -1,4 +1,4 @@
-"""Sounds played to a daemon at real time: 16-bit PCM through named pipes, with a note of when each block went."""
+"""Play sounds to a daemon at real time, as 16-bit PCM through named pipes, and note when each block was written."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ RATE = 16000
 SOURCE = '[[source]]\nkind = "command"\nname = "{name}"\nargv = ["cat", "{pipe}"]\n'
 
 Written = dict[str, list[float]]
-"""For each source, when each block was written, by time.monotonic()."""
+"""By source, the time.monotonic() at which each of its blocks was written."""
 
 
 def names(count: int) -> list[str]:
+    """Return the names of so many sources."""
     return [f"s{number}" for number in range(count)]
 
 
 def configuration(folder: Path, classifiers: str, count: int) -> Path:
-    """A configuration file with so many command sources, each on a named pipe, which is made."""
+    """Write a configuration file with `count` command sources, and make the named pipe that each reads."""
     lines = [classifiers]
     for name in names(count):
         os.mkfifo(folder / name)
@@ -38,10 +39,10 @@ def configuration(folder: Path, classifiers: str, count: int) -> Path:
 
 
 class Feeder:
-    """Writes all sources' blocks at real time from a thread of its own: `rounds` blocks each, or as many as there are.
+    """Writes the blocks of all sources at real time, from a thread of its own that ends with the last block.
 
-    Where there are fewer they come again. Sources begin `stagger` seconds apart, so that their windows do not all come
-    at once.
+    Each source gets `rounds` blocks, from the beginning again after its last one, or without `rounds` each block once.
+    Sources begin `stagger` seconds apart, so that their windows do not all come at once.
     """
 
     def __init__(self, folder: Path, sounds: Sequence[Samples], stagger: float, rounds: int | None = None) -> None:
@@ -54,7 +55,7 @@ class Feeder:
         self._thread.start()
 
     def _run(self) -> None:
-        # ends with its last block, or when the daemon closes the pipes
+        # Ends after the last block, or when the daemon closes the pipes
         begin = time.monotonic() + 0.1
         written = list(self.written.values())
         schedule = sorted(
@@ -76,5 +77,6 @@ class Feeder:
 
 
 def blocks(sound: Samples) -> list[bytes]:
+    """Return the sound as blocks of 16-bit PCM; samples that do not fill a block are left out."""
     pcm = np.round(np.clip(sound, -1, 1) * 32767).astype("<i2")
     return [pcm[start : start + BLOCK].tobytes() for start in range(0, len(pcm) - BLOCK + 1, BLOCK)]

@@ -14,11 +14,11 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-DEADLINE = 120.0  # seconds to be ready in
+DEADLINE_SECONDS = 120.0  # within which a daemon must be ready
 
 
 class Daemon:
-    """A running daemon. `started` is time.monotonic() when it was asked for."""
+    """A running daemon. `started` is the time.monotonic() of its command."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, notices: socket.socket, started: float) -> None:
         self.pid = process.pid
@@ -28,8 +28,8 @@ class Daemon:
         self._notices = notices
 
     def until_healthy(self) -> float:
-        """Seconds from the command to the first answer to /health."""
-        while time.monotonic() - self.started < DEADLINE:
+        """Return the seconds from the command to the first response to /health."""
+        while time.monotonic() - self.started < DEADLINE_SECONDS:
             with contextlib.suppress(urllib.error.URLError, ConnectionError):
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5):
                     return time.monotonic() - self.started
@@ -38,9 +38,9 @@ class Daemon:
         raise TimeoutError("the daemon does not answer")
 
     def until_ready(self) -> float:
-        """Seconds from the command to the notice that it is ready, as systemd gets it."""
+        """Return the seconds from the command to the notice of readiness that systemd would get."""
         self._notices.settimeout(1.0)
-        while time.monotonic() - self.started < DEADLINE:
+        while time.monotonic() - self.started < DEADLINE_SECONDS:
             with contextlib.suppress(TimeoutError):
                 if b"READY=1" in self._notices.recv(4096):
                     return time.monotonic() - self.started
@@ -54,7 +54,7 @@ class Daemon:
 
 @contextlib.contextmanager
 def daemon(*arguments: str) -> Iterator[Daemon]:
-    """`python -m earmark` with these arguments on a free port, ended at the end."""
+    """Run `python -m earmark` with these arguments on a free port until the context is left."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
         notices.bind(str(Path(folder) / "notify"))
@@ -74,7 +74,7 @@ def daemon(*arguments: str) -> Iterator[Daemon]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a port that is not in use."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]

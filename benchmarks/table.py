@@ -1,14 +1,16 @@
-"""What all benchmarks print: a measure, its value, its goal, and whether the goal is met."""
+"""The table that all benchmarks print: a measure, its value, its goal, and whether the goal is met."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from earmark.columns import padded
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One number. `met` is None where there is no goal."""
+    """One figure. `met` is None if there is no goal."""
 
     name: str
     value: float
@@ -18,11 +20,9 @@ class Row:
 
 
 def print_table(rows: Iterable[Row]) -> None:
-    """The rows in aligned columns, on standard output."""
+    """Print the rows in aligned columns on standard output."""
     verdicts = {None: "", True: "met", False: "MISSED"}
     cells = [(row.name, f"{row.value:.4g}", row.unit, row.goal, verdicts[row.met]) for row in rows]
     table = [("measure", "value", "unit", "goal", ""), *cells]
-    widths = [max(len(row[column]) for row in table) for column in range(5)]
-    for row in table:
-        name, value, *rest = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        print(f"{name}  {value.strip():>{widths[1]}}  {'  '.join(rest)}".rstrip())
+    for name, value, *rest in padded(table):
+        print(f"{name}  {value.strip():>{len(value)}}  {'  '.join(rest)}".rstrip())

@@ -1,8 +1,8 @@
-"""What the way through the worker costs: windows a second through Dispatcher and Worker, beside two other ways.
+"""The cost of the worker process: windows a second through the Dispatcher and the engine, compared with two other ways.
 
-The bare model: the same AudioModel (feature extraction included) in this process, with batches of the same size and as
-many threads. The usual way: `transformers.pipeline("audio-classification")`, one window after the other, fp32. The
-ways take turns, one at a time, and the table has medians of each round's ratios.
+The bare model is the same AudioModel (feature extraction included) in this process, with batches of the same size and
+as many threads. The usual way is `transformers.pipeline("audio-classification")`, one window after the other, fp32. The
+ways take turns, one at a time, and the table has the medians of each round's ratios.
 
     python -m benchmarks.worker [--quick]
 """
@@ -44,7 +44,7 @@ Precision = Literal["auto", "fp32", "int8"]
 
 @dataclass(frozen=True)
 class Case:
-    """One table's worth: `windows` go each way in each of `rounds`; `usual` of them one by one."""
+    """What to measure: in each round, `windows` go through worker and bare model, `usual` of them one by one."""
 
     title: str
     folder: Path
@@ -58,7 +58,7 @@ class Case:
 
 
 def wav2vec2(folder: Path) -> Path:
-    """A checkpoint of wav2vec2-base's size, 95 million random weights."""
+    """Write a checkpoint of wav2vec2-base's size, with 95 million random weights."""
     torch.manual_seed(0)
     network = transformers.Wav2Vec2ForSequenceClassification(transformers.Wav2Vec2Config(**NAMED))
     network.save_pretrained(folder)
@@ -80,25 +80,25 @@ class Bare:
         self._model.warm_up(LENGTH, case.batch)
 
     def rate(self, windows: list[Samples]) -> float:
-        """Windows a second."""
+        """Return windows a second."""
         before = time.perf_counter()
         for start in range(0, len(windows), self._batch):
             self._model.classify(np.stack(windows[start : start + self._batch]))
         return len(windows) / (time.perf_counter() - before)
 
 
-class Through:
-    """The worker, behind the dispatcher as the daemon has it."""
+class ThroughWorker:
+    """The engine behind the dispatcher, as in the daemon."""
 
-    def __init__(self, worker: LocalEngine, batch: int, depth: int) -> None:
-        self._worker = worker
+    def __init__(self, engine: LocalEngine, batch: int, depth: int) -> None:
+        self._engine = engine
         self._batch = batch
         self._depth = depth
 
     async def rate(self, windows: list[Samples]) -> float:
-        """Windows a second, from the first submitted to the last answered."""
+        """Return windows a second, from the first submitted to the last scored."""
         batcher = Batcher(max_batch=self._batch, queue=len(windows), max_age=3600)
-        async with Dispatcher(batcher, self._worker, depth=self._depth) as dispatcher:
+        async with Dispatcher(batcher, self._engine, depth=self._depth) as dispatcher:
             before = time.perf_counter()
             for window in windows:
                 dispatcher.submit(Job(NAME, window, True, time.monotonic_ns(), _scored))
@@ -112,7 +112,7 @@ def _scored(outcome: Outcome) -> None:
 
 
 def usual_way(case: Case) -> Callable[[list[Samples]], float]:
-    """Windows a second through the pipeline."""
+    """Return a function that measures windows a second through the pipeline."""
     ask: Any = transformers.pipeline("audio-classification", model=str(case.folder), device=case.device)
 
     def rate(windows: list[Samples]) -> float:
@@ -125,18 +125,18 @@ def usual_way(case: Case) -> Callable[[list[Samples]], float]:
 
 
 async def measure(case: Case) -> list[Row]:
-    """All three ways in turn."""
+    """Measure all three ways in turn."""
     windows = noises(case.windows)
     settings = config.Worker(device=case.device, precision=case.precision, max_batch=case.batch)
     rounds: list[tuple[float, float, float]] = []
-    async with LocalEngine(settings, [reader.read(case.folder, NAME)]) as worker:
+    async with LocalEngine(settings, [reader.read(case.folder, NAME)]) as engine:
         model.use_threads(settings.threads)
-        bare, usual, through = Bare(case), usual_way(case), Through(worker, case.batch, settings.depth)
-        await worker.ready()
+        bare, usual, through = Bare(case), usual_way(case), ThroughWorker(engine, case.batch, settings.depth)
+        await engine.ready()
         await through.rate(windows[: 2 * case.batch])
         usual(windows[:2])
         for number in range(case.rounds):
-            alone = bare.rate(windows) if number % 2 else 0.0  # each is the first as often as the other
+            alone = bare.rate(windows) if number % 2 else 0.0  # each goes first as often as the other
             there = await through.rate(windows)
             rounds.append((alone or bare.rate(windows), there, usual(windows[: case.usual])))
     return rows(case, rounds)
@@ -179,12 +179,12 @@ def cases(large: Path, quick: bool) -> list[Case]:
 
 
 def run(quick: bool = False) -> list[Row]:
-    """The table's rows."""
+    """Measure, and return the table's rows."""
     with tempfile.TemporaryDirectory() as folder:
         return [row for case in cases(wav2vec2(Path(folder)), quick) for row in asyncio.run(measure(case))]
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="What the way through the worker costs.")
+    parser = argparse.ArgumentParser(description="The cost of the worker process.")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, and no int8")
     print_table(run(parser.parse_args().quick))

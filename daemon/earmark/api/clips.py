@@ -54,13 +54,13 @@ class ClipAnswer:
     work: float | None
 
 
-class Stats(msgspec.Struct):
-    """What `/info` shows. `waiting` requests are being read, decoded or classified."""
+class ClipStats(msgspec.Struct, frozen=True):
+    """Requests since the start. `waiting` ones are being read, decoded or classified now."""
 
-    waiting: int = 0
-    answered: int = 0
-    refused: int = 0
-    cached: int = 0
+    waiting: int
+    answered: int
+    refused: int
+    cached: int
 
 
 class Clips:
@@ -77,7 +77,10 @@ class Clips:
         self._cache = Cache(settings.cache_mb * MB)
         self._suspects = PoisonClips()
         self.most_body = settings.max_body_mb * MB
-        self.stats = Stats()
+        self._waiting = 0  # requests, as are the counters below
+        self._answered = 0
+        self._refused = 0
+        self._cached = 0
 
     def __enter__(self) -> Self:
         self._decoders.__enter__()
@@ -89,19 +92,31 @@ class Clips:
         self._asking.close()
         self._decoders.__exit__(kind, error, trace)
 
+    def stats(self) -> ClipStats:
+        """Return the counters as they are now."""
+        return ClipStats(self._waiting, self._answered, self._refused, self._cached)
+
+    def count_answered(self) -> None:
+        """Count a request that was answered."""
+        self._answered += 1
+
+    def count_refused(self) -> None:
+        """Count a request that was answered with an error."""
+        self._refused += 1
+
     def admit(self) -> Reservation:
         """A place in the queue, to be left by leave(), and a share of the memory for bodies.
 
         Raises RequestError 429 where there is none.
         """
-        if self.stats.waiting >= self._settings.queue:
+        if self._waiting >= self._settings.queue:
             raise RequestError(429, f"{self._settings.queue} requests are waiting already", retry_after=1)
-        self.stats.waiting += 1
+        self._waiting += 1
         return Reservation(self._bodies, MEMORY)
 
     def leave(self) -> None:
         """Give back the place."""
-        self.stats.waiting -= 1
+        self._waiting -= 1
 
     async def classify(
         self, entry: Entry, body: bytes, query: Mapping[str, str], headers: Mapping[str, str], share: Reservation
@@ -139,7 +154,7 @@ class Clips:
         use_cache = options.use_cache and parse_switch(headers.get("x-use-cache"), True)
         kept = self._cache.get(key) if use_cache else None
         if kept is not None:
-            self.stats.cached += 1
+            self._cached += 1
             return ClipAnswer(kept, found.seconds, None)
         answer = await self._scored(checkpoint, found, key)
         self._cache.put(key, answer)

@@ -82,7 +82,7 @@ class Api:
             return Response(status_code=CLOSED)
         finally:
             self._clips.leave()
-        self._clips.stats.answered += 1
+        self._clips.count_answered()
         return Response(done.body, headers=self._headers(done), media_type="application/json")
 
     async def _done(self, entry: Entry, request: Request, share: Reservation) -> ClipAnswer:
@@ -108,7 +108,7 @@ class Api:
         return headers
 
     def _refusal(self, error: RequestError) -> Response:
-        self._clips.stats.refused += 1
+        self._clips.count_refused()
         headers: dict[str, str] = {}
         if error.retry_after is not None:
             headers["retry-after"] = str(error.retry_after)

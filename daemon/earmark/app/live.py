@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from earmark.app.loop import call_if_open
 from earmark.audio.types import Floats, Nanoseconds, Window
 from earmark.detection.detector import Draft, Unscored, WindowTicket
 from earmark.detection.detectors import Detectors
@@ -63,8 +64,7 @@ class Live:
 
     def deliver(self, messages: Sequence[Message]) -> None:
         """Have `messages` received on the event loop. On any thread; not after the loop was closed."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nothing is published any more
-            self._loop.call_soon_threadsafe(self.receive, messages)
+        call_if_open(self._loop, self.receive, messages)
 
     def receive(self, messages: Sequence[Message]) -> None:
         """Submit the windows to the engine, and publish what the other messages mean."""

@@ -18,8 +18,9 @@ from earmark.api.clip_scorer import ClipScorer
 from earmark.api.clips import Clips
 from earmark.api.models import Registry
 from earmark.api.routes import Api
-from earmark.app import status as about
+from earmark.app import status
 from earmark.app.live import Live
+from earmark.app.loop import call_if_open
 from earmark.app.plan import Plan, plans
 from earmark.app.systemd import notify
 from earmark.audio.recording import check
@@ -97,12 +98,12 @@ class Service:
         scorer = ClipScorer(self._dispatcher, settings.http.wait)
         self._registry = Registry(catalogue(settings), settings.classifier[0].model, self._engine)
         self._clips = Clips(settings.http, self._registry, scorer)
-        routes = Api(self._clips, self._registry, self._device, self._info, __version__).routes()
+        routes = Api(self._clips, self._registry, self._device, self._snapshot, __version__).routes()
         self._server = Server(
             settings.server,
             {EVENTS: events_endpoint(self._hub, settings.server.max_subscribers)},
             ready=self._missing,
-            info=self._info,
+            info=self._snapshot,
             routes=routes,
             on_refused=self._hub.count_refused,
         )
@@ -165,12 +166,12 @@ class Service:
         )
 
     def _broken_pipe(self) -> None:
-        """Whoever read standard output is gone. On the printer's thread.
+        """Stop if the daemon runs for the reader of standard output, who is gone. On the thread of the line writer.
 
-        Where the events went there, that was what the daemon ran for; readable lines are a courtesy.
+        It does if the events go there; readable lines alone are a courtesy.
         """
         if self._options.once or self._options.events == "-":
-            self._loop.call_soon_threadsafe(self._stop.set)
+            call_if_open(self._loop, self._stop.set)
 
     def _take_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -192,25 +193,26 @@ class Service:
         )
 
     def _missing(self) -> dict[str, object] | None:
-        """What is still missing before, or again while, windows are classified."""
-        state = self._engine.state
-        missing: dict[str, object] = {}
-        if state.phase != "ready":
-            missing["model"] = state.detail or state.phase
-        if self._serving and not self._segmenter.alive:
-            missing["listening"] = "the listening thread has ended"
-        elif not self._serving:
-            missing["listening"] = "shutting down" if self._stop.is_set() else "not yet"
-        return missing or None
+        alive, stopping = self._segmenter.alive, self._stop.is_set()
+        return status.missing(self._engine.state, serving=self._serving, stopping=stopping, segmenter_alive=alive)
 
     def _device(self) -> str:
         return self._engine.state.device or "cpu"
 
-    def _info(self) -> object:
-        plans = self._plans.values()
-        sources = tuple(self._detectors.sources.values())
-        parts = self._registry, self._clips, self._engine.state, self._batcher, self._detectors.stats().lost
-        return about.info(__version__, self._publisher, self._hub, sources, plans, *parts)
+    def _snapshot(self) -> status.Snapshot:
+        return status.snapshot(
+            __version__,
+            tuple(plan.info for plan in self._plans.values()),
+            self._registry.default.id,
+            self._engine.state,
+            publisher=self._publisher.stats(),
+            detectors=self._detectors.stats(),
+            dispatcher=self._dispatcher.stats(),
+            clips=self._clips.stats(),
+            hub=self._hub.stats(),
+            segmenter=self._segmenter.stats(),
+            outputs=self._outputs.stats(),
+        )
 
 
 def _log_engine(state: EngineState) -> None:

@@ -1,68 +1,116 @@
-"""What `/info` tells people about the running daemon."""
+"""The state of the running daemon: one snapshot of all that its parts count, and what it lacks to be ready."""
 
 from __future__ import annotations
 
 import functools
 import platform
-from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 
-from earmark.api.clips import Clips
-from earmark.api.models import Registry
-from earmark.app.plan import Plan
-from earmark.broadcast.hub import Hub
-from earmark.broadcast.publisher import Publisher
-from earmark.detection.detectors import LossCount
-from earmark.inference.batch import Batcher
-from earmark.inference.engine import EngineState
-from earmark.protocol.events import LossCause, SourceInfo
+import msgspec
+
+from earmark.api.clips import ClipStats
+from earmark.broadcast.hub import HubStats
+from earmark.broadcast.outputs import OutputsStats
+from earmark.broadcast.publisher import PublisherStats
+from earmark.detection.detectors import DetectorsStats, LossCount
+from earmark.inference.dispatch import DispatcherStats
+from earmark.inference.engine import EngineState, Phase
+from earmark.protocol.events import ClassifierInfo, LossCause, SourceInfo
+from earmark.windowing.segmenter import SegmenterStats
 
 PACKAGES = ("torch", "transformers", "numpy", "onnxruntime", "soundfile", "av")
 
 
-def info(
+class ModelsInfo(msgspec.Struct, frozen=True):
+    """The default model for clips, and the models that the engine has or will have."""
+
+    default: str
+    loaded: tuple[str, ...]
+    loading: tuple[str, ...]
+
+
+class WorkerInfo(msgspec.Struct, frozen=True):
+    """The process that owns torch."""
+
+    phase: Phase
+    detail: str
+    pid: int | None
+    device: str
+    restarts: int
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The daemon at one moment. As JSON it is the body of `/info`, in the order of its fields.
+
+    `/metrics` will read the same snapshot.
+    """
+
+    version: str
+    versions: dict[str, str]
+    epoch: str
+    seq: int
+    sources: tuple[SourceInfo, ...]
+    classifiers: tuple[ClassifierInfo, ...]
+    models: ModelsInfo
+    worker: WorkerInfo
+    windows: DispatcherStats
+    lost: dict[LossCause, LossCount]
+    clips: ClipStats
+    subscribers: HubStats
+    segmenter: SegmenterStats
+    outputs: OutputsStats
+    failed_sinks: dict[str, int]
+
+
+def snapshot(
     release: str,
-    publisher: Publisher,
-    hub: Hub,
-    sources: tuple[SourceInfo, ...],
-    plans: Iterable[Plan],
-    registry: Registry,
-    clips: Clips,
-    state: EngineState,
-    batcher: Batcher,
-    lost: Mapping[LossCause, LossCount],
-) -> dict[str, object]:
-    """Everything, as it is now."""
-    return {
-        "version": release,
-        "versions": versions(),
-        "epoch": publisher.epoch,
-        "seq": publisher.seq,
-        "sources": sources,
-        "classifiers": tuple(plan.info for plan in plans),
-        "models": {"default": registry.default.id, "loaded": sorted(state.loaded), "loading": sorted(state.loading)},
-        "worker": {
-            "phase": state.phase,
-            "detail": state.detail,
-            "pid": state.pid,
-            "device": state.device,
-            "restarts": state.restarts,
-        },
-        "windows": {
-            "queued": len(batcher),
-            "classified": batcher.taken,
-            "stale": batcher.went_stale,
-            "pushed_out": batcher.pushed_out,
-        },
-        "lost": lost,
-        "clips": clips.stats,
-        "subscribers": hub.stats(),
-    }
+    classifiers: tuple[ClassifierInfo, ...],
+    default_model: str,
+    engine: EngineState,
+    *,
+    publisher: PublisherStats,
+    detectors: DetectorsStats,
+    dispatcher: DispatcherStats,
+    clips: ClipStats,
+    hub: HubStats,
+    segmenter: SegmenterStats,
+    outputs: OutputsStats,
+) -> Snapshot:
+    """Make the snapshot from what each part tells of itself."""
+    return Snapshot(
+        version=release,
+        versions=versions(),
+        epoch=publisher.epoch,
+        seq=publisher.seq,
+        sources=detectors.sources,
+        classifiers=classifiers,
+        models=ModelsInfo(default_model, tuple(sorted(engine.loaded)), tuple(sorted(engine.loading))),
+        worker=WorkerInfo(engine.phase, engine.detail, engine.pid, engine.device, engine.restarts),
+        windows=dispatcher,
+        lost=detectors.lost,
+        clips=clips,
+        subscribers=hub,
+        segmenter=segmenter,
+        outputs=outputs,
+        failed_sinks=publisher.failed,
+    )
+
+
+def missing(engine: EngineState, *, serving: bool, stopping: bool, segmenter_alive: bool) -> dict[str, object] | None:
+    """Return what is missing before, or again while, windows are classified, by name; None if nothing is."""
+    found: dict[str, object] = {}
+    if engine.phase != "ready":
+        found["model"] = engine.detail or engine.phase
+    if not serving:
+        found["listening"] = "shutting down" if stopping else "not yet"
+    elif not segmenter_alive:
+        found["listening"] = "the listening thread has ended"
+    return found or None
 
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Of what matters to the scores; what is not installed is left out."""
+    """Return the versions of Python and of the installed packages that affect scores."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+import msgspec
+
 from earmark.broadcast.line_writer import LineWriter
 from earmark.broadcast.sink import Published
 from earmark.errors import EarmarkError
@@ -17,6 +19,13 @@ from earmark.protocol.events import Label, Loss, Source
 from earmark.protocol.text import line
 
 MAX_WAITING_LINES = 10_000  # for a reader that is too slow; further ones are lost
+
+
+class OutputsStats(msgspec.Struct, frozen=True):
+    """Lines that were lost because their reader was too slow: readable ones, and events as JSON."""
+
+    lost_lines: int
+    lost_events: int
 
 
 class Outputs:
@@ -49,6 +58,10 @@ class Outputs:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def stats(self) -> OutputsStats:
+        """Return the losses so far."""
+        return OutputsStats(*(0 if writer is None else writer.lost for writer in (self._lines, self._json)))
 
     def publish(self, published: Published) -> None:
         """Write the event to where it belongs. Never blocks."""

@@ -22,11 +22,12 @@ T = TypeVar("T", covariant=True)
 
 
 class IntakeStats(msgspec.Struct, frozen=True):
-    """Counts since the source was added, in samples at the source's rates."""
+    """Counts since the source was added: samples at the source's rates, and overflows of the sound server."""
 
     offered: int
     queued: int
     dropped: int
+    overflows: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,7 +182,7 @@ class Intake:
 
     def stats(self) -> IntakeStats:
         """Return the counts. On any thread; numbers that change meanwhile may differ by a block."""
-        return IntakeStats(self._offered, self._queued(), self.dropped)
+        return IntakeStats(self._offered, self._queued(), self.dropped, self._overflows_told)
 
     def close(self) -> None:
         """Refuse all sound and notices from now on, and let put() return False. May be called twice."""

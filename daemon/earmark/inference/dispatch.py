@@ -10,12 +10,24 @@ from collections.abc import Callable, Container, Sequence
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from earmark.audio.types import SECOND, Nanoseconds
 from earmark.errors import EarmarkError, WorkerDied, WorkerError
 from earmark.inference.batch import Batch, Batcher, Drop, Job, Outcome
 from earmark.inference.engine import Engine
 
 logger = logging.getLogger(__name__)
+
+
+class DispatcherStats(msgspec.Struct, frozen=True):
+    """Windows since the start, of sources and of clips. `in_flight` ones are with the engine now."""
+
+    queued: int
+    classified: int
+    stale: int
+    pushed_out: int
+    in_flight: int
 
 
 class Dispatcher:
@@ -65,7 +77,14 @@ class Dispatcher:
     @property
     def pending(self) -> int:
         """Jobs that wait or are with the engine."""
-        return len(self._batcher) + sum(len(batch) for batch in self._in_flight.values())
+        return len(self._batcher) + self._count_in_flight()
+
+    def stats(self) -> DispatcherStats:
+        """Return the counters as they are now. `classified` counts what the engine was given."""
+        batcher = self._batcher
+        return DispatcherStats(
+            len(batcher), batcher.taken, batcher.went_stale, batcher.pushed_out, self._count_in_flight()
+        )
 
     def has_room(self) -> bool:
         """Return whether another one-shot job should be submitted."""
@@ -88,6 +107,9 @@ class Dispatcher:
     async def drain(self) -> None:
         """Wait until no job is pending."""
         await self._idle.wait()
+
+    def _count_in_flight(self) -> int:
+        return sum(len(batch) for batch in self._in_flight.values())
 
     async def _run(self) -> None:
         while True:

@@ -238,6 +238,7 @@ def test_overflows_are_told_once_until_they_are_heard() -> None:
     intake.offer(silence(20))
     intake.overflow()
     assert intake.drain()[1:] == [Overflowed(20)]
+    assert intake.stats().overflows == 2
 
 
 def test_everything_but_an_overflow_wakes_the_listening_thread() -> None:
@@ -283,9 +284,9 @@ def test_the_counts_are_those_of_all_samples() -> None:
     intake = new()
     for _ in range(3):
         intake.offer(silence(FULL // 2))
-    assert intake.stats() == IntakeStats(offered=3 * FULL // 2, queued=FULL, dropped=FULL // 2)
+    assert intake.stats() == IntakeStats(offered=3 * FULL // 2, queued=FULL, dropped=FULL // 2, overflows=0)
     intake.drain()
-    assert intake.stats() == IntakeStats(offered=3 * FULL // 2, queued=0, dropped=FULL // 2)
+    assert intake.stats() == IntakeStats(offered=3 * FULL // 2, queued=0, dropped=FULL // 2, overflows=0)
 
 
 def collect(intake: Intake, woken: threading.Event) -> list[list[Item]]:

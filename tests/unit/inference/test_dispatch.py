@@ -12,7 +12,7 @@ import pytest
 from earmark.audio.types import SECOND, Floats, Samples
 from earmark.errors import WorkerDied, WorkerError
 from earmark.inference.batch import MS, Batcher, Drop, Job, Outcome
-from earmark.inference.dispatch import Dispatcher
+from earmark.inference.dispatch import Dispatcher, DispatcherStats
 from tests.engines import FakeEngine, failing, sums
 
 
@@ -68,6 +68,23 @@ def test_a_job_leaves_at_once_and_what_comes_meanwhile_leaves_together() -> None
             assert bench.engine.batches == [[1], [2, 3, 4]]
             assert bench.answers == [(1, 4), (2, 8), (3, 12), (4, 16)]
             assert dispatcher.pending == 0
+
+    play(scene)
+
+
+def test_jobs_are_counted_by_where_they_are_and_how_they_ended() -> None:
+    async def scene() -> None:
+        bench = Bench(FakeEngine(held=True), Batcher(queue=2, max_age=2.0))
+        async with bench.dispatcher as dispatcher:
+            bench.submit(1)
+            await bench.engine.began()
+            bench.submit(2, 3, 4)
+            assert dispatcher.stats() == DispatcherStats(queued=2, classified=1, stale=0, pushed_out=1, in_flight=1)
+            bench.now += 2 * SECOND + 1
+            bench.submit(5, live=False)
+            bench.engine.release()
+            await dispatcher.drain()
+            assert dispatcher.stats() == DispatcherStats(queued=0, classified=2, stale=2, pushed_out=1, in_flight=0)
 
     play(scene)
 

@@ -28,7 +28,7 @@ TOO_SLOW = 1013  # RFC 6455 and IANA: try again later
 
 
 class HubStats(msgspec.Struct, frozen=True):
-    """What the hub has done since it began. `dropped` counts events by the policy that dropped them."""
+    """Counts since the start, and the `subscribers` of now. `dropped` counts events by the policy of the subscriber."""
 
     subscribers: int
     published: int

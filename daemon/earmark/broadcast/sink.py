@@ -1,4 +1,4 @@
-"""What the publisher hands on, and to what kind of part."""
+"""The event as it is published, and the parts that receive it."""
 
 from __future__ import annotations
 

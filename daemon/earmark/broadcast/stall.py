@@ -1,4 +1,4 @@
-"""Which of the subscribers that are behind have stopped reading."""
+"""Finding the subscribers that have stopped reading."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Unscored:
 
 
 Outcome = Floats | Unscored
-"""Of a window: its probabilities, one per label, or why there are none."""
+"""The outcome of a window: its probabilities, one per label, or the cause for which there are none."""
 
 WindowTicket = Ticket[Window | GateClosed, Outcome]
 

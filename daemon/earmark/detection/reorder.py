@@ -1,4 +1,4 @@
-"""Results of the model, put back into the order of the sound."""
+"""Outcomes of windows, put back into the order of the sound."""
 
 from __future__ import annotations
 

@@ -114,13 +114,6 @@ def test_a_gap_is_from_the_first_to_the_last_that_was_lost() -> None:
     assert drained(backlog) == [gap(4, 7), b"9"]
 
 
-def test_what_has_no_number_changes_no_gap() -> None:
-    backlog = Backlog(1, "oldest")
-    for seq in (4, 0, 0, 6, 7):
-        backlog.add(seq, frame(seq))
-    assert drained(backlog) == [gap(4, 6), b"7"]
-
-
 def test_a_gap_is_told_once() -> None:
     backlog = Backlog(1, "oldest")
     for seq in (1, 2):

@@ -102,5 +102,5 @@ def seconds(position: int, rate: int) -> float:
 
 
 def milliseconds(position: int, rate: int) -> Milliseconds:
-    """A position as decisions count it; a thousandth of it is what seconds() gives."""
+    """Convert a position to whole milliseconds, in which decisions count: 1000 times seconds()."""
     return round(seconds(position, rate) * 1000)

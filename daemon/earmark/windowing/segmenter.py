@@ -150,9 +150,8 @@ class Segmenter:
 
     def stats(self) -> SegmenterStats:
         """Return the counts. On any thread."""
-        with self._lock:
-            sources = tuple(source.stats() for source in self._sources.values())
-        return SegmenterStats(self._rounds, self._errors, sources)
+        sources = list(self._sources.values())  # without the lock: add_source() may hold it while it loads the model
+        return SegmenterStats(self._rounds, self._errors, tuple(source.stats() for source in sources))
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -11,5 +11,5 @@ def did_you_mean(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str
 
     Names are near whose similarity, from 0 to 1 as difflib measures it, is `cutoff` or more.
     """
-    near = get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    near = get_close_matches(word, list(known), 1, cutoff)
     return f"did you mean {near[0]}?" if near else ""

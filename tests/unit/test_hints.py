@@ -26,3 +26,14 @@ def test_where_nothing_is_known_nothing_was_meant() -> None:
 @pytest.mark.parametrize(("cutoff", "hint"), [(0.5, "did you mean abcd?"), (0.51, "")])
 def test_the_cutoff_says_how_near_is_near(cutoff: float, hint: str) -> None:
     assert did_you_mean("abxy", ["abcd"], cutoff=cutoff) == hint
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "hint"),
+    [
+        ("abcdefgh", "abcdezzz", "did you mean abcdezzz?"),  # 10 of 16 letters are alike: 0.625
+        ("abcdefg", "abcdzzz", ""),  # 8 of 14: 0.571
+    ],
+)
+def test_without_a_cutoff_names_are_near_from_0_6_on(word: str, known: str, hint: str) -> None:
+    assert did_you_mean(word, [known]) == hint

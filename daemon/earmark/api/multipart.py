@@ -6,19 +6,19 @@ import re
 
 MOST_HEAD = 16 * 1024  # bytes of a part's own headers
 _FILE = re.compile(rb"^content-disposition:[^\r\n]*;\s*filename\*?=", re.IGNORECASE | re.MULTILINE)
-_BOUNDARY = re.compile(rb"--[ -~]{1,200}")
+_FIRST_LINE = re.compile(rb"(--[ -~]{1,200})\r\n")
 
 
 def first_file(body: bytes) -> bytes | None:
-    """The content of the first part that has a file name; None where `body` is no such form.
+    """Return the content of the first part that has a file name, or None if `body` is no such form.
 
-    The boundary is taken from the first line: what the Content-Type header says is a hint, and no audio file begins
-    with two hyphens.
+    The boundary is taken from the first line, because the Content-Type header is only a hint. No audio file begins with
+    two hyphens.
     """
-    end = body.find(b"\r\n", 0, 256)
-    delimiter = body[: max(end, 0)]
-    if not _BOUNDARY.fullmatch(delimiter):
+    first_line = _FIRST_LINE.match(body)
+    if first_line is None:
         return None
+    delimiter = first_line[1]
     start = len(delimiter)
     while True:
         head_end = body.find(b"\r\n\r\n", start, start + MOST_HEAD)

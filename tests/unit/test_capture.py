@@ -1,0 +1,30 @@
+"""The source that settings describe."""
+
+from __future__ import annotations
+
+import pytest
+
+from earmark import capture
+from earmark.capture.command import Command
+from earmark.capture.file import File
+from earmark.capture.intake import Intake
+from earmark.capture.microphone import Microphone
+from earmark.config import settings as config
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        (config.Microphone(name="office"), Microphone),
+        (config.File(name="talk", path="talk.flac"), File),
+        (config.Command(name="radio", argv=("cat",)), Command),
+    ],
+)
+def test_a_source_is_of_the_kind_that_its_settings_name(settings: config.Source, kind: type) -> None:
+    intake = Intake(settings.name, wake=lambda: None)
+
+    source = capture.build(settings, intake)
+
+    assert type(source) is kind
+    source.close()
+    assert intake.closed

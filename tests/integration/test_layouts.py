@@ -1,4 +1,4 @@
-"""Heads of other authors, against arithmetic in numpy on the frames of transformers' bare network."""
+"""Heads of other authors, compared with arithmetic in numpy on the frames of transformers' network without a head."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def one_thread() -> None:
 
 
 def clips(count: int, length: int = 8000) -> Floats:
-    """Tones of different pitch with a little noise, shape (count, length)."""
+    """Return tones of different pitch with a little noise, shape (count, length)."""
     pitch = 150 + 40 * np.arange(count)[:, None]
     tones = 0.3 * np.sin(2 * np.pi * pitch * np.arange(length) / checkpoints.RATE)
     return (tones + 0.02 * np.random.default_rng(1).standard_normal((count, length))).astype(np.float32)
 
 
 def frames(path: Path, samples: Floats) -> Doubles:
-    """What the network without its head makes of samples at full scale, one clip after the other."""
+    """Return the frames that the network without its head makes of the samples, one clip after the other."""
     config = AutoConfig.from_pretrained(path)
     stored = load_file(path / "model.safetensors")
     bare = AutoModel.from_config(config).eval()
@@ -53,7 +53,7 @@ def frames(path: Path, samples: Floats) -> Doubles:
 
 
 def logits(pooled: Doubles, head: checkpoints.Weights, output: str, bend: Callable[[Doubles], Doubles]) -> Doubles:
-    """The head's formula, in double precision."""
+    """Compute the head's formula in double precision."""
     inner = bend(pooled @ head["classifier.dense.weight"].T.astype(float) + head["classifier.dense.bias"])
     found: Doubles = inner @ head[f"classifier.{output}.weight"].T.astype(float) + head[f"classifier.{output}.bias"]
     return found

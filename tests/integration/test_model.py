@@ -1,4 +1,4 @@
-"""Every architecture in this very process, against transformers' own pipeline."""
+"""Every architecture in this process, compared with transformers' own pipeline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 
 
 def clips(count: int, length: int = checkpoints.RATE) -> Floats:
-    """Tones of different pitch with a little noise, shape (count, length)."""
+    """Return tones of different pitch with a little noise, shape (count, length)."""
     time = np.arange(length) / checkpoints.RATE
     pitch = 150 + 40 * np.arange(count)[:, None]
     noise = np.random.default_rng(1).standard_normal((count, length))
@@ -47,7 +47,7 @@ def loaded(saved: Path) -> model.AudioModel:
 
 @pytest.fixture(scope="module")
 def theirs(saved: Path) -> Any:
-    """transformers' own pipeline of the same checkpoint."""
+    """Return transformers' own pipeline for the same checkpoint."""
     return pipeline("audio-classification", str(saved))
 
 
@@ -94,7 +94,7 @@ def test_the_shortest_window_is_what_the_checkpoint_says(saved: Path, loaded: mo
 
 
 def edited(tmp_path: Path, drop: str = "", rename: dict[str, str] | None = None, kind: str = "wav2vec2") -> Path:
-    """A checkpoint whose weights with names in `drop` are gone, and whose others are renamed."""
+    """Make a checkpoint without the weights whose names match `drop`, and with others renamed."""
     path = checkpoints.save(tmp_path, kind)
     weights = load_file(path / "model.safetensors")
     kept = {name: weight for name, weight in weights.items() if not drop or drop not in name}

@@ -1,4 +1,4 @@
-"""`earmark pull` from a Hub on loopback, as people start it."""
+"""`earmark pull` from a Hub on loopback, run as a user runs it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from earmark.checkpoints import manifest, reader
-from earmark.checkpoints import store as pulled
+from earmark.checkpoints import manifest, reader, store
 from earmark.config import file as configfile
 from earmark.errors import ModelError
 from earmark.worker import model
@@ -42,7 +41,7 @@ def repository(folder: Path) -> Path:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """The model's repository."""
+    """Return the folder of the model's repository."""
     return repository(tmp_path / "source")
 
 
@@ -69,7 +68,7 @@ class First:
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[First]:
-    """The first pull of a model; whoever changes its folders does so in a copy."""
+    """Pull a model for the first time. A test that changes its folders does so in a copy."""
     home: Path = tmp_path_factory.mktemp("first")
     with FakeHub({MODEL: repository(home / "source")}) as hub:
         yield First(home, hub, puller(home, hub)(MODEL))
@@ -85,7 +84,7 @@ def again(tmp_path: Path, first: First) -> Callable[..., Done]:
 
 
 def puller(home: Path, hub: FakeHub) -> Callable[..., Done]:
-    """A function that runs `earmark pull` against the hub, with the folders in `home`."""
+    """Return a function that runs `earmark pull` against the hub, with the folders in `home`."""
 
     def run(*arguments: str, **extra: str) -> Done:
         own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(home / "hf"), "EARMARK_MODELS": str(models(home))}
@@ -107,7 +106,7 @@ def models(home: Path) -> Path:
 
 
 def pickle(source: Path, files: int = 1) -> None:
-    """Keep the weights as torch.save does, in one file or in several; two of them are one piece of memory."""
+    """Replace the weights by pickles as torch.save makes them, one or several. Two of the weights share memory."""
     weights = load_file(source / "model.safetensors")
     both = torch.cat([weights["projector.bias"], weights["classifier.bias"]]) if "projector.bias" in weights else None
     if both is not None:
@@ -141,7 +140,7 @@ def test_a_model_is_pinned_checked_and_its_settings_are_printed(first: First) ->
     assert f"pulled: {MODEL} at {COMMIT}, licence apache-2.0" in done.stderr
     assert "trying it out" in done.stderr
     assert "%" not in done.stderr  # no progress bars where there is no terminal
-    assert pulled.find(MODEL, models=models(home)) == pulled.find(MODEL, COMMIT, models(home)) == folder
+    assert store.find(MODEL, models=models(home)) == store.find(MODEL, COMMIT, models(home)) == folder
 
 
 def test_what_is_there_is_not_fetched_again_and_a_commit_needs_no_network(
@@ -150,14 +149,14 @@ def test_what_is_there_is_not_fetched_again_and_a_commit_needs_no_network(
     second = again(f"{MODEL}@main")
     assert (second.returncode, first.hub.fetched(), len(first.hub.asked)) == (0, [], 1)
     assert "already there" in second.stderr
-    pulled.newest(models(tmp_path), MODEL).unlink()
+    store.newest(models(tmp_path), MODEL).unlink()
     pinned = again(f"{MODEL}@{COMMIT}", "--into", str(models(tmp_path)), HF_ENDPOINT="http://127.0.0.1:1")
     assert (pinned.returncode, pinned.stdout) == (0, second.stdout)
-    assert pulled.newest(models(tmp_path), MODEL).is_symlink()
+    assert store.newest(models(tmp_path), MODEL).is_symlink()
 
 
 def test_a_damaged_folder_is_made_anew(tmp_path: Path, again: Any) -> None:
-    folder = pulled.folder(models(tmp_path), MODEL, COMMIT)
+    folder = store.folder(models(tmp_path), MODEL, COMMIT)
     (folder / "config.json").write_text("{}")
     with pytest.raises(ModelError, match=r"config\.json is not the file that was fetched"):
         manifest.check(folder)
@@ -173,7 +172,7 @@ def test_pickled_weights_become_safetensors_with_the_same_answers(
     expected = model.load(MODEL, source, torch.device("cpu"), "fp32").classify(clip)
     pickle(source, files)
     assert pull(MODEL).returncode == 0
-    folder = pulled.folder(models(tmp_path), MODEL, COMMIT)
+    folder = store.folder(models(tmp_path), MODEL, COMMIT)
     assert not list(folder.glob("*.bin"))
     assert len(manifest.check(folder).converted) == files
     assert np.array_equal(model.load(MODEL, folder, torch.device("cpu"), "fp32").classify(clip), expected)
@@ -185,7 +184,7 @@ def test_weights_in_several_safetensors_files_are_all_fetched(
     weights = {name: weight.numpy() for name, weight in load_file(source / "model.safetensors").items()}
     checkpoints.write_weights(source, weights, files=2)
     assert pull(MODEL).returncode == 0
-    assert len(manifest.check(pulled.folder(models(tmp_path), MODEL, COMMIT)).files) == 6
+    assert len(manifest.check(store.folder(models(tmp_path), MODEL, COMMIT)).files) == 6
 
 
 def test_the_recommended_models_layout_is_pulled_from_a_pickle(tmp_path: Path, source: Path, pull: Any) -> None:

@@ -1,4 +1,4 @@
-"""The supervised model process, for real: started, killed, stopped, orphaned."""
+"""The local engine with a real model process, which is started, killed, stopped and orphaned."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def clips(count: int, length: int = checkpoints.RATE) -> list[Samples]:
 
 
 class Followed(LocalEngine):
-    """A worker whose states are written down, with something to do at some of them."""
+    """An engine whose states are recorded. `at_ready` is called with the process id each time it becomes ready."""
 
     def __init__(self, *found: Checkpoint, settings: config.Worker = SETTINGS) -> None:
         self.states: list[EngineState] = []
         self.at_ready: Callable[[int], None] = lambda pid: None
-        super().__init__(settings, found, on_change=self._write_down)
+        super().__init__(settings, found, on_change=self._record)
 
-    def _write_down(self, state: EngineState) -> None:
+    def _record(self, state: EngineState) -> None:
         self.states.append(state)
         if state.phase == "ready" and state.pid:
             self.at_ready(state.pid)
@@ -66,23 +66,23 @@ def play(scene: Callable[[], Awaitable[Any]]) -> Any:
     return asyncio.run(bounded())
 
 
-def signalled(name: signal.Signals) -> Callable[[int], None]:
+def sends(name: signal.Signals) -> Callable[[int], None]:
     return lambda pid: os.kill(pid, name)
 
 
-def test_a_worker_tells_what_it_waits_for_and_answers_as_the_bare_model(tiny: Checkpoint) -> None:
+def test_an_engine_says_what_it_waits_for_and_answers_as_the_bare_model(tiny: Checkpoint) -> None:
     from earmark.worker import model  # torch, which this file must not load before it knows that it is wanted
 
     async def scene() -> tuple[list[EngineState], list[Floats]]:
-        async with Followed(tiny) as worker:
-            await worker.ready()
-            alone = [await worker.classify("test/tiny", [clip]) for clip in clips(32)[:2]]
-            together = await worker.classify("test/tiny", clips(32))
-            too_many_for_a_slot = await worker.classify("test/tiny", clips(3, 2_000_000))
+        async with Followed(tiny) as engine:
+            await engine.ready()
+            alone = [await engine.classify("test/tiny", [clip]) for clip in clips(32)[:2]]
+            together = await engine.classify("test/tiny", clips(32))
+            too_many_for_a_slot = await engine.classify("test/tiny", clips(3, 2_000_000))
             assert too_many_for_a_slot.shape == (3, len(checkpoints.LABELS))
             with pytest.raises(WorkerError, match="too long"):
-                await worker.classify("test/tiny", clips(1, 5_000_000))
-        return worker.states, [*alone, together]
+                await engine.classify("test/tiny", clips(1, 5_000_000))
+        return engine.states, [*alone, together]
 
     states, (first, second, together) = play(scene)
     phases = list(dict.fromkeys(state.phase for state in states))
@@ -98,37 +98,37 @@ def test_a_worker_tells_what_it_waits_for_and_answers_as_the_bare_model(tiny: Ch
 
 def test_a_batch_under_which_the_process_dies_is_tried_once_more_and_answered(tiny: Checkpoint) -> None:
     async def scene() -> None:
-        async with Followed(tiny) as worker:
-            await worker.ready()
-            before = await worker.classify("test/tiny", clips(4))
-            pid = worker.state.pid
+        async with Followed(tiny) as engine:
+            await engine.ready()
+            before = await engine.classify("test/tiny", clips(4))
+            pid = engine.state.pid
             assert pid
             os.kill(pid, signal.SIGSTOP)  # so that the batch is in its middle
-            answer = asyncio.create_task(worker.classify("test/tiny", clips(4)))
-            await asyncio.sleep(0)  # the request is with it
+            answer = asyncio.create_task(engine.classify("test/tiny", clips(4)))
+            await asyncio.sleep(0)  # the request is with the process
             os.kill(pid, signal.SIGKILL)
             assert np.array_equal(await answer, before)
-            assert (worker.state.phase, worker.state.restarts) == ("ready", 1)
-            assert worker.state.pid not in (pid, None)
-            assert any("was killed by SIGKILL" in state.detail for state in worker.states)
+            assert (engine.state.phase, engine.state.restarts) == ("ready", 1)
+            assert engine.state.pid not in (pid, None)
+            assert any("was killed by SIGKILL" in state.detail for state in engine.states)
 
     play(scene)
 
 
 def test_a_batch_that_kills_twice_fails_and_the_one_behind_it_does_not(tiny: Checkpoint) -> None:
     async def scene() -> None:
-        async with Followed(tiny) as worker:
-            worker.at_ready = signalled(signal.SIGSTOP)  # each process stops before it sees a batch
-            await worker.ready()
-            deadly = asyncio.create_task(worker.classify("test/tiny", clips(2)))
-            behind = asyncio.create_task(worker.classify("test/tiny", clips(3)))
+        async with Followed(tiny) as engine:
+            engine.at_ready = sends(signal.SIGSTOP)  # each process stops before it sees a batch
+            await engine.ready()
+            deadly = asyncio.create_task(engine.classify("test/tiny", clips(2)))
+            behind = asyncio.create_task(engine.classify("test/tiny", clips(3)))
             await asyncio.sleep(0)
-            worker.at_ready = lambda pid: (signalled(signal.SIGSTOP)(pid), signalled(signal.SIGKILL)(pid))[0]
-            assert worker.state.pid
-            os.kill(worker.state.pid, signal.SIGKILL)
-            while worker.state.restarts < 2:
-                await worker.changed()
-            worker.at_ready = lambda pid: None
+            engine.at_ready = lambda pid: (sends(signal.SIGSTOP)(pid), sends(signal.SIGKILL)(pid))[0]
+            assert engine.state.pid
+            os.kill(engine.state.pid, signal.SIGKILL)
+            while engine.state.restarts < 2:
+                await engine.changed()
+            engine.at_ready = lambda pid: None
             with pytest.raises(WorkerError, match="died 2 times under the same batch of 2"):
                 await deadly
             assert (await behind).shape == (3, len(checkpoints.LABELS))
@@ -139,13 +139,13 @@ def test_a_batch_that_kills_twice_fails_and_the_one_behind_it_does_not(tiny: Che
 def test_a_process_that_hangs_is_killed_and_the_batch_answered_by_the_next(tiny: Checkpoint) -> None:
     async def scene() -> None:
         settings = config.Worker(threads=1, device="cpu", timeout=1.0)
-        async with Followed(tiny, settings=settings) as worker:
-            await worker.ready()
-            assert worker.state.pid
-            os.kill(worker.state.pid, signal.SIGSTOP)
-            assert (await worker.classify("test/tiny", clips(2))).shape == (2, len(checkpoints.LABELS))
-            assert any("did not answer within 1 s" in state.detail for state in worker.states)
-            assert worker.state.restarts == 1
+        async with Followed(tiny, settings=settings) as engine:
+            await engine.ready()
+            assert engine.state.pid
+            os.kill(engine.state.pid, signal.SIGSTOP)
+            assert (await engine.classify("test/tiny", clips(2))).shape == (2, len(checkpoints.LABELS))
+            assert any("did not answer within 1 s" in state.detail for state in engine.states)
+            assert engine.state.restarts == 1
 
     play(scene)
 
@@ -160,22 +160,22 @@ def test_errors_of_one_model_or_one_batch_leave_the_process_alive(tmp_path: Path
     family = reader.read(checkpoints.save(tmp_path / "family", "wav2vec2"), "test/family")
 
     async def scene() -> None:
-        async with Followed(broken, tiny, family) as worker:
+        async with Followed(broken, tiny, family) as engine:
             with pytest.raises(ModelError, match=r"test/broken: .* classifier\.bias, classifier\.weight, projector"):
-                await worker.ready()
-            assert worker.state.phase == "ready"
-            assert worker.state.loaded == {"test/tiny", "test/family"}
+                await engine.ready()
+            assert engine.state.phase == "ready"
+            assert engine.state.loaded == {"test/tiny", "test/family"}
             with pytest.raises(ModelError, match="test/broken: "):
-                await worker.classify("test/broken", clips(1))
+                await engine.classify("test/broken", clips(1))
             with pytest.raises(ModelError, match="test/other: no such model"):
-                await worker.classify("test/other", clips(1))
+                await engine.classify("test/other", clips(1))
             with pytest.raises(WorkerError, match="test/family: RuntimeError"):
-                await worker.classify("test/family", clips(1, 399))
-            assert worker.state.pid
+                await engine.classify("test/family", clips(1, 399))
+            assert engine.state.pid
             for ignored in (signal.SIGINT, signal.SIGTERM):
-                os.kill(worker.state.pid, ignored)
-            assert (await worker.classify("test/family", clips(1, 400))).shape == (1, 5)
-            assert worker.state.restarts == 0
+                os.kill(engine.state.pid, ignored)
+            assert (await engine.classify("test/family", clips(1, 400))).shape == (1, 5)
+            assert engine.state.restarts == 0
 
     play(scene)
 
@@ -267,15 +267,15 @@ def resident(engine: LocalEngine) -> int:
     return int(Path(f"/proc/{engine.state.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def test_a_worker_that_is_left_while_it_starts_ends_its_process_and_tells_who_waits(
+def test_an_engine_that_is_left_while_it_starts_ends_its_process_and_fails_the_calls_that_wait(
     tiny: Checkpoint,
 ) -> None:
     async def scene() -> None:
-        async with Followed(tiny) as worker:
-            waiting = asyncio.create_task(worker.classify("test/tiny", clips(1)))
-            while worker.state.pid is None:
-                await worker.changed()
-            pid = worker.state.pid
+        async with Followed(tiny) as engine:
+            waiting = asyncio.create_task(engine.classify("test/tiny", clips(1)))
+            while engine.state.pid is None:
+                await engine.changed()
+            pid = engine.state.pid
         with pytest.raises(WorkerError, match="stopped"):
             await waiting
         with pytest.raises(ProcessLookupError):
@@ -291,10 +291,10 @@ def test_a_process_that_cannot_start_is_reported_after_many_deaths(
     monkeypatch.setattr("earmark.inference.supervisor.FIRST_DELAY_SECONDS", 0.001)
 
     async def scene() -> None:
-        async with Followed(tiny) as worker:
+        async with Followed(tiny) as engine:
             with pytest.raises(WorkerError, match=r"does not serve: .*cannot be started"):
-                await worker.ready()
-            assert (worker.state.phase, worker.state.restarts) == ("failed", 5)
+                await engine.ready()
+            assert (engine.state.phase, engine.state.restarts) == ("failed", 5)
 
     play(scene)
 
@@ -308,9 +308,9 @@ from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.inference.supervisor import LocalEngine
 
 async def main():
-    async with LocalEngine(config.Worker(threads=1), [reader.read(Path(sys.argv[1]))]) as worker:
-        await worker.ready()
-        print(worker.state.pid, flush=True)
+    async with LocalEngine(config.Worker(threads=1), [reader.read(Path(sys.argv[1]))]) as engine:
+        await engine.ready()
+        print(engine.state.pid, flush=True)
         await asyncio.Event().wait()
 
 asyncio.run(main())

@@ -8,8 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from earmark.checkpoints import reader
-from earmark.checkpoints import store as pulled
+from earmark.checkpoints import reader, store
 from earmark.config import file as configfile
 from earmark.config import presets
 from earmark.config import settings as config
@@ -56,7 +55,7 @@ def test_an_example_uses_the_model_that_it_pulls(file: Path) -> None:
     assert {classifier.model for classifier in settings.classifier} == {model.name}
     assert f"#   earmark pull {model.name}" in file.read_text()
     assert model.path is not None
-    assert Path(model.path).expanduser() == pulled.newest(pulled.root({}), model.name)
+    assert Path(model.path).expanduser() == store.newest(store.root({}), model.name)
 
 
 @SHIPPED

@@ -1,4 +1,4 @@
-"""Which models there are: the embedded ones and those of the settings, by their names."""
+"""The catalogue of models: the embedded ones and those of the settings, by their names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 from earmark.checkpoints.checkpoint import COMMIT, Checkpoint
 from earmark.checkpoints.hub_cache import snapshot
 from earmark.checkpoints.reader import embedded, read
-from earmark.checkpoints.store import find as pulled_folder
+from earmark.checkpoints.store import find as find_pulled
 from earmark.config import settings as config
 from earmark.errors import ModelError
 
@@ -19,7 +19,7 @@ Origin = Literal["embedded", "folder", "hub"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model that can be asked for; whether its folder is there, and a checkpoint, shows when it is read."""
+    """A model that can be asked for. Whether its folder exists and holds a checkpoint shows when it is read."""
 
     id: str
     path: Path | None = None  # None: a model of the Hub, fetched before
@@ -29,11 +29,11 @@ class Entry:
     origin: Origin = "folder"
 
     def read(self) -> Checkpoint:
-        """What its folder says. Raises ModelError."""
+        """Read the checkpoint in its folder. Raises ModelError."""
         return read(self._folder(), self.id)
 
     def public(self, text: str) -> str:
-        """An error's sentence without the local path that it may name."""
+        """Return the sentence of an error without the local path that it may name."""
         with contextlib.suppress(ModelError):
             folder = self._folder()
             for path in {str(folder), str(folder.resolve())}:
@@ -41,16 +41,16 @@ class Entry:
         return text
 
     def _folder(self) -> Path:
-        """Of a model of the Hub: what `earmark pull` keeps, else the Hub's own cache."""
+        """Return its folder. For a model of the Hub that is what `earmark pull` keeps, else the Hub's own cache."""
         if self.path is not None:
             return self.path
         commit = self.revision if self.revision and COMMIT.fullmatch(self.revision) else None
-        pulled = pulled_folder(self.id, commit) if commit or self.revision is None else None
+        pulled = find_pulled(self.id, commit) if commit or self.revision is None else None
         return pulled or snapshot(self.id, self.revision)
 
 
 def catalogue(settings: config.Config) -> dict[str, Entry]:
-    """All entries by id. A model of the settings takes the place of an embedded one of the same name."""
+    """Return all entries by id. A model of the settings replaces an embedded one of the same name."""
     entries = {name: Entry(name, path, origin="embedded") for name, path in embedded().items()}
     for model in settings.model:
         entries[model.name] = Entry(
@@ -65,5 +65,5 @@ def catalogue(settings: config.Config) -> dict[str, Entry]:
 
 
 def by_name(entries: dict[str, Entry]) -> dict[str, Entry]:
-    """The same by id and alias; an id goes before an alias."""
+    """Return the entries by id and by alias. If an id and an alias are equal, the id wins."""
     return {alias: entry for entry in entries.values() for alias in entry.aliases} | entries

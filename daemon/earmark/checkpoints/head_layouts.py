@@ -1,7 +1,7 @@
-"""The heads that checkpoints come with, told apart by the names of their weights. Without torch.
+"""The layouts of heads, told apart by the names of their weights. Without torch.
 
-Fine-tuned models of the wav2vec2 family often carry a head of their author's own instead of transformers'. Loaded
-into the stock class such a head is left out, random numbers stand in for it, and every label scores the same.
+Fine-tuned models of the wav2vec2 family often have a head of their author's own instead of transformers'. The stock
+class ignores such a head and fills its own with random numbers, and then every label scores the same.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ import msgspec
 from earmark.errors import ModelError
 
 Head = Literal["stock", "affine", "tanh"]
-"""`stock`: as transformers has it. The others, on the mean over the frames:
+"""`stock` is transformers' own head. The others work on the mean over the frames:
 
-`affine`  classifier.dense, then classifier.output and nothing between: the recommended model,
+`affine`  classifier.dense, then classifier.output with nothing between: the recommended emotion model,
           ehcalabres/wav2vec2-lg-xlsr-en-speech-emotion-recognition
-`tanh`    classifier.dense, tanh, classifier.out_proj: m3hrdadfi/soxan, whoever trained with it, audeering's regressions
+`tanh`    classifier.dense, tanh, classifier.out_proj: m3hrdadfi/soxan, models trained with it, audeering's regressions
 """
 
 WITHOUT_FRAMES = ("audio-spectrogram-transformer", "whisper")  # their stock heads are built otherwise
-HEADER = 8  # bytes of a safetensors file: how long the JSON is that follows
-LONGEST_HEADER = 100_000_000  # bytes, the format's own limit
+LENGTH_BYTES = 8  # at the start of a safetensors file: the length of the JSON header that follows
+MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 
 
 def head(model_type: str, names: Collection[str]) -> Head:
-    """Which head the weights `names` make. Whether all of it is there is seen when it is loaded."""
+    """Return the head that has weights of these `names`. Missing weights show when it is loaded."""
     if model_type not in WITHOUT_FRAMES and "classifier.dense.weight" in names:
         if "classifier.output.weight" in names:
             return "affine"
@@ -38,9 +38,9 @@ def head(model_type: str, names: Collection[str]) -> Head:
 
 
 def weight_names(name: str, path: Path) -> frozenset[str]:
-    """The names of the weights of checkpoint `name` in folder `path`, without reading the weights.
+    """Return the names of the weights of checkpoint `name` in folder `path`, without reading the weights.
 
-    Raises ModelError where a file is not what it is called.
+    Raises ModelError if a file is not what its name says.
     """
     index, single = path / "model.safetensors.index.json", path / "model.safetensors"
     file = single if single.is_file() else index
@@ -48,16 +48,16 @@ def weight_names(name: str, path: Path) -> frozenset[str]:
         if file == index:
             return frozenset(msgspec.json.decode(file.read_bytes(), type=_Index).weight_map)
         with file.open("rb") as weights:
-            size = int.from_bytes(weights.read(HEADER), "little")
-            header = weights.read(min(size, LONGEST_HEADER))
+            size = int.from_bytes(weights.read(LENGTH_BYTES), "little")
+            header = weights.read(min(size, MAX_HEADER_BYTES))
         return frozenset(msgspec.json.decode(header, type=dict[str, msgspec.Raw])) - {"__metadata__"}
-    except OSError as error:  # its text has the path in it, and this may go to clients
+    except OSError as error:  # its own text names the path, and this sentence may go to clients
         raise ModelError(f"{name}: {file.name} cannot be read ({error.strerror})") from error
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise ModelError(f"{name}: {file.name} is not what its name says; fetch the checkpoint again") from None
 
 
 class _Index(msgspec.Struct):
-    """Of a checkpoint in several files: which weight is in which."""
+    """The index of a checkpoint in several files: each weight's file."""
 
     weight_map: dict[str, str]

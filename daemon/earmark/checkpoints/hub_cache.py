@@ -18,7 +18,7 @@ MAIN = "main"
 
 
 def root(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where the cache is, as the Hub's own library finds it."""
+    """Return the cache's folder, as the Hub's own library finds it."""
     if cache := environment.get("HF_HUB_CACHE"):
         return Path(cache).expanduser()
     if home := environment.get("HF_HOME"):
@@ -27,9 +27,9 @@ def root(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def snapshot(name: str, revision: str | None = None, cache: Path | None = None) -> Path:
-    """The folder of model `name` at `revision`, a commit, branch or tag.
+    """Return the folder of model `name` at `revision`, a commit, branch or tag.
 
-    Raises ModelError, in a sentence without local paths, where it is not in the cache.
+    Raises ModelError, in a sentence without local paths, if it is not in the cache.
     """
     wanted = revision or MAIN
     if not REVISION.fullmatch(wanted) or ".." in wanted:
@@ -48,7 +48,7 @@ def snapshot(name: str, revision: str | None = None, cache: Path | None = None) 
 
 
 def _commit(repository: Path, ref: str) -> str | None:
-    """What a branch or tag stood for when it was last fetched."""
+    """Return the commit of a branch or tag when it was last fetched."""
     try:
         commit = (repository / "refs" / ref).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
@@ -57,6 +57,6 @@ def _commit(repository: Path, ref: str) -> str | None:
 
 
 def _only(repository: Path) -> str | None:
-    """The one commit that is there: fetched by its number, it has no branch."""
+    """Return the commit if there is exactly one: a model that was fetched by its commit has no branch."""
     commits = [folder.name for folder in repository.glob("snapshots/*") if COMMIT.fullmatch(folder.name)]
     return commits[0] if len(commits) == 1 else None

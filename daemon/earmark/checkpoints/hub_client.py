@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # before it is read: nothing is sent but what fetching needs
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read at import
 
 from huggingface_hub import HfApi, constants, hf_hub_download
 from huggingface_hub.errors import (
@@ -32,7 +32,7 @@ from earmark.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A model at one commit. `files` has the SHA-256 of those that the Hub knows it of, the large ones, else ""."""
+    """A model at one commit. `files` has the SHA-256 of each large file, and "" for the others."""
 
     model: str
     revision: str
@@ -40,7 +40,7 @@ class Listing:
 
 
 def find(model: str, revision: str | None) -> Listing:
-    """What the Hub has of `model` at a branch, tag or commit; None: the main branch. Raises ModelError."""
+    """Return the files of `model` at a branch, tag or commit, or at the main branch if None. Raises ModelError."""
     with _explained(model, revision):
         found = HfApi().model_info(model, revision=revision, files_metadata=True, timeout=20)
         files = {file.rfilename: file.lfs.sha256 if file.lfs else "" for file in found.siblings or ()}
@@ -48,9 +48,9 @@ def find(model: str, revision: str | None) -> Listing:
 
 
 def fetch(listing: Listing, file: str, *, bar: bool = False) -> Path:
-    """The file in huggingface_hub's cache, fetched where it is not there yet. Raises ModelError.
+    """Return the file in huggingface_hub's cache, after fetching it if it is not there. Raises ModelError.
 
-    `bar` shows how far it is, on a terminal.
+    `bar` shows the progress on a terminal.
     """
     (enable_progress_bars if bar and sys.stderr.isatty() else disable_progress_bars)()
     with _explained(listing.model, listing.revision):
@@ -59,7 +59,7 @@ def fetch(listing: Listing, file: str, *, bar: bool = False) -> Path:
 
 @contextmanager
 def _explained(model: str, revision: str | None) -> Iterator[None]:
-    """Errors of huggingface_hub as sentences."""
+    """Turn errors of huggingface_hub into sentences."""
     hub = constants.ENDPOINT
     try:
         yield
@@ -78,10 +78,10 @@ def _explained(model: str, revision: str | None) -> Iterator[None]:
     except HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else "no status"
         raise ModelError(f"{model}: {hub} answers with status {status}; try again later") from error
-    except EntryNotFoundError as error:  # also what it raises where the connection breaks between two files
+    except EntryNotFoundError as error:  # also raised if the connection breaks between two files
         raise ModelError(f"{model}: {hub} did not give a file: {_first_line(error)}") from error
     except Exception as error:
-        # its HTTP library changed with versions (requests, httpx, httpx2); here, all is about the network or the disk
+        # its HTTP library changed with its versions (requests, httpx), so errors of the network are not told apart here
         raise ModelError(f"{model}: cannot be fetched from {hub}: {_first_line(error)}") from error
 
 

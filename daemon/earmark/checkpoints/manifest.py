@@ -1,4 +1,4 @@
-"""What `earmark pull` notes beside a checkpoint: where it came from, and the SHA-256 of every file."""
+"""The manifest that `earmark pull` writes beside a checkpoint: its origin, and the SHA-256 of every file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ FILE = "manifest.json"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """`revision` is the commit of 40 digits. `converted` are the files that safetensors were made of, if any."""
+    """`revision` is the commit of 40 digits. `converted` has the files that were converted to safetensors, if any."""
 
     id: str
     revision: str
-    files: dict[str, str]  # name to SHA-256, in hexadecimal digits, of all files but the manifest itself
+    files: dict[str, str]  # name to SHA-256 in hexadecimal digits, of all files but the manifest itself
     converted: dict[str, str] = {}
 
 
@@ -27,14 +27,14 @@ def sha256(file: Path) -> str:
 
 
 def write(folder: Path, model: str, revision: str, converted: dict[str, str]) -> None:
-    """Note all files that are in `folder` now."""
+    """Write the manifest of all files that are in `folder` now."""
     files = {file.name: sha256(file) for file in sorted(folder.iterdir()) if file.name != FILE}
     text = msgspec.json.encode(Manifest(id=model, revision=revision, files=files, converted=converted))
     (folder / FILE).write_bytes(msgspec.json.format(text, indent=2) + b"\n")
 
 
 def check(folder: Path) -> Manifest:
-    """The manifest, when every file is as it says. Raises ModelError that names the first that is not."""
+    """Return the manifest if every file is as it says. Raises ModelError that names the first file that is not."""
     try:
         manifest = msgspec.json.decode((folder / FILE).read_bytes(), type=Manifest)
         for name, expected in manifest.files.items():

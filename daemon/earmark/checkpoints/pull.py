@@ -1,7 +1,7 @@
-"""`earmark pull`: a model from the Hub into a folder that the daemon can serve, pinned and checked.
+"""`earmark pull`: fetch a model from the Hub into a folder that the daemon can serve, pinned and checked.
 
-The weights are hard links into huggingface_hub's cache where both are on one file system, else copies: clearing the
-cache takes nothing away. A folder appears under its name when all is well with it, and not before.
+The weights are hard links into huggingface_hub's cache if both are on one file system, else copies, so clearing the
+cache does not remove them. A folder appears under its name when it is complete and was tried out, and not before.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from earmark.config.toml import toml
 from earmark.errors import ModelError
 
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
-BESIDES = ("preprocessor_config.json", "README.md")
+OPTIONAL_FILES = ("preprocessor_config.json", "README.md")
 PART = re.compile(r"model-\d{5}-of-\d{5}\.safetensors|model\.safetensors\.index\.json")
 PICKLED_PART = re.compile(r"pytorch_model-\d{5}-of-\d{5}\.bin")
 
 Tell = Callable[[str], None]
-"""Told in a few words what is being done now."""
+"""Called with a few words about what is being done now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """A model that is there. `path` is its folder; `is_new` is False where it had been before."""
+    """A model that was pulled. `path` is its folder; `is_new` is False if an earlier pull had fetched it."""
 
     model: str
     revision: str
@@ -40,26 +40,27 @@ class Pulled:
     is_new: bool
 
     def settings(self) -> str:
-        """The lines for the daemon's configuration."""
+        """Return the lines for the daemon's configuration."""
         return f"[[model]]\nname = {toml(self.model)}\npath = {toml(str(self.path))}\n"
 
 
 def pull(wanted: str, models: Path, tell: Tell) -> Pulled:
-    """Have `wanted`, ORG/NAME or ORG/NAME@REVISION, in folder `models`. Raises ModelError, with nothing left half done.
+    """Fetch `wanted`, ORG/NAME or ORG/NAME@REVISION, into a folder in `models`, unless it is there.
 
-    A commit of 40 digits that is there already is checked against its manifest, without the network.
+    A commit of 40 digits that is there already is checked against its manifest, without the network. Raises ModelError;
+    no incomplete folder is left then.
     """
     model, _, revision = wanted.partition("@")
     if not MODEL_ID.fullmatch(model) or ("@" in wanted and not revision):
         raise ModelError(f"{wanted!r} is not a model id; write ORG/NAME or ORG/NAME@REVISION")
-    if COMMIT.fullmatch(revision) and (there := _there(model, revision, models)):
-        return there
+    if COMMIT.fullmatch(revision) and (earlier := _earlier(model, revision, models)):
+        return earlier
     tell(f"looking for {wanted}")
     listing = hub_client.find(model, revision or None)
     if not COMMIT.fullmatch(listing.revision):
         raise ModelError(f"{model}: the Hub names no commit but {listing.revision!r}; is HF_ENDPOINT a Hub?")
-    if there := _there(model, listing.revision, models):
-        return there
+    if earlier := _earlier(model, listing.revision, models):
+        return earlier
     folder = store.folder(models, model, listing.revision)
     try:
         models.mkdir(parents=True, exist_ok=True)
@@ -67,25 +68,28 @@ def pull(wanted: str, models: Path, tell: Tell) -> Pulled:
             staged = Path(scratch) / "model"
             staged.mkdir()
             _fill(staged, listing, tell)
-            shutil.rmtree(folder, ignore_errors=True)  # one that is damaged, else it would have been found
+            shutil.rmtree(folder, ignore_errors=True)  # a damaged one: an intact one was returned above
             staged.rename(folder)
-        _point(store.newest(models, model), folder)
+        _set_link(store.newest(models, model), folder)
     except OSError as error:
         raise ModelError(f"{model}: cannot be kept in {models} ({error.strerror or error})") from error
     return Pulled(model, listing.revision, folder, reader.read(folder, model).licence, is_new=True)
 
 
 def _fill(staged: Path, listing: hub_client.Listing, tell: Tell) -> None:
-    """Fetch, convert, note and try out. What config.json says is known before the weights are fetched."""
+    """Fetch the files, convert the weights, try the model out and write the manifest.
+
+    The configuration is checked before the weights are fetched.
+    """
     model = listing.model
-    for name in ("config.json", *(name for name in BESIDES if name in listing.files)):
+    for name in ("config.json", *(name for name in OPTIONAL_FILES if name in listing.files)):
         if name not in listing.files:
             raise ModelError(f"{model}: holds no {name}; it is not a model of transformers")
         shutil.copyfile(hub_client.fetch(listing, name), staged / name)
     try:
         reader.require_classifier(staged)
     except ModelError as error:
-        raise _about(model, staged, error) from None
+        raise _public(model, staged, error) from None
     if "preprocessor_config.json" not in listing.files:
         raise ModelError(f"{model}: holds no preprocessor_config.json, so nobody knows how it wants its sound")
     names = _weights(listing)
@@ -98,14 +102,14 @@ def _fill(staged: Path, listing: hub_client.Listing, tell: Tell) -> None:
         converted = {name: manifest.sha256(file) for name, file in zip(names, fetched, strict=True)}
     else:
         for name, file in zip(names, fetched, strict=True):
-            _place(file, staged / name)
+            _link_or_copy(file, staged / name)
     tell("trying it out")
     _run(model, staged, "try", model, str(staged))
     manifest.write(staged, model, listing.revision, converted)
 
 
 def _weights(listing: hub_client.Listing) -> list[str]:
-    """The files to fetch: safetensors before pickles, one file before several."""
+    """Return the files of weights to fetch: safetensors rather than pickles, one file rather than several."""
     found = sorted(listing.files)
     for single, part in (("model.safetensors", PART), ("pytorch_model.bin", PICKLED_PART)):
         if single in listing.files:
@@ -116,6 +120,7 @@ def _weights(listing: hub_client.Listing) -> list[str]:
 
 
 def _checked(listing: hub_client.Listing, name: str, file: Path) -> Path:
+    """Return `file` if it has the SHA-256 that the Hub names."""
     expected = listing.files[name]
     if expected and manifest.sha256(file) != expected:
         raise ModelError(f"{listing.model}: {name} is not the file that the Hub names; remove {file} and pull again")
@@ -127,38 +132,38 @@ def _run(model: str, staged: Path, *arguments: str) -> None:
     try:
         child.run("earmark.worker.try_out", *arguments)
     except ModelError as error:
-        raise _about(model, staged, error) from None
+        raise _public(model, staged, error) from None
 
 
-def _about(model: str, staged: Path, error: object) -> ModelError:
-    """The same sentence about the model instead of a folder that nobody knows."""
+def _public(model: str, staged: Path, error: object) -> ModelError:
+    """Return the error with the name of the model instead of the temporary folder."""
     text = str(error).replace(str(staged), model)
     return ModelError(text if text.startswith(model) else f"{model}: {text}")
 
 
-def _place(source: Path, target: Path) -> None:
-    source = source.resolve()  # the cache's own snapshot is a link to a blob
+def _link_or_copy(source: Path, target: Path) -> None:
+    source = source.resolve()  # the file in the cache's snapshot is a link to a blob
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links
         shutil.copyfile(source, target)
 
 
-def _point(link: Path, folder: Path) -> None:
-    """Let the link name the folder beside it, in one step: somebody may be reading."""
+def _set_link(link: Path, folder: Path) -> None:
+    """Have the link point to the folder beside it, in one step, because a daemon may be reading it."""
     new = link.with_name(f".{link.name}.{os.getpid()}")
     new.symlink_to(folder.name)
     new.replace(link)
 
 
-def _there(model: str, revision: str, models: Path) -> Pulled | None:
-    """What an earlier pull left, if it is whole."""
+def _earlier(model: str, revision: str, models: Path) -> Pulled | None:
+    """Return the model that an earlier pull fetched, if every file is intact."""
     folder = store.folder(models, model, revision)
     try:
         if manifest.check(folder).id != model:
             return None
-        with contextlib.suppress(OSError):  # somebody else's folder, which we may only read
-            _point(store.newest(models, model), folder)
+        with contextlib.suppress(OSError):  # another user's folder, which is read-only for us
+            _set_link(store.newest(models, model), folder)
         return Pulled(model, revision, folder, reader.read(folder, model).licence, is_new=False)
     except ModelError:
         return None

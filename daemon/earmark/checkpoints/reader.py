@@ -32,7 +32,7 @@ KNOWN = ARCHITECTURES | {"earmark-cnn": "EarmarkCnnForAudioClassification"}
 """The same with our own network, of worker/cnn.py."""
 
 EMBEDDED = Path(__file__).parent.parent / "models"
-RATE = 16000  # Hz, where preprocessor_config.json does not say
+DEFAULT_RATE = 16000  # Hz, if preprocessor_config.json names none
 
 
 def read(path: Path, name: str = "") -> Checkpoint:
@@ -46,7 +46,7 @@ def read(path: Path, name: str = "") -> Checkpoint:
     model_type = _model_type(path, config)
     _require_weights(path)
     extractor = _json(path, "preprocessor_config.json", "copy it from the checkpoint that this one was trained from")
-    rate = extractor.get("sampling_rate", RATE)
+    rate = extractor.get("sampling_rate", DEFAULT_RATE)
     if not isinstance(rate, int) or rate <= 0:
         raise ModelError(f"{path}: sampling_rate in preprocessor_config.json is {rate!r}, not a rate in Hz")
     found = _lengths(path, model_type, config, extractor, rate)

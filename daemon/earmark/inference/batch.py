@@ -73,7 +73,7 @@ Jobs with equal keys may share a batch.
 
 
 class Queues:
-    """Jobs in one queue per key, each sorted by `captured`; arrival decides where that is equal."""
+    """Jobs in one queue per key, each sorted by `captured`, and by arrival if that is equal."""
 
     def __init__(self) -> None:
         self._queues: dict[Key, deque[Job]] = {}
@@ -91,12 +91,12 @@ class Queues:
             queue.append(job)
         self._size += 1
 
-    def oldest(self, full: int = 1, without: Container[str] = ()) -> Key | None:
-        """Return the key with the oldest job, among those with at least `full` jobs, leaving out the models `without`.
+    def oldest(self, min_jobs: int = 1, without: Container[str] = ()) -> Key | None:
+        """Return the key with the oldest job, among those with `min_jobs` or more, leaving out models `without`.
 
         Looks at one job per key.
         """
-        keys = [key for key, queue in self._queues.items() if len(queue) >= full and key[0] not in without]
+        keys = [key for key, queue in self._queues.items() if len(queue) >= min_jobs and key[0] not in without]
         return min(keys, key=lambda key: self._queues[key][0].captured, default=None)
 
     def first(self, key: Key) -> Job:
@@ -250,7 +250,7 @@ class Batcher:
         oldest = queues.oldest(without=without)
         if self.max_wait and oldest is not None and queues.first(oldest).captured + self.max_wait > now:
             # no job has waited long enough, but a full batch never waits
-            return queues.oldest(full=self.max_batch, without=without)
+            return queues.oldest(min_jobs=self.max_batch, without=without)
         return oldest
 
     def _pop(self, queues: Queues, key: Key) -> Batch:

@@ -1,4 +1,4 @@
-"""One life of the model process, as the daemon sees it."""
+"""One model process, from its start to its death, as the daemon sees it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from earmark.errors import WorkerError
 from earmark.inference import wire
 
 MODULE = "earmark.worker.serve"
-START_TIMEOUT = 300.0  # seconds in which an importing or loading process must say something
-STOP_TIMEOUT = 1.0  # seconds to end by itself, and as many again to be dead after SIGKILL
+LOADING_TIMEOUT_SECONDS = 300.0  # within which a process that imports or loads must send something
+STOP_TIMEOUT_SECONDS = 1.0  # for the process to end by itself; then it is killed
 
 
 class Died(Exception):
-    """The process ended before it answered. `guilty` where it was at work on this batch, and not on one before it."""
+    """The process ended before it answered. `guilty` if it was at work on this batch and not on one before it."""
 
     def __init__(self, guilty: bool) -> None:
         super().__init__("the model process died")
@@ -31,22 +31,22 @@ class Died(Exception):
 
 
 class WorkerProcess:
-    """A model process from its start to its death. On the event loop.
+    """A model process. On the event loop.
 
-    start() it, await run() until it is over, and always end it with stop(). `on_news` is called with each reply that
-    is not an answer.
+    The caller starts it, awaits run() until it has died, and calls stop() in any case. `on_reply` is called with each
+    reply that does not answer a batch.
     """
 
-    def __init__(self, slots: wire.Slots, timeout: float, on_news: Callable[[wire.Reply], None]) -> None:
+    def __init__(self, slots: wire.Slots, timeout: float, on_reply: Callable[[wire.Reply], None]) -> None:
         self._slots = slots
-        self._timeout = timeout  # seconds for one batch
-        self._on_news = on_news
-        self._waiting: dict[int, asyncio.Future[wire.Logits]] = {}  # in the order of the requests, and of the answers
-        self._number = 0
-        self._loading = 0
-        self._alarm: asyncio.TimerHandle | None = None  # for the batch that is at work
-        self._loading_alarm: asyncio.TimerHandle | None = None
-        self._condemned = ""  # why we killed it
+        self._timeout_seconds = timeout  # for one batch
+        self._on_reply = on_reply
+        self._waiting: dict[int, asyncio.Future[wire.Logits]] = {}  # in the order of the requests
+        self._number = 0  # of the newest batch
+        self._loading = 0  # models that are neither loaded nor refused yet
+        self._batch_timer: asyncio.TimerHandle | None = None  # for the batch that the process is at work on
+        self._loading_timer: asyncio.TimerHandle | None = None
+        self._kill_reason = ""  # empty if we did not kill the process
         self._process: Process
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
@@ -56,7 +56,7 @@ class WorkerProcess:
         return self._process.pid
 
     async def start(self, start: wire.Start) -> None:
-        """Start the process. Raises OSError where the system cannot."""
+        """Start the process. Raises OSError if the system cannot."""
         ours, theirs = socket.socketpair()
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -73,51 +73,54 @@ class WorkerProcess:
         finally:
             theirs.close()
         self._send(start)
-        self._watch_loading()
+        self._time_loading()
 
     def load(self, request: wire.Load) -> None:
-        """Have one more model loaded, beside what is classified meanwhile."""
+        """Have one more model loaded, beside the batches that are classified meanwhile."""
         self._loading += 1
         self._send(request)
-        self._watch_loading()
+        self._time_loading()
 
     def unload(self, model: str) -> None:
-        """Have a model freed, after the batches that were sent before."""
+        """Have a model freed, once the batches that were sent before are answered."""
         self._send(wire.Unload(model))
 
     async def classify(self, model: str, slot: int, count: int, length: int) -> Floats:
-        """Logits for what is in the slot. Raises Died, and WorkerError where the model failed on it."""
+        """Return the logits for the `count` windows of `length` samples in `slot`.
+
+        Raises Died, and WorkerError if the model failed on them.
+        """
         self._number += 1
         answer = asyncio.get_running_loop().create_future()
         self._waiting[self._number] = answer
         self._send(wire.Classify(self._number, model, slot, count, length))
         if len(self._waiting) == 1:
-            self._watch()
+            self._time_batch()
         reply: wire.Logits = await answer
         return np.frombuffer(reply.logits, np.float32).reshape(-1, reply.labels)
 
     async def run(self) -> None:
-        """Take replies until the stream ends. Whoever was waiting has Died raised, once the caller lets go of us."""
+        """Receive replies until the stream ends. Unanswered calls of classify() then raise Died, a step later."""
         try:
             while True:
                 header = await self._reader.readexactly(wire.HEADER)
-                self._take(wire.decode_reply(await self._reader.readexactly(int.from_bytes(header, "big"))))
+                self._receive(wire.decode_reply(await self._reader.readexactly(int.from_bytes(header, "big"))))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         except msgspec.MsgspecError:
-            self._condemn("sent nonsense and was killed")
+            self._kill_because("sent nonsense and was killed")
         finally:
-            self._cancel_alarms()
-            self._give_up()
+            self._cancel_timers()
+            self._fail_waiting()
 
     async def ended(self) -> str:
-        """How the process ended, for a sentence that begins with its name. After run()."""
+        """Return how the process ended, for a sentence that begins with its name. Called after run()."""
         status = await self._end()
-        return self._condemned or _how_it_ended(status)
+        return self._kill_reason or _how_it_ended(status)
 
     async def stop(self) -> None:
-        """Ask the process to end, and see to it. Within two seconds; a process that is still importing is killed."""
-        self._cancel_alarms()
+        """Ask the process to end, and kill it after a second. A process that is still loading is killed at once."""
+        self._cancel_timers()
         if self._loading:
             self._kill()
         else:
@@ -125,58 +128,58 @@ class WorkerProcess:
         await self._end()
         self._writer.close()
 
-    def _take(self, reply: wire.Reply) -> None:
+    def _receive(self, reply: wire.Reply) -> None:
         match reply:
             case wire.Logits(number=number):
                 answer = self._waiting.pop(number)
-                self._watch()
-                if not answer.done():  # it is where its caller was cancelled
+                self._time_batch()
+                if not answer.done():  # it is if the caller was cancelled
                     answer.set_result(reply)
             case wire.Failure(number=number, error=error):
                 answer = self._waiting.pop(number)
-                self._watch()
+                self._time_batch()
                 if not answer.done():
                     answer.set_exception(WorkerError(error))
             case _:
                 self._loading -= isinstance(reply, wire.Loaded | wire.Refused)
-                self._watch_loading()
-                self._on_news(reply)
+                self._time_loading()
+                self._on_reply(reply)
 
     def _send(self, request: wire.Request) -> None:
-        # Requests are a hundred bytes, and two of them at most are unanswered: nothing to wait for. To a dead process
-        # asyncio drops them, and run() tells whoever waits.
+        # There is no need to drain: requests are a hundred bytes, and two batches at most are unanswered. asyncio drops
+        # what is sent to a dead process, and run() fails the calls that wait.
         self._writer.write(wire.frame(request))
 
-    def _watch(self) -> None:
-        """Set the alarm anew: whoever is at work now has its whole time."""
-        self._alarm = self._wound(self._alarm, self._timeout if self._waiting else None)
+    def _time_batch(self) -> None:
+        """Start the timer anew: the batch that comes first now has the whole time."""
+        self._batch_timer = self._restarted(self._batch_timer, self._timeout_seconds if self._waiting else None)
 
-    def _watch_loading(self) -> None:
-        """Loading goes on beside the batches, and has an alarm of its own."""
-        seconds = max(START_TIMEOUT, self._timeout) if self._loading else None
-        self._loading_alarm = self._wound(self._loading_alarm, seconds)
+    def _time_loading(self) -> None:
+        """Start the timer for loading anew. Models are loaded beside the batches, so it is a timer of its own."""
+        seconds = max(LOADING_TIMEOUT_SECONDS, self._timeout_seconds) if self._loading else None
+        self._loading_timer = self._restarted(self._loading_timer, seconds)
 
-    def _cancel_alarms(self) -> None:
-        self._alarm = self._wound(self._alarm, None)
-        self._loading_alarm = self._wound(self._loading_alarm, None)
+    def _cancel_timers(self) -> None:
+        self._batch_timer = self._restarted(self._batch_timer, None)
+        self._loading_timer = self._restarted(self._loading_timer, None)
 
-    def _wound(self, alarm: asyncio.TimerHandle | None, seconds: float | None) -> asyncio.TimerHandle | None:
-        """In the place of `alarm` one that rings after so many seconds, or none."""
-        if alarm is not None:
-            alarm.cancel()
+    def _restarted(self, timer: asyncio.TimerHandle | None, seconds: float | None) -> asyncio.TimerHandle | None:
+        """Cancel the timer. Return one that kills the process after `seconds`, or None."""
+        if timer is not None:
+            timer.cancel()
         if seconds is None:
             return None
         reason = f"did not answer within {seconds:g} s and was killed"
-        return asyncio.get_running_loop().call_later(seconds, self._condemn, reason)
+        return asyncio.get_running_loop().call_later(seconds, self._kill_because, reason)
 
-    def _condemn(self, reason: str) -> None:
-        self._condemned = reason
+    def _kill_because(self, reason: str) -> None:
+        self._kill_reason = reason
         self._kill()
 
-    def _give_up(self) -> None:
-        for place, answer in enumerate(self._waiting.values()):
+    def _fail_waiting(self) -> None:
+        for index, answer in enumerate(self._waiting.values()):
             if not answer.done():
-                answer.set_exception(Died(guilty=place == 0))
+                answer.set_exception(Died(guilty=index == 0))
         self._waiting.clear()
 
     def _kill(self) -> None:
@@ -184,9 +187,9 @@ class WorkerProcess:
             self._process.kill()
 
     async def _end(self) -> int:
-        """The exit status. The process is killed where it does not end by itself."""
+        """Wait until the process has ended, and kill it if it does not end by itself. Returns the exit status."""
         try:
-            return await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT)
+            return await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT_SECONDS)
         except TimeoutError:
             self._kill()
         return await self._process.wait()  # SIGKILL ends even a stopped process

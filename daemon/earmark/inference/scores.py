@@ -1,4 +1,4 @@
-"""From logits to labels with scores."""
+"""Turn logits into scores, and scores into ranked labels."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Function = Literal["softmax", "sigmoid", "none"]
 
 
 def softmax(logits: Floats) -> Floats:
-    """Probabilities that sum to one along the last axis."""
+    """Return probabilities that sum to one along the last axis."""
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     result: Floats = powers / powers.sum(axis=-1, keepdims=True)
     return result
 
 
 def sigmoid(logits: Floats) -> Floats:
-    """Each label's own probability. Through tanh: exp(-x) would overflow for large negative logits."""
+    """Return each label's own probability. Computed with tanh, because exp(-x) overflows for large negative logits."""
     result: Floats = 0.5 * (1.0 + np.tanh(0.5 * logits))
     return result
 
 
 def default_function(problem_type: str | None) -> Function:
-    """What transformers applies to a checkpoint of this `problem_type`."""
+    """Return the function that transformers applies to the logits of a checkpoint of this `problem_type`."""
     match problem_type:
         case "multi_label_classification":
             return "sigmoid"
@@ -39,7 +39,7 @@ def default_function(problem_type: str | None) -> Function:
 
 
 def apply(function: Function, logits: Floats, model: str) -> Floats:
-    """Scores of shape (..., labels), float32. Raises WorkerError, naming `model`, where a logit is not finite."""
+    """Return scores of shape (..., labels), float32. Raises WorkerError that names `model` if a logit is not finite."""
     logits = np.asarray(logits, dtype=np.float32)
     if not np.isfinite(logits).all():
         raise WorkerError(f"{model}: the model's answer is not finite (NaN or infinity)")
@@ -53,6 +53,6 @@ def apply(function: Function, logits: Floats, model: str) -> Floats:
 
 
 def ranked(labels: Sequence[str], scores: Floats, top_k: int | None = None) -> tuple[Score, ...]:
-    """The `top_k` best of one row, by falling score; equal ones in the order of the labels. None: all; 0: none."""
+    """Return the `top_k` best labels of one row, best first; all if None. Equal scores keep the order of the labels."""
     order = np.argsort(-scores, kind="stable")[:top_k]
     return tuple(Score(score=float(scores[index]), label=labels[index]) for index in order)

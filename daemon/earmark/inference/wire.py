@@ -1,8 +1,8 @@
-"""What the daemon and the model process say to each other, and the memory that they share.
+"""The messages between the daemon and the model process, and the memory that they share.
 
-Messages are MessagePack behind a length of four bytes, over a socket pair; requests are answered in order. Samples
-go through shared memory: two slots, so that a second batch can wait in its place while the first is worked on.
-Both ends come from one installation, so there is no version in it.
+Messages are MessagePack behind a length of four bytes, over a socket pair; batches are answered in order. Samples
+go through shared memory of two slots, so that a second batch can wait while the first is classified. Both ends come
+from one installation, so the messages carry no version.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from earmark.audio.types import Floats, Samples
 from earmark.errors import WorkerError
 
 SLOTS = 2
-SLOT_BYTES = 16 * 2**20  # 32 windows of 8 s at 16 kHz: copying that much keeps the event loop for 4 ms
-HEADER = 4
+SLOT_BYTES = 16 * 2**20  # 32 windows of 8 s at 16 kHz; copying them blocks the event loop for 4 ms
+HEADER = 4  # bytes
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):
@@ -62,7 +62,7 @@ class Stop(msgspec.Struct, frozen=True, tag=True):
 
 
 class Progress(msgspec.Struct, frozen=True, tag=True):
-    """What the process is busy with before it is ready; `text` is for people."""
+    """What the process is doing before it is ready; `text` is for people."""
 
     phase: Literal["starting", "loading"]
     text: str
@@ -112,13 +112,13 @@ decode_reply = msgspec.msgpack.Decoder(Reply).decode
 
 
 def frame(message: Request | Reply) -> bytes:
-    """The message as it goes over the socket."""
+    """Return the message as it is sent over the socket."""
     body = _encoder.encode(message)
     return len(body).to_bytes(HEADER, "big") + body
 
 
 def capacity(length: int) -> int:
-    """How many windows of `length` samples fit into a slot. Raises WorkerError where not even one does."""
+    """Return how many windows of `length` samples fit into a slot. Raises WorkerError if not even one does."""
     rows = SLOT_BYTES // (4 * length)
     if not rows:
         raise WorkerError(f"a window of {length} samples is too long: {SLOT_BYTES // 4} is the most in one go")
@@ -128,7 +128,8 @@ def capacity(length: int) -> int:
 class Slots:
     """The shared memory, on either side. Pages that were never written take no memory.
 
-    The daemon creates it once and hands `fd` to each model process in turn: what was written survives its reader.
+    The daemon creates it once and passes `fd` to each model process in turn, so a batch outlives the process that died
+    under it.
     """
 
     def __init__(self, fd: int) -> None:
@@ -137,7 +138,7 @@ class Slots:
 
     @classmethod
     def create(cls) -> Slots:
-        """Anonymous memory where the system has it, else an unlinked temporary file."""
+        """Create anonymous memory, or an unlinked temporary file if the system has no anonymous memory."""
         if hasattr(os, "memfd_create"):
             fd = os.memfd_create("earmark")
         else:
@@ -153,7 +154,7 @@ class Slots:
             row[:] = samples
 
     def rows(self, slot: int, count: int, length: int) -> Floats:
-        """The slot's memory itself, shape (count, length)."""
+        """Return a view of the slot's memory, of shape (count, length)."""
         samples = np.frombuffer(self._memory, np.float32, count * length, offset=slot * SLOT_BYTES)
         return samples.reshape(count, length)
 

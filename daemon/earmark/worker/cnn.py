@@ -1,8 +1,8 @@
 """A small convolutional classifier of log-mel spectrograms: our own architecture, `model_type` "earmark-cnn".
 
-Imported by the model process and by training alone; importing it registers the two classes with transformers' Auto
-classes. Features are WhisperFeatureExtractor's. Only how they differ from the loudest of their window counts, so how
-loud a sound is has no say, and neither has what a short window is padded with.
+The import registers the two classes with transformers' Auto classes. Features are those of WhisperFeatureExtractor,
+relative to the largest one of their window, so the scores depend neither on how loud a sound is nor on the padding of a
+short window.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 class EarmarkCnnConfig(PretrainedConfig):  # type: ignore[misc]  # transformers' types are not followed
     """`widths` are the channels after the stem and after each stage. The stem leaves a quarter of the bands and half of
-    the frames, each stage half of both. `members` networks of that kind are asked, and their logits averaged."""
+    the frames, each stage half of both. The logits are the mean over `members` networks of that kind."""
 
     model_type = "earmark-cnn"
 
@@ -39,7 +39,7 @@ class EarmarkCnnConfig(PretrainedConfig):  # type: ignore[misc]  # transformers'
 
 
 class Stage(nn.Module):
-    """Two 3 x 3 convolutions, the first of stride 2, the second around a short cut."""
+    """Two 3 x 3 convolutions: one of stride 2, then one with a shortcut around it."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Stage(nn.Module):
 
 
 class Pool(nn.Module):
-    """Mean and deviation over time, weighted by attention, and the mean of all (Okabe et al. 2018)."""
+    """Mean and standard deviation over time, weighted by attention, and the plain mean (Okabe et al. 2018)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class Pool(nn.Module):
 
 
 class Member(nn.Module):
-    """[windows, 1, mels, frames] to logits of [windows, labels]."""
+    """Maps [windows, 1, mels, frames] to logits of [windows, labels]."""
 
     def __init__(self, config: EarmarkCnnConfig) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class Member(nn.Module):
 
 
 class EarmarkCnnForAudioClassification(PreTrainedModel):  # type: ignore[misc]  # as above
-    """[windows, mels, frames] to logits of [windows, labels]."""
+    """Maps [windows, mels, frames] to logits of [windows, labels]."""
 
     config_class = EarmarkCnnConfig
     main_input_name = "input_features"
@@ -102,7 +102,7 @@ class EarmarkCnnForAudioClassification(PreTrainedModel):  # type: ignore[misc]  
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        """torch's own are as good as any here."""
+        """Keep the initial weights that torch gives."""
 
     def forward(self, input_features: Tensor, **_: Any) -> SequenceClassifierOutput:
         maps = (input_features - input_features.amax((1, 2), keepdim=True) + 1)[:, None]

@@ -1,4 +1,4 @@
-"""Networks of transformers with the heads of `layouts`. Imported by the model process alone, through `model`."""
+"""Networks of transformers with the heads of checkpoints/head_layouts.py."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LOCAL = {"local_files_only": True, "trust_remote_code": False}
 REPORTED: dict[str, Any] = {
     "use_safetensors": True,
     "dtype": torch.float32,
-    "ignore_mismatched_sizes": True,  # for the report; the caller refuses them, and by name
+    "ignore_mismatched_sizes": True,  # so that the report names them; the caller refuses them
     "output_loading_info": True,
 }
-# The stock head maps each frame and then takes the mean; for maps without a bend the order makes no difference
+# The stock head maps each frame and then takes the mean. For affine maps the order makes no difference
 AFFINE = {r"^classifier\.dense\.": "projector.", r"^classifier\.output\.": "classifier."}
 POOLS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {  # m3hrdadfi/soxan, src/models.py: pooling_mode
     "mean": lambda frames: frames.mean(dim=1),
@@ -30,7 +30,7 @@ POOLS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {  # m3hrdadfi/soxan,
 
 
 def network(name: str, path: Path) -> tuple[Any, dict[str, Any]]:
-    """The network of the checkpoint in folder `path` with its weights, and transformers' report on them."""
+    """Return the network of the checkpoint in folder `path` with its weights, and transformers' report on them."""
     config = AutoConfig.from_pretrained(path, **LOCAL)
     kind: Head = head(config.model_type, weight_names(name, path))
     given = REPORTED | LOCAL | {"config": config}
@@ -44,7 +44,7 @@ def network(name: str, path: Path) -> tuple[Any, dict[str, Any]]:
             if pooling not in POOLS:
                 raise ModelError(f"{name}: pooling_mode in config.json is {pooling!r}, none of {', '.join(POOLS)}")
             stock = MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING[type(config)]
-            given.pop("trust_remote_code")  # a word of the Auto classes
+            given.pop("trust_remote_code")  # only the Auto classes take it
             filled = _with_tanh(stock, POOLS[pooling]).from_pretrained(path, **given)
         case "stock":
             filled = AutoModelForAudioClassification.from_pretrained(path, **given)
@@ -52,7 +52,7 @@ def network(name: str, path: Path) -> tuple[Any, dict[str, Any]]:
 
 
 class TanhHead(torch.nn.Module):
-    """Dense, tanh, projection to the labels."""
+    """A dense layer, tanh, and a projection to the labels."""
 
     def __init__(self, width: int, labels: int) -> None:
         super().__init__()
@@ -65,9 +65,9 @@ class TanhHead(torch.nn.Module):
 
 
 def _with_tanh(stock: type[Any], pool: Callable[[torch.Tensor], torch.Tensor]) -> type[Any]:
-    """The stock class with a TanhHead on the pooled frames, in place of its own head.
+    """Return a class like the stock one, with a TanhHead on the pooled frames instead of its own head.
 
-    Made from the stock class so that loading renames old weights as it does for that one.
+    It is a subclass, so that transformers renames old weights as it does for the stock class.
     """
 
     class WithTanh(stock):  # type: ignore[misc]  # transformers is untyped to mypy
@@ -77,7 +77,7 @@ def _with_tanh(stock: type[Any], pool: Callable[[torch.Tensor], torch.Tensor]) -
             self.classifier = TanhHead(config.hidden_size, config.num_labels)
 
         def forward(self, **inputs: torch.Tensor) -> Any:
-            # Over all frames, as these models were trained; windows of equal length have none that is padding
+            # Over all frames, as these models were trained; windows of equal length have no frames of padding
             frames = self.base_model(**inputs)[0]
             return SequenceClassifierOutput(logits=self.classifier(pool(frames)))
 

@@ -1,4 +1,4 @@
-"""Audio-classification checkpoints on torch. Imported only by the model process."""
+"""Runs audio-classification checkpoints on torch. Only processes of this package import it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from earmark.audio.types import Floats
 
-os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}  # before transformers reads them: nothing is fetched
+os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}  # so that nothing is fetched; read at import
 
 import numpy as np
 import torch
@@ -22,13 +22,13 @@ from transformers import AutoFeatureExtractor
 
 from earmark.errors import ModelError
 from earmark.worker import (
-    cnn,  # noqa: F401  importing it registers our own network with the Auto classes
+    cnn,  # noqa: F401  the import registers our own network with the Auto classes
     heads,
 )
 
-# Training alone uses it: the embedding of masked time steps
+# Weights that only training uses: the embedding of masked time steps
 HARMLESS = ("masked_spec_embed",)
-HEAD = ("classifier.", "projector.")
+HEAD = ("classifier.", "projector.")  # how the names of a head's weights begin
 # In the order of speed on CPUs with VNNI or AMX instructions, of 2021 and later
 ENGINES = ("onednn", "x86", "fbgemm", "qnnpack")
 
@@ -39,7 +39,7 @@ transformers.logging.disable_progress_bar()
 class AudioModel:
     """A network and its feature extractor, ready to classify. One thread at a time.
 
-    `network` and `extractor` are transformers' own, on `device` and in `dtype`; scores come out as float32 always.
+    `network` and `extractor` are transformers' own, on `device` and in `dtype`; logits are float32 in any case.
     """
 
     def __init__(
@@ -47,41 +47,42 @@ class AudioModel:
     ) -> None:
         self.name = name
         self.device = device
-        self.most = 1 << 30  # windows at once; halved whenever the device runs out of memory
+        self.max_windows = 1 << 30  # at once; halved whenever the device runs out of memory
         self._network = network
         self._extractor = extractor
         self._dtype = dtype
 
     def classify(self, samples: Floats) -> Floats:
-        """Logits of shape (windows, labels), float32, for `samples` of shape (windows, length).
+        """Return logits of shape (windows, labels), float32, for `samples` of shape (windows, length).
 
-        Equal lengths mean no padding, so a window's logits do not depend on its company (fp32: to 1e-4; int8 scales
-        activations per batch, so there they do, in the third decimal of a probability).
-        Raises torch.OutOfMemoryError where not even one window fits.
+        Windows of equal length need no padding, so a window's logits do not depend on the rest of the batch: to 1e-4 in
+        fp32. In int8 they do, in the third decimal of a probability, because activations are scaled per batch.
+        Raises torch.OutOfMemoryError if not even one window fits.
         """
-        answers: list[Floats] = []
+        parts: list[Floats] = []
         start = 0
         while start < len(samples):
-            part = samples[start : start + self.most]
+            part = samples[start : start + self.max_windows]
             try:
-                answers.append(self._forward(part))
+                parts.append(self._forward(part))
                 start += len(part)
                 continue
             except torch.OutOfMemoryError:
                 if len(part) == 1:
                     raise
-            # Outside the except clause: there the traceback still holds the tensors that did not fit
+            # After the except clause, because within it the traceback still holds the tensors that did not fit
             torch.cuda.empty_cache()
-            self.most = len(part) // 2
-        return np.concatenate(answers)
+            self.max_windows = len(part) // 2
+        return np.concatenate(parts)
 
     def warm_up(self, length: int, max_batch: int) -> None:
-        """Classify noise as long as the windows to come; on a GPU a full batch too, for kernels and memory."""
+        """Classify noise of the usual length. On a GPU a full batch too, so that kernels and memory are ready."""
         for size in {1} if self.device.type == "cpu" else {1, max_batch}:
             self.classify(np.random.default_rng(0).normal(0, 0.1, (size, length)).astype(np.float32))
 
     def _forward(self, samples: Floats) -> Floats:
-        # The call of transformers' own pipeline, but for a batch; a list, because extractors take 2-D arrays apart
+        # The call that transformers' own pipeline makes, but for a batch. A list, because some extractors take an
+        # array of two dimensions for one clip of several channels
         features = self._extractor(list(samples), sampling_rate=self._extractor.sampling_rate, return_tensors="pt")
         inputs = {
             name: value.to(self.device, self._dtype if value.is_floating_point() else value.dtype)
@@ -89,15 +90,15 @@ class AudioModel:
         }
         with torch.inference_mode():
             logits: torch.Tensor = self._network(**inputs).logits
-        answer: Floats = logits.float().cpu().numpy()
-        return answer
+        result: Floats = logits.float().cpu().numpy()
+        return result
 
 
 def load(name: str, path: Path, device: torch.device, precision: str) -> AudioModel:
-    """The checkpoint in folder `path`, on `device`.
+    """Load the checkpoint in folder `path` onto `device`.
 
-    Raises ModelError where its weights do not fill the network: whatever is missing would be random, and would
-    answer all the same. Nor may a part of its head be left over: then the network is not the one that was trained.
+    Raises ModelError if weights are missing, because random numbers would stand in for them, or if a part of the head
+    is left over, because then the network is not the one that was trained.
     """
     network, info = heads.network(name, path)
     missing = [key for key in info["missing_keys"] if not key.endswith(HARMLESS)]
@@ -112,7 +113,7 @@ def load(name: str, path: Path, device: torch.device, precision: str) -> AudioMo
 
 
 def choose_device(wanted: str) -> torch.device:
-    """`wanted`, or for "auto" the best there is. Raises ModelError where it is not there."""
+    """Return the device `wanted`, or the best one for "auto". Raises ModelError if the machine does not have it."""
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if wanted == "auto":
         wanted = next(device for device, there in present.items() if there)
@@ -122,7 +123,7 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def use_threads(threads: int) -> None:
-    """So many threads of torch on the CPU; 0: one per core that this process may use."""
+    """Have torch use `threads` threads on the CPU, or one per core that this process may use if 0."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     torch.set_num_threads(threads or cores or 1)
 
@@ -137,12 +138,12 @@ def free_memory() -> None:
 
 
 def is_broken(error: BaseException) -> bool:
-    """Whether the device is lost to this process: after a CUDA error every later call fails as well."""
+    """Return whether the device is lost to this process: after a CUDA error every later call fails as well."""
     return isinstance(error, RuntimeError) and "CUDA error" in str(error)
 
 
 def _at_precision(network: Any, device: torch.device, precision: str) -> tuple[Any, torch.dtype]:
-    """The network for `precision`, and the type that it takes features in."""
+    """Return the network at `precision`, and the type of the features that it takes."""
     if precision == "auto":
         precision = "bf16" if device.type == "cuda" else "fp32"
     match precision:
@@ -155,7 +156,7 @@ def _at_precision(network: Any, device: torch.device, precision: str) -> tuple[A
 
 
 def _quantised(network: Any, device: torch.device) -> Any:
-    """The linear layers with int8 weights, activations quantised as they come."""
+    """Return the network with int8 weights in its linear layers. Activations are quantised batch by batch."""
     if device.type != "cpu":
         raise ModelError(f'worker.precision: "int8" is for the CPU; on "{device.type}" take "bf16" or "fp32"')
     supported = torch.backends.quantized.supported_engines
@@ -169,6 +170,6 @@ def _quantised(network: Any, device: torch.device) -> Any:
         return quantise(network, {torch.nn.Linear}, dtype=torch.qint8)
 
 
-def _listed(keys: Iterable[str], most: int = 12) -> str:
+def _listed(keys: Iterable[str], max_names: int = 12) -> str:
     names = sorted(keys)
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return ", ".join(names[:max_names]) + (f" and {len(names) - max_names} more" if len(names) > max_names else "")

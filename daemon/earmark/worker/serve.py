@@ -1,8 +1,8 @@
 """The process that owns torch: `python -m earmark.worker.serve SOCKET MEMORY PARENT`.
 
-Started by earmark.inference.supervisor, with two inherited descriptors and the parent's process id. One thread takes
-requests in order, another loads models beside it. It ends when it is told to, when the socket ends, and on Linux by
-signal the moment the daemon dies.
+earmark.inference.process starts it, with two inherited descriptors and the parent's process id. One thread takes
+requests in order, another one loads models meanwhile. The process ends when it is told to, when the socket ends, and on
+Linux by a signal as soon as the daemon dies.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     channel, memory, parent = map(int, sys.argv[1:])
-    # Ctrl-C and systemd signal the whole group; the daemon finishes the batch in flight and then ends us
+    # Ctrl-C and systemd signal the whole group. The daemon finishes the batch in flight and then ends this process
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     die_with(parent)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     with (
-        contextlib.suppress(BrokenPipeError, ConnectionResetError),  # nobody is there to be answered any more
+        contextlib.suppress(BrokenPipeError, ConnectionResetError),  # the daemon is gone
         socket.socket(fileno=channel) as connection,
         connection.makefile("rb") as requests,
     ):
@@ -47,36 +47,36 @@ def main() -> None:
 
 
 def die_with(parent: int) -> None:
-    """Be killed when the parent dies: a hung GPU call would never look at the socket. Linux only."""
+    """Have this process killed when the parent dies, even if it hangs in a GPU call. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the line above
+        if os.getppid() != parent:  # the parent died before the line above
             sys.exit(1)
 
 
 def serve(requests: BinaryIO, connection: socket.socket, slots: wire.Slots) -> None:
     """Answer requests until Stop or the end of the stream."""
-    service: ModelServer | None = None
+    server: ModelServer | None = None
     connection.sendall(wire.frame(wire.Progress("starting", "importing torch and transformers")))
     from earmark.worker import model  # takes 4 s  # noqa: F401
 
-    gc.freeze()  # what was imported stays: a collection after an unload need not look at its half a million objects
+    gc.freeze()  # else a collection after an unload goes over 340,000 imported objects, which takes a second
     while (request := receive(requests)) is not None:
         match request:
             case wire.Start():
-                service = ModelServer(request, connection, slots)
-            case wire.Load() if service:
-                service.load(request)
-            case wire.Unload() if service:
-                service.unload(request)
-            case wire.Classify() if service:
-                service.classify(request)
+                server = ModelServer(request, connection, slots)
+            case wire.Load() if server:
+                server.load(request)
+            case wire.Unload() if server:
+                server.unload(request)
+            case wire.Classify() if server:
+                server.classify(request)
             case _:
                 return
 
 
 def receive(requests: BinaryIO) -> wire.Request | None:
-    """The next request; None at the end of the stream, even in the middle of a message."""
+    """Return the next request. None at the end of the stream, even in the middle of a message."""
     header = requests.read(wire.HEADER)
     size = int.from_bytes(header, "big")
     body = requests.read(size)
@@ -84,10 +84,10 @@ def receive(requests: BinaryIO) -> wire.Request | None:
 
 
 class ModelServer:
-    """The loaded models, and what is done with them.
+    """Loads and unloads models, and classifies batches with them.
 
-    A thread of our own loads one model after the other, while the caller's classifies with those that are there; it
-    ends with the process.
+    The caller's thread classifies. A thread of the server's own loads one model after the other meanwhile; it ends
+    with the process.
     """
 
     def __init__(self, settings: wire.Start, connection: socket.socket, slots: wire.Slots) -> None:
@@ -99,25 +99,25 @@ class ModelServer:
         self._slots = slots
         self._models: dict[str, AudioModel] = {}
         self._sending = threading.Lock()
-        self._wanted: queue.SimpleQueue[wire.Load | wire.Unload] = queue.SimpleQueue()
+        self._changes: queue.SimpleQueue[wire.Load | wire.Unload] = queue.SimpleQueue()
         threading.Thread(target=self._load_all, name="load", daemon=True).start()
 
     def load(self, request: wire.Load) -> None:
         """Have a model loaded; Loaded or Refused answers."""
-        self._wanted.put(request)
+        self._changes.put(request)
 
     def unload(self, request: wire.Unload) -> None:
         """Free a model at once, even while another one is being loaded; Unloaded answers.
 
-        The loading thread frees it once more, and answers: it may be at work on a Load of the same model.
+        The loading thread frees it a second time, because it may be at work on a Load of the same model, and answers.
         """
         self._free(request.model)
-        self._wanted.put(request)
+        self._changes.put(request)
 
     def _load_all(self) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the daemon is gone
             while True:
-                match self._wanted.get():
+                match self._changes.get():
                     case wire.Load() as request:
                         self._load(request)
                     case wire.Unload(model=name):
@@ -131,7 +131,7 @@ class ModelServer:
             model.free_memory()
 
     def _load(self, request: wire.Load) -> None:
-        """Load and warm up; whatever goes wrong concerns this model alone."""
+        """Load a model and warm it up. A failure concerns this model alone."""
         from earmark.worker import model
 
         self._send(wire.Progress("loading", f"loading {request.model}"))
@@ -150,7 +150,7 @@ class ModelServer:
             self._send(wire.Loaded(request.model, device.type))
 
     def classify(self, request: wire.Classify) -> None:
-        """Answer with logits or, where the model raises, with a sentence."""
+        """Answer with logits or, if the model raises an error, with a sentence."""
         from earmark.worker import model
 
         try:
@@ -158,7 +158,7 @@ class ModelServer:
             logits = self._models[request.model].classify(samples)
         except Exception as error:
             if model.is_broken(error):
-                raise  # ends the process: a new one gets a new context
+                raise  # ends the process; the next one gets a new CUDA context
             logger.warning("%s failed on %d x %d samples", request.model, request.count, request.length, exc_info=True)
             self._send(wire.Failure(request.number, f"{request.model}: {sentence(error)}"))
         else:
@@ -170,7 +170,7 @@ class ModelServer:
 
 
 def sentence(error: Exception) -> str:
-    """The first line of what torch says, with the kind of error before it."""
+    """Return the kind of the error and the first line of its text."""
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 

@@ -1,9 +1,9 @@
-"""What `earmark pull` needs torch for, in a process of its own: `python -m earmark.worker.try_out WHAT ...`.
+"""The part of `earmark pull` that needs torch, in a process of its own: `python -m earmark.worker.try_out TASK ...`.
 
     convert FOLDER FILE...   write FOLDER/model.safetensors with the weights in pickled FILEs
     try NAME FOLDER          load the checkpoint and let it classify a second of noise
 
-Exit code 1 and one sentence on standard error where that cannot be done.
+On failure the exit code is 1 and standard error has one sentence.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ def main() -> int:
 
 
 def convert(folder: Path, files: list[Path]) -> None:
-    """Tensors and nothing else are unpickled: `weights_only` runs no code of the file."""
+    """Convert pickled weights to safetensors. Only tensors are unpickled: `weights_only` runs no code of the file.
+
+    Raises ModelError if a file holds anything else.
+    """
     import torch
     from safetensors.torch import save_file
 
@@ -43,13 +46,13 @@ def convert(folder: Path, files: list[Path]) -> None:
             raise ModelError(f"{file.name} is not a file of weights and nothing else ({reason})") from None
         if not isinstance(loaded, dict) or not all(isinstance(weight, torch.Tensor) for weight in loaded.values()):
             raise ModelError(f"{file.name} holds something other than weights with names")
-        # two names may share memory there, which safetensors does not allow
+        # two names may share memory in a pickle, which safetensors does not allow
         weights |= {name: weight.detach().clone().contiguous() for name, weight in loaded.items()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def try_out(name: str, folder: Path) -> None:
-    """Raises ModelError where the model process would refuse the checkpoint."""
+    """Load a checkpoint and classify noise. Raises ModelError if the model process would refuse it."""
     from earmark.checkpoints import reader
     from earmark.worker import model
 

@@ -1,4 +1,4 @@
-"""What follows from the lengths of a checkpoint."""
+"""The usual length of a window."""
 
 from __future__ import annotations
 

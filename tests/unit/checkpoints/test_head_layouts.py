@@ -1,4 +1,4 @@
-"""Which head a checkpoint has, by the names of its weights."""
+"""The layout of a checkpoint's head, by the names of its weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DENSE = {"classifier.dense.weight", "classifier.dense.bias"}
 
 
 def safetensors(names: set[str], size: int | None = None) -> bytes:
-    """A file of the format without the weights themselves: nobody may look at them."""
+    """Return a file of the format without the weights themselves, which must not be read."""
     header = {name: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} for name in names}
     text = json.dumps({"__metadata__": {"format": "pt"}} | header).encode()
     return (len(text) if size is None else size).to_bytes(8, "little") + text

@@ -1,4 +1,4 @@
-"""What a checkpoint folder says about itself."""
+"""Reading checkpoint folders."""
 
 from __future__ import annotations
 

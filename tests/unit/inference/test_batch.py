@@ -1,4 +1,4 @@
-"""Natural batching, by hand: what a job is called, and when it was captured in milliseconds."""
+"""Natural batching. A job has a tag, and the time in milliseconds at which it was captured."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Reply:
 
 
 def job(tag: object, captured: int = 0, *, length: int = 4, model: str = "m", live: bool = True, **more: int) -> Job:
-    """A job captured `captured` milliseconds after the beginning."""
+    """Make a job captured `captured` milliseconds after the beginning."""
     return Job(model, np.zeros(length, np.float32), live, captured * MS, Reply(tag), **more)  # type: ignore[arg-type]
 
 
@@ -44,7 +44,7 @@ def taken(batcher: Batcher, now: int = 0) -> list[object]:
 
 
 def sizes_taken(batcher: Batcher) -> list[int]:
-    """How many jobs leave in each batch until none is left."""
+    """Take batches until no job is left, and return how many jobs each has."""
     sizes = []
     while batch := batcher.take(0):
         sizes.append(len(batch))
@@ -52,7 +52,7 @@ def sizes_taken(batcher: Batcher) -> list[int]:
 
 
 def left_without(batcher: Batcher, *models: str) -> list[str]:
-    """The models of the batches that leave while `models` are not loaded."""
+    """Take batches while `models` are not loaded, and return the models of the batches."""
     left = []
     while batch := batcher.take(0, without=models):
         left.append(batch.model)
@@ -390,7 +390,11 @@ def test_the_oldest_is_looked_for_where_enough_jobs_are() -> None:
     queues = Queues()
     for each in (job(1, 1), job(2, 2, length=5), job(3, 3, length=5)):
         queues.add(each)
-    assert [queues.oldest(), queues.oldest(full=2), queues.oldest(full=3)] == [("m", 4, 2, 0), ("m", 5, 2, 0), None]
+    assert [queues.oldest(), queues.oldest(min_jobs=2), queues.oldest(min_jobs=3)] == [
+        ("m", 4, 2, 0),
+        ("m", 5, 2, 0),
+        None,
+    ]
 
 
 @pytest.mark.parametrize("emptied", ["popped", "removed", "too old"])

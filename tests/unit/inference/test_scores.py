@@ -1,4 +1,4 @@
-"""From logits to labels with scores."""
+"""Scores from logits, and ranked labels from scores."""
 
 from __future__ import annotations
 

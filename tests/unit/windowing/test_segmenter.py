@@ -373,3 +373,13 @@ def test_the_counts_say_what_came_and_what_is_under_way() -> None:
     (source,) = stats.sources
     assert (source.name, source.windows, source.outstanding) == ("hall", 3, 2)
     assert (source.intake.offered, source.intake.queued, source.intake.dropped) == (2 * LONG + 320, 320, 0)
+
+
+def test_the_last_windows_of_a_changed_classifier_are_under_way_too() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always()).offer(ramp(0, 2 * STEP))
+    by_hand.round()
+    by_hand.segmenter.change_classifier("hall", always())
+    assert len(windows(by_hand.round())) == 1
+    (source,) = by_hand.segmenter.stats().sources
+    assert (source.windows, source.outstanding) == (1, 1)

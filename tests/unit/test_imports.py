@@ -45,6 +45,7 @@ SHELLS: dict[str, str] = {
     "__main__": "the command line",
     "log": "the root logger",
     "api.clip_scorer": "clips that wait for the model",
+    "api.body": "the body of a request as it comes in",
     "api.clips": "the queue of requests",
     "api.decode": "the decoding threads",
     "api.memory": "the memory of all requests",

@@ -1,4 +1,4 @@
-"""Answers that were given before, bounded by the memory that they take."""
+"""Answers that were given before, bounded by the memory that they take, and clips that the model cannot bear."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from earmark.api.request import Parameters
 from earmark.inference.scores import Function
 
-OVERHEAD = 400  # bytes of an entry besides its answer: the key, the objects, the links
+OVERHEAD_BYTES = 400  # of an entry besides its answer: the key, the objects, the links
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What an answer depends on. `audio` is a hash of the decoded samples; the parameters are in canonical form."""
+    """Everything that an answer depends on. `audio` is a hash of the decoded samples; the rest is in canonical form."""
 
     model: str
     revision: str
@@ -23,18 +23,21 @@ class Key:
 
     @classmethod
     def of(cls, model: str, revision: str, audio: bytes, parameters: Parameters, usual: Function, labels: int) -> Key:
-        """All `top_k` beyond the number of labels are the same; so is what is left out and what it stands for."""
+        """Return the key of a request to a model with so many labels, whose `usual` function the parameters may change.
+
+        Requests with the same answer have the same key: every `top_k` from the number of labels on means all.
+        """
         top_k = labels if parameters.top_k is None else min(parameters.top_k, labels)
         return cls(model, revision, audio, parameters.function_to_apply or usual, top_k)
 
 
 class Cache:
-    """Least recently used goes first. `most` is in bytes; 0 keeps nothing."""
+    """Answers by key. If all together are larger than `max_bytes`, the least recently used is dropped."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._answers: OrderedDict[Key, bytes] = OrderedDict()
-        self.size = 0  # bytes, with OVERHEAD for each
+        self.size = 0  # bytes, with OVERHEAD_BYTES for each
         self.hits = 0
         self.misses = 0
 
@@ -42,48 +45,51 @@ class Cache:
         return len(self._answers)
 
     def get(self, key: Key) -> bytes | None:
-        """The answer, which counts as used now; None where there is none."""
-        found = self._answers.get(key)
-        if found is None:
+        """Return the answer, which counts as used now, or None."""
+        answer = self._answers.get(key)
+        if answer is None:
             self.misses += 1
             return None
         self.hits += 1
         self._answers.move_to_end(key)
-        return found
+        return answer
 
     def put(self, key: Key, answer: bytes) -> None:
-        """Keep an answer, if it is not larger than everything may be."""
-        if len(answer) + OVERHEAD > self._most:
+        """Keep an answer, unless it alone is larger than the whole cache may be."""
+        if len(answer) + OVERHEAD_BYTES > self._max_bytes:
             return
         if key in self._answers:
-            self.size -= len(self._answers.pop(key)) + OVERHEAD
+            self.size -= len(self._answers.pop(key)) + OVERHEAD_BYTES
         self._answers[key] = answer
-        self.size += len(answer) + OVERHEAD
-        while self.size > self._most:
+        self.size += len(answer) + OVERHEAD_BYTES
+        while self.size > self._max_bytes:
             _, oldest = self._answers.popitem(last=False)
-            self.size -= len(oldest) + OVERHEAD
+            self.size -= len(oldest) + OVERHEAD_BYTES
 
 
 class PoisonClips:
-    """Clips under which the model process died, by their Key's model, revision and audio. The oldest are forgotten."""
+    """Clips under which the model process died, by model, revision and audio. The oldest are forgotten."""
 
-    def __init__(self, most: int = 1024) -> None:
-        self._most = most
+    def __init__(self, max_clips: int = 1024) -> None:
+        self._max_clips = max_clips
         self._deaths: OrderedDict[tuple[str, str, bytes], int] = OrderedDict()
 
     def deaths(self, key: Key) -> int:
-        """How often it died under this clip, and no other beside it."""
-        return self._deaths.get((key.model, key.revision, key.audio), 0)
+        """Return how often the process died while it had this clip and no other."""
+        return self._deaths.get(_clip(key), 0)
 
-    def died(self, key: Key) -> int:
-        """Once more: how often that makes."""
-        clip = (key.model, key.revision, key.audio)
-        count = self._deaths.pop(clip, 0) + 1
-        self._deaths[clip] = count
-        while len(self._deaths) > self._most:
+    def add_death(self, key: Key) -> int:
+        """Count one more death, and return how many there are now."""
+        count = self._deaths.pop(_clip(key), 0) + 1
+        self._deaths[_clip(key)] = count
+        while len(self._deaths) > self._max_clips:
             self._deaths.popitem(last=False)
         return count
 
-    def cleared(self, key: Key) -> None:
-        """It was answered after all."""
-        self._deaths.pop((key.model, key.revision, key.audio), None)
+    def forget(self, key: Key) -> None:
+        """Clear a clip that was answered after all."""
+        self._deaths.pop(_clip(key), None)
+
+
+def _clip(key: Key) -> tuple[str, str, bytes]:
+    return (key.model, key.revision, key.audio)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -13,13 +14,12 @@ from typing import Self
 
 import msgspec
 
-from earmark.api import request as clip
 from earmark.api.cache import Cache, Key, PoisonClips
 from earmark.api.clip_scorer import ClipScorer
 from earmark.api.decode import MB, Clip, Decoders, Limits
 from earmark.api.memory import Budget, Reservation
 from earmark.api.models import Registry
-from earmark.api.request import Options, Parameters, parse_switch
+from earmark.api.request import MALFORMED, Options, ParsedRequest, encode_scores, parse_request, parse_switch
 from earmark.audio.recording import NeedsFFmpeg
 from earmark.checkpoints.catalogue import Entry
 from earmark.checkpoints.checkpoint import Checkpoint
@@ -29,11 +29,11 @@ from earmark.inference.scores import default_function
 
 log = logging.getLogger(__name__)
 
-HOLD = 0.5  # seconds before a 503: the JavaScript client asks again at once, for ever
+BUSY_DELAY_SECONDS = 0.5  # before a 503: the JavaScript client asks again at once, for ever
 MEMORY = "http.memory_mb"
-INLINE = 64 * 1024  # bytes of a body that is looked at on the event loop
-ENOUGH = 2  # deaths under the same clip after which it is not tried any more
-RETRY_AFTER = 5  # seconds, about what a new model process takes
+MAX_INLINE_BYTES = 64 * 1024  # of a body that is parsed on the event loop
+MAX_DEATHS = 2  # under the same clip, after which it is not tried any more
+RETRY_AFTER_SECONDS = 5  # a new model process takes about as long
 WITHOUT_FFMPEG = "WebM, M4A and AAC need the extra `av` where the daemon runs: pip install 'earmark[av]'"
 
 
@@ -47,7 +47,7 @@ class Loading(RequestError):
 
 @dataclass(frozen=True, slots=True)
 class ClipAnswer:
-    """JSON, and what the headers tell: seconds of the clip and of the work, None where that was done before."""
+    """The JSON of an answer, the seconds of the clip, and those of the work; None if it was done before."""
 
     body: bytes
     audio: float
@@ -55,7 +55,7 @@ class ClipAnswer:
 
 
 class ClipStats(msgspec.Struct, frozen=True):
-    """Requests since the start. `waiting` ones are being read, decoded or classified now."""
+    """What `/info` shows. `waiting` requests are being read, decoded or classified."""
 
     waiting: int
     answered: int
@@ -64,162 +64,145 @@ class ClipStats(msgspec.Struct, frozen=True):
 
 
 class Clips:
-    """Answers requests for classification. Entered, it has threads that decode; left, everybody who waits is told."""
+    """Answers requests for classification. Left, it has refused all that wait and ended the threads that decode."""
 
-    def __init__(self, settings: config.Http, registry: Registry, asking: ClipScorer) -> None:
+    def __init__(self, settings: config.Http, registry: Registry, scorer: ClipScorer) -> None:
         self._settings = settings
         self._registry = registry
-        self._asking = asking
+        self._scorer = scorer
         # half for bodies, which come when they want, and half for clips, which can wait their turn
-        self._bodies, self._decoded_clips = (Budget(settings.memory_mb * MB // 2) for _ in range(2))
+        self.bodies, self.decoded = (Budget(settings.memory_mb * MB // 2) for _ in range(2))
         limits = Limits(settings.max_seconds, settings.max_decoded_mb * MB)
         self._decoders = Decoders(settings.decoders, limits, settings.wait)
         self._cache = Cache(settings.cache_mb * MB)
-        self._suspects = PoisonClips()
-        self.most_body = settings.max_body_mb * MB
-        self._waiting = 0  # requests, as are the counters below
-        self._answered = 0
-        self._refused = 0
-        self._cached = 0
+        self._poison = PoisonClips()
+        self._waiting = self._answered = self._refused = self._cached = 0
+        self.max_body_bytes = settings.max_body_mb * MB
 
     def __enter__(self) -> Self:
-        self._decoders.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._asking.close()
-        self._decoders.__exit__(kind, error, trace)
+        self._scorer.close()
+        self._decoders.close()
 
     def stats(self) -> ClipStats:
-        """Return the counters as they are now."""
+        """Return the counters."""
         return ClipStats(self._waiting, self._answered, self._refused, self._cached)
 
-    def count_answered(self) -> None:
-        """Count a request that was answered."""
-        self._answered += 1
+    @contextlib.contextmanager
+    def admit(self) -> Iterator[Reservation]:
+        """Hold a place in the queue and memory for a body, and count how the request ends.
 
-    def count_refused(self) -> None:
-        """Count a request that was answered with an error."""
-        self._refused += 1
-
-    def admit(self) -> Reservation:
-        """A place in the queue, to be left by leave(), and a share of the memory for bodies.
-
-        Raises RequestError 429 where there is none.
+        Raises RequestError 429 if there is no place.
         """
         if self._waiting >= self._settings.queue:
+            self._refused += 1
             raise RequestError(429, f"{self._settings.queue} requests are waiting already", retry_after=1)
         self._waiting += 1
-        return Reservation(self._bodies, MEMORY)
-
-    def leave(self) -> None:
-        """Give back the place."""
-        self._waiting -= 1
+        try:
+            with Reservation(self.bodies, MEMORY) as memory:
+                yield memory
+            self._answered += 1
+        except RequestError:
+            self._refused += 1
+            raise
+        finally:
+            self._waiting -= 1
 
     async def classify(
-        self, entry: Entry, body: bytes, query: Mapping[str, str], headers: Mapping[str, str], share: Reservation
+        self, entry: Entry, body: bytes, query: Mapping[str, str], headers: Mapping[str, str], memory: Reservation
     ) -> ClipAnswer:
-        """The answer to a request. `share` counts the body. Raises RequestError; cancelled, leaves nothing."""
+        """Return the answer to a request, whose body `memory` counts. Raises RequestError."""
         began = time.monotonic()
-        small = len(body) <= INLINE
-        asked = (
-            clip.parse_request(body, query)
-            if small
-            else await self._decoders.run(partial(clip.parse_request, body, query))
-        )
-        audio, parameters, options = asked.audio, asked.parameters, asked.options
-        del asked, body  # it may be 64 MB, and the queue long
-        checkpoint = await self._loaded(entry, options, headers)
-        with Reservation(self._decoded_clips, MEMORY) as room:
-            found = await self._decoded(audio, checkpoint, room)
-            del audio
-            share.release()
-            return await self._answer(entry, checkpoint, found, parameters, options, headers, began)
+        request = await self._parse(body, query, memory)
+        del body  # it may be 64 MB, and the queue long
+        checkpoint = await self._loaded(entry, request.options, headers)
+        parameters, options = request.parameters, request.options
+        with Reservation(self.decoded, MEMORY) as room:
+            decoding = self._decode(request.audio, checkpoint, room)
+            del request
+            clip = await decoding
+            memory.release()
+            usual = default_function(checkpoint.problem_type)
+            key = Key.of(entry.id, checkpoint.revision, clip.digest, parameters, usual, len(checkpoint.labels))
+            use_cache = options.use_cache and parse_switch(headers.get("x-use-cache"), True)
+            kept = self._cache.get(key) if use_cache else None
+            if kept is not None:
+                self._cached += 1
+                return ClipAnswer(kept, clip.seconds, None)
+            answer = await self._score(checkpoint, clip, key)
+            self._cache.put(key, answer)
+            return ClipAnswer(answer, clip.seconds, time.monotonic() - began)
 
-    async def _answer(
-        self,
-        entry: Entry,
-        checkpoint: Checkpoint,
-        found: Clip,
-        parameters: Parameters,
-        options: Options,
-        headers: Mapping[str, str],
-        began: float,
-    ) -> ClipAnswer:
-        """From the cache, or computed."""
-        usual = default_function(checkpoint.problem_type)
-        key = Key.of(entry.id, checkpoint.revision, found.digest, parameters, usual, len(checkpoint.labels))
-        use_cache = options.use_cache and parse_switch(headers.get("x-use-cache"), True)
-        kept = self._cache.get(key) if use_cache else None
-        if kept is not None:
-            self._cached += 1
-            return ClipAnswer(kept, found.seconds, None)
-        answer = await self._scored(checkpoint, found, key)
-        self._cache.put(key, answer)
-        return ClipAnswer(answer, found.seconds, time.monotonic() - began)
+    async def _parse(self, body: bytes, query: Mapping[str, str], memory: Reservation) -> ParsedRequest:
+        """Return the request in `body`; `memory` counts its audio instead of the body from then on."""
+        parse = partial(parse_request, body, query, memory.take)
+        request = parse() if len(body) <= MAX_INLINE_BYTES else await self._decoders.run(parse)
+        if request.audio is not body:
+            memory.give(len(body))
+        return request
 
     async def _loaded(self, entry: Entry, options: Options, headers: Mapping[str, str]) -> Checkpoint:
-        """The model, when it is loaded. Raises Loading, and RequestError 500 where it is refused."""
+        """Return the model, when it is loaded. Raises Loading, and RequestError 500 if it is refused."""
         wait = options.wait_for_model or parse_switch(headers.get("x-wait-for-model"), False)
         try:
-            checkpoint = self._registry.checkpoint(entry)
+            checkpoint = await self._registry.checkpoint(entry)
             if parse_switch(headers.get("x-load-model"), True):
-                self._registry.want(entry)
-            standing = await self._registry.settled(entry, self._settings.wait if wait else HOLD)
+                await self._registry.request_load(entry)
+            status = await self._registry.wait_settled(entry, self._settings.wait if wait else BUSY_DELAY_SECONDS)
         except ModelError as error:
             raise RequestError(500, str(error)) from None
-        if standing.state == "refused":
-            raise RequestError(500, standing.why)
-        if standing.state != "loaded":
-            raise Loading(entry.id, self._registry.estimate(entry))
+        if status.state == "refused":
+            raise RequestError(500, status.reason)
+        if status.state != "loaded":
+            raise Loading(entry.id, await self._registry.estimate(entry))
         return checkpoint
 
-    async def _decoded(self, content: bytes, checkpoint: Checkpoint, share: Reservation) -> Clip:
-        """The clip at the model's rate. Raises RequestError 400 or 413."""
+    async def _decode(self, content: bytes, checkpoint: Checkpoint, room: Reservation) -> Clip:
+        """Return the clip at the model's rate, which `room` counts. Raises RequestError 400 or 413."""
         try:
-            found = await self._decoders.decode(content, checkpoint.rate, share)
+            clip = await self._decoders.decode(content, checkpoint.rate, room)
         except TooMuchAudio as error:
             raise RequestError(413, str(error)) from None
         except NeedsFFmpeg:
-            raise RequestError(400, f"{clip.MALFORMED}: {WITHOUT_FFMPEG}") from None
+            raise RequestError(400, f"{MALFORMED}: {WITHOUT_FFMPEG}") from None
         except AudioError as error:
             log.debug("a clip was refused: %s", error)
-            raise RequestError(400, clip.MALFORMED) from None
-        if len(found.samples) < checkpoint.minimum:
-            raise RequestError(
-                400, f"audio too short: {len(found.samples)} samples, need at least {checkpoint.minimum}"
-            )
-        return found
+            raise RequestError(400, MALFORMED) from None
+        if len(clip.samples) < checkpoint.minimum:
+            raise RequestError(400, f"audio too short: {len(clip.samples)} samples, need at least {checkpoint.minimum}")
+        return clip
 
-    async def _scored(self, checkpoint: Checkpoint, found: Clip, key: Key) -> bytes:
-        """The answer's JSON. Raises RequestError 503, 422 or 500."""
-        deaths = self._suspects.deaths(key)
-        if deaths >= ENOUGH:
+    async def _score(self, checkpoint: Checkpoint, clip: Clip, key: Key) -> bytes:
+        """Return the JSON of the answer. Raises RequestError 503, 422 or 500."""
+        deaths = self._poison.deaths(key)
+        if deaths >= MAX_DEATHS:
             raise _deadly()
         try:
-            scores = await self._asking.scores(
+            scores = await self._scorer.scores(
                 checkpoint.name,
-                found.samples,
-                window=checkpoint.window or checkpoint.limit or round(self._settings.window * checkpoint.rate),
-                least=checkpoint.window or 0,  # as Whisper's extractor does; so that clips can share a batch
+                clip.samples,
+                max_samples=checkpoint.window or checkpoint.limit or round(self._settings.window * checkpoint.rate),
+                min_samples=checkpoint.window or 0,  # as Whisper's extractor pads; so that clips can share a batch
                 function=key.function,
                 alone=deaths > 0,
             )
         except WorkerDied:
-            if self._suspects.died(key) >= ENOUGH:
+            if self._poison.add_death(key) >= MAX_DEATHS:
                 raise _deadly() from None
-            await asyncio.sleep(HOLD)
+            await asyncio.sleep(BUSY_DELAY_SECONDS)
             text = "the model process died or hung on this clip; it is tried once more when it comes again"
-            raise RequestError(503, text, retry_after=RETRY_AFTER) from None
+            raise RequestError(503, text, retry_after=RETRY_AFTER_SECONDS) from None
         except WorkerError as error:
             log.error("a clip was not classified: %s", error)
             raise RequestError(500, f"{checkpoint.name} failed on this clip; the log has the reason") from None
         if deaths:
-            self._suspects.cleared(key)
-        return clip.answer(checkpoint.labels, scores, key.top_k)
+            self._poison.forget(key)
+        return encode_scores(checkpoint.labels, scores, key.top_k)
 
 
 def _deadly() -> RequestError:
-    return RequestError(422, f"the model process died {ENOUGH} times on this clip; it is not tried again")
+    return RequestError(422, f"the model process died {MAX_DEATHS} times on this clip; it is not tried again")

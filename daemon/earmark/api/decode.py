@@ -1,4 +1,4 @@
-"""From the bytes of an audio file to samples at a model's rate: in blocks, counted, and off the event loop."""
+"""From the bytes of an audio file to samples at a model's rate: in blocks, counted, and not on the event loop."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self, TypeVar
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import soxr
@@ -23,7 +23,7 @@ from earmark.errors import AudioError, EarmarkError, TooMuchAudio
 
 log = logging.getLogger(__name__)
 
-BLOCK = 2**17  # values of all channels decoded in one go: half a megabyte
+BLOCK_VALUES = 2**17  # of all channels, decoded in one go: half a megabyte
 MB = 1_000_000
 
 Result = TypeVar("Result")
@@ -44,42 +44,42 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`seconds` of a clip, and `decoded` bytes of it as float32 over all its channels."""
+    """The length of a clip in seconds, and its size in bytes as float32 over all its channels."""
 
-    seconds: float
-    decoded: int
+    max_seconds: float
+    max_decoded_bytes: int
 
 
-def decode(content: bytes, rate: int, limits: Limits, share: Reservation, abort: threading.Event) -> Clip:
-    """The clip in an audio file. On a thread of its own; ends within a block once `abort` is set, with AudioError.
+def decode(content: bytes, rate: int, limits: Limits, room: Reservation, abort: threading.Event) -> Clip:
+    """Return the clip in an audio file, counted by `room`. Called on a thread of the pool.
 
-    Raises AudioError for what is no audio, is cut off or holds nothing, TooMuchAudio beyond a limit, Full before there
-    is memory for it, and RequestError where its header lied and there is none. Headers may lie: what counts is counted
-    while it is decoded.
+    Once `abort` is set, it ends within a block, with AudioError. Raises AudioError for bytes that are no audio, are cut
+    off or hold nothing, TooMuchAudio beyond a limit, Full if there is no memory for the clip now, and RequestError if
+    its header lied and there is none for the rest. Headers may lie, so the samples are counted while they are decoded.
     """
     try:
-        return _decode(content, rate, limits, share, abort)
+        return _decode(content, rate, limits, room, abort)
     except (EarmarkError, Full):
         raise
-    except Exception as error:  # what the decoders' bindings make of nonsense is not written down anywhere
+    except Exception as error:  # the decoders' bindings do not document what they raise for nonsense
         log.debug("a decoder failed", exc_info=True)
         raise AudioError(f"a decoder failed: {error!r}") from error
 
 
-def _decode(content: bytes, rate: int, limits: Limits, share: Reservation, abort: threading.Event) -> Clip:
+def _decode(content: bytes, rate: int, limits: Limits, room: Reservation, abort: threading.Event) -> Clip:
     recording = open_clip(content)
     try:
         _check(recording.frames, recording, limits)
-        share.reserve(4 * math.ceil(recording.frames * rate / recording.rate))
+        room.reserve(4 * math.ceil(recording.frames * rate / recording.rate))
         resampler = None if recording.rate == rate else soxr.ResampleStream(recording.rate, rate, 1, dtype="float32")
         samples = bytearray()  # grows in place, where a list of blocks would have to be copied
         frames = 0
-        while len(block := recording.read(max(1, BLOCK // recording.channels))) and not abort.is_set():
+        while len(block := recording.read(max(1, BLOCK_VALUES // recording.channels))) and not abort.is_set():
             frames += len(block)
             _check(frames, recording, limits)
-            _keep(block if resampler is None else resampler.resample_chunk(block), samples, share)
+            _keep(block if resampler is None else resampler.resample_chunk(block), samples, room)
         if resampler is not None:
-            _keep(resampler.resample_chunk(np.zeros(0, np.float32), last=True), samples, share)
+            _keep(resampler.resample_chunk(np.zeros(0, np.float32), last=True), samples, room)
     finally:
         recording.close()
     if abort.is_set():
@@ -91,66 +91,69 @@ def _decode(content: bytes, rate: int, limits: Limits, share: Reservation, abort
     return Clip(whole, rate, hashlib.blake2b(samples, digest_size=16).digest())
 
 
-def _keep(block: Samples, samples: bytearray, share: Reservation) -> None:
-    share.take(block.nbytes)
+def _keep(block: Samples, samples: bytearray, room: Reservation) -> None:
+    room.take(block.nbytes)
     samples += block.tobytes()
 
 
 def _check(frames: int, recording: Recording, limits: Limits) -> None:
-    if frames > limits.seconds * recording.rate:
-        raise TooMuchAudio(f"the clip is longer than {limits.seconds:g} s, which is all that http.max_seconds allows")
-    if 4 * frames * recording.channels > limits.decoded:
-        raise TooMuchAudio(
-            f"the clip decodes to more than {limits.decoded // MB} MB, which is all that http.max_decoded_mb allows"
-        )
+    if frames > limits.max_seconds * recording.rate:
+        seconds = f"{limits.max_seconds:g} s"
+        raise TooMuchAudio(f"the clip is longer than {seconds}, which is all that http.max_seconds allows")
+    if 4 * frames * recording.channels > limits.max_decoded_bytes:
+        size = f"{limits.max_decoded_bytes // MB} MB"
+        raise TooMuchAudio(f"the clip decodes to more than {size}, which is all that http.max_decoded_mb allows")
 
 
 class Decoders:
-    """A few threads that decode. Entered and left on the event loop; leaving waits for a block at most.
+    """A few threads that decode, which start when they are needed. On the event loop. Ends with close().
 
-    A clip that there is no memory for waits up to `patience` seconds, without holding up others.
+    A clip for which there is no memory waits up to `timeout` seconds, without holding up others.
     """
 
-    def __init__(self, threads: int, limits: Limits, patience: float) -> None:
+    def __init__(self, threads: int, limits: Limits, timeout: float) -> None:
         self._limits = limits
-        self._patience = patience
+        self._timeout = timeout
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._aborts: set[threading.Event] = set()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """End all threads; waits for a block at most."""
         for abort in self._aborts:
             abort.set()
         self._pool.shutdown(cancel_futures=True)
 
-    async def run(self, work: Callable[[], Result]) -> Result:
-        """Something short, on one of the threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+    async def run(self, work: Callable[[], Result], abort: threading.Event | None = None) -> Result:
+        """Run `work` on one of the threads.
 
-    async def decode(self, content: bytes, rate: int, share: Reservation) -> Clip:
-        """See decode(). Cancelled, it returns when the thread has let go: the share is still being counted on."""
+        Cancelled, it sets `abort` and returns when the thread has let go: the memory that the caller counts for the
+        work is in use until then.
+        """
+        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        del work  # it may hold a body
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            if abort is not None:
+                abort.set()
+            if not future.cancel():
+                await asyncio.wait([future])
+            if not future.cancelled():
+                future.exception()  # else asyncio says that it was never retrieved
+            raise
+
+    async def decode(self, content: bytes, rate: int, room: Reservation) -> Clip:
+        """Decode on one of the threads, as decode() does. A clip that finds no room waits for it."""
         while True:
             try:
-                return await self._decode(content, rate, share)
+                return await self._decode(content, rate, room)
             except Full as full:
-                await share.room(full.count, self._patience)
+                await room.wait_for_room(full.count, self._timeout)
 
-    async def _decode(self, content: bytes, rate: int, share: Reservation) -> Clip:
+    async def _decode(self, content: bytes, rate: int, room: Reservation) -> Clip:
         abort = threading.Event()
         self._aborts.add(abort)
-        work = asyncio.get_running_loop().run_in_executor(self._pool, decode, content, rate, self._limits, share, abort)
         try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            abort.set()
-            if not work.cancel():
-                await asyncio.wait([work])
-            if not work.cancelled():
-                work.exception()  # nobody wants to know
-            raise
+            return await self.run(partial(decode, content, rate, self._limits, room, abort), abort)
         finally:
             self._aborts.discard(abort)

@@ -20,24 +20,24 @@ class Full(Exception):
 
 
 class Budget:
-    """So many bytes. Taken from any thread, given back and waited for on the event loop."""
+    """A number of bytes that may be held. Any thread may take them; the event loop gives them back and waits."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
         self.used = 0
         self._lock = threading.Lock()
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     def take(self, count: int) -> bool:
-        """Whether there was room for so many bytes more; then they are taken."""
+        """Take `count` bytes more if there is room. Returns whether there was."""
         with self._lock:
-            if self.used + count > self.most:
+            if self.used + count > self.max_bytes:
                 return False
             self.used += count
             return True
 
     def give(self, count: int) -> None:
-        """Give back what was taken; whoever waits gets it in the order of coming."""
+        """Give back `count` bytes, and hand them on to the tasks that wait, in the order in which they came."""
         with self._lock:
             self.used -= count
         while self._waiting:
@@ -49,7 +49,7 @@ class Budget:
                 turn.set_result(None)
 
     async def wait(self, count: int) -> None:
-        """Take so many bytes as soon as there is room. They must be less than `most`."""
+        """Take `count` bytes as soon as there is room. They must not be more than `max_bytes`."""
         if not self._waiting and self.take(count):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -57,25 +57,25 @@ class Budget:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was given just now
+            if turn.done() and not turn.cancelled():  # they were handed over just now
                 self.give(count)
             else:
                 turn.cancel()
-                self.give(0)  # whoever waits behind may have room
+                self.give(0)  # there may be room for the tasks behind
             raise
 
 
 class Reservation:
-    """What one request holds of a budget, `name` in the settings. Leaving its context gives everything back.
+    """The bytes that one request holds of a budget, which is called `name` in the settings.
 
-    What is reserved is used up before more is taken.
+    Leaving its context gives everything back. Bytes that are reserved are used up before more are taken.
     """
 
     def __init__(self, budget: Budget, name: str) -> None:
         self._budget = budget
         self._name = name
         self._held = 0
-        self._spare = 0  # of that, what is reserved and not used
+        self._spare = 0  # of these, the bytes that are reserved and not used
 
     def __enter__(self) -> Self:
         return self
@@ -86,38 +86,39 @@ class Reservation:
         self.release()
 
     def take(self, count: int) -> None:
-        """Use so many bytes more. Raises RequestError 413 where they could never be had, 429 where not now."""
-        wanted = max(0, count - self._spare)
-        if not self._budget.take(wanted):
-            self._check(wanted)
-            raise RequestError(429, f"too many clips are waiting: {self._name} is used up", retry_after=1)
-        self._held += wanted
-        self._spare += wanted - count
+        """Use `count` bytes more. Raises RequestError: 413 if they could never be had, 429 if not now."""
+        try:
+            self.reserve(count)
+        except Full:
+            raise RequestError(429, f"too many clips are waiting: {self._name} is used up", retry_after=1) from None
+        self._spare -= count
 
     def reserve(self, count: int) -> None:
-        """Have so many bytes to use. Raises Full where that is not possible now, RequestError 413 where it never is."""
+        """Have `count` bytes to use. Raises Full if there is no room now, and RequestError 413 if there never is."""
         wanted = max(0, count - self._spare)
         if wanted and not self._budget.take(wanted):
-            self._check(wanted)
+            if self._held + wanted > self._budget.max_bytes:
+                raise RequestError(413, f"the clip needs more memory than {self._name} allows")
             raise Full(wanted)
         self._held += wanted
         self._spare += wanted
 
-    async def room(self, count: int, seconds: float) -> None:
-        """Reserve so many bytes more as soon as there is room. Raises RequestError 429 after so many seconds."""
+    async def wait_for_room(self, count: int, timeout: float) -> None:
+        """Reserve `count` bytes more as soon as there is room. Raises RequestError 429 after `timeout` seconds."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(timeout):
                 await self._budget.wait(count)
         except TimeoutError:
             raise RequestError(429, f"too many clips are waiting: {self._name} is used up", retry_after=5) from None
         self._held += count
         self._spare += count
 
+    def give(self, count: int) -> None:
+        """Give back `count` of the bytes that were used."""
+        self._held -= count
+        self._budget.give(count)
+
     def release(self) -> None:
-        """Hold nothing any more."""
+        """Give back everything."""
         held, self._held, self._spare = self._held, 0, 0
         self._budget.give(held)
-
-    def _check(self, wanted: int) -> None:
-        if self._held + wanted > self._budget.most:
-            raise RequestError(413, f"the clip needs more memory than {self._name} allows")

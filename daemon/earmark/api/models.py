@@ -1,10 +1,11 @@
-"""The models that can be asked for over HTTP, and what has become of each."""
+"""The models that clients can ask for over HTTP, and the state of each."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,14 +23,14 @@ log = logging.getLogger(__name__)
 
 State = Literal["loaded", "loading", "not loaded", "refused"]
 
-IMPORTING = 5.0  # seconds that a fresh model process takes until it loads anything
-RESTARTING = 1.0  # seconds on top while it is away
-BYTES_PER_SECOND = 200e6  # of weights, before anything was measured
-LEAST = 0.5  # seconds in an estimate
+IMPORT_SECONDS = 5.0  # until a fresh model process loads anything
+RESTART_SECONDS = 1.0  # on top while the process is away
+BYTES_PER_SECOND = 200e6  # of weights that are loaded, a guess
+MIN_ESTIMATE_SECONDS = 0.5
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
-    """A model as `/v1/models` shows it. `rate` is in Hz; `bytes` is the size of the weights; `why` it is refused."""
+    """A model as `/v1/models` shows it: `rate` in Hz, `bytes` of weights, and `why` it is refused."""
 
     id: str
     aliases: tuple[str, ...]
@@ -46,16 +47,47 @@ class ModelInfo(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """What has become of a model, and if it is refused, why; for everybody to read."""
+    """The state of a model, and the reason if it is refused: a sentence that names no local path."""
 
     state: State
-    why: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """What the disk says about a model, read at one time: its checkpoint, or why there is none."""
+
+    checkpoint: Checkpoint | None
+    error: str = ""
+    paths: frozenset[str] = frozenset()  # of the folder, which clients must not see
+    files: frozenset[tuple[str, int, int]] = frozenset()  # name, size in bytes, time of the last change in ns
+
+    @classmethod
+    def read(cls, entry: Entry) -> _Folder:
+        """Read the folder of `entry`. Not called on the event loop's thread."""
+        paths: frozenset[str] = frozenset()
+        files: frozenset[tuple[str, int, int]] = frozenset()
+        try:
+            folder = entry.folder()
+            paths = frozenset((str(folder), str(folder.resolve())))
+            files = _files(folder)
+            return cls(entry.read(), "", paths, files)
+        except ModelError as error:
+            log.debug("%s", error)
+            return cls(None, entry.public(str(error)), paths, files)
+
+    @property
+    def weight_bytes(self) -> int:
+        """The size of the weights."""
+        return sum(size for name, size, _ in self.files if name.endswith(".safetensors")) if self.checkpoint else 0
 
 
 class Registry:
-    """Finds models by name and has them loaded when they are wanted. On the event loop.
+    """Finds models by name and has them loaded when a client asks for one. On the event loop.
 
-    A folder is read when its model is first asked for, and again as long as that fails: `earmark pull` may mend it.
+    A folder is read on another thread when its model is first asked for. It is read again as long as it holds no
+    checkpoint or the engine refuses that, because `earmark pull` may mend it; a checkpoint that was refused is loaded
+    again only if a file has changed since.
     """
 
     def __init__(
@@ -65,91 +97,108 @@ class Registry:
         self._names = by_name(entries)
         self._engine = engine
         self._clock = clock
-        self._checkpoints: dict[str, Checkpoint] = {}
-        self._wanted: dict[str, float] = {}  # since when those are loading that somebody waits for
+        self._folders: dict[str, _Folder] = {}  # of those models that have a checkpoint
+        self._loading_since: dict[str, float] = {}
+        self._tried: dict[str, _Folder] = {}  # with which the engine was last asked to load a model
         self.default = next((entry for entry in entries.values() if entry.default), entries[default])
 
     def find(self, name: str) -> Entry | None:
-        """The model with that id or alias."""
+        """Return the model with that id or alias, if there is one."""
         return self._names.get(name)
 
-    def checkpoint(self, entry: Entry) -> Checkpoint:
-        """What its folder says. Raises ModelError, without local paths."""
-        if entry.id not in self._checkpoints:
-            try:
-                self._checkpoints[entry.id] = entry.read()
-            except ModelError as error:
-                log.debug("%s", error)
-                raise ModelError(entry.public(str(error))) from None
-        return self._checkpoints[entry.id]
+    async def checkpoint(self, entry: Entry) -> Checkpoint:
+        """Return the checkpoint in the folder of `entry`. Raises ModelError, without local paths."""
+        folder = await self._folder(entry)
+        if folder.checkpoint is None:
+            raise ModelError(folder.error)
+        return folder.checkpoint
 
-    def standing(self, entry: Entry) -> ModelStatus:
-        """Loaded or not, now."""
-        state = self._engine.state
-        if entry.id in state.loaded:
-            self._wanted.pop(entry.id, None)
-            return ModelStatus("loaded")
-        if entry.id in state.refused:
-            return ModelStatus("refused", entry.public(state.refused[entry.id]))
-        if entry.id in state.loading:
-            return ModelStatus("loading")
-        try:
-            self.checkpoint(entry)
-        except ModelError as error:
-            return ModelStatus("refused", str(error))
-        return ModelStatus("not loaded")
+    async def status(self, entry: Entry) -> ModelStatus:
+        """Return whether the model is loaded now."""
+        return self._status(entry, await self._folder(entry))
 
-    def want(self, entry: Entry) -> None:
-        """Begin to load it, unless it is loaded or loading. Raises ModelError where there is nothing to load."""
-        self._engine.load(self.checkpoint(entry))
-        if self.standing(entry).state == "loading":
-            self._wanted.setdefault(entry.id, self._clock())
+    async def request_load(self, entry: Entry) -> None:
+        """Begin to load the model, unless it is loaded or loading. Raises ModelError if there is nothing to load."""
+        if entry.id in self._engine.state.refused:
+            self._folders.pop(entry.id, None)
+        folder = await self._folder(entry)
+        if folder.checkpoint is None:
+            raise ModelError(folder.error)
+        if entry.id in self._engine.state.refused and folder == self._tried.get(entry.id):
+            return  # the engine would refuse it again
+        was_loading = entry.id in self._engine.state.loading
+        self._tried[entry.id] = folder
+        self._engine.load(folder.checkpoint)
+        if entry.id in self._engine.state.loading and not (was_loading and entry.id in self._loading_since):
+            self._loading_since[entry.id] = self._clock()
 
-    async def settled(self, entry: Entry, seconds: float) -> ModelStatus:
-        """Its standing as soon as it is loaded or refused, or after so many seconds whatever it is then."""
+    async def wait_settled(self, entry: Entry, timeout: float) -> ModelStatus:
+        """Wait until the model is loaded or refused, `timeout` seconds at most, and return its state then."""
+        folder = await self._folder(entry)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while self.standing(entry).state in ("loading", "not loaded"):
+            async with asyncio.timeout(timeout):
+                while self._status(entry, folder).state in ("loading", "not loaded"):
                     await self._engine.changed()
-        return self.standing(entry)
+        return self._status(entry, folder)
 
-    def estimate(self, entry: Entry) -> float:
-        """Seconds until it is loaded, as far as can be told; finite and above zero."""
-        whole = weight(self.checkpoint(entry)) / BYTES_PER_SECOND
+    async def estimate(self, entry: Entry) -> float:
+        """Return a guess at the seconds until the model is loaded; finite and above zero."""
+        whole = (await self._folder(entry)).weight_bytes / BYTES_PER_SECOND
         if self._engine.state.phase != "ready":
-            whole += IMPORTING + RESTARTING
-        elapsed = self._clock() - self._wanted.get(entry.id, self._clock())
-        return round(max(LEAST, whole - elapsed), 1)
+            whole += IMPORT_SECONDS + RESTART_SECONDS
+        elapsed = self._clock() - self._loading_since.get(entry.id, self._clock())
+        return round(max(MIN_ESTIMATE_SECONDS, whole - elapsed), 1)
 
-    def info(self, entry: Entry) -> ModelInfo:
-        """For people."""
-        standing = self.standing(entry)
-        try:
-            found = self.checkpoint(entry)
-        except ModelError:
-            found = None
+    async def info(self, entry: Entry) -> ModelInfo:
+        """Return the model as people see it."""
+        folder = await self._folder(entry)
+        status, checkpoint = self._status(entry, folder), folder.checkpoint
         return ModelInfo(
             entry.id,
             entry.aliases,
             entry is self.default,
-            "hub" if entry.origin == "folder" and found and found.revision else entry.origin,
-            found.revision if found else entry.revision or "",
-            found.licence if found else "",
-            found.labels if found else (),
-            found.rate if found else 0,
-            weight(found) if found else 0,
-            standing.state,
-            standing.why,
+            "hub" if entry.origin == "folder" and checkpoint and checkpoint.revision else entry.origin,
+            checkpoint.revision if checkpoint else entry.revision or "",
+            checkpoint.licence if checkpoint else "",
+            checkpoint.labels if checkpoint else (),
+            checkpoint.rate if checkpoint else 0,
+            folder.weight_bytes,
+            status.state,
+            status.reason,
         )
 
-    def infos(self) -> tuple[ModelInfo, ...]:
-        """All of them, by id."""
-        return tuple(self.info(self._entries[name]) for name in sorted(self._entries))
+    async def infos(self) -> tuple[ModelInfo, ...]:
+        """Return all models, by id."""
+        return tuple([await self.info(self._entries[name]) for name in sorted(self._entries)])
+
+    async def _folder(self, entry: Entry) -> _Folder:
+        """Return the folder of `entry` as it was read once, or read it now if it held no checkpoint."""
+        folder = self._folders.get(entry.id)
+        if folder is None:
+            folder = await asyncio.to_thread(_Folder.read, entry)
+            if folder.checkpoint is not None:
+                self._folders[entry.id] = folder
+        return folder
+
+    def _status(self, entry: Entry, folder: _Folder) -> ModelStatus:
+        state = self._engine.state
+        if entry.id in state.loaded:
+            return ModelStatus("loaded")
+        if entry.id in state.refused:
+            reason = state.refused[entry.id]
+            for path in folder.paths:
+                reason = reason.replace(path, entry.id)
+            return ModelStatus("refused", reason)
+        if entry.id in state.loading:
+            return ModelStatus("loading")
+        return ModelStatus("not loaded") if folder.checkpoint else ModelStatus("refused", folder.error)
 
 
-def weight(checkpoint: Checkpoint) -> int:
-    """Bytes of the weights."""
+def _files(folder: Path) -> frozenset[tuple[str, int, int]]:
+    """Return name, size and time of change of each file in `folder`; none if it cannot be read."""
     try:
-        return sum(file.stat().st_size for file in Path(checkpoint.path).glob("*.safetensors"))
+        with os.scandir(folder) as entries:
+            found = [(entry.name, entry.stat()) for entry in entries]
     except OSError:
-        return 0
+        return frozenset()
+    return frozenset((name, stat.st_size, stat.st_mtime_ns) for name, stat in found)

@@ -1,4 +1,4 @@
-"""A request to classify one clip: what its body, query and headers say, and the answer to it.
+"""A request to classify one clip: the contents of its body, query and headers, and the form of the answer.
 
 The shapes are those of the Hugging Face Inference API's audio classification task.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -21,16 +21,19 @@ from earmark.inference.scores import Function, ranked
 
 MALFORMED = "Malformed soundfile"
 FUNCTIONS: tuple[Function, ...] = ("softmax", "sigmoid", "none")
-SHOWN = 100  # characters of what a client sent that an error repeats
+MAX_OPTIONS_BYTES = 1024  # of JSON; objects of any kind are made of it
+MAX_QUOTED = 100  # characters of a client's text that an error repeats
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
 _OBJECT = re.compile(rb"[ \t\r\n]*\{")
 _STRING = re.compile(rb'"[^"\\]*"')
+_ESCAPE = re.compile(rb"\\")
+Buffer = bytes | memoryview
 
 
 class Parameters(msgspec.Struct, frozen=True):
-    """What a client may choose. `top_k` is how many labels to answer with: absent or null means all of them.
+    """The choices of a client. `top_k` is the number of labels in the answer; absent or null means all of them.
 
-    `function_to_apply` makes scores of the model's outputs; absent or null means what the checkpoint was trained with.
+    `function_to_apply` turns the model's outputs into scores; absent or null means the checkpoint's own function.
     """
 
     top_k: Annotated[int, Meta(ge=0)] | None = None
@@ -38,7 +41,7 @@ class Parameters(msgspec.Struct, frozen=True):
 
 
 class Options(msgspec.Struct, frozen=True):
-    """The old way to say what the headers x-use-cache and x-wait-for-model say."""
+    """The older form of the headers x-use-cache and x-wait-for-model."""
 
     use_cache: bool = True
     wait_for_model: bool = False
@@ -53,14 +56,14 @@ class ClipRequest(msgspec.Struct, frozen=True):
 
 
 class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What went wrong, as a sentence; `estimated_time` in seconds where a model is loading."""
+    """A refusal: `error` is a sentence; `estimated_time` is given in seconds if a model is loading."""
 
     error: str
     estimated_time: float | None = None
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Whether a model is loaded, as huggingface_hub up to 0.29 reads it: with an `error` it raises that."""
+    """The state of a model, in the form that huggingface_hub up to 0.29 reads. It raises `error` if that is present."""
 
     loaded: bool
     state: Literal["Loaded", "Loading", "Loadable", "Error"]
@@ -70,7 +73,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class _Envelope(msgspec.Struct, frozen=True):
-    """A ClipRequest whose parts are looked at one by one. Of what is unknown nothing is built."""
+    """A ClipRequest whose parts are views of the body, to be looked at one by one. Unknown keys are skipped."""
 
     inputs: msgspec.Raw = msgspec.Raw(b"")
     parameters: msgspec.Raw = msgspec.Raw(b"")
@@ -95,56 +98,65 @@ class ParsedRequest:
 _envelopes = msgspec.json.Decoder(_Envelope)
 
 
-def parse_request(body: bytes, query: Mapping[str, str]) -> ParsedRequest:
-    """The request in `body`: JSON if it begins with `{` and parses, a form's first file, or audio.
+def parse_request(
+    body: bytes, query: Mapping[str, str], count: Callable[[int], None] = lambda count: None
+) -> ParsedRequest:
+    """Return the request in `body`: JSON if it begins with `{` and parses, a form's first file, or audio.
 
-    Parameters of the body go before those of the query. Raises RequestError 400.
+    Parameters of the body override those of the query. `count` is called before bytes are made besides the body, with
+    their number; it may raise. Raises RequestError 400.
     """
-    if first_file_of := first_file(body):
-        body = first_file_of
-    envelope = _envelope(body)
+    content: Buffer = first_file(body) or body
+    envelope = _envelope(content)
     if envelope is None:
-        return ParsedRequest(body, _from_query(query, Parameters()), Options())
-    parameters = _from_query(query, _parameters(bytes(envelope.parameters)))
-    return ParsedRequest(_inputs(bytes(envelope.inputs)), parameters, _options(bytes(envelope.options)))
+        parameters = _from_query(query, Parameters())
+        if isinstance(content, memoryview):
+            count(len(content))
+        return ParsedRequest(bytes(content), parameters, Options())  # bytes() of bytes copies nothing
+    parameters = _from_query(query, _parameters(envelope.parameters))
+    return ParsedRequest(_inputs(memoryview(envelope.inputs), count), parameters, _options(envelope.options))
 
 
 def parse_switch(value: str | None, default: bool) -> bool:
-    """A header that says yes or no."""
+    """Return what a header says that means yes or no, or `default`."""
     word = (value or "").strip().lower()
     return True if word in _TRUE else False if word in _FALSE else default
 
 
-def answer(labels: Sequence[str], scores: Floats, top_k: int | None) -> bytes:
-    """The answer's JSON: labels by falling score, each with its score before it."""
+def encode_scores(labels: Sequence[str], scores: Floats, top_k: int | None) -> bytes:
+    """Return the JSON of an answer: labels by falling score, each with its score before it."""
     return msgspec.json.encode(ranked(labels, scores, top_k))
 
 
-def _envelope(body: bytes) -> _Envelope | None:
-    if not _OBJECT.match(body):
+def _envelope(content: Buffer) -> _Envelope | None:
+    if not _OBJECT.match(content):
         return None
     try:
-        return _envelopes.decode(body)
+        return _envelopes.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None  # audio, then, and no decoder will know it
+        return None  # so it is audio, and no decoder will know it
 
 
-def _inputs(raw: bytes) -> bytes:
-    if not raw.startswith(b'"'):
+def _inputs(raw: memoryview, count: Callable[[int], None]) -> bytes:
+    """Return the audio file in `raw`, the JSON of `inputs`."""
+    if bytes(raw[:1]) != b'"':
         raise RequestError(400, "`inputs` is missing or no string: it must hold the audio file in base64")
+    text: str | memoryview = raw[1:-1]
     try:
-        if b"\\" in raw:  # some encoders write every / as \/
-            raw = b'"' + msgspec.json.decode(raw, type=str).encode() + b'"'
-        return binascii.a2b_base64(memoryview(raw)[1:-1], strict_mode=True)
+        if _ESCAPE.search(raw):  # some encoders write every / as \/
+            count(2 * len(raw))  # the text, and what the decoder makes it in
+            text = msgspec.json.decode(raw, type=str)
+        count(len(text) * 3 // 4)
+        return binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error as error:
         padding = "padding" in str(error).lower() or "number of data characters" in str(error)
         raise RequestError(400, "Incorrect padding" if padding else "Only base64 data is allowed") from None
-    except UnicodeDecodeError:
+    except ValueError:  # not UTF-8, or not ASCII
         raise RequestError(400, "Only base64 data is allowed") from None
 
 
-def _parameters(raw: bytes) -> Parameters:
-    if not raw:
+def _parameters(raw: msgspec.Raw) -> Parameters:
+    if not memoryview(raw):
         return Parameters()
     try:
         return msgspec.json.decode(raw, type=Parameters | None) or Parameters()
@@ -156,8 +168,8 @@ def _parameters(raw: bytes) -> Parameters:
         raise RequestError(400, "`parameters` must be an object with `top_k` and `function_to_apply`") from None
 
 
-def _refused(message: str, raw: bytes) -> RequestError:
-    """msgspec's message as a sentence of ours, by the field that it names."""
+def _refused(message: str, raw: msgspec.Raw) -> RequestError:
+    """Return the refusal for a message of msgspec, by the field that it names."""
     if message.endswith("`$.top_k`"):
         return _wrong_top_k()
     if message.endswith("`$.function_to_apply`"):
@@ -165,8 +177,8 @@ def _refused(message: str, raw: bytes) -> RequestError:
     return RequestError(400, "`parameters` must be an object with `top_k` and `function_to_apply`")
 
 
-def _function(raw: bytes) -> str:
-    """What `function_to_apply` is: a string without its quotes, all else as it stands. It may be no UTF-8."""
+def _function(raw: msgspec.Raw) -> str:
+    """Return the value of `function_to_apply`: a string without its quotes, all else as it stands, perhaps no UTF-8."""
     found = bytes(msgspec.json.decode(raw, type=_Named).function_to_apply)
     return (found[1:-1] if _STRING.fullmatch(found) else found).decode(errors="replace")
 
@@ -177,18 +189,18 @@ def _wrong_top_k() -> RequestError:
 
 def _wrong_function(value: str) -> RequestError:
     return RequestError(
-        400, f"Invalid value for `function_to_apply`: {value[:SHOWN]}. Valid options are {list(FUNCTIONS)}"
+        400, f"Invalid value for `function_to_apply`: {value[:MAX_QUOTED]}. Valid options are {list(FUNCTIONS)}"
     )
 
 
 def _from_query(query: Mapping[str, str], chosen: Parameters) -> Parameters:
-    """`chosen`, and what it leaves open from the query."""
+    """Return `chosen`, with each parameter that it leaves open taken from the query."""
     top_k, function = chosen.top_k, chosen.function_to_apply
     if top_k is None and "top_k" in query:
         digits = query["top_k"].strip()
         if not (digits.isascii() and digits.isdigit()):
             raise _wrong_top_k()
-        top_k = int(digits[:18])  # more than that is as good as all
+        top_k = int(digits[:18])  # a longer number is as good as all
     if function is None and "function_to_apply" in query:
         if query["function_to_apply"] not in FUNCTIONS:
             raise _wrong_function(query["function_to_apply"])
@@ -196,10 +208,10 @@ def _from_query(query: Mapping[str, str], chosen: Parameters) -> Parameters:
     return Parameters(top_k, function)
 
 
-def _options(raw: bytes) -> Options:
-    """Leniently: what is no object, or no boolean, says nothing."""
+def _options(raw: msgspec.Raw) -> Options:
+    """Return the options in `raw`. A value that is no boolean, or no object at all, counts as absent."""
     try:
-        found: Any = msgspec.json.decode(raw) if raw else None
+        found: Any = msgspec.json.decode(raw) if 0 < memoryview(raw).nbytes <= MAX_OPTIONS_BYTES else None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         found = None
     known = found if isinstance(found, dict) else {}

@@ -30,17 +30,17 @@ class Entry:
 
     def read(self) -> Checkpoint:
         """Read the checkpoint in its folder. Raises ModelError."""
-        return read(self._folder(), self.id)
+        return read(self.folder(), self.id)
 
     def public(self, text: str) -> str:
         """Return the sentence of an error without the local path that it may name."""
         with contextlib.suppress(ModelError):
-            folder = self._folder()
+            folder = self.folder()
             for path in {str(folder), str(folder.resolve())}:
                 text = text.replace(path, self.id)
         return text
 
-    def _folder(self) -> Path:
+    def folder(self) -> Path:
         """Return its folder. For a model of the Hub that is what `earmark pull` keeps, else the Hub's own cache."""
         if self.path is not None:
             return self.path

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from earmark.api.cache import OVERHEAD, Cache, Key, PoisonClips
+from earmark.api.cache import OVERHEAD_BYTES, Cache, Key, PoisonClips
 from earmark.api.request import Parameters
 
 
@@ -48,7 +48,7 @@ def test_a_key_holds_every_part_where_it_belongs() -> None:
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    cache = Cache(2 * (OVERHEAD + 10))
+    cache = Cache(2 * (OVERHEAD_BYTES + 10))
     for audio in (b"1", b"2"):
         cache.put(key(audio), b"x" * 10)
     assert cache.get(key(b"1")) == b"x" * 10
@@ -59,22 +59,22 @@ def test_the_least_recently_used_goes_first() -> None:
 
 
 def test_the_size_is_never_above_the_limit_and_counts_replacement_once() -> None:
-    cache = Cache(3 * OVERHEAD)
+    cache = Cache(3 * OVERHEAD_BYTES)
     for number in range(100):
         cache.put(key(bytes([number % 7])), b"x" * (number * 13 % 500))
-        assert cache.size <= 3 * OVERHEAD
-    fresh = Cache(3 * OVERHEAD)
+        assert cache.size <= 3 * OVERHEAD_BYTES
+    fresh = Cache(3 * OVERHEAD_BYTES)
     for answer in (b"x" * 50, b"xx"):
         fresh.put(key(), answer)
-    assert (fresh.size, len(fresh)) == (OVERHEAD + 2, 1)
+    assert (fresh.size, len(fresh)) == (OVERHEAD_BYTES + 2, 1)
 
 
 def test_the_size_is_that_of_what_is_kept_after_evictions_and_replacements() -> None:
-    cache = Cache(3 * (OVERHEAD + 100))
+    cache = Cache(3 * (OVERHEAD_BYTES + 100))
     sizes = []
     for audio, length in ((b"1", 100), (b"2", 100), (b"3", 90), (b"4", 80), (b"2", 40), (b"5", 100), (b"6", 300)):
         cache.put(key(audio), b"x" * length)
-        sizes.append((len(cache), cache.size - len(cache) * OVERHEAD))
+        sizes.append((len(cache), cache.size - len(cache) * OVERHEAD_BYTES))
     # 4 pushes out 1; 2 is replaced and newest; 5 pushes out 3; 6 pushes out 4 and 2
     assert sizes == [(1, 100), (2, 200), (3, 290), (3, 270), (3, 210), (3, 220), (2, 400)]
     kept = [audio for audio in (b"1", b"2", b"3", b"4", b"5", b"6") if cache.get(key(audio)) is not None]
@@ -82,17 +82,17 @@ def test_the_size_is_that_of_what_is_kept_after_evictions_and_replacements() -> 
 
 
 def test_a_replaced_answer_counts_as_used_now() -> None:
-    cache = Cache(2 * (OVERHEAD + 1))
+    cache = Cache(2 * (OVERHEAD_BYTES + 1))
     for audio, answer in ((b"1", b"a"), (b"2", b"b"), (b"1", b"c"), (b"3", b"d")):
         cache.put(key(audio), answer)
     assert [cache.get(key(audio)) for audio in (b"1", b"2", b"3")] == [b"c", None, b"d"]
 
 
 def test_one_answer_may_fill_the_cache() -> None:
-    cache = Cache(OVERHEAD + 5)
+    cache = Cache(OVERHEAD_BYTES + 5)
     cache.put(key(b"1"), b"12345")
     cache.put(key(b"2"), b"54321")
-    assert (cache.get(key(b"1")), cache.get(key(b"2")), cache.size) == (None, b"54321", OVERHEAD + 5)
+    assert (cache.get(key(b"1")), cache.get(key(b"2")), cache.size) == (None, b"54321", OVERHEAD_BYTES + 5)
     cache.put(key(b"2"), b"123456")
     assert cache.get(key(b"2")) == b"54321"  # what is too large replaces nothing
 
@@ -106,7 +106,7 @@ def test_hits_and_misses_are_counted() -> None:
 
 
 def test_an_answer_larger_than_the_cache_is_not_kept() -> None:
-    cache = Cache(OVERHEAD + 5)
+    cache = Cache(OVERHEAD_BYTES + 5)
     cache.put(key(b"small"), b"12345")
     cache.put(key(b"large"), b"123456")
     assert (cache.get(key(b"large")), cache.get(key(b"small"))) == (None, b"12345")
@@ -116,35 +116,35 @@ def test_an_answer_larger_than_the_cache_is_not_kept() -> None:
 
 
 def test_deaths_are_counted_by_the_sound_whatever_the_parameters() -> None:
-    suspects = PoisonClips(most=2)
-    assert suspects.died(key()) == 1
-    assert suspects.died(key(parameters=Parameters(1))) == 2
-    assert suspects.deaths(key()) == 2
-    suspects.cleared(key())
-    assert suspects.deaths(key()) == 0
+    poison = PoisonClips(max_clips=2)
+    assert poison.add_death(key()) == 1
+    assert poison.add_death(key(parameters=Parameters(1))) == 2
+    assert poison.deaths(key()) == 2
+    poison.forget(key())
+    assert poison.deaths(key()) == 0
     for audio in (b"1", b"2", b"3"):
-        suspects.died(key(audio))
-    assert [suspects.deaths(key(audio)) for audio in (b"1", b"2", b"3")] == [0, 1, 1]
+        poison.add_death(key(audio))
+    assert [poison.deaths(key(audio)) for audio in (b"1", b"2", b"3")] == [0, 1, 1]
 
 
 def test_of_deaths_the_clip_that_died_last_is_forgotten_last() -> None:
-    suspects = PoisonClips(most=2)
+    poison = PoisonClips(max_clips=2)
     for audio in (b"1", b"2", b"1", b"3"):
-        suspects.died(key(audio))
-    assert [suspects.deaths(key(audio)) for audio in (b"1", b"2", b"3")] == [2, 0, 1]
+        poison.add_death(key(audio))
+    assert [poison.deaths(key(audio)) for audio in (b"1", b"2", b"3")] == [2, 0, 1]
 
 
 @pytest.mark.parametrize("other", [{"model": "m2"}, {"revision": "r2"}, {"audio": b"b"}])
-def test_another_clip_model_or_revision_is_no_suspect(other: dict[str, Any]) -> None:
-    suspects = PoisonClips()
-    suspects.died(key())
-    suspects.cleared(replace(key(), **other))
-    assert (suspects.deaths(key()), suspects.deaths(replace(key(), **other))) == (1, 0)
+def test_another_clip_model_or_revision_is_no_poison(other: dict[str, Any]) -> None:
+    poison = PoisonClips()
+    poison.add_death(key())
+    poison.forget(replace(key(), **other))
+    assert (poison.deaths(key()), poison.deaths(replace(key(), **other))) == (1, 0)
 
 
-def test_a_thousand_suspects_are_remembered() -> None:
-    suspects = PoisonClips()
+def test_a_thousand_clips_are_remembered() -> None:
+    poison = PoisonClips()
     keys = [key(number.to_bytes(2, "big")) for number in range(1025)]
     for each in keys:
-        suspects.died(each)
-    assert [suspects.deaths(each) for each in (keys[0], keys[1], keys[1024])] == [0, 1, 1]
+        poison.add_death(each)
+    assert [poison.deaths(each) for each in (keys[0], keys[1], keys[1024])] == [0, 1, 1]

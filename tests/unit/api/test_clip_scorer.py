@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import numpy as np
 import pytest
 
-from earmark.api.clip_scorer import AHEAD, ClipScorer
+from earmark.api.clip_scorer import MAX_OUTSTANDING_WINDOWS, ClipScorer
 from earmark.audio.types import Floats, Samples
 from earmark.errors import RequestError, WorkerDied, WorkerError
 from earmark.inference.batch import Batcher, Job, Outcome
@@ -45,15 +45,17 @@ class Queue(Batcher):
 
 
 class Bench:
-    def __init__(self, patience: float = 5.0) -> None:
+    def __init__(self, timeout: float = 5.0) -> None:
         self.engine = FakeEngine(mortal)
         self.batcher = Queue()
         self.dispatcher = Dispatcher(self.batcher, self.engine)
-        self.scorer = ClipScorer(self.dispatcher, patience)
+        self.scorer = ClipScorer(self.dispatcher, timeout)
 
-    def ask(self, *values: float, window: int = 4, alone: bool = False, least: int = 0) -> asyncio.Task[Floats]:
+    def ask(self, *values: float, window: int = 4, alone: bool = False, min_samples: int = 0) -> asyncio.Task[Floats]:
         samples = np.repeat(np.array(values, np.float32), window)
-        scores = self.scorer.scores("m", samples, window=window, least=least, function="none", alone=alone)
+        scores = self.scorer.scores(
+            "m", samples, max_samples=window, min_samples=min_samples, function="none", alone=alone
+        )
         return asyncio.create_task(scores)
 
 
@@ -61,9 +63,9 @@ def ignore(outcome: Outcome) -> None:
     """No job of these is answered."""
 
 
-def play(scene: Callable[[Bench], Awaitable[None]], patience: float = 5.0) -> None:
+def play(scene: Callable[[Bench], Awaitable[None]], timeout: float = 5.0) -> None:
     async def bounded() -> None:
-        bench = Bench(patience)
+        bench = Bench(timeout)
         async with asyncio.timeout(10), bench.dispatcher:
             await scene(bench)
 
@@ -79,7 +81,7 @@ def test_a_long_clip_is_the_mean_of_its_windows() -> None:
 
 def test_a_short_clip_is_padded_to_share_batches() -> None:
     async def scene(bench: Bench) -> None:
-        assert (await bench.ask(1.0, window=4, least=8)).tolist() == [0.5, -0.5]
+        assert (await bench.ask(1.0, window=4, min_samples=8)).tolist() == [0.5, -0.5]
 
     play(scene)
 
@@ -89,7 +91,7 @@ def test_only_so_many_windows_of_one_clip_wait_at_a_time() -> None:
         bench.engine.held = True
         asked = bench.ask(*range(1, 301))
         await bench.engine.began()
-        assert bench.dispatcher.pending == AHEAD
+        assert bench.dispatcher.pending == MAX_OUTSTANDING_WINDOWS
         bench.engine.release()
         assert (await asked)[0] == pytest.approx(150.5)
 
@@ -154,21 +156,21 @@ def test_who_leaves_takes_what_waits_along() -> None:
     play(scene)
 
 
-def test_patience_ends_with_503() -> None:
+def test_a_clip_that_gets_no_answer_in_time_is_503() -> None:
     async def scene(bench: Bench) -> None:
         bench.engine.held = True
         with pytest.raises(RequestError) as caught:
             await bench.ask(1.0)
         assert (caught.value.status, caught.value.retry_after) == (503, 5)
 
-    play(scene, patience=0.01)
+    play(scene, timeout=0.01)
 
 
 def test_at_the_end_everybody_who_waits_is_told() -> None:
     async def scene(bench: Bench) -> None:
         bench.engine.held = True
         asked = [bench.ask(1.0), bench.ask(*range(1, 200))]
-        await bench.batcher.until_added(1 + AHEAD)
+        await bench.batcher.until_added(1 + MAX_OUTSTANDING_WINDOWS)
         bench.scorer.close()
         results = await asyncio.gather(*asked, bench.ask(2.0), return_exceptions=True)
         assert [getattr(result, "status", None) for result in results] == [503, 503, 503]

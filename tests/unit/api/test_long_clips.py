@@ -10,12 +10,12 @@ from earmark.api.long_clips import cut, padded
 
 
 @given(st.integers(1, 5000), st.integers(1, 500))
-def test_windows_cover_the_clip_without_gap_and_are_equally_long(length: int, most: int) -> None:
-    windows = cut(length, most)
+def test_windows_cover_the_clip_without_gap_and_are_equally_long(length: int, longest: int) -> None:
+    windows = cut(length, longest)
     assert (windows[0][0], windows[-1][1]) == (0, length)
-    assert {end - start for start, end in windows} == {min(length, most)}
+    assert {end - start for start, end in windows} == {min(length, longest)}
     assert all(before[0] < after[0] <= before[1] for before, after in itertools.pairwise(windows))
-    assert len(windows) == -(-length // most)
+    assert len(windows) == -(-length // longest)
 
 
 def test_a_multiple_is_cut_without_overlap() -> None:

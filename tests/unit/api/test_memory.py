@@ -19,9 +19,9 @@ def play(scene: Callable[[], Awaitable[None]]) -> None:
 
 def test_what_is_taken_is_given_back_at_the_end() -> None:
     budget = Budget(100)
-    with Reservation(budget, "x") as share:
-        share.take(60)
-        share.take(40)
+    with Reservation(budget, "x") as held:
+        held.take(60)
+        held.take(40)
         assert budget.used == 100
     assert budget.used == 0
 
@@ -42,12 +42,12 @@ def test_who_finds_no_room_is_told_429_and_who_never_will_413() -> None:
 
 def test_what_is_reserved_is_used_up_before_more_is_taken() -> None:
     budget = Budget(100)
-    with Reservation(budget, "x") as share:
-        share.reserve(60)
-        share.reserve(60)
-        share.take(59)
+    with Reservation(budget, "x") as held:
+        held.reserve(60)
+        held.reserve(60)
+        held.take(59)
         assert budget.used == 60
-        share.take(2)
+        held.take(2)
         assert budget.used == 61
 
 
@@ -58,12 +58,12 @@ def test_who_waits_gets_room_in_the_order_of_coming() -> None:
         holder.take(90)
 
         async def wait(name: str, count: int) -> Reservation:
-            share = Reservation(budget, "x")
+            held = Reservation(budget, "x")
             with pytest.raises(Full) as caught:
-                share.reserve(count)
-            await share.room(caught.value.count, 5)
+                held.reserve(count)
+            await held.wait_for_room(caught.value.count, 5)
             order.append(name)
-            return share
+            return held
 
         large, small = asyncio.create_task(wait("large", 80)), asyncio.create_task(wait("small", 20))
         await asyncio.sleep(0)
@@ -81,8 +81,8 @@ def test_who_stops_waiting_makes_way_for_who_is_behind() -> None:
         budget = Budget(100)
         holder, large, small = (Reservation(budget, "x") for _ in range(3))
         holder.take(90)
-        first = asyncio.create_task(large.room(80, 5))
-        second = asyncio.create_task(small.room(10, 5))
+        first = asyncio.create_task(large.wait_for_room(80, 5))
+        second = asyncio.create_task(small.wait_for_room(10, 5))
         await asyncio.sleep(0)
         assert not second.done()
         first.cancel()
@@ -92,12 +92,12 @@ def test_who_stops_waiting_makes_way_for_who_is_behind() -> None:
     play(scene)
 
 
-def test_patience_ends_with_429() -> None:
+def test_a_clip_that_finds_no_room_in_time_is_429() -> None:
     async def scene() -> None:
         budget = Budget(100)
         Reservation(budget, "x").take(90)
         with pytest.raises(RequestError) as caught:
-            await Reservation(budget, "x").room(80, 0.01)
+            await Reservation(budget, "x").wait_for_room(80, 0.01)
         assert (caught.value.status, budget.used) == (429, 90)
 
     play(scene)

@@ -18,7 +18,7 @@ from earmark.api.request import (
     Parameters,
     ParsedRequest,
     Status,
-    answer,
+    encode_scores,
     parse_request,
     parse_switch,
 )
@@ -27,6 +27,11 @@ from earmark.errors import RequestError
 
 def body(**content: Any) -> bytes:
     return json.dumps({"inputs": base64.b64encode(b"RIFF").decode()} | content).encode()
+
+
+def form(content: bytes) -> bytes:
+    head = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+    return head + content + b"\r\n--b--\r\n"
 
 
 def refusal(content: bytes, query: dict[str, str] | None = None) -> str:
@@ -87,6 +92,27 @@ def test_json_whose_inputs_are_no_string_says_what_is_wanted(content: bytes) -> 
 )
 def test_inputs_that_are_no_base64_are_told_from_wrong_padding(inputs: str, sentence: str) -> None:
     assert refusal(body(inputs=inputs)) == sentence
+
+
+def test_bytes_that_are_made_beside_the_body_are_counted_before() -> None:
+    class Stop(Exception):
+        pass
+
+    def made(content: bytes) -> list[int]:
+        counted: list[int] = []
+        parse_request(content, {}, counted.append)
+        return counted
+
+    def stop(count: int) -> None:
+        raise Stop
+
+    assert made(b"RIFF") == []
+    assert made(form(b"RIFF")) == [4]
+    assert made(b'{"inputs": "UklGRg=="}') == [6]
+    assert made(b'{"inputs": "Uk\\u006cGRg=="}') == [2 * len('"Uk\\u006cGRg=="'), 6]
+    for content in (form(b"RIFF"), body()):
+        with pytest.raises(Stop):
+            parse_request(content, {}, stop)
 
 
 def test_inputs_may_be_empty_and_escaped() -> None:
@@ -223,10 +249,6 @@ def test_what_a_client_sent_is_repeated_in_its_first_hundred_characters_only(len
 
 
 def test_a_form_holds_a_file_or_json() -> None:
-    def form(content: bytes) -> bytes:
-        head = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
-        return head + content + b"\r\n--b--\r\n"
-
     assert parse_request(form(b"RIFF\r\n\r\n--c"), {}).audio == b"RIFF\r\n\r\n--c"
     assert parse_request(form(body()), {}).audio == b"RIFF"
     unfinished = form(b"RIFF").removesuffix(b"\r\n--b--\r\n")
@@ -252,9 +274,9 @@ def test_a_switch_that_says_nothing_leaves_the_default(value: str | None) -> Non
 
 def test_the_answer_is_compact_with_the_score_first() -> None:
     scores = np.array([0.25, 0.5, 0.25], np.float32)
-    assert answer(("a", "b", "c"), scores, 2) == b'[{"score":0.5,"label":"b"},{"score":0.25,"label":"a"}]'
-    assert answer(("a", "b", "c"), scores, 0) == b"[]"
-    assert msgspec.json.decode(answer(("a", "b", "c"), scores, None)) == [
+    assert encode_scores(("a", "b", "c"), scores, 2) == b'[{"score":0.5,"label":"b"},{"score":0.25,"label":"a"}]'
+    assert encode_scores(("a", "b", "c"), scores, 0) == b"[]"
+    assert msgspec.json.decode(encode_scores(("a", "b", "c"), scores, None)) == [
         {"score": 0.5, "label": "b"},
         {"score": 0.25, "label": "a"},
         {"score": 0.25, "label": "c"},

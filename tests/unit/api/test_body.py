@@ -1,0 +1,130 @@
+"""Bodies that come in chunks, without a server."""
+
+from __future__ import annotations
+
+import asyncio
+import tracemalloc
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from starlette.requests import ClientDisconnect, Request
+
+from earmark.api.body import read_body, while_connected
+from earmark.api.memory import Budget, Reservation
+from earmark.errors import RequestError
+
+MB = 1_000_000
+CHUNK = 64 * 1024
+
+
+def request(messages: Sequence[dict[str, Any]], length: int | None = None) -> Request:
+    """A request whose client sends `messages`, and nothing more."""
+    waiting = iter(messages)
+
+    async def receive() -> dict[str, Any]:
+        found = next(waiting, None)
+        if found is None:
+            await asyncio.Event().wait()
+        return dict(found or {})
+
+    headers = [] if length is None else [(b"content-length", str(length).encode())]
+    return Request({"type": "http", "method": "POST", "headers": headers}, receive)
+
+
+def chunks(body: bytes, size: int = CHUNK) -> list[dict[str, Any]]:
+    starts = range(0, len(body), size)
+    return [
+        {"type": "http.request", "body": body[start : start + size], "more_body": start + size < len(body)}
+        for start in starts
+    ]
+
+
+def read(asked: Request, max_bytes: int = 100 * MB, budget: Budget | None = None) -> bytes:
+    found: list[bytes] = []  # not the result of the main task, of which asyncio.run() makes a text
+
+    async def main() -> None:
+        found.append(await read_body(asked, max_bytes, Reservation(budget or Budget(100 * MB), "http.memory_mb")))
+
+    asyncio.run(main())
+    return found[0]
+
+
+@pytest.mark.parametrize("length", [None, 5])
+def test_a_body_is_its_chunks_in_order(length: int | None) -> None:
+    assert read(request(chunks(b"abcde", 2), length)) == b"abcde"
+
+
+@pytest.mark.parametrize("promised", [False, True])
+def test_a_body_is_held_once(promised: bool) -> None:
+    def messages() -> Any:  # made as they are read, as a socket does
+        for number in range(256):
+            yield {"type": "http.request", "body": bytes(CHUNK), "more_body": number < 255}
+
+    size = 256 * CHUNK
+    asked = request(messages(), size if promised else None)
+    tracemalloc.start()
+    try:
+        body = read(asked)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(body) == size
+    assert peak < 1.2 * size  # an eighth is in reserve while it grows
+
+
+def test_a_body_is_counted_as_promised_or_as_it_comes() -> None:
+    for length, held in ((None, 4), (7, 7)):
+        budget = Budget(10)
+        read(request(chunks(b"abcd", 2), length), budget=budget)
+        assert budget.used == held
+
+
+@pytest.mark.parametrize(("length", "max_bytes"), [(11, 10), (None, 3)])
+def test_a_body_over_the_limit_is_413(length: int | None, max_bytes: int) -> None:
+    with pytest.raises(RequestError, match=r"http\.max_body_mb") as caught:
+        read(request(chunks(b"abcd", 2), length), max_bytes)
+    assert caught.value.status == 413
+
+
+def test_a_body_of_exactly_the_limit_is_read() -> None:
+    assert read(request(chunks(b"abcd", 2), 4), 4) == b"abcd"
+    assert read(request(chunks(b"abcd", 2)), 4) == b"abcd"
+
+
+@pytest.mark.parametrize("length", [None, 9])
+def test_a_body_for_which_there_is_no_memory_now_is_429(length: int | None) -> None:
+    budget = Budget(10)
+    budget.take(8)
+    with pytest.raises(RequestError) as caught:
+        read(request(chunks(b"abcdefghi", 2), length), budget=budget)
+    assert caught.value.status == 429
+
+
+def test_a_client_that_leaves_ends_the_work() -> None:
+    ended: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("work")
+
+    async def scene() -> None:
+        with pytest.raises(ClientDisconnect):
+            await while_connected(request([{"type": "http.disconnect"}]), work())
+
+    asyncio.run(scene())
+    assert ended == ["work"]
+
+
+def test_work_that_is_done_or_fails_ends_the_watch_over_its_client() -> None:
+    async def work(result: int) -> int:
+        return 1 // result
+
+    async def scene() -> None:
+        assert await while_connected(request([]), work(1)) == 1
+        with pytest.raises(ZeroDivisionError):
+            await while_connected(request([]), work(0))
+
+    asyncio.run(scene())

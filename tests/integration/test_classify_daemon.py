@@ -49,6 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     emotion, broken = folder / "emotion", folder / "broken"
     checkpoints.save_with_head(emotion, "output")
     weights = load_file(checkpoints.save(broken, "wav2vec2") / "model.safetensors")
+    (folder / "whole.safetensors").write_bytes((broken / "model.safetensors").read_bytes())
     del weights["classifier.bias"]
     checkpoints.write_weights(broken, weights)
     (folder / "earmark.toml").write_text(SETTINGS.format(emotion=emotion, broken=broken))
@@ -98,3 +99,12 @@ def test_a_refused_model_is_told_with_its_keys_to_whoever_asks_for_it_and_in_the
     assert states["acme/broken"] == ("refused", sentence)
     assert sentence in earmark("models", address).stdout
     assert os.fspath(folder) not in earmark("models", address).stdout
+
+
+def test_a_refused_model_is_served_when_its_folder_was_mended(folder: Path, address: str) -> None:
+    asked = ("classify", str(folder / "clip.wav"), "--url", address, "--model", "acme/broken", "--json")
+    assert earmark(*asked).returncode == 1
+    (folder / "whole.safetensors").replace(folder / "broken" / "model.safetensors")
+    mended = earmark(*asked)
+    assert (mended.returncode, mended.stderr) == (0, "")
+    assert {each["label"] for each in json.loads(mended.stdout)["result"]} == set(checkpoints.LABELS)

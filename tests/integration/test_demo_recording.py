@@ -10,7 +10,7 @@ import pytest
 
 from tests.signals import noise
 from training.data.audio import RATE
-from training.demo import sounds as demo_sounds
+from training.demo import sounds
 from training.demo.hearing import Daemon, On, Part, Unreached, complaints
 from training.demo.recording import END_S, FIRST_WORD_S, PAUSES_S, lay_out, reach
 
@@ -51,15 +51,15 @@ def test_what_is_missing_and_what_is_too_much_is_said(found: list[On], said: lis
     assert complaints(expected, found, tolerance=0.2) == said
 
 
-@pytest.mark.parametrize("label", demo_sounds.SOUNDS)
+@pytest.mark.parametrize("label", sounds.SOUNDS)
 def test_a_sound_is_made_the_same_each_time_and_otherwise_with_another_number(label: str) -> None:
-    (_, first), (_, second) = demo_sounds.attempts(label, tries=2, seed=1)
-    (_, again) = next(demo_sounds.attempts(label, tries=1, seed=1))
+    (_, first), (_, second) = sounds.attempts(label, tries=2, seed=1)
+    (_, again) = next(sounds.attempts(label, tries=1, seed=1))
 
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, second)
-    assert np.abs(first).max() == pytest.approx(demo_sounds.PEAK)
-    assert len(first) == demo_sounds.SECONDS * RATE
+    assert np.abs(first).max() == pytest.approx(sounds.PEAK)
+    assert len(first) == sounds.SECONDS * RATE
 
 
 def test_parts_are_laid_out_with_their_pauses_and_the_truth_says_where() -> None:

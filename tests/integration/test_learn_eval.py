@@ -21,8 +21,8 @@ from training.data.corpora import Clip
 from training.data.splits import Side
 from training.learn.measure import (
     ALIKE,
+    EXAMPLES_PER_WORD,
     LEARNT,
-    TAKES,
     UNLIKE,
     Report,
     digits,
@@ -88,8 +88,8 @@ def test_the_rate_of_false_alarms_is_over_all_models_and_has_its_interval() -> N
 
 
 def test_no_voice_is_there_twice_and_none_that_is_heard_has_a_variant_that_was_learnt() -> None:
-    chosen = [*voices(LEARNT, TAKES), *voices(ALIKE, 32), *voices(UNLIKE, 32)]
-    assert len({*chosen}) == len(chosen) == TAKES + 64
+    chosen = [*voices(LEARNT, EXAMPLES_PER_WORD), *voices(ALIKE, 32), *voices(UNLIKE, 32)]
+    assert len({*chosen}) == len(chosen) == EXAMPLES_PER_WORD + 64
     assert {*LEARNT}.isdisjoint({*ALIKE, *UNLIKE})
 
 
@@ -112,7 +112,10 @@ def test_synthetic_words_are_learnt_from_some_voices_and_heard_from_others() -> 
         return [folder / word / speaker for speaker in speakers]
 
     case = synthetic(("lamp", "curtain"), (), Path(), speak)
-    assert {word: len(files) for word, files in case.examples.items()} == {"lamp": TAKES, "curtain": TAKES}
+    assert {word: len(files) for word, files in case.examples.items()} == {
+        "lamp": EXAMPLES_PER_WORD,
+        "curtain": EXAMPLES_PER_WORD,
+    }
     for recordings in case.unheard.values():
         assert {word: len(files) for word, files in recordings.items()} == {"lamp": 32, "curtain": 32}
         assert all({*files}.isdisjoint(case.examples[word]) for word, files in recordings.items())
@@ -128,8 +131,8 @@ def test_of_one_person_the_first_takes_are_learnt_and_the_rest_and_everybody_els
     ]
     case = digits([*clips, clip("speech_commands_v2_test", "three", "someone", "test")], Path())
     same, others = case.unheard.values()
-    assert [*case.examples["seven"]] == [Path(f"seven_fsdd-george_{number}.ogg") for number in range(TAKES)]
-    assert [*same["three"]] == [Path(f"three_fsdd-george_{number}.ogg") for number in range(TAKES, 15)]
+    assert [*case.examples["seven"]] == [Path(f"seven_fsdd-george_{number}.ogg") for number in range(EXAMPLES_PER_WORD)]
+    assert [*same["three"]] == [Path(f"three_fsdd-george_{number}.ogg") for number in range(EXAMPLES_PER_WORD, 15)]
     assert [*case.unheard] == ["heard the same one", "heard 2 others"]
     assert {word: len(files) for word, files in others.items()} == {"three": 30, "seven": 30}
     assert not any("george" in file.name for files in others.values() for file in files)

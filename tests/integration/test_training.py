@@ -35,7 +35,7 @@ from training.data.recordings import EMOTIONS, SOUND_LABELS, SOUNDS, read_sounds
 from training.data.spectra import Spectrum, features, gather  # noqa: E402
 from training.data.splits import Side, side_of  # noqa: E402
 from training.models import commands, emotion, sounds  # noqa: E402
-from training.models.evaluate import answer, hear, interval  # noqa: E402
+from training.models.evaluate import classify, hear, interval  # noqa: E402
 from training.models.judge import NOISE_OF, PEOPLE  # noqa: E402
 from training.models.loop import Budget, Learner, Tuning  # noqa: E402
 from training.models.network import build  # noqa: E402
@@ -392,7 +392,7 @@ def test_the_shipped_checkpoint_knows_the_words_of_the_demo() -> None:
     model, features = check_folder(SHIPPED), LogMel(feature_extractor())
     heard = features(torch.from_numpy(np.stack(windows)))
     expected = torch.tensor([LABELS.index(entry["label"]) for entry in truth])
-    given = answer(model, heard, expected)
+    given = classify(model, heard, expected)
     assert [LABELS[k] for k in given.scores.argmax(1)] == [entry["label"] for entry in truth]
     assert given.scores.max(1).min() > 0.6
 
@@ -408,6 +408,6 @@ def test_people_who_were_kept_back_are_understood_as_well_as_the_card_says() -> 
     sample = [clip for clip in read_clips(data) if spoken(clip)][::2]
     bank, noise = fill(sample), read_noise(read_noises(data), NOISE_OF["test"])
     features = hear(bank, noise, PLAIN, LogMel(feature_extractor()), torch.arange(len(sample)))
-    accuracy = answer(check_folder(SHIPPED), features, bank.labels).right.mean()
+    accuracy = classify(check_folder(SHIPPED), features, bank.labels).right.mean()
     low, _ = json.loads((SHIPPED / "evaluation.json").read_text())["held_out_words"]["interval_95"]
     assert accuracy >= low - 0.03

@@ -1,4 +1,4 @@
-"""Calibration: a probability of 0.9 shall be right nine times in ten.
+"""Calibration: labels with a probability of 0.9 should be right nine times in ten.
 
 One temperature for all labels, chosen on people or folds that the model has not heard, and folded into the last
 layer's weights, so that no reader of the checkpoint needs to know of it (Guo et al. 2017).
@@ -21,7 +21,7 @@ Numbers = NDArray[np.int64]
 
 
 def error(scores: Floats, truth: Numbers) -> float:
-    """Expected calibration error: how far, over bins of the best score, its mean is from the share that is right."""
+    """Return the expected calibration error: in bins of the best score, how far its mean is from the accuracy."""
     best, right = scores.max(1), scores.argmax(1) == truth
     bins = np.minimum((best * BINS).astype(int), BINS - 1)
     gaps = [abs(float((right[bins == k] - best[bins == k]).sum())) for k in range(BINS)]
@@ -29,7 +29,10 @@ def error(scores: Floats, truth: Numbers) -> float:
 
 
 def temperature(logits: Tensor, truth: Tensor, clips: Tensor | None = None) -> float:
-    """The one under which the truth is likeliest. Windows of one clip, numbered by `clips`, are averaged as scores."""
+    """Return the temperature under which the truth is likeliest.
+
+    `clips` numbers the clip of each window; the scores of a clip's windows are averaged.
+    """
     clips = torch.arange(len(logits)) if clips is None else clips
     losses = [
         float(functional.nll_loss(averaged(logits / float(t), clips).clamp(min=1e-9).log(), truth))
@@ -39,7 +42,7 @@ def temperature(logits: Tensor, truth: Tensor, clips: Tensor | None = None) -> f
 
 
 def averaged(logits: Tensor, clips: Tensor) -> Tensor:
-    """[clips, labels] probabilities: the mean over the windows of each clip, as the daemon answers a long one."""
+    """Return probabilities [clips, labels]: the mean over the windows of each clip, as the daemon scores a long one."""
     count = int(clips.max()) + 1
     total = torch.zeros(count, logits.shape[1]).index_add_(0, clips, logits.float().softmax(1))
     return total / torch.bincount(clips, minlength=count)[:, None]
@@ -47,5 +50,6 @@ def averaged(logits: Tensor, clips: Tensor) -> Tensor:
 
 @torch.no_grad()
 def fold_in(classifier: nn.Linear, temperature: float) -> None:
+    """Divide the layer's logits by the temperature, by changing its weights."""
     classifier.weight.div_(temperature)
     classifier.bias.div_(temperature)

@@ -1,4 +1,4 @@
-"""The cards of the models that were judged by cross-validation, from their figures."""
+"""Write the cards of the models that were judged by cross-validation, from their figures."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ COMMAND = (
 
 
 def template(name: str) -> str:
-    """The card with names in braces for the figures."""
+    """Return the card with names in braces for the figures."""
     return (Path(__file__).parent / f"{name}.md").read_text()
 
 
 def write_card(name: str, path: Path, figures: dict[str, Any]) -> None:
-    """`figures` is what evaluation.json holds."""
+    """Write the card. `figures` are those of evaluation.json."""
     training, unheard, calibration = figures["training"], figures["unheard"], figures["calibration"]
     times = figures["one_window_one_thread_ms"]
     low, high = unheard["interval_95"]

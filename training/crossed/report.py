@@ -1,4 +1,4 @@
-"""Figures of a model that was judged by cross-validation, and what evaluation.json and the card say of it."""
+"""The figures of a model that was judged by cross-validation, for evaluation.json and the card."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ Numbers = NDArray[np.int64]
 
 
 def recalls(right: NDArray[np.bool_], truth: Numbers, labels: int) -> NDArray[np.float64]:
+    """Return the recall of each label."""
     clips = np.bincount(truth, minlength=labels)
     shares: NDArray[np.float64] = np.bincount(truth, weights=right, minlength=labels) / clips.clip(1)
     return shares
@@ -27,7 +28,7 @@ def recalls(right: NDArray[np.bool_], truth: Numbers, labels: int) -> NDArray[np
 def recall_interval(
     right: NDArray[np.bool_], truth: Numbers, groups: Sequence[str], rounds: int = 5000
 ) -> tuple[float, float]:
-    """95 % interval of the recall averaged over the labels, by bootstrap over groups: whole people are drawn."""
+    """Return the 95 % interval of the recall averaged over the labels, by a bootstrap that draws whole groups."""
     names, number = np.unique(np.asarray(groups), return_inverse=True)
     count = int(truth.max()) + 1
     hits, clips = np.zeros((len(names), count)), np.zeros((len(names), count))
@@ -42,7 +43,10 @@ def recall_interval(
 
 
 def tempered(study: Study, unheard: Unheard) -> Tensor:
-    """Scores of every recording under the temperature that suits the other folds best, as an honest figure needs."""
+    """Return the scores of every recording, at the temperature that suits the other folds best.
+
+    The temperature must not be chosen on the recordings that are judged.
+    """
     scores = torch.zeros(len(study.truth), unheard.logits.shape[1])
     for fold in torch.unique(study.folds):
         others = (study.folds != fold).nonzero()[:, 0]
@@ -56,8 +60,10 @@ def tempered(study: Study, unheard: Unheard) -> Tensor:
 def crossed_figures(
     study: Study, unheard: dict[str, Unheard], labels: Sequence[str], groups: Sequence[str], judged: int
 ) -> Figures:
-    """Everything about the models of the folds. Averages are over recordings of the first `judged` labels; answers may
-    be any label."""
+    """Return all figures of the models of the folds.
+
+    Averages are over recordings of the first `judged` labels; the answers may be any label.
+    """
     truth = study.truth.numpy()
     plain = unheard[PLAIN]
     scores = tempered(study, plain).numpy()
@@ -98,6 +104,7 @@ def crossed_figures(
 
 
 def confused(truth: Numbers, said: Numbers, labels: Sequence[str]) -> Figures:
+    """Return the table of confusions and the commonest of them."""
     table = np.zeros((len(labels), len(labels)), np.int64)
     np.add.at(table, (truth, said), 1)
     wrong = table - np.diag(np.diag(table))
@@ -111,4 +118,5 @@ def confused(truth: Numbers, said: Numbers, labels: Sequence[str]) -> Figures:
 
 
 def share(values: NDArray[Any]) -> float:
+    """Return the mean, rounded."""
     return round(float(values.mean()), 4) if len(values) else 0.0

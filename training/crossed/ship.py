@@ -1,4 +1,4 @@
-"""From a study to a folder: train, calibrate, save, report. What the emotion and the sound model share."""
+"""Train, calibrate, save and report a model; the emotion and the sound model share this."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ CONDITIONS = {
     "noise 10 dB below": Roughness(speed=(1, 1), room=0, noise=1, snr_db=(10, 10), gain_db=(0, 0)),
     "in a simulated room": Roughness(speed=(1, 1), room=1, noise=0, gain_db=(0, 0)),
 }
-"""Other than as recorded; each model is judged in all of them."""
+"""Conditions other than as recorded, in which each model is judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What makes one model another than the next."""
+    """The parameters in which the models differ. Averages are over the first `judged` labels."""
 
     name: str
     labels: tuple[str, ...]
@@ -58,9 +58,11 @@ class Plan:
 
     @property
     def frames(self) -> int:
+        """The frames of a window."""
         return int(self.extractor.nb_max_frames)
 
     def build(self) -> PreTrainedModel:
+        """Return an untrained network."""
         config = EarmarkCnnConfig(
             num_mel_bins=self.extractor.feature_size,
             widths=self.widths,
@@ -79,7 +81,7 @@ def ship(
     groups: Sequence[str],
     options: argparse.Namespace,
 ) -> Figures:
-    """Everything from recordings to the folder; returns what evaluation.json holds."""
+    """Make the model's folder from recordings. Returns the figures of evaluation.json."""
     torch.set_flush_denormal(True)
     noises = [load(path) for path in read_noises(options.data)]
     spectra, conditions = listen(plan, recordings, noises, options.hearings, options.seed)
@@ -111,7 +113,7 @@ def ship(
             others = [model_of(plan, options.out / member(number), fold) for number in range(options.members)]
             save_half(tempered(assembled(others), chosen), plan.extractor, options.twins / f"fold-{fold}")
     figures |= forward_time(options.out)
-    figures["training"] = story(model, learners, recordings, options, name_of(device))
+    figures["training"] = training_facts(model, learners, recordings, options, name_of(device))
     (options.out / "evaluation.json").write_text(json.dumps(figures, indent=1) + "\n")
     options.reports.mkdir(parents=True, exist_ok=True)
     draw_losses(learners[0].progress.history, options.reports / "history.png")
@@ -126,12 +128,12 @@ def ship(
 
 
 def member(number: int) -> str:
-    """The folder, within that of the model, of what a run needs to go on."""
+    """Return the folder, within that of the model, in which a member's run keeps its state."""
     return f"unfinished-{number + 1}"
 
 
 def assembled(models: Sequence[PreTrainedModel]) -> PreTrainedModel:
-    """One model of all the members."""
+    """Return one model that averages the members' logits."""
     first, *_ = models
     config = copy.deepcopy(first.config)
     config.members = len(models)
@@ -142,20 +144,21 @@ def assembled(models: Sequence[PreTrainedModel]) -> PreTrainedModel:
 
 
 def model_of(plan: Plan, run: Path, fold: int) -> PreTrainedModel:
-    """The model that has not heard this fold, from what was kept of a run."""
+    """Return the model that has not heard this fold, from the files of a run."""
     model = plan.build()
     model.load_state_dict(torch.load(run / f"fold-{fold}.pt", weights_only=True)["kept"])
     return model
 
 
 def tempered(model: PreTrainedModel, temperature: float) -> PreTrainedModel:
+    """Fold the temperature into all members."""
     for network in model.members:
         fold_in(network.classifier, temperature)
     return model
 
 
 def save_half(model: PreTrainedModel, extractor: WhisperFeatureExtractor, folder: Path) -> None:
-    """Weights of 16 bits, which every reader makes 32 bits of again: half the size, the same scores to 0.01."""
+    """Save weights of 16 bits, which every reader turns into 32 bits again. The scores are the same to within 0.01."""
     save(model.half(), extractor, folder)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"dtype": "float32"}, indent=2) + "\n")
@@ -164,24 +167,24 @@ def save_half(model: PreTrainedModel, extractor: WhisperFeatureExtractor, folder
 def listen(
     plan: Plan, recordings: Sequence[Recording], noises: Sequence[Samples], hearings: int, seed: int
 ) -> tuple[Spectra, dict[str, Spectra]]:
-    """What is learned from, and what else is judged in."""
+    """Return the spectra to learn from, and those of the conditions to be judged in."""
     spectra = Hearing(plan.extractor, noises, plan.roughness, seed).spectra(recordings, hearings)
     conditions = {
-        name: Hearing(plan.extractor, noises, roughness, seed).otherwise_only(recordings)
+        name: Hearing(plan.extractor, noises, roughness, seed).variants_only(recordings)
         for name, roughness in CONDITIONS.items()
     }
     log.info("%d recordings are in memory", len(recordings))
     return spectra, conditions
 
 
-def story(
+def training_facts(
     model: PreTrainedModel,
     learners: Sequence[Learner],
     recordings: Sequence[Recording],
     options: argparse.Namespace,
     device: str,
 ) -> Figures:
-    """What evaluation.json tells of the training of the shipped model."""
+    """Return what evaluation.json has about the training of the shipped model."""
     return {
         "steps": learners[0].progress.steps,
         "steps_of_a_fold": options.steps,

@@ -1,4 +1,4 @@
-"""What is known of the recordings of a small corpus, and the windows that are learned from and judged."""
+"""The recordings of a small corpus, and the windows to learn from and to judge."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ from training.models.loop import Batches, Tuning
 class Strain:
     """How windows are drawn and changed at every step.
 
-    `crop` is the width in frames of what is learned from, where that is less than a window: the network takes any, and
-    half the width is half the work. `audible` is the least share of what is audible of a recording that it holds, where
-    it fits. `colour` is how far a random microphone bends the spectrum, in dB; `blended` the share of windows that are
-    two recordings at once.
+    `crop` is the width of a training window in frames, which may be less than the model's: the network takes any width,
+    and half the width is half the work. `audible` is the lowest share of a recording's audible part that a
+    window has, if it fits. `colour` is how far a random microphone bends the spectrum, in dB; `blended` is the share of
+    windows that are two recordings at once.
     """
 
     crop: int
-
     audible: float
     time: float
     pitch: float
@@ -39,10 +38,10 @@ class Strain:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """What is known of the recordings, one entry each, and how to learn from them.
+    """The recordings, one entry each, and how to learn from them.
 
-    `spectra` is what is learned from; `conditions` are other ways to hear the same, in their first hearing, to be
-    judged in. `shares` are chances to be drawn.
+    The model learns from `spectra` and is judged in the `conditions` too, each of which has one hearing of every
+    recording. `shares` are the weights with which recordings are drawn.
     """
 
     spectra: Spectra
@@ -58,7 +57,7 @@ class Study:
     seed: int
 
     def batches(self, which: Tensor, labels: int, generator: torch.Generator) -> Batches:
-        """Recordings `which` by their shares: cut, bent, masked and mixed."""
+        """Return a function that makes batches of the recordings `which`: cut, bent, masked and mixed."""
         truth, strain = functional.one_hot(self.truth, labels).float(), self.strain
 
         def batch() -> tuple[Tensor, Tensor]:
@@ -71,7 +70,7 @@ class Study:
         return batch
 
     def _windows(self, which: Tensor, generator: torch.Generator) -> Tensor:
-        """Anywhere such that enough of what is audible is in the window."""
+        """Cut windows anywhere such that they have enough of the audible part."""
         spectra, width = self.spectra, self.strain.crop
         hearing = torch.randint(spectra.lengths.shape[1], (len(which),), generator=generator)
         begins, ends = spectra.begins[which, hearing], spectra.ends[which, hearing]
@@ -82,7 +81,7 @@ class Study:
 
 
 def heard(spectra: Spectra, which: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """All windows of the recordings as the daemon cuts a file, and the number of the recording within `which`."""
+    """Return all windows of the recordings as the daemon cuts a file, and each one's position within `which`."""
     places = [
         (k, start)
         for k, number in enumerate(which.tolist())
@@ -92,16 +91,16 @@ def heard(spectra: Spectra, which: Tensor, width: int) -> tuple[Tensor, Tensor]:
     return features(spectra.cut(which[owners], torch.zeros_like(owners), starts, width)), owners
 
 
-def coloured(mels: Tensor, most: float, generator: torch.Generator, knots: int = 6) -> Tensor:
-    """Each window through a microphone and a room of its own: up to `most` dB at some bands, even in between
+def coloured(mels: Tensor, max_db: float, generator: torch.Generator, knots: int = 6) -> Tensor:
+    """Change each window as a microphone and a room would: by up to `max_db` at some bands, and smoothly in between
     (FilterAugment, Nam et al. 2022)."""
-    curve = (torch.rand(len(mels), 1, knots, generator=generator) * 2 - 1) * most / 10
+    curve = (torch.rand(len(mels), 1, knots, generator=generator) * 2 - 1) * max_db / 10
     return mels + functional.interpolate(curve, mels.shape[1], mode="linear", align_corners=True).transpose(1, 2)
 
 
 def blended(mels: Tensor, targets: Tensor, chance: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Some windows are heard with another at the same time, each made equally loud before; the target says how much of
-    each there is (between-class learning, Tokozume et al. 2018)."""
+    """Mix some windows with another one after both are made equally loud; the target says how much there is of each
+    (between-class learning, Tokozume et al. 2018)."""
     count = len(mels)
     other = torch.randperm(count, generator=generator)
     share = torch.rand(count, generator=generator)

@@ -1,8 +1,8 @@
-"""Cross-validation for small corpora: a model on everything, which is what is shipped; then one for each fold, judged
-on the groups that it has not heard.
+"""Cross-validation for small corpora: train a model on everything, which is shipped, then one for each fold, which is
+judged on the groups that it has not heard.
 
-Every model takes the same number of steps and its last moving average is kept, so nothing is chosen on what is
-judged. A run that was stopped goes on with the model that it was at.
+Every model takes the same number of steps and its last moving average is kept, so that nothing is chosen on the
+recordings that are judged. A run that was stopped continues with the model that it was training.
 """
 
 from __future__ import annotations
@@ -23,29 +23,34 @@ from training.models.loop import Budget, Learner, Look
 log = logging.getLogger(__name__)
 
 WHOLE = 1.25
-"""The shipped model's share of steps, that of a fold's being 1: it has more to learn from."""
+"""The steps of the shipped model, as a multiple of a fold's, because it has more to learn from."""
 
 
 @torch.inference_mode()
 def logits_of(model: PreTrainedModel, features: Tensor) -> Tensor:
+    """Return the model's logits for the windows."""
     parts = [model(input_features=part.to(model.device)).logits.float().cpu() for part in torch.split(features, 128)]
     return torch.cat(parts)
 
 
 def balanced(scores: Tensor, truth: Tensor) -> float:
-    """Recall averaged over the labels that occur."""
+    """Return the recall averaged over the labels that occur."""
     right = (scores.argmax(1) == truth).float()
     return float(torch.stack([right[truth == label].mean() for label in torch.unique(truth)]).mean())
 
 
 @dataclass(frozen=True, slots=True)
 class Unheard:
-    """Answers to every recording by the model of the fold that it was kept out of: logits of windows, and whose."""
+    """Logits of the windows of every recording, from the model that was trained without its fold.
+
+    `owners` has the recording of each window.
+    """
 
     logits: Tensor
     owners: Tensor
 
     def scores(self, temperature: float = 1.0) -> Tensor:
+        """Return the scores of each recording."""
         return averaged(self.logits / temperature, self.owners)
 
 
@@ -55,7 +60,8 @@ PLAIN = "as recorded"
 def run(
     study: Study, budget: Budget, labels: int, out: Path, device: str
 ) -> tuple[Learner, PreTrainedModel, dict[str, Unheard]]:
-    """Train on everything, then for every fold: the former's learner and model, the latter's answers by condition."""
+    """Train on everything, then for every fold. Returns the former's learner and model, and the latter's answers by
+    condition."""
     numbers = torch.unique(study.folds).tolist()
     share = 1 / (len(numbers) + WHOLE)
     everything = torch.arange(len(study.truth))
@@ -69,7 +75,7 @@ def run(
 
 
 def together(members: Sequence[dict[str, Unheard]]) -> dict[str, Unheard]:
-    """What the members answer with one voice: they averaged their logits, window by window."""
+    """Return the answers of all members together: the mean of their logits, window by window."""
     first, *_ = members
     return {
         condition: replace(given, logits=torch.stack([member[condition].logits for member in members]).mean(0))
@@ -81,14 +87,15 @@ Part = tuple[Tensor, Tensor]
 
 
 def joined(parts: Sequence[Part]) -> Unheard:
+    """Put the answers of all folds together, in the order of the recordings."""
     owners, order = torch.cat([owners for _, owners in parts]).sort(stable=True)
     return Unheard(torch.cat([logits for logits, _ in parts])[order], owners)
 
 
 def answers_of(study: Study, fold: int, budget: Budget, labels: int, out: Path, device: str) -> dict[str, Part]:
-    """Logits of the windows of one fold's recordings, and whose they are, by a model of the other folds.
+    """Return the logits of one fold's windows, and whose they are, from a model of the other folds.
 
-    Read from the file of an earlier run, if there is one.
+    They are read from the file of an earlier run, if there is one.
     """
     done = out / f"fold-{fold}.answers.pt"
     if done.exists():
@@ -113,6 +120,7 @@ def answers_of(study: Study, fold: int, budget: Budget, labels: int, out: Path, 
 def train(
     study: Study, which: Tensor, look: Look, budget: Budget, labels: int, state: Path, device: str
 ) -> tuple[Learner, PreTrainedModel]:
+    """Train on the recordings `which`, from the file `state` on if it is there."""
     torch.manual_seed(study.seed)
     generator = torch.Generator().manual_seed(study.seed)
     learner = Learner(study.build().to(device), study.tuning, generator, state)

@@ -1,1 +1,1 @@
-"""Recordings: where they come from, how they are split, and what is made of them before training."""
+"""Recordings: reading, splitting, augmenting them, and their features."""

@@ -1,4 +1,4 @@
-"""Clips from disk, and where the sound in them is."""
+"""Read clips, and find the audible part of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Samples = NDArray[np.float32]
 
 
 def load(path: Path) -> Samples:
-    """A whole file as mono float32 at RATE; channels are averaged."""
+    """Return a whole file as mono float32 at RATE; channels are averaged."""
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     mono = samples.mean(axis=1)
     if rate != RATE:
@@ -24,7 +24,7 @@ def load(path: Path) -> Samples:
 
 
 def levels(samples: Samples, frame: int) -> Samples:
-    """Level of each whole frame in dB relative to full scale; silence is -120."""
+    """Return the level of each whole frame in dB relative to full scale; silence is -120."""
     count = len(samples) // frame
     power = np.square(samples[: count * frame].reshape(count, frame)).mean(axis=1)
     decibels: Samples = (10 * np.log10(power + 1e-12)).astype(np.float32)
@@ -32,10 +32,10 @@ def levels(samples: Samples, frame: int) -> Samples:
 
 
 def active_span(samples: Samples, frame: int = 320) -> tuple[int, int]:
-    """First and last sample of what stands out of the clip's own background.
+    """Return where the sound that stands out of the clip's own background begins and ends, in samples.
 
-    A frame stands out when it is within 30 dB of the loudest and 8 dB above the quietest tenth; in
-    a clip where nothing does (steady noise), the span is the whole clip.
+    A frame stands out if it is within 30 dB of the loudest and 8 dB above the quietest tenth. If none does, as in
+    steady noise, the span is the whole clip.
     """
     level = levels(samples, frame)
     if len(level) == 0:

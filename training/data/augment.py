@@ -1,8 +1,8 @@
-"""What happens to a word between a mouth and the model, for a batch of windows at once.
+"""Augmentation: a word as different rooms and microphones would give it to the model, for a batch of windows at once.
 
-The daemon cuts exactly one second around what its gate took for speech, with what the microphone
-heard before and after it. So the word may sit anywhere in the window, in a room, through a narrow
-band, over noise or over digital silence, near or far; `Recipe` says how often and how much.
+The daemon cuts exactly one second around the speech that its gate has found, with the sound before and after it. So
+the word may be anywhere in the window, in a room, through a narrow band, over noise or over digital silence, near or
+far. `Recipe` says how often and how much.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Chances are of one window; ranges are drawn from evenly."""
+    """`room`, `noise`, `gain` and `floor` are probabilities for one window. Values are drawn evenly from the ranges."""
 
     shift_s: float = 0.25
     speed: Range = (0.9, 1.1)
@@ -38,11 +38,11 @@ PLAIN = Recipe(shift_s=0, speed=(1, 1), room=0, noise=0, gain=0, floor=0)
 
 
 class Room:
-    """Rooms, microphones and telephone lines, as frequency responses to choose from.
+    """Frequency responses of rooms, microphones and telephone lines.
 
     Each is an echo (noise that decays by 60 dB in 0.1 to 0.6 s, 0 to 20 dB below the direct
     sound), a tilt of up to 3 dB an octave, a high-pass, and for one in three a low-pass at 3.4 to
-    4 kHz, which is what is left of 8 kHz material.
+    4 kHz, the band of material at 8 kHz.
     """
 
     LENGTH = 22_400  # a fast size for the FFT; an echo longer than 0.4 s wraps, far below the word
@@ -68,13 +68,14 @@ class Room:
         self.responses = torch.fft.rfft(impulse) * response
 
     def hear(self, windows: Tensor, which: Tensor) -> Tensor:
+        """Return each window as heard through the response of that number."""
         spectrum = torch.fft.rfft(windows, self.length) * self.responses[which]
         heard: Tensor = torch.fft.irfft(spectrum, self.length)[:, : windows.shape[1]]
         return heard
 
 
 class Augment:
-    """Cuts windows by a recipe. All chance comes from `generator`; nothing here is learned."""
+    """Cuts windows by a recipe. All chance comes from `generator`."""
 
     def __init__(self, bank: Bank, noise: Tensor, recipe: Recipe, generator: torch.Generator) -> None:
         self.bank, self.noise, self.recipe = bank, noise, recipe
@@ -82,7 +83,7 @@ class Augment:
         self.room = Room(256, torch.Generator().manual_seed(generator.initial_seed()))
 
     def windows(self, which: Tensor) -> Tensor:
-        """[batch] clip numbers to [batch, WINDOW] samples within -1..1."""
+        """Return a window of each clip, shape [batch, WINDOW], with samples from -1 to 1. `which` are clip numbers."""
         count, recipe = len(which), self.recipe
         speeds = self._uniform(count, recipe.speed)
         windows = self.bank.cut(which, self._starts(which, speeds), speeds)
@@ -96,7 +97,7 @@ class Augment:
         return torch.where(self._chance(count, recipe.floor), windows + floor, windows).clamp(-1, 1)
 
     def _starts(self, which: Tensor, speeds: Tensor) -> Tensor:
-        """Around the word, but so that no more than 50 ms of it are cut; anywhere in a stretch."""
+        """Return starts at which no more than 50 ms of a word are cut off, and that lie anywhere within a stretch."""
         bank, recipe = self.bank, self.recipe
         width = WINDOW * speeds
         begins, ends = bank.begins[which], bank.ends[which]
@@ -115,7 +116,7 @@ class Augment:
         return torch.where(bank.stretch[which], anywhere, centred)
 
     def _with_noise(self, windows: Tensor) -> Tensor:
-        """Noise at a ratio to the sound; where there is no sound, at a level of its own."""
+        """Add noise at a ratio to the sound, or at a level of its own if a window is silent."""
         count, recipe = len(windows), self.recipe
         starts = self._integers(count, len(self.noise) - WINDOW)
         noise = self.noise[starts[:, None] + torch.arange(WINDOW)]
@@ -138,7 +139,7 @@ class Augment:
 
 
 def bend(features: Tensor, generator: torch.Generator, time: float = 0.12, pitch: float = 0.08) -> Tensor:
-    """Stretch time and pitch by up to so much, each on its own, about the middle."""
+    """Stretch time and pitch about the middle, each by up to the given share."""
     count = len(features)
     scale = 1 + (torch.rand(count, 2, generator=generator) * 2 - 1) * torch.tensor([time, pitch])
     grid = torch.zeros(count, 2, 3)
@@ -150,7 +151,7 @@ def bend(features: Tensor, generator: torch.Generator, time: float = 0.12, pitch
 
 
 def mask(features: Tensor, generator: torch.Generator, bands: int = 8, frames: int = 10) -> Tensor:
-    """SpecAugment: two stripes of bands and two of frames, at most so wide, set to the mean."""
+    """Set two stripes of bands and two of frames, at most so wide, to the mean (SpecAugment)."""
     count, height, width = features.shape
     hidden = torch.zeros(count, height, width, dtype=torch.bool)
     for size, limit, shape in ((height, bands, (1, -1, 1)), (width, frames, (1, 1, -1))):
@@ -162,10 +163,10 @@ def mask(features: Tensor, generator: torch.Generator, bands: int = 8, frames: i
     return torch.where(hidden, features.mean((1, 2), keepdim=True), features)
 
 
-def mix(features: Tensor, targets: Tensor, generator: torch.Generator, most: float = 0.3) -> tuple[Tensor, Tensor]:
-    """Mixup: half of the batch gets up to `most` of another clip, in features and in targets."""
+def mix(features: Tensor, targets: Tensor, generator: torch.Generator, max_share: float = 0.3) -> tuple[Tensor, Tensor]:
+    """Mix up to `max_share` of another clip into half of the batch, in features and in targets (mixup)."""
     count = len(features)
-    share = (torch.rand(count, generator=generator) * 2 - 1).clamp(min=0) * most
+    share = (torch.rand(count, generator=generator) * 2 - 1).clamp(min=0) * max_share
     other = torch.randperm(count, generator=generator)
     mel, label = share[:, None, None], share[:, None]
     return (

@@ -1,4 +1,4 @@
-"""All clips in memory, and windows cut from many of them at once."""
+"""Keep all clips in memory, and cut windows from many of them at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WINDOW = RATE
 
 @dataclass(frozen=True, slots=True)
 class Bank:
-    """Clips end to end as 16-bit samples; every field but `samples` has one entry a clip.
+    """Clips end to end as 16-bit samples; every field but `samples` has one entry for each clip.
 
     `begins` and `ends` bound the audible part, in samples from the clip's own start.
     """
@@ -33,7 +33,7 @@ class Bank:
     stretch: Tensor
 
     def cut(self, which: Tensor, starts: Tensor, speeds: Tensor) -> Tensor:
-        """One window of WINDOW samples a clip, played at `speeds`; zeros where the clip is not."""
+        """Return one window of WINDOW samples from each clip, played at `speeds`, with zeros outside of the clip."""
         steps = torch.arange(WINDOW, device=self.samples.device)
         at = starts[:, None] + speeds[:, None] * steps
         left = at.floor()
@@ -46,7 +46,7 @@ class Bank:
 
 
 def pack(sounds: Iterable[Samples]) -> tuple[Tensor, Tensor, Tensor, list[tuple[int, int]]]:
-    """Samples, offsets, lengths and audible spans of clips laid end to end."""
+    """Return samples, offsets, lengths and audible spans of clips laid end to end."""
     parts, spans = [], []
     for sound in sounds:
         parts.append(np.clip(sound * 32768, -32768, 32767).astype(np.int16))
@@ -62,6 +62,7 @@ def pack(sounds: Iterable[Samples]) -> tuple[Tensor, Tensor, Tensor, list[tuple[
 
 
 def sound_of(clip: Clip) -> Samples:
+    """Return the clip's sound, which is silence if it is a hush."""
     if clip.kind == "hush":
         return np.zeros(RATE, np.float32)
     return load_again(clip.path)[slice(*clip.part)] if clip.part else load(clip.path)
@@ -86,7 +87,7 @@ def fill(clips: Sequence[Clip]) -> Bank:
 
 
 def read_noise(paths: Sequence[Path], part: tuple[float, float]) -> Tensor:
-    """The same part of every noise, from one fraction of its length to another, end to end."""
+    """Return the same part of every noise, from one fraction of its length to another, end to end."""
     pieces = []
     for path in paths:
         sound = load(path)

@@ -1,7 +1,7 @@
-"""The labelled clips behind the command model, each with its speaker and its side of the split.
+"""The labelled clips of the command model, each with its speaker and its side of the split.
 
-Every corpus is a folder with an index.csv of file, label, speaker, seconds. What is particular to
-one is in its reader: where the speaker hides, which labels are commands, what is left out and why.
+Every corpus is a folder with an index.csv of file, label, speaker, seconds. Its reader knows its particulars: how the
+speaker is named, which labels are commands, which clips are left out and why.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from earmark.config.labels import SILENCE, UNKNOWN
 from training.data.splits import Side, side_of
 
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
-"""The ten that figures are quoted for."""
+"""The ten words for which figures are quoted."""
 FURTHER = ("bed", "cat", "happy")
 """Words with some 800 recordings by some 700 people each. The others of Speech Commands (digits, marvin, sheila ...)
 have about ten each here: too few to learn from, and to judge by."""
@@ -25,8 +25,8 @@ WORDS = (*COMMANDS, *FURTHER)
 LABELS = (*WORDS, UNKNOWN, SILENCE)
 
 Kind = Literal["word", "stretch", "phrase", "hush"]
-"""A word alone in its clip, speech of any length to cut windows from, a second of speech that is the window but for
-some tenths, or no file: one second of zeros, for noise to be laid on."""
+"""word: a word alone in its clip. stretch: speech of any length, to cut windows from. phrase: a second of speech, which
+is the window give or take some tenths. hush: no file, but one second of zeros to which noise is added."""
 
 # Engines whose voices may be used for anything. RHVoice and MBROLA have voices for non-commercial
 # use only, and Piper's depend on the recordings: those are kept for the test.
@@ -52,18 +52,20 @@ class Clip:
 
 
 def rows(folder: Path) -> Iterator[Row]:
+    """Yield the rows of a corpus's index."""
     with (folder / "index.csv").open(newline="") as file:
         yield from csv.DictReader(file)
 
 
 def word_or_unknown(word: str) -> str:
+    """Return the word's label."""
     return word if word in WORDS else UNKNOWN
 
 
 def speech_commands_v2(folder: Path, row: Row) -> Clip:
-    """`_unknown_` rows have the word where the speaker belongs; the file name has both.
+    """Read a row. `_unknown_` rows have the word in the place of the speaker; the file name has both.
 
-    `_silence_` rows have a number: they are cut from the corpus's noises, by nobody.
+    `_silence_` rows have a number there: they are cut from the corpus's noises and have no speaker.
     """
     word, speaker = row["label"], row["speaker"]
     if named := re.match(r"_unknown_/(\w+?)_([0-9a-f]{8})_nohash", row["file"]):
@@ -75,13 +77,14 @@ def speech_commands_v2(folder: Path, row: Row) -> Clip:
 
 
 def speech_commands_v1(folder: Path, row: Row) -> Clip:
+    """Read a row."""
     word, speaker = row["label"], row["speaker"]
     label = word_or_unknown(word)
     return Clip(folder / row["file"], folder.name, label, word, speaker, side_of(speaker))
 
 
 def synthetic(folder: Path, row: Row) -> Clip | None:
-    """Split by voice; a person who lent a voice to two engines is one voice."""
+    """Read a row, if the word is clear. Voices that two engines took from one person count as one speaker."""
     engine = row["speaker"]
     word, voice = row["label"].split("__")
     if word in UNCLEAR.get(engine, ()):
@@ -92,19 +95,20 @@ def synthetic(folder: Path, row: Row) -> Clip | None:
 
 
 def wake_words(folder: Path, row: Row) -> Clip:
-    """The speakers are not named, so none of these may be used to test."""
+    """Read a row. The speakers are not named, so that none of these clips may be used to test."""
     word = row["label"]
     return Clip(folder / row["file"], folder.name, UNKNOWN, word, "unnamed", "train", "stretch")
 
 
 def librispeech(folder: Path, row: Row) -> Clip:
+    """Read a row."""
     speaker = f"librispeech-{row['speaker']}"
     side = side_of(speaker)
     return Clip(folder / row["file"], folder.name, UNKNOWN, "speech", speaker, side, "stretch")
 
 
 def digits(folder: Path, row: Row) -> Clip:
-    """Only tested on: their licence (CC BY-SA) asks that what is made from them be shared alike."""
+    """Read a row. Digits are used for tests only: their licence (CC BY-SA) would extend to a model made from them."""
     speaker = f"fsdd-{row['speaker']}"
     return Clip(folder / row["file"], folder.name, UNKNOWN, row["label"], speaker, "test")
 
@@ -120,7 +124,7 @@ READERS: dict[str, Callable[[Path, Row], Clip | None]] = {
 
 
 def read_clips(data: Path) -> list[Clip]:
-    """All clips of the corpora that lie under `data`; a corpus that is not there is left out."""
+    """Return all clips of the corpora under `data`, leaving out a corpus that is not there."""
     clips = []
     for corpus, reader in READERS.items():
         if (data / corpus / "index.csv").exists():
@@ -132,9 +136,11 @@ def read_clips(data: Path) -> list[Clip]:
 
 
 def hush(count: int) -> list[Clip]:
+    """Return so many clips of silence."""
     return [Clip(Path(), "hush", SILENCE, SILENCE, "nobody", "train", "hush")] * count
 
 
 def read_noises(data: Path) -> list[Path]:
+    """Return the files of background noise."""
     folder = data / "background_noise"
     return [folder / row["file"] for row in rows(folder)]

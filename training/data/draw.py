@@ -1,4 +1,4 @@
-"""Which clips go into a batch."""
+"""Draw the clips of a batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from earmark.config.labels import SILENCE, UNKNOWN
 from training.data.corpora import FURTHER, Clip
 
-# Of every batch, 60 % are the ten commands, evenly; of the other words, each corpus has its share.
+# 60 % of every batch are the ten commands, evenly. Each corpus has its share of the other words.
 LABEL_SHARE = {UNKNOWN: 0.25, SILENCE: 0.05, **dict.fromkeys(FURTHER, 0.035)}
 COMMAND_SHARE = 0.06
 CORPUS_SHARE = {
@@ -25,7 +25,7 @@ OTHER_CORPUS_SHARE = 0.1
 
 
 def chances(clips: Sequence[Clip]) -> Tensor:
-    """One chance a clip, summing to 1.
+    """Return the probability of each clip; they sum to 1.
 
     A command's clips are equally likely. Within a corpus's other words, a word of n clips counts
     as the square root of n, so that common words do not drown rare ones.
@@ -46,5 +46,5 @@ def chances(clips: Sequence[Clip]) -> Tensor:
 
 
 def draw(weights: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Clip numbers, with replacement."""
+    """Return the numbers of `count` clips, drawn with replacement."""
     return torch.multinomial(weights, count, replacement=True, generator=generator)

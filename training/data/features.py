@@ -10,12 +10,12 @@ from training.data.audio import RATE
 
 
 def feature_extractor() -> WhisperFeatureExtractor:
-    """What is saved beside the model: 80 mels of one second."""
+    """Return the extractor that is saved beside the model: 80 mels of one second."""
     return WhisperFeatureExtractor(feature_size=80, chunk_length=1, sampling_rate=RATE)
 
 
 class LogMel(nn.Module):
-    """[batch, 16000] samples to [batch, 80, 100] features, equal to the extractor's to 1e-4."""
+    """From samples [batch, 16000] to features [batch, 80, 100], which equal the extractor's to within 1e-4."""
 
     filters: Tensor
     window: Tensor
@@ -28,7 +28,7 @@ class LogMel(nn.Module):
         self.register_buffer("window", torch.hann_window(self.size))
 
     def mels(self, sounds: Tensor) -> Tensor:
-        """log10 of power, of sounds of any one length."""
+        """Return log10 of power for sounds of any one length."""
         spectrum = torch.stft(sounds, self.size, self.hop, window=self.window, return_complex=True)[..., :-1]
         power = torch.view_as_real(spectrum).square().sum(-1)
         return (self.filters @ power).clamp(min=1e-10).log10()

@@ -1,4 +1,4 @@
-"""How a recording may sound elsewhere: another speed, a room, noise, a level. For whole recordings, before features."""
+"""Augment whole recordings before their features are computed: another speed, a room, noise, a level."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from training.data.features import LogMel
 from training.data.recordings import Recording
 from training.data.spectra import Spectra, Spectrum, gather
 
-LONGEST = 96_000  # samples; a fast size for the FFT. What is longer is cut.
+MAX_LENGTH = 96_000  # samples, a fast size for the FFT; longer recordings are cut
 
 
 @dataclass(frozen=True, slots=True)
 class Roughness:
-    """Chances are of one hearing; ranges are drawn from evenly."""
+    """`room` and `noise` are probabilities for one hearing. Values are drawn evenly from the ranges."""
 
     speed: Range
     room: float = 0.3
@@ -32,7 +32,7 @@ class Roughness:
 
 
 class Hearing:
-    """Hears recordings as they are, and otherwise. All chance comes from `seed`."""
+    """Makes the spectra of recordings as they are, and of variants. All chance comes from `seed`."""
 
     def __init__(
         self, extractor: WhisperFeatureExtractor, noises: Sequence[Samples], roughness: Roughness, seed: int
@@ -40,27 +40,29 @@ class Hearing:
         self.log_mel = LogMel(extractor)
         self.noises, self.roughness = noises, roughness
         self.random = np.random.default_rng(seed)
-        self.room = Room(64, torch.Generator().manual_seed(seed), LONGEST)
+        self.room = Room(64, torch.Generator().manual_seed(seed), MAX_LENGTH)
 
     def spectra(self, recordings: Sequence[Recording], times: int) -> Spectra:
-        """Each as recorded, and `times` times otherwise."""
-        return gather(self._hearings(recording.sound()[:LONGEST], times) for recording in recordings)
+        """Return the spectrum of each recording as it is, and of `times` variants of it."""
+        return gather(self._hearings(recording.sound()[:MAX_LENGTH], times) for recording in recordings)
 
-    def otherwise_only(self, recordings: Sequence[Recording]) -> Spectra:
-        """Each once, not as recorded."""
-        return gather([self.spectrum(self.otherwise(recording.sound()[:LONGEST]))] for recording in recordings)
+    def variants_only(self, recordings: Sequence[Recording]) -> Spectra:
+        """Return the spectrum of one variant of each recording."""
+        return gather([self.spectrum(self.variant(recording.sound()[:MAX_LENGTH]))] for recording in recordings)
 
     def _hearings(self, sound: Samples, times: int) -> list[Spectrum]:
-        return [self.spectrum(sound), *(self.spectrum(self.otherwise(sound)) for _ in range(times))]
+        return [self.spectrum(sound), *(self.spectrum(self.variant(sound)) for _ in range(times))]
 
     def spectrum(self, sound: Samples) -> Spectrum:
+        """Return the spectrum of the sound, with its audible part."""
         begin, end = active_span(sound)
         frames = self.log_mel.mels(torch.from_numpy(sound)[None])[0].T
         return Spectrum(frames, begin // self.log_mel.hop, end // self.log_mel.hop)
 
-    def otherwise(self, sound: Samples) -> Samples:
+    def variant(self, sound: Samples) -> Samples:
+        """Return the recording as it might sound elsewhere."""
         random, rough = self.random, self.roughness
-        sound = soxr.resample(sound, RATE, RATE / random.uniform(*rough.speed))[:LONGEST]
+        sound = soxr.resample(sound, RATE, RATE / random.uniform(*rough.speed))[:MAX_LENGTH]
         if random.random() < rough.room:
             which = torch.tensor([random.integers(len(self.room.responses))])
             sound = self.room.hear(torch.from_numpy(sound)[None], which)[0].numpy()
@@ -71,7 +73,7 @@ class Hearing:
         return np.clip(sound * gain + hiss, -1, 1).astype(np.float32)
 
     def _noise(self, sound: Samples) -> Samples:
-        """As long as the sound, at a ratio to what is audible of it."""
+        """Return noise as long as the sound, at a ratio to its audible part."""
         source = self.noises[int(self.random.integers(len(self.noises)))]
         start = self.random.integers(max(1, len(source) - len(sound)))
         noise = np.resize(source[start:], len(sound))

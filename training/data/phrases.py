@@ -1,4 +1,4 @@
-"""What the daemon's gate takes for utterances in read sentences, as the model gets to hear them: none of its words."""
+"""Phrases: utterances that the daemon's gate finds in read sentences, for the model to learn as none of its words."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from training.data.audio import RATE, load
 from training.data.corpora import Clip
 
 AROUND = (-0.45, 0.8)
-"""Seconds from the onset between which a window of one second lies, somewhat sooner or later than the daemon's."""
+"""Seconds from the onset within which a window of one second is cut, somewhat sooner or later than the daemon's."""
 
 
 def phrases(clips: Iterable[Clip]) -> list[Clip]:
-    """The beginnings of the utterances in every clip, as clips of a corpus of their own: about 0.3 s of work a clip."""
+    """Return the beginnings of the utterances in every clip, as clips of a corpus of their own. Takes 0.3 s a clip."""
     finder = ExampleFinder("speech", RATE, RATE)
     early, late = (round(seconds * RATE) for seconds in AROUND)
     return [

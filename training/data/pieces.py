@@ -1,8 +1,8 @@
-"""Word-like pieces of read sentences, for the model to learn that they are none of its commands.
+"""Word-like pieces of read sentences, for the model to learn as none of its commands.
 
-Single words other than the commands are scarce in the corpora, and are few different words; sentences
-are full of them. A piece lies between two dips of the level, so it begins and ends as softly as a
-word does. Now and then one is a command after all ("no", "on"): too seldom to matter.
+The corpora have few single words other than the commands; sentences are full of words. A piece lies between two dips of
+the level, so it begins and ends as softly as a word does. A piece may be a command after all ("no", "on"), but too
+seldom to matter.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LENGTH = (20, 85)
 
 
 def dips(samples: Samples) -> list[int]:
-    """Frames at which the level dips."""
+    """Return the frames at which the level dips."""
     level = np.convolve(levels(samples, FRAME), np.ones(3) / 3, mode="same")
     found = []
     for at in range(NEAR, len(level) - NEAR):
@@ -38,7 +38,7 @@ def dips(samples: Samples) -> list[int]:
 
 
 def pieces(samples: Samples) -> Iterator[tuple[int, int]]:
-    """First and last sample of each stretch between two dips that is as long as a word."""
+    """Yield where each stretch begins and ends that lies between two dips and is as long as a word, in samples."""
     found = dips(samples)
     for begin, end in pairwise(found):
         if LENGTH[0] <= end - begin <= LENGTH[1]:
@@ -46,7 +46,7 @@ def pieces(samples: Samples) -> Iterator[tuple[int, int]]:
 
 
 def cut_up(clips: Iterable[Clip]) -> list[Clip]:
-    """The pieces of every clip, as clips of a corpus of their own."""
+    """Return the pieces of every clip, as clips of a corpus of their own."""
     return [
         replace(clip, corpus=f"{clip.corpus}_pieces", kind="word", part=part)
         for clip in clips

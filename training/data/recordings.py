@@ -1,4 +1,4 @@
-"""The recordings behind the emotion and the sound model: each with its label and the group that it is split by."""
+"""The recordings of the emotion and of the sound model, each with its label and the group by which it is split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.data.audio import RATE, Samples, load
 from training.data.corpora import read_noises, rows, speech_commands_v1
 
 EMOTIONS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
-"""In the order of the model that is recommended for emotion, so that one can take the other's place."""
+"""In the order of the model that is recommended for emotion, so that either can replace the other."""
 SOUNDS = (
     "baby_cry", "chainsaw", "clock_tick", "dog_bark", "fire_crackling", "helicopter", "person_sneeze", "rain",
     "rooster", "sea_waves",
@@ -23,8 +23,8 @@ SOUNDS = (
 SOUND_LABELS = (*SOUNDS, BACKGROUND)
 
 LIKE_RAIN = frozenset({"white_noise", "pink_noise", "running_tap"})
-"""Noises that nobody could tell from rain or the sea by a few seconds of them: not taught as background."""
-MOST_SPEECH, MOST_WORDS = 120, 240
+"""Noises of which a few seconds cannot be told from rain or the sea, and which are not taught as background."""
+MAX_SPEECH, MAX_WORDS = 120, 240
 NOISE_SECONDS = 5
 
 
@@ -32,7 +32,7 @@ NOISE_SECONDS = 5
 class Recording:
     """A file, or the part of it between two samples; without a file, silence.
 
-    It is split by its `group`: an actor, a fold, a reader.
+    Recordings of one `group`, an actor, a fold or a reader, are on the same side of a split.
     """
 
     path: Path | None
@@ -42,22 +42,24 @@ class Recording:
     part: tuple[int, int] | None = None
 
     def sound(self) -> Samples:
+        """Read the recording."""
         if self.path is None:
             return np.zeros(RATE * NOISE_SECONDS, np.float32)
         return load(self.path)[slice(*self.part)] if self.part else load(self.path)
 
 
 def read_emotions(data: Path) -> list[Recording]:
-    """RAVDESS; a group is an actor."""
+    """Return the recordings of RAVDESS; a group is an actor."""
     folder = data / "ravdess_noncommercial"
     return [Recording(folder / row["file"], row["label"], row["speaker"], folder.name) for row in rows(folder)]
 
 
 def read_sounds(data: Path) -> list[Recording]:
-    """ESC-10 by its folds, and background: dealt out to the same folds, so that each has some of its own.
+    """Return ESC-10 by its folds, and backgrounds that are distributed over the same folds.
 
-    A reader of LibriSpeech is in one fold. Of the few noises every fold has a stretch: the room is the same in all.
-    Single words are there because to a model that has heard only sentences a word in a quiet room is a sneeze.
+    A reader of LibriSpeech is in one fold. Each of the few noises has a stretch in every fold; the room is the same in
+    all. Single words are included because a model that has heard only sentences takes a word in a quiet room for a
+    sneeze.
     """
     folder = data / "esc10"
     sounds = [Recording(folder / row["file"], row["label"], row["speaker"], folder.name) for row in rows(folder)]
@@ -66,7 +68,7 @@ def read_sounds(data: Path) -> list[Recording]:
 
 
 def _noise(data: Path, folds: list[str]) -> Iterator[Recording]:
-    """Each noise in as many stretches as there are folds, each stretch in parts of NOISE_SECONDS."""
+    """Yield parts of NOISE_SECONDS of each noise, of which every fold has a stretch."""
     length = RATE * NOISE_SECONDS
     for path in (path for path in read_noises(data) if path.stem not in LIKE_RAIN):
         count = len(load(path)) // length
@@ -78,16 +80,16 @@ def _noise(data: Path, folds: list[str]) -> Iterator[Recording]:
 def _speech(data: Path, folds: list[str]) -> Iterator[Recording]:
     folder = data / "librispeech"
     if (folder / "index.csv").exists():
-        for k, row in enumerate(islice(rows(folder), MOST_SPEECH)):
+        for k, row in enumerate(islice(rows(folder), MAX_SPEECH)):
             yield Recording(folder / row["file"], BACKGROUND, folds[k % len(folds)], folder.name)
 
 
 def _words(data: Path, folds: list[str]) -> Iterator[Recording]:
-    """Evenly from all words, by people of the train side: those of the other sides stay to be tried with."""
+    """Yield words by people of the train side, evenly from all words. The other people are kept for tests."""
     folder = data / "speech_commands_v1_words"
     if (folder / "index.csv").exists():
         clips = [clip for clip in map(partial(speech_commands_v1, folder), rows(folder)) if clip.side == "train"]
-        for k, clip in enumerate(clips[:: max(1, len(clips) // MOST_WORDS)]):
+        for k, clip in enumerate(clips[:: max(1, len(clips) // MAX_WORDS)]):
             yield Recording(clip.path, BACKGROUND, folds[k % len(folds)], folder.name)
 
 

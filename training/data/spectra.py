@@ -1,7 +1,7 @@
-"""Log-mel spectrograms of whole recordings in memory, and windows cut from many of them at once.
+"""Keep log-mel spectrograms of whole recordings in memory, and cut windows from many of them at once.
 
-Features cost more than anything but the network, so each recording is heard a few times, each time otherwise
-(`hearings`), and training cuts from that: windows, bends and masks are drawn anew at every step.
+Features cost more than anything but the network. So they are computed for a few variants of each recording
+(`hearings`), and training cuts from those; windows, bends and masks are drawn anew at every step.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 SILENT = -10.0
-"""log10 of the least power that WhisperFeatureExtractor tells from none."""
+"""log10 of the lowest power that WhisperFeatureExtractor distinguishes from none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Spectra:
     ends: Tensor
 
     def cut(self, which: Tensor, hearing: Tensor, starts: Tensor, width: int) -> Tensor:
-        """[windows, mels, width] as log10 of power; silence where the recording is not."""
+        """Return windows, shape [windows, mels, width], as log10 of power, with silence outside of the recording."""
         at = starts[:, None] + torch.arange(width)
         inside = (at >= 0) & (at < self.lengths[which, hearing][:, None])
         index = self.offsets[which, hearing][:, None] + torch.where(inside, at, 0)
@@ -44,13 +44,13 @@ class Spectra:
 
 
 def features(mels: Tensor) -> Tensor:
-    """Windows of log10 of power as WhisperFeatureExtractor gives them."""
+    """Return the features that WhisperFeatureExtractor gives for windows of log10 of power."""
     loudest = mels.amax((1, 2), keepdim=True)
     return (torch.maximum(mels, loudest - 8) + 4) / 4
 
 
 def gather(recordings: Iterable[Sequence[Spectrum]]) -> Spectra:
-    """As many hearings of each."""
+    """Put the hearings of all recordings end to end. Each recording has equally many."""
     heard = [list(hearings) for hearings in recordings]
     each = [spectrum for hearings in heard for spectrum in hearings]
     lengths = torch.tensor([len(spectrum.frames) for spectrum in each])

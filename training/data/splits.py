@@ -1,8 +1,8 @@
-"""Who is trained on and who is kept back.
+"""Split the speakers into those to train on and those that are kept back.
 
-A person is on one side in every corpus, because the side is a hash of the speaker and of nothing
-else: the two versions of Speech Commands name their speakers by the same ids. The split needs no
-list, and does not move when clips are added.
+The side is a hash of the speaker's name and of nothing else, so that a person is on the same side in every corpus: the
+two versions of Speech Commands name their speakers by the same ids. The split needs no list, and does not change when
+clips are added.
 """
 
 from __future__ import annotations
@@ -14,6 +14,6 @@ Side = Literal["train", "dev", "test"]
 
 
 def side_of(speaker: str) -> Side:
-    """75 % of all speakers to train, 10 % to choose by (dev), 15 % to report (test)."""
+    """Return the speaker's side: train for 75 % of all speakers, dev (to choose by) for 10 %, test for 15 %."""
     twentieth = int(sha256(f"earmark:{speaker}".encode()).hexdigest()[:8], 16) % 20
     return "train" if twentieth < 15 else "dev" if twentieth < 17 else "test"

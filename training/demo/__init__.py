@@ -1,1 +1,1 @@
-"""The recording of `make demo`."""
+"""Make the recording that `earmarkd --demo` plays."""

@@ -1,8 +1,9 @@
 """The emotional sentences of the demo recording, in synthetic voices (flite and espeak-ng).
 
-What is said is neutral. How it is said follows P. Juslin and P. Laukka, "Communication of emotions in vocal expression
-and music performance" (2003): anger is fast, loud, varied and bright, sadness slow, soft, low, level and dull, fear
-fast, high and level, happiness fast, high, varied and bright. Surprise is not in it; here it is high and very varied.
+The texts are neutral. The manner of each emotion follows P. Juslin and P. Laukka, "Communication of emotions in vocal
+expression and music performance" (2003): anger is fast, loud, varied and bright, sadness slow, soft, low, level and
+dull, fear fast, high and level, happiness fast, high, varied and bright. The paper has no surprise; here it is high and
+very varied.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ VARIANTS = (
     *("", "+f1", "+f2", "+f3", "+f4", "+f5", "+m1", "+m2", "+m3", "+m4", "+m5", "+m6", "+m7"),
     *("+Andy", "+Annie", "+belinda", "+klatt", "+linda", "+max", "+steph"),
 )
-USUAL_HZ = {"slt": 180, "rms": 100, "awb": 130}  # flite's voices and their pitch
+USUAL_HZ = {"slt": 180, "rms": 100, "awb": 130}  # the pitch of flite's voices
 USUAL_DEVIATION_HZ, USUAL_RATE = 18, 175
 FLITE_SHARE = 0.3
-LENGTH_S = (3.2, 5.5)  # of a sentence: the label goes on two seconds after its beginning, and should be seen on
+LENGTH_S = (3.2, 5.5)  # of a sentence: its label goes on after two seconds, and people should see it on
 
 Range = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a sentence is said: ranges to draw from evenly."""
+    """How a sentence is spoken. Values are drawn evenly from the ranges."""
 
     pitch: Range  # of espeak-ng's 0 to 99; 50 is the voice's own
     rate: Range  # words a minute; 175 is usual
@@ -52,7 +53,7 @@ MANNERS = {
     "fearful": Manner((70, 99), (150, 210), (0, 100), (-2, 3), 0.3),
     "happy": Manner((50, 90), (150, 190), (150, 300), (0, 4), 0.4),
 }
-"""In the order of liking."""
+"""In the order of preference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Saying:
     tilt: float
 
     def speak(self) -> Samples:
-        """Trimmed to what is audible; how loud is left to the caller."""
+        """Return the audible part; the caller sets the level."""
         if self.voice in USUAL_HZ:
             features = {
                 "duration_stretch": USUAL_RATE / self.rate,
@@ -88,7 +89,7 @@ class Saying:
 
 
 def attempts(label: str, tries: int, seed: int) -> Iterator[tuple[str, Samples]]:
-    """One of the TEXTS, said with that emotion, ever otherwise; what takes too short or too long is left out."""
+    """Yield up to `tries` ways to speak one of the TEXTS with that emotion, none of them too short or too long."""
     manner = MANNERS[label]
     for number in range(tries):
         saying = draw(manner, np.random.default_rng([seed, number]))
@@ -98,7 +99,7 @@ def attempts(label: str, tries: int, seed: int) -> Iterator[tuple[str, Samples]]
 
 
 def draw(manner: Manner, chance: np.random.Generator) -> Saying:
-    """One of the ways to say something in that manner."""
+    """Draw one of the ways to speak in that manner."""
     flite = chance.random() < FLITE_SHARE
     voices = list(USUAL_HZ) if flite else [accent + variant for accent in ACCENTS for variant in VARIANTS]
     return Saying(
@@ -112,7 +113,7 @@ def draw(manner: Manner, chance: np.random.Generator) -> Saying:
 
 
 def tilted(samples: Samples, tilt: float) -> Samples:
-    """Brighter by `tilt` dB an octave, from 60 Hz on, or duller; 1 kHz stays as it is."""
+    """Make the sound brighter by `tilt` dB an octave from 60 Hz on, or duller if it is negative; keep 1 kHz."""
     octaves = np.log2(np.maximum(np.fft.rfftfreq(len(samples), 1 / RATE), 60) / 1000)
     bent: Samples = np.fft.irfft(np.fft.rfft(samples) * 10 ** (tilt * octaves / 20), len(samples)).astype(np.float32)
     return bent

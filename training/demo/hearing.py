@@ -1,9 +1,12 @@
-"""What the daemon makes of a sound: its gates, windows, models and decisions in this process, as fast as they go."""
+"""Hear a sound as the daemon does: its gates, windows, models and decisions, in this process and without its threads.
+
+The parts are the daemon's own. app/live.py is not among them, because it decides once, while the windows come; here the
+scores of one hearing are decided on several times, with thresholds a little higher and lower.
+"""
 
 from __future__ import annotations
 
 import itertools
-import queue
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +22,7 @@ from earmark.config.labels import REJECTED
 from earmark.detection.detectors import Detectors
 from earmark.inference.scores import apply
 from earmark.protocol.events import Label, Numbered, Result
-from earmark.windowing.messages import Message, SourceEnded
+from earmark.windowing.messages import Message
 from earmark.windowing.segmenter import Segmenter
 from earmark.worker import model
 from training.data.audio import RATE
@@ -27,18 +30,18 @@ from training.data.audio import RATE
 SOURCE = "demo"
 BLOCK = RATE // 10
 KEPT_S = 20.0
-MARGIN = 0.1  # by which all thresholds may be moved, and the same is heard
-ENOUGH = 0.9  # a peak with which a search ends early
-PHASES = (0, 128, 256, 384)  # samples by which a part is heard later: gates judge steps of 512
-LASTS_S = 1.5  # for which an emotion or a sound is seen on at least
-LEAD_S, TAIL_S = 5.0, 2.0  # of floor around a part that is tried out: the longest window begins in it
+MARGIN = 0.1  # by which all thresholds may be moved without a change of the labels
+SURE = 0.9  # a peak at which a search ends early
+PHASES = (0, 128, 256, 384)  # samples by which a part is played later, because gates judge steps of 512
+MIN_ON_S = 1.5  # for which subscribers see an emotion or a sound on
+LEAD_S, TAIL_S = 5.0, 2.0  # of floor around a part that is tried; the longest window begins in it
 
 
 @dataclass(frozen=True, slots=True)
 class On:
-    """A label that was on from `start` to `end` seconds; for a word, where it was said. `peak` is its best score.
+    """A label that was on from `start` to `end` seconds, or a word with its place. `peak` is its best score.
 
-    It is `told` where its second window ends, later than it began.
+    `told` is the second at which a subscriber learns of it: the end of the window that made it go on.
     """
 
     classifier: str
@@ -51,10 +54,10 @@ class On:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of sound, and what `classifier` should hear in it.
+    """A stretch of sound, and the label that `classifier` should hear in it.
 
-    `how` it was made is for people. Once it was tried, `sure` is the label's peak, or for a word its lead over all
-    others, and a `flaw` says why it will not do.
+    `how` tells people how it was made. Once it was tried, `sure` is the label's peak, or for a word its lead over all
+    others, and `flaw` says why it cannot be used.
     """
 
     classifier: str
@@ -66,43 +69,43 @@ class Part:
 
 
 class Unreached(Exception):
-    """The models do not hear what they should, with how near it came."""
+    """No sound was found that the models hear as they should. The text says how near the best came."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A sound's windows with their scores, which can be decided on more than once."""
+    """The messages of one sound, windows with their scores, which can be decided on more than once."""
 
     plans: tuple[Plan, ...]
-    news: Sequence[tuple[Message, Floats | None]]
+    messages: Sequence[tuple[Message, Floats | None]]
 
     def labels(self, stricter: float = 0.0) -> list[On]:
-        """What goes on, in order, with all thresholds `stricter` by so much; negative is more lenient."""
+        """Return the labels that go on, in order, with all thresholds higher by `stricter`, which may be negative."""
         ids = map(str, itertools.count())
-        detectors = {
+        by_classifier = {
             (SOURCE, plan.name): _stricter(plan, stricter).detector(SOURCE, ids.__next__) for plan in self.plans
         }
-        desk = Detectors(detectors, (SOURCE,))
+        detectors = Detectors(by_classifier, (SOURCE,))
         drafts = []
-        for item, scores in self.news:
-            if isinstance(item, Window):
+        for message, scores in self.messages:
+            if isinstance(message, Window):
                 assert scores is not None
-                drafts += desk.answered(item, desk.ticket(item), scores)
+                drafts += detectors.answered(message, detectors.ticket(message), scores)
             else:
-                drafts += desk.receive(item, 0)
-        drafts += desk.end("shutdown", 0)
+                drafts += detectors.receive(message, 0)
+        drafts += detectors.end("shutdown", 0)
         return _paired([draft.event for draft in drafts])
 
     def windows(self, classifier: str) -> list[Floats]:
-        """The scores of each of its windows."""
+        """Return the scores of each window of the classifier."""
         return [
             scores
-            for item, scores in self.news
-            if isinstance(item, Window) and item.classifier == classifier and scores is not None
+            for message, scores in self.messages
+            if isinstance(message, Window) and message.classifier == classifier and scores is not None
         ]
 
     def best(self, classifier: str, label: str) -> float:
-        """The label's highest score in any window."""
+        """Return the label's highest score in any window."""
         (index,) = (plan.checkpoint.labels.index(label) for plan in self.plans if plan.name == classifier)
         return max((float(scores[index]) for scores in self.windows(classifier)), default=0.0)
 
@@ -125,79 +128,78 @@ class Daemon:
         }
 
     def hear(self, sound: Samples) -> Heard:
-        """The whole of `sound`, as a daemon hears it that has just started."""
-        return Heard(self.plans, [(item, self._scored(item)) for item in self._listen(sound)])
+        """Return what a daemon that has just started hears in the whole of `sound`."""
+        return Heard(self.plans, [(message, self._scores(message)) for message in self._listen(sound)])
 
     def scores(self, classifier: str, window: Samples) -> dict[str, float]:
-        """What a model says of one window, by label."""
+        """Return a model's scores of one window, by label."""
         (plan,) = (plan for plan in self.plans if plan.name == classifier)
         return dict(zip(plan.checkpoint.labels, self._classify(plan, window).tolist(), strict=True))
 
-    def _scored(self, item: Message) -> Floats | None:
-        if not isinstance(item, Window):
+    def _scores(self, message: Message) -> Floats | None:
+        if not isinstance(message, Window):
             return None
-        (plan,) = (plan for plan in self.plans if plan.name == item.classifier)
-        return self._classify(plan, item.samples)
+        (plan,) = (plan for plan in self.plans if plan.name == message.classifier)
+        return self._classify(plan, message.samples)
 
     def _classify(self, plan: Plan, window: Samples) -> Floats:
         return apply(plan.function, self._models[plan.name].classify(window[None])[0], plan.checkpoint.name)
 
     def _listen(self, sound: Samples) -> list[Message]:
-        inbox: queue.SimpleQueue[list[Message]] = queue.SimpleQueue()
+        """Return the messages of the segmenter, whose rounds are run here."""
+        messages: list[Message] = []
 
-        def deliver(news: list[Message]) -> None:
-            for item in news:
-                if isinstance(item, Window):
-                    listener.answered(SOURCE)  # answers are not waited for here
-            inbox.put(news)
+        def deliver(new: list[Message]) -> None:
+            for message in new:
+                if isinstance(message, Window):
+                    segmenter.answered(SOURCE)  # the windows are scored later
+            messages.extend(new)
 
-        listener = Segmenter(deliver)
-        hearings = [plan.classifier_input() for plan in self.plans]
-        intake = listener.add_source(SOURCE, hearings, KEPT_S, live=False, rates=(RATE,))
-        news: list[Message] = []
-        with listener:
-            intake.begin(SOURCE, RATE)
-            for start in range(0, len(sound), BLOCK):
-                intake.put(sound[start : start + BLOCK])
-            intake.end()
-            while not any(isinstance(item, SourceEnded) for item in news):
-                news += inbox.get(timeout=60)
-        return news
+        segmenter = Segmenter(deliver)
+        inputs = [plan.classifier_input() for plan in self.plans]
+        intake = segmenter.add_source(SOURCE, inputs, KEPT_S, live=False, rates=(RATE,))
+        intake.begin(SOURCE, RATE)
+        for start in range(0, len(sound), BLOCK):
+            intake.put(sound[start : start + BLOCK])
+            segmenter.round()
+        intake.end()
+        segmenter.round()
+        return messages
 
 
 def search(
     classifier: str, label: str, attempts: Iterable[tuple[str, Samples]], daemon: Daemon, floor: Samples
 ) -> Part:
-    """The attempt that is heard most clearly as `label` and as nothing else; where none is, one with a flaw.
+    """Return the attempt that is heard most clearly as `label` and as nothing else, or else one with a flaw.
 
-    Attempts are pairs of how the sound was made and the sound; there is none after one that peaks at ENOUGH.
+    Attempts are pairs of how the sound was made and the sound. The search ends with one that peaks at SURE.
     """
     best: Part | None = None
     for how, samples in attempts:
-        least = best.sure if best is not None and not best.flaw else 0.0
-        part = _thoroughly_tried(Part(classifier, label, how, samples), daemon, floor, least)
+        to_beat = best.sure if best is not None and not best.flaw else 0.0
+        part = _tried_at_all_phases(Part(classifier, label, how, samples), daemon, floor, to_beat)
         if best is None or (not part.flaw, part.sure) > (not best.flaw, best.sure):
             best = part
-        if not best.flaw and best.sure >= ENOUGH:
+        if not best.flaw and best.sure >= SURE:
             break
     if best is None:
         raise Unreached(f"{label}: there is nothing to try")
     return best
 
 
-def _thoroughly_tried(part: Part, daemon: Daemon, floor: Samples, least: float) -> Part:
-    """Tried at all PHASES, with the smallest peak; not at all of them once there is a flaw or a peak below `least`."""
+def _tried_at_all_phases(part: Part, daemon: Daemon, floor: Samples, to_beat: float) -> Part:
+    """Try the part at all PHASES, or until it has a flaw or a peak below `to_beat`. `sure` becomes the lowest peak."""
     sure = 1.0
     for phase in PHASES:
         part = tried(part, daemon, floor, phase)
         sure = min(sure, part.sure)
-        if part.flaw or sure < least:
+        if part.flaw or sure < to_beat:
             break
     return replace(part, sure=sure)
 
 
 def tried(part: Part, daemon: Daemon, floor: Samples, phase: int = 0) -> Part:
-    """The part, heard with silence around it: how sure the daemon is of it, and the first flaw that is found."""
+    """Hear the part with silence around it. Returns it with the daemon's certainty and the first flaw that is found."""
     lead, tail = int(LEAD_S * RATE) + phase, int(TAIL_S * RATE)
     sound = floor[: lead + len(part.samples) + tail].copy()
     sound[lead : lead + len(part.samples)] += part.samples
@@ -205,7 +207,7 @@ def tried(part: Part, daemon: Daemon, floor: Samples, phase: int = 0) -> Part:
 
     mine = (part.classifier, part.label)
     found = [on for on in heard.labels() if (on.classifier, on.label) == mine]
-    # A word alone in silence is not how it will be heard: what other classifiers make of that must only not go on
+    # A word alone in silence is not how it will be heard, so here other classifiers need only stay off
     wary = -MARGIN if part.classifier != "commands" else 0.0
     others = [on.label for on in heard.labels(wary) if (on.classifier, on.label) != mine]
     others += [on.label for on in heard.labels(-MARGIN) if on.classifier == mine[0] and on.label != mine[1]]
@@ -223,7 +225,7 @@ def tried(part: Part, daemon: Daemon, floor: Samples, phase: int = 0) -> Part:
         flaw = "it does not go on"
     elif len(found) > 1:
         flaw = f"it goes on {len(found)} times"
-    elif part.classifier != "commands" and found[0].end - found[0].told < LASTS_S:
+    elif part.classifier != "commands" and found[0].end - found[0].told < MIN_ON_S:
         flaw = f"it is on for {found[0].end - found[0].told:.1f} s only"
     elif len([on for on in heard.labels(MARGIN) if (on.classifier, on.label) == mine]) != 1:
         flaw = f"it would not go on once and stay on if the thresholds were {MARGIN} higher"
@@ -231,9 +233,9 @@ def tried(part: Part, daemon: Daemon, floor: Samples, phase: int = 0) -> Part:
 
 
 def complaints(expected: Sequence[On], found: Sequence[On], tolerance: float) -> list[str]:
-    """What is missing and what is too much, in sentences.
+    """Return which labels are missing and which are too many, in sentences.
 
-    A word begins within `tolerance` seconds of its place; what lasts overlaps its own.
+    A word must begin within `tolerance` seconds of its place, and any other label must overlap its own.
     """
     left, said = list(found), list[str]()
     for want in expected:
@@ -254,6 +256,7 @@ def _is(on: On, want: On, tolerance: float) -> bool:
 
 
 def _stricter(plan: Plan, by: float) -> Plan:
+    """Return the plan with all thresholds higher by so much."""
     chosen = plan.settings.decide
     on, off = _moved(chosen.on, by), _moved(chosen.off, by)
     own = {label: _moved(threshold, by) for label, threshold in chosen.labels.items()}
@@ -268,7 +271,7 @@ def _moved(threshold: float, by: float) -> float:
 
 
 def _paired(events: Sequence[Numbered]) -> list[On]:
-    """Each `on` with its end and its peak, from its `off` where it has one."""
+    """Return each `on` with its end and its peak, which are those of its `off` if it has one."""
     lasts = {event.id: event for event in events if isinstance(event, Label) and event.state == "off"}
     heard_to: dict[str, float] = {}  # by classifier
     found = []

@@ -1,9 +1,9 @@
 """Make the recording that `earmarkd --demo` plays, and the truth about it: words, emotional sentences, sounds.
 
-All of it is synthetic, so nobody's recording is shipped. Voices, manners and sounds are chosen by asking the three
-checkpoints in the daemon's own way. Nothing is written unless the whole is heard as it should be, twice in a row (the
-demo is played in a loop) and with thresholds a little higher and lower. No chance is involved: the same programs,
-checkpoints and seed give the same files.
+All of it is synthetic, so that nobody's recording is shipped. Voices, manners and sounds are chosen by what the three
+checkpoints hear in them. Nothing is written unless the whole is heard as it should be, twice in a row (the demo is
+played in a loop) and with thresholds a little higher and lower. The same programs, checkpoints and seed give the same
+files.
 """
 
 from __future__ import annotations
@@ -22,20 +22,18 @@ import soundfile
 
 from earmark.config.labels import UNKNOWN
 from training.data.audio import RATE, Samples
-from training.demo import emotions as demo_emotions
-from training.demo import sounds as demo_sounds
-from training.demo import words as demo_words
-from training.demo.hearing import Daemon, On, Part, Unreached, complaints, search
+from training.demo import emotions, sounds, words
+from training.demo.hearing import MARGIN, Daemon, On, Part, Unreached, complaints, search
 
 FLOOR_DB = -72.0
-LONGEST_S, LARGEST_MB = 75.0, 1.6
+MAX_SECONDS, MAX_MB = 75.0, 1.6
 FIRST_WORD_S, END_S = 1.0, 2.0
 PAUSES_S = {"commands": (0.8, 1.2), "emotion": (2.6, 2.8), "sounds": (4.6, 4.8)}
-"""Before what a classifier should hear: the first windows of emotion reach back 2.5 seconds, those of sounds 4.5."""
-LEAST = 2  # emotions and sounds, each
-LAYOUTS = 20  # pauses that are tried
-TOLERANCE_S = 0.2  # of a word's place
-MOVED = 0.1  # by which all thresholds may be moved, and the whole is still heard so
+"""Pauses before a part, by classifier: the first windows of emotion reach back 2.5 seconds, those of sounds 4.5."""
+MIN_LABELS = 2  # emotions and sounds, each
+MAX_LAYOUTS = 20  # pauses that are tried
+TOLERANCE_S = 0.2  # by which a word may begin beside its place
+
 
 EXAMPLES = """examples:
   python -m training.demo.recording
@@ -44,23 +42,22 @@ EXAMPLES = """examples:
 
 
 def choose(daemon: Daemon, floor: Samples, options: argparse.Namespace) -> list[Part]:
-    """Words, sentences and sounds in the order of the recording. Raises Unreached."""
-    words = demo_words.cast(demo_words.SCRIPT, daemon, floor)
-    for word in words:
+    """Return the words, sentences and sounds in the order of the recording. Raises Unreached."""
+    spoken = words.cast(words.SCRIPT, daemon, floor)
+    for word in spoken:
         tell(word)
-
-    sentences = {label: demo_emotions.attempts(label, options.tries, options.seed) for label in demo_emotions.MANNERS}
-    sounds = {label: demo_sounds.attempts(label, options.tries, options.seed) for label in demo_sounds.SOUNDS}
-    said = reach("emotion", sentences, options.emotions, daemon, floor)
-    return [*words, *said, *reach("sounds", sounds, options.sounds, daemon, floor)]
+    manners = {label: emotions.attempts(label, options.tries, options.seed) for label in emotions.MANNERS}
+    acted = reach("emotion", manners, options.emotions, daemon, floor)
+    kinds = {label: sounds.attempts(label, options.tries, options.seed) for label in sounds.SOUNDS}
+    return [*spoken, *acted, *reach("sounds", kinds, options.sounds, daemon, floor)]
 
 
 def reach(
     classifier: str, attempts: Mapping[str, Iterable[tuple[str, Samples]]], count: int, daemon: Daemon, floor: Samples
 ) -> list[Part]:
-    """The first `count` labels that can be reached by their attempts; or fewer, but not fewer than LEAST.
+    """Return the first `count` labels that one of their attempts reaches, or fewer, but not fewer than MIN_LABELS.
 
-    Raises Unreached, with how near the others came.
+    Raises Unreached, which says how near the others came.
     """
     found: list[Part] = []
     near: list[str] = []
@@ -73,17 +70,18 @@ def reach(
             near.append(f"{label} comes to {part.sure:.2f}, but {part.flaw}")
         else:
             found.append(part)
-    if len(found) < min(count, LEAST):
+    if len(found) < min(count, MIN_LABELS):
         raise Unreached(f"{classifier}: {len(found)} of {count} labels were reached: {'; '.join(near)}")
     return found
 
 
 def tell(part: Part) -> None:
+    """Print a line about the part."""
     print(f"{part.classifier:9} {part.label:11} {part.sure:.3f}  {part.flaw or part.how}", flush=True)
 
 
 def lay_out(parts: Sequence[Part], floor: Samples, chance: np.random.Generator) -> tuple[Samples, list[On]]:
-    """Put the parts on the floor with pauses between them; where they are comes along."""
+    """Add the parts to the floor with pauses between them. Returns the sound, and where each part is."""
     sound, truth = floor.copy(), list[On]()
     position = 0
     for part in parts:
@@ -97,7 +95,7 @@ def lay_out(parts: Sequence[Part], floor: Samples, chance: np.random.Generator) 
 
 
 def written(sound: Samples) -> tuple[bytes, Samples]:
-    """The FLAC file, and what is read from it."""
+    """Return the FLAC file, and the samples that are read from it."""
     file = io.BytesIO()
     soundfile.write(file, sound, RATE, format="FLAC", subtype="PCM_16")
     file.seek(0)
@@ -105,30 +103,30 @@ def written(sound: Samples) -> tuple[bytes, Samples]:
 
 
 def check(sound: Samples, truth: Sequence[On], daemon: Daemon) -> list[str]:
-    """What is wrong with the recording when it is heard twice in a row."""
+    """Return what is wrong with the recording when it is played twice in a row."""
     length = len(sound) / RATE
     expected = [on for on in truth if on.label != UNKNOWN]
     expected += [replace(on, start=on.start + length, end=on.end + length) for on in expected]
     heard = daemon.hear(np.concatenate([sound, sound]))
     return [
         f"with thresholds moved by {shift:+}: {complaint}"
-        for shift in (0.0, MOVED, -MOVED)
+        for shift in (0.0, MARGIN, -MARGIN)
         for complaint in complaints(expected, heard.labels(shift), TOLERANCE_S)
     ]
 
 
 def make(daemon: Daemon, options: argparse.Namespace) -> tuple[bytes, list[On]]:
-    """The FLAC file and what is in it. Raises Unreached."""
+    """Return the FLAC file and what is in it. Raises Unreached."""
     random = np.random.default_rng(options.seed)
-    floor = (random.standard_normal(2 * int(LONGEST_S) * RATE) * 10 ** (FLOOR_DB / 20)).astype(np.float32)
+    floor = (random.standard_normal(2 * int(MAX_SECONDS) * RATE) * 10 ** (FLOOR_DB / 20)).astype(np.float32)
     parts = choose(daemon, floor, options)
     wrong: list[str] = []
-    for number in range(LAYOUTS):
+    for number in range(MAX_LAYOUTS):
         sound, truth = lay_out(parts, floor, np.random.default_rng([options.seed, number]))
         flac, sound = written(sound)
         seconds, megabytes = len(sound) / RATE, len(flac) / 1e6
-        if seconds > LONGEST_S or megabytes > LARGEST_MB:
-            wrong = [f"{seconds:.1f} s and {megabytes:.2f} MB; at most {LONGEST_S:g} and {LARGEST_MB} are allowed"]
+        if seconds > MAX_SECONDS or megabytes > MAX_MB:
+            wrong = [f"{seconds:.1f} s and {megabytes:.2f} MB; at most {MAX_SECONDS:g} and {MAX_MB} are allowed"]
         else:
             wrong = check(sound, truth, daemon)
         print(
@@ -141,7 +139,7 @@ def make(daemon: Daemon, options: argparse.Namespace) -> tuple[bytes, list[On]]:
 
 
 def as_json(truth: Sequence[On]) -> str:
-    """A line for each part; times in seconds."""
+    """Return a line of JSON for each part, times in seconds."""
     entries = [
         {"classifier": on.classifier, "label": on.label, "start": round(on.start, 3), "end": round(on.end, 3)}
         for on in truth
@@ -159,8 +157,8 @@ def main() -> None:
     add = parser.add_argument
     add("--models", type=Path, default=Path("daemon/earmark/models"), help="folder with commands, emotion and sounds")
     add("--out", type=Path, default=Path("daemon/earmark/demo"), help="folder for demo.flac and demo.json")
-    add("--emotions", type=int, default=3, choices=range(1, len(demo_emotions.MANNERS) + 1), help="how many sentences")
-    add("--sounds", type=int, default=3, choices=range(1, len(demo_sounds.SOUNDS) + 1), help="how many sounds")
+    add("--emotions", type=int, default=3, choices=range(1, len(emotions.MANNERS) + 1), help="how many sentences")
+    add("--sounds", type=int, default=3, choices=range(1, len(sounds.SOUNDS) + 1), help="how many sounds")
     add("--tries", type=int, default=300, help="how many ways to say or to sound a label are tried")
     add("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -169,8 +167,8 @@ def main() -> None:
             parser.error(f"{program} is not installed; on Debian: apt install flite espeak-ng")
     try:
         flac, truth = make(Daemon(options.models), options)
-    except Unreached as trouble:
-        sys.exit(f"nothing was written: {trouble}")
+    except Unreached as error:
+        sys.exit(f"nothing was written: {error}")
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "demo.flac").write_bytes(flac)
     (options.out / "demo.json").write_text(as_json(truth))

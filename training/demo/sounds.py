@@ -1,6 +1,6 @@
-"""The sounds of the demo recording, made of sines and noise: nobody's recording is in them.
+"""The sounds of the demo recording, made of sines and noise and without recordings.
 
-Each function below makes one sound of SECONDS from chance alone; how it goes is drawn anew each time.
+Each of the first functions makes a sound of SECONDS, whose parameters are drawn from `chance`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Formant = tuple[float, float]
 
 
 def dog_bark(chance: np.random.Generator) -> Wave:
-    """Short rough bursts of a voice, some a little later than others."""
+    """Make short rough bursts of a voice, some of them a little later than the others."""
     length, gap = chance.uniform(0.15, 0.3), chance.uniform(0.4, 0.7)
     pitch, rise, noise = chance.uniform(250, 550), chance.uniform(0.2, 0.7), chance.uniform(0, 1)
     formants = [(chance.uniform(500, 1200), 1.0), (chance.uniform(1200, 2400), 0.7), (3000.0, 0.2)]
@@ -40,7 +40,7 @@ def dog_bark(chance: np.random.Generator) -> Wave:
 
 
 def clock_tick(chance: np.random.Generator) -> Wave:
-    """Ticks and tocks: two damped resonances, and the click that sets them off."""
+    """Make ticks and tocks: two damped resonances, and the click that excites them."""
     period = chance.choice([1 / 3, 0.4, 0.5])
     pitch, lower, decay = chance.uniform(1200, 4500), chance.uniform(0.7, 1), chance.uniform(0.003, 0.02)
     click = chance.uniform(0, 2)
@@ -54,7 +54,7 @@ def clock_tick(chance: np.random.Generator) -> Wave:
 
 
 def sea_waves(chance: np.random.Generator) -> Wave:
-    """Noise that swells and sinks; what is high in it comes with the crests."""
+    """Make noise that swells and sinks, with high frequencies at the crests."""
     time = times(SECONDS)
     crest = 0.5 - 0.5 * np.cos(2 * np.pi * time / chance.uniform(2.5, 5) + chance.uniform(0, 3))
     noise = chance.standard_normal(len(time))
@@ -64,7 +64,7 @@ def sea_waves(chance: np.random.Generator) -> Wave:
 
 
 def rooster(chance: np.random.Generator) -> Wave:
-    """Three short calls and a long one that falls."""
+    """Make three short calls and a long one that falls."""
     pitch, tilt, noise = chance.uniform(450, 1000), chance.uniform(-6, 0), chance.uniform(0, 2)
     shake, shakes = chance.uniform(0, 0.05), chance.uniform(5, 40)
     formants = [(chance.uniform(900, 1800), 1.0), (chance.uniform(2000, 3500), 0.8)]
@@ -85,7 +85,7 @@ def rooster(chance: np.random.Generator) -> Wave:
 
 
 def helicopter(chance: np.random.Generator) -> Wave:
-    """Noise that each blade cuts, and an engine's hum."""
+    """Make noise that is modulated by each blade, and the hum of an engine."""
     time, blades = times(SECONDS), chance.uniform(9, 24)
     cut = np.exp(-((time * blades) % 1) * chance.uniform(1, 8))
     noise = band(chance.standard_normal(len(time)), 40, chance.uniform(200, 2500)) * (chance.uniform(0.05, 0.8) + cut)
@@ -94,7 +94,7 @@ def helicopter(chance: np.random.Generator) -> Wave:
 
 
 def chainsaw(chance: np.random.Generator) -> Wave:
-    """A sawtooth whose revolutions rise and fall, through two resonances."""
+    """Make a sawtooth whose revolutions rise and fall, through two resonances."""
     time = times(SECONDS)
     unsteady = 0.16 * band(chance.standard_normal(len(time)), 1, 20)
     swing = chance.uniform(0, 0.3) * np.sin(2 * np.pi * chance.uniform(0.2, 1.5) * time)
@@ -113,36 +113,36 @@ SOUNDS: dict[str, Callable[[np.random.Generator], Wave]] = {
     "helicopter": helicopter,
     "chainsaw": chainsaw,
 }
-"""In the order of liking. First what nobody takes for speech: Silero still has the last sentence in mind."""
+"""In the order of preference: first those least like speech, because Silero's state still holds the last sentence."""
 
 
 def attempts(label: str, tries: int, seed: int) -> Iterator[tuple[str, Samples]]:
-    """The sound, ever otherwise."""
+    """Yield `tries` variants of the sound."""
     for number in range(tries):
         sound = SOUNDS[label](np.random.default_rng([seed, number]))
         yield f"number {number}", (sound * (PEAK / np.abs(sound).max())).astype(np.float32)
 
 
 def times(seconds: float) -> Wave:
-    """When each sample is, in seconds."""
+    """Return the time of each sample, in seconds."""
     return np.arange(int(seconds * RATE)) / RATE
 
 
 def put(sound: Wave, at: float, what: Wave) -> None:
-    """Add `what` to the sound at `at` seconds; what would go on after its end is cut."""
+    """Add `what` to the sound at `at` seconds, and cut off the part after the sound's end."""
     start = int(at * RATE)
     what = what[: len(sound) - start]
     sound[start : start + len(what)] += what
 
 
 def faded(sound: Wave, seconds: float) -> Wave:
-    """With so long a beginning and end."""
+    """Fade the sound in and out over so many seconds."""
     from_ends = np.minimum(np.arange(len(sound)), np.arange(len(sound))[::-1]) / RATE
     return sound * np.minimum(1, from_ends / seconds)
 
 
 def voice(pitch: Wave, tilt: float) -> Wave:
-    """Forty harmonics, each weaker by `tilt` dB an octave, of a pitch in Hz at each sample."""
+    """Return forty harmonics that change by `tilt` dB an octave. `pitch` is in Hz, for each sample."""
     angle = 2 * np.pi * np.cumsum(pitch) / RATE
     return sum(
         (k ** (tilt / 6.02) * (pitch * k < 0.95 * NYQUIST) * np.sin(k * angle) for k in range(1, 41)),
@@ -151,20 +151,20 @@ def voice(pitch: Wave, tilt: float) -> Wave:
 
 
 def band(sound: Wave, low: float, high: float) -> Wave:
-    """What lies between two frequencies in Hz; beyond them it falls by 6 dB an octave."""
+    """Return the band between two frequencies in Hz; beyond them the sound falls by 6 dB an octave."""
     at = np.fft.rfftfreq(len(sound), 1 / RATE) + 1e-9
     return filtered(sound, 1 / np.sqrt(1 + (low / at) ** 2) / np.sqrt(1 + (at / high) ** 2))
 
 
 def resonate(sound: Wave, formants: Sequence[Formant], width: float = 150) -> Wave:
-    """Through resonances, which are `width` Hz wide at low frequencies and wider at high ones."""
+    """Filter the sound by resonances, which are `width` Hz wide at low frequencies and wider at high ones."""
     at = np.fft.rfftfreq(len(sound), 1 / RATE)
     gains = [gain / (1 + ((at - centre) / (width * (1 + centre / 1500))) ** 2) for centre, gain in formants]
     return filtered(sound, 0.05 + np.sum(gains, axis=0))
 
 
 def in_room(sound: Wave, chance: np.random.Generator, decay: float, share: float = 0.35) -> Wave:
-    """With an echo of noise that dies away within about `decay` seconds."""
+    """Add an echo of noise that dies away within about `decay` seconds."""
     time = times(3 * decay)
     echo = chance.standard_normal(len(time)) * np.exp(-2 * time / decay)
     spectrum = np.fft.rfft(echo / np.sqrt(np.square(echo).sum()), len(sound) + len(echo))
@@ -173,5 +173,5 @@ def in_room(sound: Wave, chance: np.random.Generator, decay: float, share: float
 
 
 def filtered(sound: Wave, gains: Wave) -> Wave:
-    """With each frequency of the real FFT times its gain."""
+    """Return the sound with each frequency of the real FFT times its gain."""
     return np.fft.irfft(np.fft.rfft(sound) * gains, len(sound))

@@ -1,7 +1,7 @@
 """The words of the demo recording, in synthetic voices (flite and espeak-ng).
 
 Every word is spoken by every voice, heard as the daemon hears it, and classified early, in the middle and late in a
-window; each word is then given to the voice that the model is surest of, among those that have spoken least.
+window. Then each word is given to a voice of which the model is nearly as sure as of the best, the least used one.
 """
 
 from __future__ import annotations
@@ -21,21 +21,23 @@ from training.demo.hearing import Daemon, Part, Unreached, tried
 
 SCRIPT = (
     "yes no up down left right on off stop go "  # every command once
-    "banana left go right stop"  # one word that is none, and some again
+    "banana left go right stop"  # one word that is no command, and some again
 ).split()
-NONE = "banana"
+UNKNOWN_WORD = "banana"
 PEAK = 0.35
 PLACES = (0.2, 0.5, 0.8)
-LEAST = 0.3  # by which a word's label must lead where it sits worst
+MIN_LEAD = 0.3  # of a word's label over all others, at its worst place
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
+    """A voice of one of the two programs."""
+
     program: str
     name: str
 
     def speak(self, word: str) -> Samples:
-        """The word alone, trimmed to what is audible and scaled to PEAK."""
+        """Return the word, trimmed to its audible part and scaled to PEAK."""
         match self.program:
             case "flite":
                 command = ["flite", "-voice", self.name, "-t", word, "-o"]
@@ -63,7 +65,7 @@ VOICES = (
 
 
 def synthesised(command: Sequence[str]) -> Samples:
-    """What a program speaks into the WAV file that is put at the end of its command, trimmed to what is audible."""
+    """Run a program that writes speech to the WAV file named last in its command. Returns the audible part."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         subprocess.run([*command, str(path)], check=True, capture_output=True)
@@ -71,7 +73,7 @@ def synthesised(command: Sequence[str]) -> Samples:
 
 
 def trim(samples: Samples, below_peak_db: float = 40.0) -> Samples:
-    """Cut what is not heard before and after: frames of 5 ms more than 40 dB below the loudest."""
+    """Cut off what is inaudible before and after: frames of 5 ms that are more than 40 dB below the loudest."""
     frame = RATE // 200
     level = levels(samples, frame)
     heard = np.flatnonzero(level > level.max() - below_peak_db)
@@ -85,16 +87,16 @@ def trim(samples: Samples, below_peak_db: float = 40.0) -> Samples:
 def cast(script: Sequence[str], daemon: Daemon, floor: Samples) -> list[Part]:
     """Choose a voice for each word: the least used of those within 0.05 of the best lead.
 
-    Raises Unreached for a word that no voice says clearly enough.
+    Raises Unreached for a word that no voice speaks clearly enough.
     """
-    takes = {word: [take(word, voice, daemon, floor) for voice in VOICES] for word in dict.fromkeys(script)}
+    spoken = {word: [speak(word, voice, daemon, floor) for voice in VOICES] for word in dict.fromkeys(script)}
     used: Counter[str] = Counter()
     chosen: list[Part] = []
     for word in script:
-        clear = [part for part in takes[word] if not part.flaw and part.sure >= LEAST]
+        clear = [part for part in spoken[word] if not part.flaw and part.sure >= MIN_LEAD]
         if not clear:
-            near = max(takes[word], key=lambda part: part.sure)
-            raise Unreached(f'"{word}" leads by {near.sure:.2f}, not by {LEAST}, or {near.flaw or "not so clearly"}')
+            near = max(spoken[word], key=lambda part: part.sure)
+            raise Unreached(f'"{word}" leads by {near.sure:.2f}, not by {MIN_LEAD}, or {near.flaw or "not so clearly"}')
         best = max(part.sure for part in clear)
         part = min((part for part in clear if part.sure >= best - 0.05), key=lambda part: (used[part.how], -part.sure))
         used[part.how] += 1
@@ -102,15 +104,15 @@ def cast(script: Sequence[str], daemon: Daemon, floor: Samples) -> list[Part]:
     return chosen
 
 
-def take(word: str, voice: Voice, daemon: Daemon, floor: Samples) -> Part:
-    """The word in that voice, `sure` by so much as its label leads."""
-    label = UNKNOWN if word == NONE else word
+def speak(word: str, voice: Voice, daemon: Daemon, floor: Samples) -> Part:
+    """Return the word in that voice; `sure` is the lead of its label."""
+    label = UNKNOWN if word == UNKNOWN_WORD else word
     part = tried(Part("commands", label, f"{voice.program} {voice.name}", voice.speak(word)), daemon, floor)
     return replace(part, sure=lead(label, part.samples, daemon, floor))
 
 
 def lead(label: str, samples: Samples, daemon: Daemon, floor: Samples) -> float:
-    """By how much the right label leads where the word sits worst: early, in the middle, or late in its window."""
+    """Return the lead of the right label at the word's worst place: early, in the middle or late in its window."""
     leads = []
     for place in PLACES:
         window = floor[:RATE].copy()

@@ -1,1 +1,1 @@
-"""What `earmark learn` needs, and what it reaches."""
+"""Make the negatives for `earmark learn`, and measure the models that it makes."""

@@ -1,8 +1,8 @@
-"""Measure what `earmark learn` makes of a dozen recordings of a word: the table in docs/learn.md.
+"""Measure the models that `earmark learn` makes from a dozen recordings of a word: the table in docs/learn.md.
 
-Each case is learnt as a user would learn it, and played with the settings that were printed to the whole daemon: first
-recordings that it has not heard, then sentences by readers whom neither the encoder nor negatives.safetensors was
-trained on. Streams are played at real time. Writes learn.json and prints its table.
+Each case is learnt as a user would learn it. Then the whole daemon, with the settings that were printed, hears
+recordings that the model was not learnt from, and sentences by readers whom neither the encoder nor
+negatives.safetensors was made from. Streams are played at real time. Writes learn.json and prints its table.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ UNLIKE = (
     *("Michael", "Mike", "adam", "anika", "antonio", "belinda", "benjamin", "boris", "david", "ed", "edward"),
     *("gustave", "iven", "john", "linda", "miguel", "pablo", "quincy", "steph"),
 )
-"""espeak-ng's variants of a voice: its numbered ones differ little, its named ones more. None is learnt and heard."""
-PERSON, TAKES = "fsdd-george", 12
+"""espeak-ng's variants of a voice. The numbered ones differ little, the named ones more. No variant is both learnt from
+and played."""
+PERSON, EXAMPLES_PER_WORD = "fsdd-george", 12
 BETWEEN_WORDS, BETWEEN_SENTENCES = (0.8, 2.0), (0.5, 1.5)  # seconds
 
 HEAD = """\
@@ -54,14 +55,14 @@ HEAD = """\
 |---|---|---|---|---|---|"""
 
 Recordings = Mapping[str, Sequence[Path]]
-"""Files by the word that is said in them."""
+"""Files by the word that is spoken in them."""
 Speak = Callable[[str, Sequence[str], Path], Sequence[Path]]
 Report = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One model: what it is learnt from and, by who speaks them, the recordings that it is then to recognise."""
+    """One model: the examples to learn it from, and the recordings to recognise by their speakers."""
 
     spoken: str
     examples: Recordings
@@ -69,13 +70,13 @@ class Case:
 
 
 def voices(variants: Sequence[str], count: int) -> list[str]:
-    """So many of espeak-ng's voices, accents and variants each in turn; a test says that no two are the same."""
+    """Return `count` of espeak-ng's voices, all different, with accents and variants in turn."""
     pairs = zip(cycle(ACCENTS), cycle(variants), strict=False)
     return [f"{accent}+{variant}" for accent, variant in islice(pairs, count)]
 
 
 def say(word: str, speakers: Sequence[str], folder: Path) -> list[Path]:
-    """The word by each of espeak-ng's voices at paces from 130 to 169 words a minute, as files in `folder`."""
+    """Write the word, spoken by each of the voices at 130 to 169 words a minute, to files in `folder`."""
     files = [folder / f"{word} {speaker}.wav" for speaker in speakers]
     for number, (speaker, file) in enumerate(zip(speakers, files, strict=True)):
         pace = str(130 + 17 * number % 40)
@@ -84,36 +85,36 @@ def say(word: str, speakers: Sequence[str], folder: Path) -> list[Path]:
 
 
 def synthetic(words: Sequence[str], _: Sequence[Clip], folder: Path, speak: Speak = say) -> Case:
-    """Words in espeak-ng's voices; recordings are made in `folder`."""
+    """Return a case with words in espeak-ng's voices; the recordings are made in `folder`."""
 
     def said(variants: Sequence[str], count: int) -> Recordings:
         return {word: speak(word, voices(variants, count), folder) for word in words}
 
     return Case(
-        f"{TAKES} synthetic voices (espeak-ng)",
-        said(LEARNT, TAKES),
+        f"{EXAMPLES_PER_WORD} synthetic voices (espeak-ng)",
+        said(LEARNT, EXAMPLES_PER_WORD),
         {"heard 32 like them": said(ALIKE, 32), "heard 32 unlike them": said(UNLIKE, 32)},
     )
 
 
 def digits(clips: Sequence[Clip], _: Path) -> Case:
-    """Two digits by one person: learnt from the first takes of each, heard in the others and in everybody else's."""
-    takes = {word: _takes(clips, word) for word in ("three", "seven")}
-    strangers = sorted({speaker for by_person in takes.values() for speaker in by_person} - {PERSON})
-    own = {word: by_person[PERSON] for word, by_person in takes.items()}
-    others = {word: [file for person in strangers for file in by_person[person]] for word, by_person in takes.items()}
+    """Return a case with two digits, learnt from one person's first recordings and tried on the rest and on others'."""
+    spoken = {word: _by_speaker(clips, word) for word in ("three", "seven")}
+    strangers = sorted({speaker for by_person in spoken.values() for speaker in by_person} - {PERSON})
+    own = {word: by_person[PERSON] for word, by_person in spoken.items()}
+    others = {word: [file for person in strangers for file in by_person[person]] for word, by_person in spoken.items()}
     return Case(
         "one person's voice (FSDD, 8 kHz)",
-        {word: files[:TAKES] for word, files in own.items()},
+        {word: files[:EXAMPLES_PER_WORD] for word, files in own.items()},
         {
-            "heard the same one": {word: files[TAKES:] for word, files in own.items()},
+            "heard the same one": {word: files[EXAMPLES_PER_WORD:] for word, files in own.items()},
             f"heard {len(strangers)} others": others,
         },
     )
 
 
-def _takes(clips: Sequence[Clip], word: str) -> dict[str, list[Path]]:
-    """Each person's recordings of the digit in the order of their numbers, with which their names end."""
+def _by_speaker(clips: Sequence[Clip], word: str) -> dict[str, list[Path]]:
+    """Return each person's recordings of the digit, in the order of the numbers with which their names end."""
     found: dict[str, list[Path]] = {}
     for clip in clips:
         if clip.corpus == "fsdd_digits_8khz" and clip.word == word:
@@ -129,13 +130,13 @@ CASES: dict[str, Callable[[Sequence[Clip], Path], Case]] = {
 
 
 def sentences(clips: Sequence[Clip]) -> list[Item]:
-    """Sentences by readers who were kept back, from the encoder and from the negatives alike."""
+    """Return sentences by readers who were kept back from the encoder and from the negatives."""
     kept_back = [clip for clip in clips if clip.corpus == "librispeech" and clip.side != "train"]
     return [(SENTENCE, partial(load, clip.path)) for clip in kept_back]
 
 
 def evaluate(case: Case, base: Path, read: Sequence[Item], models: Path) -> Report:
-    """One case of the report; the model is kept in `models`. Raises ModelError where a user would be refused one."""
+    """Learn a model, kept in `models`, and return its part of the report. Raises ModelError as `earmark learn` does."""
     words = list(case.examples)
     learned = learn(LearnRequest("learnt", case.examples, (), str(base), models=models), _tell)
     (classifier,) = parse(tomllib.loads(learned.settings())).classifier
@@ -165,15 +166,15 @@ def _tell(said: str) -> None:
 
 
 def table_of(report: Report) -> str:
-    """Markdown; a row for each who was heard. The sentences are played once a model."""
+    """Return a Markdown table with a row for each group of speakers. The sentences are played once for each model."""
     return "\n".join([HEAD, *(row for case in report["cases"] for row in _rows(case))])
 
 
 def _rows(case: Report) -> Iterator[str]:
     counts = case["left_out"]["counts"]
-    takes = [sum(row) for row in counts]
-    each = f"{takes[0]}" if len({*takes}) == 1 else f"{min(takes)} to {max(takes)}"
-    right = f"{sum(row[label] for label, row in enumerate(counts))} of {sum(takes)}"
+    examples = [sum(row) for row in counts]
+    each = f"{examples[0]}" if len({*examples}) == 1 else f"{min(examples)} to {max(examples)}"
+    right = f"{sum(row[label] for label, row in enumerate(counts))} of {sum(examples)}"
     alarms = str(_alarms(case["sentences"]))
     for row in case["unheard"]:
         words = f"{', '.join(case['words'])}; {case['spoken']}, {row['played']}"
@@ -183,7 +184,7 @@ def _rows(case: Report) -> Iterator[str]:
 
 
 def rate_of(report: Report) -> str:
-    """How often sentences set a model off, all cases together, as a sentence."""
+    """Return the rate of false alarms during sentences, over all models, as a sentence."""
     rows = [case["sentences"] for case in report["cases"]]
     alarms, hours = sum(map(_alarms, rows)), sum(row["hours"] for row in rows)
     low, high = rate_interval(alarms, hours)

@@ -1,8 +1,8 @@
 """Make negatives.safetensors for the command model: other words and sentences, as its encoder hears them.
 
-`earmark learn` needs them, for a user's machine has no recordings of other people. From the train side of corpora
-that allow any use; 8 bits a number, 192 numbers a window, no sound. It fits one set of weights: run it whenever the
-model was trained anew.
+`earmark learn` needs them, because a user's machine has no recordings of other people. They are made from the train
+side of corpora that allow any use, and have 192 numbers of 8 bits for each window, no sound. They fit one set of
+weights, so run this whenever the model was trained anew.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def make(data: Path, model: Path, count: int) -> negatives.Negatives:
-    """The windows' states, those of one speaker one after the other."""
+    """Return the states of `count` windows, those of one speaker one after the other."""
     random = np.random.default_rng(0)
     clips = [clip for clip in read_clips(data) if clip.side == "train" and clip.label != SILENCE]
     spoken = [clip for clip in clips if clip.corpus in CORPORA]
@@ -75,7 +75,7 @@ def make(data: Path, model: Path, count: int) -> negatives.Negatives:
 
 
 def _spread(clips: Sequence[Clip], count: int, random: np.random.Generator) -> list[Clip]:
-    """Every word as often as the next, as far as there are clips of it."""
+    """Return `count` clips, with every word equally often as far as there are clips of it."""
     shuffled = [clips[k] for k in random.permutation(len(clips))]
     nth: dict[str, int] = {}
     order = []
@@ -91,7 +91,7 @@ def _some(clips: Sequence[Clip], count: int, random: np.random.Generator) -> lis
 
 @torch.inference_mode()
 def _states(model: Path, windows: torch.Tensor) -> Floats:
-    """The mean of the encoder's states over each window."""
+    """Return the mean of the encoder's states over each window."""
     network, log_mel = WhisperForAudioClassification.from_pretrained(model).eval(), LogMel(feature_extractor())
     parts = [network.encoder(log_mel(part))[0].mean(1) for part in torch.split(windows, 128)]
     states: Floats = torch.cat(parts).numpy()

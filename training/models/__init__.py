@@ -1,1 +1,1 @@
-"""The networks: training, judging and describing the embedded models."""
+"""The embedded models: training, judging and describing them."""

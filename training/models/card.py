@@ -1,4 +1,4 @@
-"""The model card of the command model, from its figures."""
+"""Write the model card of the command model, from its figures."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ COMMAND = (
 
 
 def table(rows: list[list[object]]) -> str:
+    """Return the rows of a Markdown table."""
     return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)
 
 
 def write_card(path: Path, figures: dict[str, Any]) -> None:
-    """`figures` is what evaluation.json holds."""
+    """Write the card. `figures` are those of evaluation.json."""
     training, held_out = figures["training"], figures["held_out_words"]
     times = figures["one_window_one_thread_ms"]
     low, high = held_out["interval_95"]

@@ -1,7 +1,7 @@
 """Train the command model that Earmark ships, judge it and write its folder.
 
 Fifteen labels: thirteen words, `_unknown_` and `_silence_`; one second of sound at 16 kHz. The
-folder loads with plain transformers. A stopped run goes on where it was when called again.
+folder loads with plain transformers. A run that was stopped continues from its last save.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from training.data.draw import chances, draw
 from training.data.features import LogMel, feature_extractor
 from training.data.phrases import phrases
 from training.data.pieces import cut_up
-from training.models.evaluate import answer, hear
+from training.models.evaluate import classify, hear
 from training.models.judge import NOISE_OF, judge
 from training.models.loop import Batches, Budget, Learner, Look, Tuning
 from training.models.network import build, save
@@ -46,6 +46,7 @@ EXAMPLES = """examples:
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m training.models.commands",
         description=__doc__,
@@ -83,15 +84,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     chosen = temper(best.cpu(), clips, noises)
     save(best, feature_extractor(), options.out)
     settings = {"seed": options.seed, "batch": options.batch, "device": name_of(device), "temperature": chosen}
-    record(options.out, {**settings, **story(best, learner, clips)})
+    record(options.out, {**settings, **training_facts(best, learner, clips)})
     draw_history(learner.progress.history, options.reports / "history.png")
     figures = judge(options.out, options.data, options.reports)
     learner.state.unlink()
     log.info("on people who were kept back: %s", figures["held_out_words"])
 
 
-def story(model: WhisperForAudioClassification, learner: Learner, clips: list[Clip]) -> dict[str, object]:
-    """What evaluation.json tells of the training."""
+def training_facts(model: WhisperForAudioClassification, learner: Learner, clips: list[Clip]) -> dict[str, object]:
+    """Return what evaluation.json has about the training."""
     progress = learner.progress
     return {
         "steps": progress.steps,
@@ -106,7 +107,7 @@ def story(model: WhisperForAudioClassification, learner: Learner, clips: list[Cl
 
 
 def record(out: Path, training: dict[str, object]) -> None:
-    """Start evaluation.json with how the model came about; the judge adds what it is worth."""
+    """Start evaluation.json with the facts about the training; the judge adds the figures."""
     (out / "evaluation.json").write_text(json.dumps({"training": training}))
 
 
@@ -119,7 +120,7 @@ def train(
     seed: int,
     device: str,
 ) -> tuple[WhisperForAudioClassification, Learner]:
-    """Train on the train side, choose on the dev side."""
+    """Train on the train side, and choose the best model on the dev side."""
     extractor = feature_extractor()
     log_mel = LogMel(extractor)
     generator = torch.Generator().manual_seed(seed)
@@ -138,7 +139,7 @@ def train(
 
 
 def batches_from(clips: list[Clip], noise: Tensor, log_mel: LogMel, size: int, generator: torch.Generator) -> Batches:
-    """Clips drawn, cut, bent, masked and mixed."""
+    """Return a function that makes batches: clips drawn, cut, bent, masked and mixed."""
     weights = chances(clips)
     augment = Augment(fill(clips), noise, Recipe(), generator)
     labels = augment.bank.labels
@@ -152,7 +153,10 @@ def batches_from(clips: list[Clip], noise: Tensor, log_mel: LogMel, size: int, g
 
 
 def look_at(clips: list[Clip], noise: Tensor, log_mel: LogMel) -> Look:
-    """The dev side twice: as recorded, and as training hears it. Chosen by balanced accuracy."""
+    """Return a function that judges a model on the dev side, as recorded and as training hears it.
+
+    `score` is the mean of both balanced accuracies.
+    """
     bank = fill(clips)
     everything = torch.arange(len(clips))
     heard = {
@@ -161,7 +165,7 @@ def look_at(clips: list[Clip], noise: Tensor, log_mel: LogMel) -> Look:
     }
 
     def look(model: WhisperForAudioClassification) -> dict[str, float]:
-        answers = {name: answer(model, features, bank.labels) for name, features in heard.items()}
+        answers = {name: classify(model, features, bank.labels) for name, features in heard.items()}
         words = answers["plain"].right[answers["plain"].commands].mean()
         figures = {name: given.balanced() for name, given in answers.items()}
         return {"words": float(words), **figures, "score": sum(figures.values()) / len(figures)}

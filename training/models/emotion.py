@@ -1,7 +1,7 @@
 """Train the emotion model that Earmark ships, judge it on actors that it has not heard, and write its folder.
 
-Eight labels; three seconds of speech at 16 kHz; for non-commercial use only, as the recordings are. A stopped run goes
-on where it was when called again.
+Eight labels; three seconds of speech at 16 kHz; for non-commercial use only, as the recordings are. A run that was
+stopped continues from its last save.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ FOLDS = 5
 
 
 def plan() -> Plan:
+    """Return the parameters of the model."""
     return Plan(
         name="emotion",
         labels=EMOTIONS,
         judged=len(EMOTIONS),
-        # 20 ms a frame, 40 ms heard at once: fine enough in frequency for the harmonics of a voice
+        # Frames of 40 ms every 20 ms are fine enough in frequency for the harmonics of a voice
         extractor=WhisperFeatureExtractor(
             feature_size=80, chunk_length=3, sampling_rate=RATE, hop_length=320, n_fft=640
         ),
@@ -39,13 +40,13 @@ def plan() -> Plan:
 
 
 def fold_of(actors: Sequence[str]) -> list[int]:
-    """Women and men evenly: actors are even and odd numbers in turn, so pairs of neighbours are dealt out."""
+    """Return the fold of each recording. Pairs of neighbouring actors, a man and a woman, are dealt out to them."""
     names = sorted(set(actors))
     return [names.index(actor) // 2 % FOLDS for actor in actors]
 
 
 def chances(recordings: Sequence[Recording]) -> list[float]:
-    """Every label as likely as the next: neutral has half as many clips."""
+    """Return weights that make every label equally likely: neutral has half as many clips as the others."""
     labels = [recording.label for recording in recordings]
     return [1 / labels.count(label) for label in labels]
 

@@ -1,4 +1,4 @@
-"""Figures about a model: accuracy with an interval, confusions, how often other words set it off."""
+"""The figures of a model: accuracy with an interval, confusions, and how often other words draw a command."""
 
 from __future__ import annotations
 
@@ -21,32 +21,35 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a model said to each clip."""
+    """The scores that a model gave each clip, and its true label."""
 
     scores: NDArray[np.float32]
     truth: NDArray[np.int64]
 
     @property
     def right(self) -> Flags:
+        """Whether each clip got its true label."""
         return np.asarray(self.scores.argmax(1) == self.truth)
 
     @property
     def commands(self) -> Flags:
+        """Whether each clip is one of the ten commands."""
         return np.asarray(self.truth < len(COMMANDS))
 
     def balanced(self) -> float:
-        """Accuracy averaged over the labels."""
+        """Return the accuracy averaged over the labels."""
         return float(np.mean([self.right[self.truth == k].mean() for k in np.unique(self.truth)]))
 
 
 def hear(bank: Bank, noise: Tensor, recipe: Recipe, log_mel: LogMel, which: Tensor, seed: int = 0) -> Tensor:
-    """Features of the clips by a recipe; the same seed hears the same."""
+    """Return the features of the clips, augmented by a recipe. Equal seeds give equal features."""
     augment = Augment(bank, noise, recipe, torch.Generator().manual_seed(seed))
     return torch.cat([log_mel(augment.windows(part)) for part in torch.split(which, 256)])
 
 
 @torch.inference_mode()
-def answer(model: WhisperForAudioClassification, features: Tensor, truth: Tensor) -> Answers:
+def classify(model: WhisperForAudioClassification, features: Tensor, truth: Tensor) -> Answers:
+    """Return the model's scores for the features."""
     device = model.device
     scores = [
         model(input_features=part.to(device)).logits.float().softmax(-1).cpu() for part in torch.split(features, 256)
@@ -55,8 +58,10 @@ def answer(model: WhisperForAudioClassification, features: Tensor, truth: Tensor
 
 
 def interval(right: Flags, speakers: Sequence[str], rounds: int = 10_000) -> tuple[float, float]:
-    """95 % interval of accuracy by bootstrap over speakers: clips of one person stand or fall
-    together, so drawing clips would make it too narrow."""
+    """Return the 95 % interval of the accuracy, by a bootstrap over speakers.
+
+    The clips of one person are right or wrong together, so that drawing clips would make the interval too narrow.
+    """
     names, number = np.unique(np.asarray(speakers), return_inverse=True)
     hits = np.bincount(number, weights=right, minlength=len(names))
     clips = np.bincount(number, minlength=len(names))
@@ -67,13 +72,13 @@ def interval(right: Flags, speakers: Sequence[str], rounds: int = 10_000) -> tup
 
 
 def confusion(answers: Answers) -> NDArray[np.int64]:
-    """Counts: a row a true label, a column an answer."""
+    """Return counts, with a row for each true label and a column for each answer."""
     table = np.zeros((len(LABELS), len(LABELS)), np.int64)
     np.add.at(table, (answers.truth, answers.scores.argmax(1)), 1)
     return table
 
 
-def set_off(answers: Answers, threshold: float) -> float:
-    """The share of clips that draw a word with at least this score."""
+def false_share(answers: Answers, threshold: float) -> float:
+    """Return the share of clips that draw a word with at least this score."""
     best = answers.scores.argmax(1)
     return float(np.mean((best < len(WORDS)) & (answers.scores.max(1) >= threshold)))

@@ -1,7 +1,7 @@
 """Judge a command checkpoint on the people, voices and corpora that it was not trained on.
 
-Rewrites evaluation.json, the model card (README.md) and the picture of the confusions. The section
-"training" of evaluation.json is kept: it was written when the model was trained.
+Rewrites evaluation.json, the model card (README.md) and the picture of the confusions. The section "training" of
+evaluation.json is kept, because it was written when the model was trained.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from training.data.corpora import COMMANDS, FURTHER, LABELS, WORDS, Clip, read_c
 from training.data.features import LogMel, feature_extractor
 from training.data.pieces import cut_up
 from training.models.card import write_card
-from training.models.evaluate import Answers, answer, confusion, hear, interval, set_off
+from training.models.evaluate import Answers, classify, confusion, false_share, hear, interval
 from training.models.pictures import draw_confusion
 
 EXAMPLES = """example:
@@ -36,7 +36,7 @@ EXAMPLES = """example:
       --reports training/reports/commands
 """
 
-# The part of each background noise, from one fraction of its length to another, that a side hears.
+# The part of each background noise that a side uses, from one fraction of its length to another.
 NOISE_OF = {"train": (0.0, 0.8), "dev": (0.8, 0.9), "test": (0.9, 1.0)}
 
 PEOPLE = ("speech_commands_v2_test", "speech_commands_v1_words")
@@ -68,29 +68,30 @@ CONDITIONS: dict[str, tuple[str, Recipe]] = {
     ),
 }
 
-Ask = Callable[[Sequence[Clip], Recipe, int], Answers]
-"""Clips, how they are heard, and a seed, to what the model answers."""
+Classify = Callable[[Sequence[Clip], Recipe, int], Answers]
+"""From clips, a recipe to augment them by and a seed to the model's answers."""
 
 Figures = dict[str, Any]
 
 
-def asking(model: WhisperForAudioClassification, noise: Tensor) -> Ask:
+def classifier(model: WhisperForAudioClassification, noise: Tensor) -> Classify:
+    """Return a function that classifies clips with the model."""
     log_mel = LogMel(feature_extractor())
 
-    def ask(clips: Sequence[Clip], recipe: Recipe, seed: int) -> Answers:
+    def classify_clips(clips: Sequence[Clip], recipe: Recipe, seed: int) -> Answers:
         bank = fill(clips)
         heard = hear(bank, noise, recipe, log_mel, torch.arange(len(clips)), seed)
-        return answer(model, heard, bank.labels)
+        return classify(model, heard, bank.labels)
 
-    return ask
+    return classify_clips
 
 
-def words(ask: Ask, clips: Sequence[Clip]) -> Figures:
-    """The ten commands by held-out people: accuracy, its interval, each condition; and every word."""
+def words(classify_clips: Classify, clips: Sequence[Clip]) -> Figures:
+    """Return the figures of the ten commands by held-out people, in each condition, and those of every word."""
     spoken = [c for c in clips if c.label in COMMANDS and c.corpus in PEOPLE]
     further = [c for c in clips if c.label in FURTHER and c.corpus in PEOPLE]
     speakers = [clip.speaker for clip in spoken]
-    plain, every = ask(spoken, PLAIN, 0), ask([*spoken, *further], PLAIN, 0)
+    plain, every = classify_clips(spoken, PLAIN, 0), classify_clips([*spoken, *further], PLAIN, 0)
     low, high = interval(plain.right, speakers)
     said = every.scores.argmax(1)
     return {
@@ -109,22 +110,22 @@ def words(ask: Ask, clips: Sequence[Clip]) -> Figures:
             for k, word in enumerate(WORDS)
         },
         "conditions": {
-            name: {"what": what, "accuracy": share(ask(spoken, recipe, 1).right)}
+            name: {"what": what, "accuracy": share(classify_clips(spoken, recipe, 1).right)}
             for name, (what, recipe) in CONDITIONS.items()
         },
     }
 
 
-def calibration(ask: Ask, clips: Sequence[Clip]) -> Figures:
-    """How far a score is from the share that is right, by people who were kept back, all labels."""
+def calibration(classify_clips: Classify, clips: Sequence[Clip]) -> Figures:
+    """Return how far scores are from the share of right answers, over all labels by held-out people."""
     kept = [clip for clip in clips if clip.corpus in PEOPLE]
     recipes = {"plain": PLAIN, "rough": Recipe(), "noise_10_db": CONDITIONS["noise_10_db"][1]}
-    heard = {name: ask(kept, recipe, 1) for name, recipe in recipes.items()}
+    heard = {name: classify_clips(kept, recipe, 1) for name, recipe in recipes.items()}
     return {"calibration": {name: round(error(given.scores, given.truth), 4) for name, given in heard.items()}}
 
 
-def rejections(ask: Ask, clips: Sequence[Clip]) -> Figures:
-    """How often what is no command draws one, at any score and at a score of 0.6 and of 0.8."""
+def rejections(classify_clips: Classify, clips: Sequence[Clip]) -> Figures:
+    """Return how often other sounds draw a command, at any score and at scores of 0.6 and 0.8 or more."""
     groups = {
         "other words (Speech Commands)": [c for c in clips if c.label == UNKNOWN and c.corpus in PEOPLE],
         "read sentences, cut anywhere (LibriSpeech)": [c for c in clips if c.corpus == "librispeech"] * 8,
@@ -135,19 +136,19 @@ def rejections(ask: Ask, clips: Sequence[Clip]) -> Figures:
     figures = {}
     for name, group in groups.items():
         if group:
-            given = ask(group, PLAIN, 2)
-            rates = {f"at_{at}": round(set_off(given, at), 4) for at in (0.0, 0.6, 0.8)}
+            given = classify_clips(group, PLAIN, 2)
+            rates = {f"at_{at}": round(false_share(given, at), 4) for at in (0.0, 0.6, 0.8)}
             speakers = len({clip.speaker for clip in group})
             figures[name] = {"windows": len(group), "speakers": speakers, **rates}
     return {"false_commands": figures}
 
 
-def voices(ask: Ask, clips: Sequence[Clip]) -> Figures:
-    """Synthetic voices that were kept back, by engine."""
+def voices(classify_clips: Classify, clips: Sequence[Clip]) -> Figures:
+    """Return the accuracy for synthetic voices that were kept back, by engine."""
     kept = [clip for clip in clips if clip.corpus == "synthetic_ten_words"]
     if not kept:
         return {"synthetic_voices": {}}
-    given = ask(kept, Recipe(speed=(1, 1), room=0, noise=0, gain=0, floor=1), 3)
+    given = classify_clips(kept, Recipe(speed=(1, 1), room=0, noise=0, gain=0, floor=1), 3)
     engines = np.array([clip.path.parent.name for clip in kept])
     return {
         "synthetic_voices": {
@@ -160,9 +161,9 @@ def voices(ask: Ask, clips: Sequence[Clip]) -> Figures:
     }
 
 
-def confusions(ask: Ask, clips: Sequence[Clip], picture: Path) -> Figures:
-    """All labels by people (and noises): the table, and the commonest confusions."""
-    table = confusion(ask([clip for clip in clips if clip.corpus in PEOPLE], PLAIN, 0))
+def confusions(classify_clips: Classify, clips: Sequence[Clip], picture: Path) -> Figures:
+    """Draw the table of confusions over all labels, and return it with the commonest ones."""
+    table = confusion(classify_clips([clip for clip in clips if clip.corpus in PEOPLE], PLAIN, 0))
     draw_confusion(table, LABELS, picture)
     wrong = table - np.diag(np.diag(table))
     order = np.argsort(-wrong, axis=None)[:8]
@@ -176,7 +177,7 @@ def confusions(ask: Ask, clips: Sequence[Clip], picture: Path) -> Figures:
 
 
 def forward_time(folder: Path, rounds: int = 100) -> Figures:
-    """Milliseconds for one window on one thread, by the extractor and by the model; seconds to load it."""
+    """Measure the milliseconds of the extractor and of the model for one window on one thread, and the loading time."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     extractor = AutoFeatureExtractor.from_pretrained(folder)
@@ -189,7 +190,7 @@ def forward_time(folder: Path, rounds: int = 100) -> Figures:
     parts: list[tuple[float, float]] = []
     with torch.inference_mode():
         for _ in range(rounds):
-            began = time.process_time()  # not of the neighbours
+            began = time.process_time()  # CPU time, so that other programs do not count
             inputs = extractor(window, sampling_rate=RATE, return_tensors="pt")
             between = time.process_time()
             model(**inputs)
@@ -206,23 +207,24 @@ def forward_time(folder: Path, rounds: int = 100) -> Figures:
 
 
 def share(right: np.ndarray[Any, Any]) -> float:
+    """Return the mean, rounded."""
     return round(float(right.mean()), 4) if len(right) else 0.0
 
 
 def judge(folder: Path, data: Path, reports: Path) -> Figures:
-    """Everything at once; writes evaluation.json, README.md and the picture."""
+    """Judge the checkpoint in every way. Writes evaluation.json, README.md and the picture, and returns the figures."""
     clips = [clip for clip in read_clips(data) if clip.side == "test"]
     model = WhisperForAudioClassification.from_pretrained(folder).eval()
-    ask = asking(model, read_noise(read_noises(data), NOISE_OF["test"]))
+    classify_clips = classifier(model, read_noise(read_noises(data), NOISE_OF["test"]))
     reports.mkdir(parents=True, exist_ok=True)
     kept = folder / "evaluation.json"
     before = json.loads(kept.read_text()) if kept.exists() else {}
     figures = {
-        **words(ask, clips),
-        **calibration(ask, clips),
-        **confusions(ask, clips, reports / "confusion.png"),
-        **rejections(ask, clips),
-        **voices(ask, clips),
+        **words(classify_clips, clips),
+        **calibration(classify_clips, clips),
+        **confusions(classify_clips, clips, reports / "confusion.png"),
+        **rejections(classify_clips, clips),
+        **voices(classify_clips, clips),
         **forward_time(folder),
         "training": before.get("training", {}),
     }

@@ -1,8 +1,8 @@
-"""The training loop: a fixed budget of steps or minutes, the best of many looks at the dev side.
+"""The training loop: spend a budget of steps or minutes, and keep the best of the models that were judged on the way.
 
-A run can be stopped at any time and goes on from its last look: what it needs is in one file. The
-learning rate follows how much of the budget is spent, so a run by --steps repeats exactly on the same
-machine and one by --minutes only nearly.
+A run can be stopped at any time and continues from its last look, whose state is in one file. The learning rate depends
+on the share of the budget that is spent. So a run by --steps repeats exactly on the same machine, and one by --minutes
+only nearly.
 """
 
 from __future__ import annotations
@@ -27,23 +27,26 @@ Batches = Callable[[], tuple[Tensor, Tensor]]
 """The next batch: features [batch, mels, frames] and target probabilities [batch, labels]."""
 
 Look = Callable[[PreTrainedModel], dict[str, float]]
-"""Figures about a model; `score` is the one to choose by, and where there is none the last model is kept."""
+"""Judges a model and returns figures. `score` is the one to choose by; without it, the last model is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a run may spend; whichever is spent first ends it."""
+    """The minutes and steps of a run; it ends with the first of them that is spent."""
 
     minutes: float = math.inf
     steps: int = 1_000_000_000
     look_every: int = 250
 
     def spent(self, steps: int, seconds: float) -> float:
+        """Return the share that is spent."""
         return min(1.0, max(steps / self.steps, seconds / 60 / self.minutes))
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
+    """Hyperparameters. `warm_up` is a share of the budget, `average` the decay of the moving average."""
+
     rate: float = 1.5e-3
     warm_up: float = 0.04
     decay: float = 0.05
@@ -52,7 +55,7 @@ class Tuning:
     clip: float = 1.0
 
     def rate_at(self, spent: float) -> float:
-        """Rises evenly over the warm-up, then falls as a half cosine."""
+        """Return the learning rate: it rises evenly during the warm-up, then falls as a half cosine."""
         if spent < self.warm_up:
             return self.rate * (spent / self.warm_up + 0.01)
         done = (spent - self.warm_up) / (1 - self.warm_up)
@@ -61,6 +64,8 @@ class Tuning:
 
 @dataclass(slots=True)
 class Progress:
+    """The state of a run."""
+
     steps: int = 0
     seconds: float = 0.0
     best: float = -1.0
@@ -69,7 +74,7 @@ class Progress:
 
 
 class Learner:
-    """One run: a model, a moving average of it (which is what is judged and kept), an optimizer."""
+    """One run: a model, an optimizer, and a moving average of the model, which is judged and kept."""
 
     def __init__(
         self,
@@ -95,7 +100,7 @@ class Learner:
         self.kept: dict[str, Tensor] = {}
 
     def run(self, batches: Batches, look: Look, budget: Budget) -> PreTrainedModel:
-        """Train until the budget is spent; returns the best averaged model."""
+        """Train until the budget is spent. Returns the best averaged model."""
         progress, began, losses = self.progress, time.monotonic() - self.progress.seconds, []
         while (spent := budget.spent(progress.steps, progress.seconds)) < 1:
             losses.append(self.step(*batches(), self.tuning.rate_at(spent)))
@@ -110,6 +115,7 @@ class Learner:
         return best
 
     def step(self, features: Tensor, targets: Tensor, rate: float) -> float:
+        """Take one step with a batch. Returns the loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
@@ -125,12 +131,13 @@ class Learner:
         return float(loss.detach())
 
     def averaged(self) -> PreTrainedModel:
+        """Return the moving average."""
         model = self.average.module
         assert isinstance(model, PreTrainedModel)
         return model.eval()
 
     def look(self, look: Look, loss: float, spent: float) -> None:
-        """Judge the average on the dev side, remember it if it is the best, and save the run."""
+        """Judge the average, keep it if it is the best, and save the run."""
         progress = self.progress
         figures = look(self.averaged())
         progress.history.append({"step": progress.steps, "loss": loss, **figures})
@@ -145,6 +152,7 @@ class Learner:
         self.save()
 
     def save(self) -> None:
+        """Write the state file. It is complete under its name at any time."""
         saved: dict[str, Any] = {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
@@ -160,7 +168,7 @@ class Learner:
         partial.replace(self.state)
 
     def resume(self) -> bool:
-        """Go on from the state file, if there is one."""
+        """Load the state file. Returns False if there is none."""
         if not self.state.exists():
             return False
         saved = torch.load(self.state, weights_only=True)

@@ -1,4 +1,4 @@
-"""The architecture: Whisper's encoder, small, with a classification head. All of it stock."""
+"""The architecture of the command model: a small Whisper encoder with a classification head, from stock classes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForAudio
 
 
 def build(labels: Sequence[str], mels: int = 80, frames: int = 100) -> WhisperForAudioClassification:
-    """1.7 M parameters. The classifier holds no decoder, so the config makes that as small as can be.
+    """Return an untrained network of 1.7 M parameters.
 
-    Attention is `eager` while training: PyTorch's fused attention for CPUs is slow backwards in
-    bfloat16 (half of every step); the choice is not saved. Dropout took a third of what was left,
-    for drawing its random numbers; leaving out a layer now and then costs less than nothing.
+    The classifier has no decoder, so the config makes it as small as possible. Attention is `eager` while training,
+    because the backward pass of PyTorch's fused attention for CPUs is slow in bfloat16 (half of every step); the choice
+    is not saved. There is no dropout, because its random numbers took a third of the remaining time; skipping a layer
+    now and then saves time instead.
     """
     config = WhisperConfig(
         num_mel_bins=mels,
@@ -44,7 +45,7 @@ def build(labels: Sequence[str], mels: int = 80, frames: int = 100) -> WhisperFo
 
 
 def save(model: WhisperForAudioClassification, extractor: WhisperFeatureExtractor, folder: Path) -> None:
-    """A folder that AutoModelForAudioClassification and AutoFeatureExtractor load as it is."""
+    """Write a folder that AutoModelForAudioClassification and AutoFeatureExtractor load as it is."""
     model.config.architectures = [type(model).__name__]
     model.config._name_or_path = ""  # would tell where it was trained
     model.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""What the scripts that train by cross-validation ask on the command line."""
+"""The command line of the scripts that train by cross-validation."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ EXAMPLES = """examples:
 
 
 def arguments(name: str, about: str, steps: int, batch: int, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line; `steps` and `batch` are defaults."""
     parser = argparse.ArgumentParser(
         prog=f"python -m training.models.{name}",
         description=about,
@@ -43,12 +44,14 @@ def arguments(name: str, about: str, steps: int, batch: int, argv: Sequence[str]
 
 
 def device_of(name: str) -> str:
+    """Return the device that an option means."""
     if name != "auto":
         return name
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def name_of(device: str) -> str:
+    """Return the device's name for people."""
     if device == "cuda":
         return torch.cuda.get_device_name()
     return f"{torch.get_num_threads()} CPU threads" if device == "cpu" else device

@@ -1,4 +1,4 @@
-"""Small pictures for the reports."""
+"""Draw small pictures for the reports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from matplotlib import pyplot as plt
 
 
 def draw_confusion(table: NDArray[np.int64], labels: Sequence[str], path: Path) -> None:
-    """Rows are true labels, coloured by the share of the row; numbers are clips."""
+    """Draw a row for each true label, coloured by the share of the row, with the numbers of clips."""
     shares = table / table.sum(1, keepdims=True).clip(1)
     figure, axes = plt.subplots(figsize=(6, 5.4), dpi=80)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -33,7 +33,7 @@ def draw_confusion(table: NDArray[np.int64], labels: Sequence[str], path: Path) 
 
 
 def draw_history(history: Sequence[dict[str, float]], path: Path) -> None:
-    """The loss on what is trained on, and accuracy on the dev side, by step."""
+    """Draw the training loss and the accuracy on the dev side, by step."""
     steps = [row["step"] for row in history]
     path.parent.mkdir(parents=True, exist_ok=True)
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(6, 5), dpi=80, sharex=True)
@@ -52,7 +52,7 @@ def draw_history(history: Sequence[dict[str, float]], path: Path) -> None:
 
 
 def draw_losses(history: Sequence[dict[str, float]], path: Path) -> None:
-    """The loss of the shipped model on what it is trained on, by step."""
+    """Draw the training loss of the shipped model, by step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure, axes = plt.subplots(figsize=(6, 3), dpi=80)
     axes.plot([row["step"] for row in history], [row["loss"] for row in history], color="tab:gray")
@@ -65,7 +65,10 @@ def draw_losses(history: Sequence[dict[str, float]], path: Path) -> None:
 
 
 def draw_streams(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """What became of what was played, a bar a scene, with the delay; below, false alarms an hour by what was played."""
+    """Draw the shares of recordings that were found, mistaken and missed, with the delay, a bar for each scene.
+
+    The lower part has false alarms an hour.
+    """
     placed = [row for row in rows if row["placed"]]
     figure, (top, bottom) = plt.subplots(
         2, 1, figsize=(7, 1.6 + 0.42 * (len(placed) + len(rows))), dpi=80, height_ratios=[len(placed), len(rows)]

@@ -1,6 +1,7 @@
 """Train the sound model that Earmark ships, judge it on folds that it has not heard, and write its folder.
 
-Ten sounds and `_background_`; five seconds at 16 kHz. A stopped run goes on where it was when called again.
+Ten sounds and `_background_`; five seconds at 16 kHz. A run that was stopped continues from its last
+save.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from training.data.recordings import SOUND_LABELS, SOUNDS, Recording, read_sound
 from training.models.loop import Tuning
 from training.models.options import arguments
 
-# Of every batch, a sixth is background: by corpus, so that the few noises are not drowned by speech.
+# A sixth of every batch is background. The shares are by corpus, because there are few noises and much speech.
 BACKGROUND_SHARE = {"background_noise": 0.7, "librispeech": 0.6, "speech_commands_v1_words": 0.6, "silence": 0.2}
 
 
 def plan() -> Plan:
+    """Return the parameters of the model."""
     return Plan(
         name="sounds",
         labels=SOUND_LABELS,
@@ -39,14 +41,14 @@ def plan() -> Plan:
 
 
 def source(recording: Recording) -> str:
-    """What cannot be told apart by chance: clips that were cut from one recording of freesound, or one reader."""
+    """Return the group that a bootstrap must not split: all clips of one recording of freesound, or of one reader."""
     if recording.label == BACKGROUND or recording.path is None:
         return f"{recording.corpus}-{recording.group}"
     return recording.path.name.split("-")[1]
 
 
 def chances(recordings: Sequence[Recording]) -> list[float]:
-    """Every sound as likely as the next, and background half as often again."""
+    """Return weights that make all sounds equally likely, and backgrounds as likely as BACKGROUND_SHARE says."""
     kinds = [(recording.label, recording.corpus) for recording in recordings]
     return [BACKGROUND_SHARE.get(corpus, 1.0) / kinds.count((label, corpus)) for label, corpus in kinds]
 

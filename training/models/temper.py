@@ -1,7 +1,7 @@
 """Calibrate a command checkpoint on the dev side: choose a temperature and fold it into the last layer.
 
-Words are heard as recorded and as training hears them, since a live microphone is somewhere between. Done once by
-training.models.commands; done again it finds a temperature of about 1 and changes next to nothing. Judge the
+Words are taken as recorded and as training augments them, because a live microphone is in between. Training does this
+once (training.models.commands); a second time, the temperature is about 1 and hardly anything changes. Judge the
 checkpoint again afterwards (training.models.judge).
 """
 
@@ -32,7 +32,7 @@ EXAMPLES = """example:
 
 
 def temper(model: WhisperForAudioClassification, clips: Sequence[Clip], noises: Sequence[Path]) -> float:
-    """Fold the temperature that suits the dev side's people into `model`; returns it."""
+    """Fold the temperature that suits the people of the dev side into `model`. Returns the temperature."""
     kept = [clip for clip in clips if clip.side == "dev" and clip.corpus in PEOPLE]
     bank, noise, log_mel = fill(kept), read_noise(noises, NOISE_OF["dev"]), LogMel(feature_extractor())
     everything = torch.arange(len(kept))

@@ -1,4 +1,4 @@
-"""The report of training.streams.measure: figures as JSON, a table for docs/models.md, and a picture."""
+"""Write the report of training.streams.measure: figures as JSON, a table for docs/models.md, and a picture."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ HEAD = [
 
 
 def write(kind: str, report: Report, folder: Path) -> None:
+    """Write the figures and the picture."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{kind}.json").write_text(json.dumps(report, indent=1) + "\n")
     draw_streams(report["rows"], folder / f"{kind}.png")
 
 
 def table_of(report: Report) -> str:
-    """Markdown; a row a trial. Rates with their 95 % intervals."""
+    """Return a Markdown table with a row for each trial. Rates have their 95 % intervals."""
     rows = [HEAD, ["---"] * len(HEAD), *(_cells(row) for row in report["rows"])]
     return table([list[object](row) for row in rows])
 

@@ -1,4 +1,4 @@
-"""What a daemon told of a stream beside the truth: found, taken for another, missed, false alarms, delays."""
+"""Compare a daemon's labels with the truth about a stream: found, mistaken, missed, false alarms, delays."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from dataclasses import dataclass, field
 from training.streams.stream import Placed
 
 TOLERANCE = 0.3
-"""Seconds by which a label's stretch may lie beside what it is a label of."""
-
+"""Seconds by which a label may begin after its recording has ended, or end before it begins."""
 
 NOTHING = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """A label that went on. `at` is when the subscriber had it, all in seconds of the stream.
+    """A label that went on. `at` is when the subscriber got it; all times are seconds of the stream.
 
-    `start` is where what it is a label of began: of sliding windows the newest hop of the first one, for the rest of
-    that window was heard before and gave no label.
+    `start` is where the labelled sound began. With sliding windows, that is the newest hop of the first window, because
+    the rest of that window had given no label before.
     """
 
     label: str
@@ -32,8 +31,10 @@ class Fired:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts by label over streams. `false` are labels where none of theirs was, by what sounded there; `delays` are
-    seconds."""
+    """Counts by label over streams.
+
+    `false` counts labels that went on where they should not, by the recording that sounded there. `delays` are seconds.
+    """
 
     placed: Counter[str] = field(default_factory=Counter)
     found: Counter[str] = field(default_factory=Counter)
@@ -42,6 +43,7 @@ class Tally:
     delays: list[float] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
+        """Add the counts of another tally."""
         self.placed += other.placed
         self.found += other.found
         self.mistaken += other.mistaken
@@ -50,11 +52,11 @@ class Tally:
 
 
 def matched(truth: Sequence[Placed], fired: Sequence[Fired], known: Sequence[str], *, from_end: bool) -> Tally:
-    """One stream. Only labels in `known` count as placed; the rest of the truth is there to be told apart from it.
+    """Return the counts of one stream. Only recordings with a label in `known` count as placed.
 
-    A placed label is found where the right label overlaps it, once; any other label that overlaps it makes it mistaken
-    unless it is found as well: then whatever else went on over it is false. The delay of a found one is from its end,
-    or else from its start.
+    A recording is found if a label of its own overlaps it; a second one is false. If only another label overlaps it, it
+    is mistaken. Labels besides the right one are false. The delay of a found recording is measured from its end if
+    `from_end`, or else from its start.
     """
     tally = Tally()
     left = list(fired)
@@ -81,18 +83,19 @@ def _overlap(placed: Placed, item: Fired) -> bool:
 
 
 def rate_interval(count: int, hours: float) -> tuple[float, float]:
-    """95 % interval of a rate an hour of which `count` were seen in so many hours: exact, Poisson (Garwood 1936)."""
+    """Return the exact 95 % interval of a rate an hour, given `count` events of a Poisson process (Garwood 1936)."""
     low = 0.0 if count == 0 else _root(lambda mean: 1 - _at_most(count - 1, mean), 0.025, count)
     high = _root(lambda mean: 1 - _at_most(count, mean), 0.975, count)
     return low / hours, high / hours
 
 
 def _at_most(count: int, mean: float) -> float:
+    """Return the Poisson probability of at most `count` events."""
     return sum(math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(count + 1)) if mean else 1.0
 
 
 def _root(rising: Callable[[float], float], level: float, count: int) -> float:
-    """The mean at which the rising function reaches `level`, by halving."""
+    """Return the mean at which the rising function reaches `level`, by bisection."""
     low, high = 0.0, 10.0 + 5 * count
     for _ in range(60):
         middle = (low + high) / 2

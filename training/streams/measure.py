@@ -1,12 +1,13 @@
-"""Measure an embedded model in continuous streams through the whole daemon, as its subscribers would see it.
+"""Measure an embedded model on continuous streams through the whole daemon, as a subscriber sees it.
 
-People (or folds) that the model has not heard, words or sounds with pauses between them, sentences in between, in
-noise and in rooms: what was found, taken for another, missed, what fired for nothing, and after how long. The streams
-are played at real time over named pipes to a daemon with the settings of earmark.config.presets, and the events come
-back over a WebSocket. Writes NAME.json, NAME.md and NAME.png, from which docs/models.md has its tables.
+The streams consist of words or sounds by people (or of folds) that the model has not heard, with pauses and sentences
+in between, in noise and in rooms. The report says how many were found, taken for another and missed, how many labels
+were false, and the delays. The streams are played at real time over named pipes to a daemon with the settings of
+earmark.config.presets, and the events come back over a WebSocket. Writes NAME.json and NAME.png, from which
+docs/models.md has its tables.
 
-The shipped emotion and sound models have heard every recording that is here, so one fold is played to a twin that has
-not heard it: `training.models.emotion --twins FOLDER`, likewise for sounds, writes one for each fold.
+The shipped emotion and sound models were trained on all recordings, so one fold is played to a twin that was trained
+without it: `training.models.emotion --twins FOLDER`, likewise for sounds, writes one for each fold.
 """
 
 from __future__ import annotations
@@ -45,17 +46,15 @@ EXAMPLES = """examples:
   python -m training.streams.measure emotion --data DATA --model /tmp/twins/fold-1
   python -m training.streams.measure sounds --data DATA --model /tmp/twins/fold-2
 """
-AT_ONCE = 20
-"""Streams at a time."""
+MAX_STREAMS = 20  # that are played at the same time
 SENTENCE = "_sentence_"
-
 
 Figures = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What is played, in one scene: and which of its labels should be found."""
+    """The recordings that are played in one scene, and the labels that should be found."""
 
     name: str
     items: Sequence[Item]
@@ -66,10 +65,10 @@ class Trial:
 
 
 def commands(data: Path, side: str) -> list[Trial]:
-    """Words of people who were kept back with a sentence now and then; sentences alone; other single words.
+    """Return trials with words of held-out people among sentences, with sentences alone, and with other single words.
 
-    Nothing is chosen by what sentences alone come to, so on the test side those are of all readers who were kept back;
-    the acted ones are two sentences by twenty actors, of whom the model has heard none.
+    Nothing is chosen by the results for sentences alone, so on the test side these are of all readers who were kept
+    back. The acted ones are two sentences by twenty actors, none of whom the model was trained on.
     """
     everybody = read_clips(data)
     clips = [clip for clip in everybody if clip.side == side]
@@ -89,11 +88,11 @@ def commands(data: Path, side: str) -> list[Trial]:
 
 
 FOLDS = {"emotion": {"dev": 0, "test": 1}, "sounds": {"dev": 0, "test": 2}}
-"""What stands for the sides of the speakers: on the fold of the test neither recipe nor settings were chosen."""
+"""The folds that serve as the sides. Neither the recipe nor the settings were chosen on the fold of the test."""
 
 
 def emotion(data: Path, side: str) -> list[Trial]:
-    """One fold's actors, one sentence after the other."""
+    """Return trials with the sentences of one fold's actors."""
     recordings = read_emotions(data)
     folds = fold_of([recording.group for recording in recordings])
     mine = FOLDS["emotion"][side]
@@ -104,7 +103,7 @@ def emotion(data: Path, side: str) -> list[Trial]:
 
 
 def sounds(data: Path, side: str) -> list[Trial]:
-    """One fold's sounds, and its speech and room noises in between."""
+    """Return trials with one fold's sounds, and its speech and room noises in between."""
     recordings = read_sounds(data)
     mine = sorted({recording.group for recording in recordings})[FOLDS["sounds"][side]]
     items = [_item(recording) for recording in recordings if recording.group == mine and recording.path]
@@ -125,12 +124,13 @@ def _item(recording: Recording) -> Item:
 
 
 def streams_of(trial: Trial, noises: Sequence[Samples], seed: int) -> list[Stream]:
-    parts = dealt(trial.items, min(AT_ONCE, len(trial.items)), seed)
+    """Lay the trial's recordings out as streams."""
+    parts = dealt(trial.items, min(MAX_STREAMS, len(trial.items)), seed)
     return [lay(part, SCENES[trial.scene], noises, trial.pause, seed + k) for k, part in enumerate(parts)]
 
 
 def measure(trial: Trial, classifier: Classifier, checkpoint: Path | None, noises: Sequence[Samples]) -> Figures:
-    """One row of the report."""
+    """Play a trial, and return its row of the report."""
     streams = streams_of(trial, noises, seed=1)
     tally, told = Tally(), played(streams, classifier, checkpoint)
     for stream, heard in zip(streams, told, strict=True):
@@ -143,7 +143,7 @@ def measure(trial: Trial, classifier: Classifier, checkpoint: Path | None, noise
 
 
 def row(trial: Trial, tally: Tally, seconds: float, lost: int) -> Figures:
-    """Figures of one trial; delays in milliseconds."""
+    """Return the figures of one trial, delays in milliseconds."""
     delays = 1000 * np.percentile(tally.delays, [50, 90]) if tally.delays else None
     quoted = [label for label in tally.placed if label in COMMANDS] or list(tally.placed)
     placed = sum(tally.placed[label] for label in quoted)
@@ -201,14 +201,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def measured_before(path: Path, how: Figures) -> dict[tuple[object, object], Figures]:
-    """The rows of a report that is there already, by what was played and where; none if the settings were others."""
+    """Return the rows of an earlier report by trial and scene, or none if its settings were others."""
     report = json.loads(path.read_text()) if path.exists() else {}
     same = all(report.get(name) == value for name, value in how.items())
     return {(row["played"], row["scene"]): row for row in report["rows"]} if same else {}
 
 
 def noise_of(data: Path, side: str) -> list[Samples]:
-    """The side's part of every noise."""
+    """Return the side's part of every noise."""
     first, last = NOISE_OF[side]
     sounds = [load(path) for path in read_noises(data)]
     return [sound[int(first * len(sound)) : int(last * len(sound))] for sound in sounds]

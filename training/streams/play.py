@@ -1,4 +1,4 @@
-"""Streams played at real time to the whole daemon, and what a subscriber gets to know of them."""
+"""Play streams at real time to the whole daemon, and collect what a subscriber is told."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ from training.streams.stream import Stream
 
 Told = Result | Label | Loss | Gap
 
-STAGGER = 0.0137  # seconds from one stream's beginning to the next one's: their windows do not all come at once
-LATE = 2.0  # seconds that are waited for the last events
+STAGGER_SECONDS = 0.0137  # from one stream's beginning to the next one's, so that their windows do not all come at once
+LAST_SECONDS = 2.0  # to wait for the last events
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heard:
-    """What was told of one stream: labels, and every window's result with all its scores and when it was there, in
-    seconds of the stream. `lost` counts losses and gaps: on a machine that keeps up there are none."""
+    """The events of one stream: labels, and every window's result with all its scores and its arrival.
+
+    Times are seconds of the stream. `lost` counts losses and gaps; there are none on a machine that is fast enough.
+    """
 
     labels: list[Fired]
     results: list[tuple[float, Result]]
@@ -41,20 +43,20 @@ class Heard:
 
 
 def played(streams: Sequence[Stream], classifier: Classifier, checkpoint: Path | None = None) -> list[Heard]:
-    """All streams at once through one daemon; takes as long as the longest. `checkpoint` stands in for the model."""
+    """Play all streams at once to one daemon, which takes as long as the longest. `checkpoint` replaces the model."""
     settings = msgspec.structs.replace(classifier, top_k=0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = configuration(folder, as_toml(settings, checkpoint), len(streams))
         with daemon("--config", str(path)) as running:
             running.until_ready()
-            feeder = Feeder(folder, [stream.sound for stream in streams], STAGGER)
-            seconds = max(stream.seconds for stream in streams) + len(streams) * STAGGER + LATE
+            feeder = Feeder(folder, [stream.sound for stream in streams], STAGGER_SECONDS)
+            seconds = max(stream.seconds for stream in streams) + len(streams) * STAGGER_SECONDS + LAST_SECONDS
             arrived = asyncio.run(_collect(running.port, seconds))
             feeder.close()
     heard = []
     for name, written in feeder.written.items():
-        # blocks are never early and may be late
+        # Blocks may be late and are never early, so that the earliest one tells when the stream began
         begin = min(at - (number + 1) * BLOCK / RATE for number, at in enumerate(written))
         told = [(at - begin, event) for at, event in arrived if not isinstance(event, Gap) and event.source == name]
         results = [(at, event) for at, event in told if isinstance(event, Result)]
@@ -64,7 +66,7 @@ def played(streams: Sequence[Stream], classifier: Classifier, checkpoint: Path |
 
 
 def newest(classifier: Classifier) -> float:
-    """Seconds of a window before its newest hop; 0 for utterances."""
+    """Return the seconds of a window before its newest hop, 0 for utterances."""
     if classifier.mode == "utterance":
         return 0.0
     (plan,) = plans(Config(classifier=(classifier,)))
@@ -72,7 +74,7 @@ def newest(classifier: Classifier) -> float:
 
 
 async def _collect(port: int, seconds: float) -> list[tuple[float, Told]]:
-    """All that is told in so many seconds, each with its arrival by time.monotonic()."""
+    """Return the events of so many seconds, each with the time.monotonic() of its arrival."""
     arrived: list[tuple[float, Told]] = []
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
@@ -83,8 +85,10 @@ async def _collect(port: int, seconds: float) -> list[tuple[float, Told]]:
 
 
 def fired_of(told: Sequence[tuple[float, Told]], before: float) -> list[Fired]:
-    """Labels that went on, each with its end: its own, or that of its `off`. They begin `before` seconds into their
-    first window; one that never ended is still on when the last was heard of anything."""
+    """Return the labels that went on. Each ends at its own end or at that of its `off`, or else at the last event.
+
+    They begin `before` seconds into their first window.
+    """
     labels = [(at, event) for at, event in told if isinstance(event, Label)]
     ends = {event.id: event.end for _, event in labels if event.end is not None}
     last = told[-1][0] if told else 0.0
@@ -96,7 +100,7 @@ def fired_of(told: Sequence[tuple[float, Told]], before: float) -> list[Fired]:
 
 
 def as_toml(classifier: Classifier, checkpoint: Path | None = None) -> str:
-    """The classifier as a configuration; with a checkpoint in the place of its model."""
+    """Return the classifier as a configuration file, with `checkpoint` in the place of its model."""
     model = ""
     if checkpoint is not None:
         classifier = msgspec.structs.replace(classifier, model="evaluated/checkpoint")

@@ -1,6 +1,6 @@
-"""Continuous streams with the truth about them: recordings laid one after the other with pauses, in noise and in rooms.
+"""Make continuous streams with the truth about them: recordings with pauses between them, in noise and in rooms.
 
-All chance comes from a seed. Loudness is that of what is audible of a recording, in dB below full scale.
+All chance comes from a seed. The loudness of a recording is that of its audible part, in dB below full scale.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ LEVEL_DB, SPREAD_DB = -26.0, 6.0
 FLOOR_DB = -72.0
 FADE = RATE // 50
 LEAD, TAIL = RATE, 3 * RATE
-"""Samples before the first recording and after the last: the daemon gets to know the room, and closes its gates."""
+"""Samples before the first recording, for the daemon to learn the noise floor, and after the last, for its gates to
+close."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What sounds between two seconds of a stream."""
+    """A recording in a stream, with its start and end in seconds."""
 
     label: str
     start: float
@@ -42,7 +43,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Where a stream is heard. Without a ratio there is only a faint hiss."""
+    """The place of a stream. Without a ratio there is only a faint hiss."""
 
     what: str
     snr_db: float | None = None
@@ -62,13 +63,13 @@ Item = tuple[str, Callable[[], Samples]]
 
 
 def dealt(items: Sequence[Item], count: int, seed: int) -> list[list[Item]]:
-    """The items in another order, dealt out to so many streams."""
+    """Shuffle the items and deal them out to `count` streams."""
     order = np.random.default_rng(seed).permutation(len(items))
     return [[items[k] for k in order[part::count]] for part in range(count)]
 
 
 def lay(items: Sequence[Item], scene: Scene, noises: Sequence[Samples], pause: Range, seed: int) -> Stream:
-    """The items in their order, with pauses of so many seconds between them, heard in `scene`."""
+    """Return a stream with the items in their order, in `scene`; `pause` is the range of pauses in seconds."""
     random = np.random.default_rng(seed)
     parts, truth, at = [np.zeros(LEAD, np.float32)], list[Placed](), LEAD
     for label, get in items:
@@ -99,11 +100,10 @@ def _heard(dry: Samples, scene: Scene, noises: Sequence[Samples], random: np.ran
 
 
 def _in_a_room(dry: Samples, random: np.random.Generator) -> Samples:
-    """One room for the whole stream; as loud as before."""
+    """Return the stream in one room, as loud as before."""
     room = Room(1, torch.Generator().manual_seed(int(random.integers(1 << 31))))
-    before = (
-        room.length // 4
-    )  # the end of the response is what comes before the sound itself: its filters have no phase
+    # The end of the response comes before the sound itself, because its filters have no phase
+    before = room.length // 4
     impulse = np.roll(torch.fft.irfft(room.responses[0], room.length).numpy(), before)
     size = 1 << (len(dry) + len(impulse)).bit_length()
     wet = np.fft.irfft(np.fft.rfft(dry, size) * np.fft.rfft(impulse, size), size)[before : before + len(dry)]

@@ -1,6 +1,6 @@
-"""Try other thresholds on what an embedded model hears in continuous streams.
+"""Try other thresholds on the scores that an embedded model gives for continuous streams.
 
-The settings in earmark.config.presets were chosen so.
+The settings in earmark.config.presets were chosen with this program.
 
 The streams of the dev side (of another fold than that of the test) are played once through the daemon, as by
 training.streams.measure; then its decisions are made again with each combination of `on`, `smooth` and `hits`
@@ -38,10 +38,11 @@ GRIDS: dict[str, dict[str, Sequence[float]]] = {
     "sounds": {"on": (0.5, 0.6, 0.7, 0.8, 0.9), "smooth": (1, 2, 3), "hits": (1, 2, 3, 4)},
 }
 GAP = 0.15
-"""Between `on` and `off`."""
+"""The difference between `on` and `off`."""
 
 
 def plan_of(classifier: Classifier, checkpoint: Path | None) -> Plan:
+    """Return the plan of the classifier, with `checkpoint` in the place of its model."""
     if checkpoint is None:
         return plans(Config(classifier=(classifier,)))[0]
     model = Model(name="evaluated/checkpoint", path=str(checkpoint))
@@ -51,8 +52,10 @@ def plan_of(classifier: Classifier, checkpoint: Path | None) -> Plan:
 def decided(
     results: Sequence[tuple[float, Result]], decider: Decider, labels: Sequence[str], before: float = 0.0
 ) -> list[Fired]:
-    """What one stream's results come to. A final one is where the gate closed: the streams end in silence, so that
-    every label goes off. `before` is as in playing.fired_of()."""
+    """Return the labels that one stream's results lead to; `before` is as in play.fired_of().
+
+    The gate closes after a final result. Streams end in silence, so that every label goes off.
+    """
     fired: list[Fired] = []
     on: dict[str, tuple[float, float]] = {}
     for at, result in results:
@@ -73,7 +76,7 @@ def decided(
 
 
 def variants(kind: str, classifier: Classifier) -> Iterator[tuple[tuple[float, ...], Classifier]]:
-    """Every combination of the grid, and the classifier with it."""
+    """Yield every combination of the grid, and the classifier with it."""
     grid = GRIDS[kind]
     for values in itertools.product(*grid.values()):
         changes = dict(zip(grid, values, strict=True))
@@ -119,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def told_of(tally: Tally, seconds: float) -> str:
-    """Found, mistaken, false alarms an hour, median delay."""
+    """Return found, mistaken, false alarms an hour and the median delay as a cell of the table."""
     placed, false = tally.placed.total(), tally.false.total() * 3600 / seconds
     if not placed:
         return f"{tally.false.total()} false, {false:.1f}/h"

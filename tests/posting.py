@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer; the names of `headers` are in lower case."""
+    """A response; the names of `headers` are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -81,12 +81,12 @@ class Client:
         return self.ask("POST", path, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
     def ready(self) -> None:
-        """Returns when the daemon classifies."""
+        """Wait until the daemon classifies."""
         until(lambda: self.get("/ready").status == 200)
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Wait for what the daemon does on its own."""
+    """Wait until `holds`, for a change that the daemon makes on its own."""
     deadline = time.monotonic() + DEADLINE
     while not holds():
         assert time.monotonic() < deadline, "it did not come"
@@ -94,7 +94,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def together(calls: Sequence[Callable[[], Result]]) -> list[Result]:
-    """All calls at the same time, a thread each; their results in order."""
+    """Make all calls at the same time, on a thread each, and return their results in order."""
     found: dict[int, Result] = {}
 
     def run(number: int) -> None:
@@ -109,14 +109,14 @@ def together(calls: Sequence[Callable[[], Result]]) -> list[Result]:
 
 
 def encoded(samples: Any, rate: int = RATE, form: str = "WAV", subtype: str | None = None) -> bytes:
-    """An audio file."""
+    """Return an audio file."""
     file = io.BytesIO()
     soundfile.write(file, samples, rate, format=form, subtype=subtype)
     return file.getvalue()
 
 
 def word(label: str = "yes") -> Samples:
-    """A spoken word, a little less than a second."""
+    """Return a spoken word, a little less than a second."""
     samples, rate, words = demo()
     assert rate == RATE
     said = next(item for item in words if item.label == label)
@@ -125,7 +125,7 @@ def word(label: str = "yes") -> Samples:
 
 
 def as_json(audio: bytes, **parameters: Any) -> bytes:
-    """The documented JSON body."""
+    """Return the documented JSON body."""
     content: dict[str, Any] = {"inputs": base64.b64encode(audio).decode()}
     if parameters:
         content["parameters"] = parameters
@@ -133,6 +133,6 @@ def as_json(audio: bytes, **parameters: Any) -> bytes:
 
 
 def noisy(seconds: float, seed: int = 0) -> Samples:
-    """A clip like no other."""
+    """Return noise, another for each seed."""
     found: Samples = np.random.default_rng(seed).normal(0, 0.1, round(seconds * RATE)).astype(np.float32)
     return found

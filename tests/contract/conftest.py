@@ -31,7 +31,7 @@ device = "cpu"
 
 @pytest.fixture(scope="session")
 def silence(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recording after which a daemon has nothing left to hear, and serves on."""
+    """Make a recording after which a daemon has nothing left to hear, and serves on."""
     file: Path = tmp_path_factory.mktemp("silence") / "silence.wav"
     file.write_bytes(encoded(np.zeros(RATE // 5), RATE))
     return file
@@ -39,7 +39,7 @@ def silence(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders of checkpoints, each with one property that a test needs."""
+    """Make folders of checkpoints, each with one property that a test needs."""
     root: Path = tmp_path_factory.mktemp("models")
     wave = checkpoints.save(root / "wave", "wav2vec2")  # takes any length from 400 samples on
     for name, fields in (
@@ -67,7 +67,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def daemon(tmp_path_factory: pytest.TempPathFactory, models: Path, silence: Path) -> Iterator[Daemon]:
-    """The daemon that most tests ask, ready to classify."""
+    """Start the daemon that most tests ask, ready to classify."""
     tables = [SETTINGS]
     for name in ("wave", "multi", "regression", "numbered", "patient", "later", "broken", "nan"):
         tables.append(f'[[model]]\nname = "acme/{name}"\npath = "{models / name}"\n')

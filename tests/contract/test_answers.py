@@ -1,4 +1,4 @@
-"""http-api.md, Answer and Headers of a request."""
+"""Answers of the HTTP API, and the headers of a request that change them (docs/http-api.md)."""
 
 from __future__ import annotations
 

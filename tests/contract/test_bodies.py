@@ -1,4 +1,4 @@
-"""http-api.md, Request bodies: raw audio or JSON, whatever the Content-Type says."""
+"""Bodies of requests: raw audio or JSON, whatever the Content-Type says (docs/http-api.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""http-api.md, Clients that must work, unchanged: the real ones, and what they and their elders put on the wire."""
+"""Clients that must work unchanged: the real ones, and the requests that they and older ones put on the wire."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def right(client: Client) -> dict[str, float]:
 
 
 def output(*command: str, cwd: Path | None = None) -> Any:
-    """The JSON that a program prints."""
+    """Run a program and return the JSON that it prints."""
     # what other tests import sets the offline variables, which forbid huggingface_hub even this machine
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_OFFLINE")}
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=cwd, env=environment)
@@ -57,7 +57,7 @@ def test_curl_as_documented(client: Client, clip: Path, right: dict[str, float])
     assert scores(output("curl", "-s", "--noproxy", "*", url, "-F", f"file=@{clip}")) == right
 
 
-def test_what_curl_puts_on_the_wire(client: Client, right: dict[str, float]) -> None:
+def test_curl_s_requests(client: Client, right: dict[str, float]) -> None:
     headers = {"user-agent": "curl/8.5.0", "accept": "*/*", "content-type": "application/x-www-form-urlencoded"}
     assert client.ask("POST", COMMANDS, FLAC, headers).scores == right
 
@@ -106,7 +106,7 @@ print(json.dumps([status.loaded, status.state, status.framework, best]))
 
 @pytest.fixture(scope="module")
 def old(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A Python with requests and huggingface_hub 0.23."""
+    """Make a Python with requests and huggingface_hub 0.23."""
     folder: Path = tmp_path_factory.mktemp("old")
     try:
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, capture_output=True, timeout=60)
@@ -146,13 +146,13 @@ def test_huggingface_hub_0_23_with_its_endpoint_changed_and_its_status(client: C
     assert found == [True, "Loaded", "transformers", "yes"]
 
 
-def test_what_requests_puts_on_the_wire(client: Client, right: dict[str, float]) -> None:
+def test_the_requests_of_the_requests_library(client: Client, right: dict[str, float]) -> None:
     headers = {"user-agent": "python-requests/2.32", "accept": "*/*", "connection": "keep-alive"}
     assert client.ask("POST", COMMANDS, FLAC, headers).scores == right
 
 
-def test_what_huggingface_hub_0_29_to_0_34_puts_on_the_wire(client: Client, right: dict[str, float]) -> None:
-    """JSON without a Content-Type, and the status that its get_model_status parses."""
+def test_the_requests_of_huggingface_hub_0_29_to_0_34(client: Client, right: dict[str, float]) -> None:
+    """Those versions send JSON without a Content-Type, and parse a status."""
     body = json.dumps({"inputs": base64.b64encode(FLAC).decode(), "parameters": {"top_k": 2}}).encode()
     reply = client.ask("POST", COMMANDS, body, {"user-agent": "unknown/None; hf_hub/0.29.0", "accept": "*/*"})
     assert reply.scores == dict(list(right.items())[:2])
@@ -177,7 +177,7 @@ console.log(JSON.stringify([plain, query, inputs]));
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which @huggingface/inference is installed."""
+    """Make a folder in which @huggingface/inference is installed."""
     if shutil.which("npm") is None or shutil.which("node") is None:
         pytest.skip("node and npm are not installed")
     folder: Path = tmp_path_factory.mktemp("node")
@@ -199,6 +199,6 @@ def test_the_javascript_client(client: Client, clip: Path, right: dict[str, floa
 
 
 @pytest.mark.parametrize("kind", ["audio/flac", "application/json", "application/octet-stream", ""])
-def test_what_the_javascript_clients_put_on_the_wire(client: Client, right: dict[str, float], kind: str) -> None:
+def test_the_requests_of_the_javascript_clients(client: Client, right: dict[str, float], kind: str) -> None:
     headers = {"user-agent": "@huggingface/inference/4.13.30", "content-type": kind, "sec-fetch-mode": "cors"}
     assert client.ask("POST", COMMANDS, FLAC, headers).scores == right

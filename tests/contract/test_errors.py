@@ -1,4 +1,4 @@
-"""http-api.md, Errors: each situation with its status and its sentence."""
+"""Errors of the HTTP API: each situation with its status and its sentence (docs/http-api.md)."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_an_unknown_model_is_404(client: Client) -> None:
     ],
     ids=["empty", "text", "half", "header", "flac", "ogg", "mp3", "zero samples", "json empty", "json text"],
 )
-def test_what_is_empty_cut_off_or_no_audio_is_400(client: Client, body: bytes) -> None:
+def test_a_body_that_is_empty_cut_off_or_no_audio_is_400(client: Client, body: bytes) -> None:
     reply = client.post(body)
     assert (reply.status, reply.error) == (400, "Malformed soundfile")
 

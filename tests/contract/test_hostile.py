@@ -1,4 +1,4 @@
-"""faults.md 18: what is posted to do harm is refused, and everything lives on as before."""
+"""Requests that are made to do harm are refused, and the daemon and its worker live on as before."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ REQUESTS = st.fixed_dictionaries(
 
 
 def mutant(number: int) -> bytes:
-    """An audio file that is cut off, has bits flipped, or says what is not true."""
+    """Return an audio file that is cut off, has bits flipped, or lies in its header."""
     chance = random.Random(number)
     body = bytearray(SEEDS[number % len(SEEDS)])
     match chance.randrange(4):
@@ -65,7 +65,7 @@ def mutant(number: int) -> bytes:
 
 
 def sizes(daemon: Daemon) -> list[int]:
-    """Resident bytes of the daemon and of its worker."""
+    """Return the resident bytes of the daemon and of its worker."""
     process = psutil.Process(daemon.process.pid)
     return [each.memory_info().rss for each in (process, *process.children())]
 

@@ -63,7 +63,7 @@ def test_uvicorn_has_the_attributes_of_its_http_protocol_that_the_server_reads(n
 
 
 @pytest.mark.parametrize("name", ["startup", "capture_signals", "serve", "servers", "should_exit"])
-def test_uvicorn_has_what_the_server_uses_to_start_and_end_it(name: str) -> None:
+def test_uvicorn_has_the_names_with_which_the_server_starts_and_ends_it(name: str) -> None:
     server = uvicorn.Server(uvicorn.Config(app=lambda: None, ws="none", log_config=None))
     server.servers = getattr(server, "servers", None) or []  # made by startup()
     demand("uvicorn", SERVER, "uvicorn.Server", server, [name])
@@ -71,7 +71,7 @@ def test_uvicorn_has_what_the_server_uses_to_start_and_end_it(name: str) -> None
 
 
 class Upgraded(asyncio.Protocol):
-    """Notes what uvicorn's hook is called with, and what it gets then."""
+    """A protocol that notes the calls of uvicorn."""
 
     def __init__(self, calls: list[tuple[str, object]]) -> None:
         self._calls = calls
@@ -132,7 +132,7 @@ def test_websockets_has_the_attributes_of_a_connection_that_ours_reads(name: str
 
 
 @pytest.mark.parametrize("name", ["fail", "send_text", "reject", "available_subprotocols"])
-def test_websockets_has_what_is_used_of_its_protocol_without_io(name: str) -> None:
+def test_websockets_has_the_names_that_are_used_of_its_protocol_without_io(name: str) -> None:
     demand("websockets", CONNECTION, "ServerProtocol", ServerProtocol(), [name])
     takes("websockets", CONNECTION, ServerProtocol, ["subprotocols", "select_subprotocol", "max_size", "logger"])
     assert OPEN is State.OPEN
@@ -169,7 +169,7 @@ def test_websockets_asks_its_server_for_nothing_but_whether_it_serves() -> None:
 
 
 class Transport:
-    """Takes everything, and is never full."""
+    """A transport that takes everything and is never full."""
 
     def get_extra_info(self, name: str, default: object = None) -> object:
         return default

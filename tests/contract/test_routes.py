@@ -1,4 +1,4 @@
-"""http-api.md, Routes: which paths there are, under which names, and what else is told there."""
+"""Routes of the HTTP API: the paths, their other spellings, and the contents of those that show something."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""http-api.md, Headers of a request, and faults.md 17: tokens, Host, Origin, and what is never opened or fetched."""
+"""Tokens, Host and Origin headers, and the files and addresses in a request that are never opened or fetched."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_no_path_and_no_url_that_a_client_sends_is_opened_or_fetched(tmp_path: P
 
 
 def bodies(target: str) -> list[bytes]:
-    """All ways to name a file or an address in a body."""
+    """Return bodies that name a file or an address, in all ways."""
     return [
         json.dumps({"inputs": target}).encode(),
         json.dumps({"inputs": base64.b64encode(target.encode()).decode()}).encode(),

@@ -1,4 +1,4 @@
-"""HTTP requests share the worker with the live streams, live first; and give the same scores."""
+"""HTTP requests share the worker with the live streams, which go first, and give the same scores."""
 
 from __future__ import annotations
 

@@ -193,7 +193,7 @@ def test_addresses_in_all_their_forms(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["h:x", "h:99999", "ftp://h", "h/other", "h?labels=go"])
-def test_what_is_no_address_is_told(url: str) -> None:
+def test_a_wrong_address_is_told(url: str) -> None:
     with pytest.raises(SubscriptionError, match="is not an address"):
         address(url)
 

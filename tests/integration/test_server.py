@@ -324,7 +324,7 @@ def test_a_slow_subscriber_with_policy_close_is_closed_with_1013() -> None:
     serve(scenario, backlog=100)
 
 
-def test_one_who_never_reads_is_aborted_while_the_other_gets_everything() -> None:
+def test_a_subscriber_that_never_reads_is_aborted_while_the_other_gets_everything() -> None:
     async def scenario(serving: Serving) -> None:
         async with serving.subscriber() as other:
             async with deaf(serving):
@@ -465,7 +465,7 @@ def test_addresses_are_read(listen: str, found: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1", "127.0.0.1:x", "::1:80", "127.0.0.1:65536", ""])
-def test_what_is_no_address_is_told(listen: str) -> None:
+def test_a_wrong_address_is_told(listen: str) -> None:
     with pytest.raises(ConfigError, match=r"server.listen: .* is not HOST:PORT"):
         address(listen)
 
@@ -575,7 +575,7 @@ def test_another_endpoint_has_its_own_limits_subprotocol_and_places() -> None:
     serve(scenario, endpoints={"/v1/echo": echo(Limits(100_000, 3, 1), ended)})
 
 
-def test_who_may_connect_can_be_replaced_while_the_server_runs() -> None:
+def test_access_can_be_replaced_while_the_server_runs() -> None:
     async def scenario(serving: Serving) -> None:
         async with serving.subscriber() as before:
             origins = serving.server.access.origins

@@ -31,7 +31,7 @@ HEADERS = {
 
 
 def document(release: str, default: str) -> dict[str, Any]:
-    """The whole document. `default` is the model that POST / asks."""
+    """Return the whole document. `default` is the model of POST /."""
     types = [ClipRequest, ErrorBody, list[Score], list[ModelInfo], Function, Status]
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     clip, error, scores, models, function, status = schemas

@@ -65,7 +65,7 @@ class Worker(Settings, frozen=True):
     max_batch: Annotated[int, Meta(ge=1, le=1024)] = 32
     max_age: Annotated[float, Meta(ge=0.1)] = 2.0  # seconds after which a live window is dropped instead of classified
     max_wait_ms: Milliseconds = 0  # how long a batch may wait for more windows; 0: not at all
-    queue: Count = 1024  # windows that wait at most; beyond it the oldest live one is dropped
+    queue: Count = 1024  # live windows that wait at most; beyond it the oldest is dropped
     depth: Annotated[int, Meta(ge=1, le=2)] = 2  # batches with the process; 2: a full one of live windows goes ahead
     timeout: Annotated[float, Meta(gt=0)] = 30.0  # seconds for one batch, then the worker counts as hung
 

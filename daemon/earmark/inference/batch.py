@@ -148,7 +148,7 @@ class Batcher:
 
     Live jobs always go before one-shot jobs, and never in one batch with them, so that a clip that kills the model
     process takes no live window along. One-shot jobs therefore wait for as long as live sound alone keeps the engine
-    busy. They are never dropped here: their callers bound their number with has_room() and their wait with discard().
+    busy. They are never dropped here: the clip API bounds their number and the time that they wait.
     A batch of one-shot jobs holds at most `max_one_shot_samples`, or one job, because a live window that comes
     meanwhile waits for it.
 
@@ -166,7 +166,7 @@ class Batcher:
     ) -> None:
         self.max_batch = max_batch
         self.max_one_shot_samples = max_one_shot_samples
-        self.queue = queue  # the most live jobs that wait, and the one-shot jobs at which has_room() says no
+        self.queue = queue  # the most live jobs that wait
         self.max_age: Nanoseconds = round(max_age * SECOND)
         self.max_wait: Nanoseconds = max_wait_ms * MS
         self.added = 0  # added == taken + pushed_out + went_stale + discarded + len(self), always
@@ -183,10 +183,6 @@ class Batcher:
     @property
     def queued_live(self) -> int:
         return len(self._live)
-
-    def has_room(self) -> bool:
-        """Return whether another one-shot job should be added."""
-        return len(self._one_shot) < self.queue
 
     def add(self, job: Job) -> Job | None:
         """Queue `job`. Return the oldest live job if that was pushed out; it may be `job` itself."""

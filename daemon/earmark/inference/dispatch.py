@@ -86,10 +86,6 @@ class Dispatcher:
             len(batcher), batcher.taken, batcher.went_stale, batcher.pushed_out, self._count_in_flight()
         )
 
-    def has_room(self) -> bool:
-        """Return whether another one-shot job should be submitted."""
-        return self._batcher.has_room()
-
     def submit(self, job: Job) -> None:
         """Queue a job. A live one may push out the oldest live one, which is dropped at once."""
         self._idle.clear()

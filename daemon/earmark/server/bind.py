@@ -1,4 +1,4 @@
-"""The listening socket: where it may be, and why it cannot be had."""
+"""The listening socket: where it may be, and the errors that explain why it cannot be had."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from earmark.errors import ConfigError, ServerError
 
 log = logging.getLogger(__name__)
 
-SEND_BUFFER = 64 * 1024  # bytes per socket in the kernel, which would else hide megabytes from our own bounds
+SEND_BUFFER_BYTES = 64 * 1024  # per socket in the kernel, which would else hide megabytes from the bounds here
 ACCEPT_BACKLOG = 2048  # connections waiting to be accepted
-OTHER_FILES = 256  # descriptors besides subscribers: HTTP, devices, the worker
+MAX_OTHER_FILES = 256  # descriptors besides subscribers: HTTP, devices, the worker
 
 
 def address(listen: str) -> tuple[str, int]:
-    """Host and port of `HOST:PORT` or `[ADDRESS]:PORT`. Raises ConfigError."""
+    """Return host and port of `HOST:PORT` or `[ADDRESS]:PORT`. Raises ConfigError."""
     host, colon, port = listen.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
@@ -31,11 +31,11 @@ def address(listen: str) -> tuple[str, int]:
 
 
 def listen(settings: config.Server) -> socket.socket:
-    """The listening socket. Raises ServerError with what to do about it."""
+    """Return the listening socket. Raises ServerError, with a remedy."""
     host, port = address(settings.listen)
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        # where a name has both, IPv4 first: that is what 127.0.0.1 in a client's URL reaches
+        # if a name has both, take IPv4, because 127.0.0.1 in a client's URL reaches that
         family, _, _, _, where = min(found, key=lambda entry: entry[0] != socket.AF_INET)
         safe = settings.insecure or settings.token_file
         if not safe and not ipaddress.ip_address(str(where[0]).partition("%")[0]).is_loopback:
@@ -46,16 +46,16 @@ def listen(settings: config.Server) -> socket.socket:
         sock = socket.create_server((str(where[0]), port), family=family, backlog=ACCEPT_BACKLOG)
     except OSError as error:
         raise ServerError(_explained(error, host, port)) from None
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # accepted sockets inherit it
-    # and this, which asyncio forgets for them: an event right behind another would wait 40 ms for the first one's ACK
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # accepted sockets inherit it
+    # asyncio does not set this for them: an event right behind another would wait 40 ms for the first one's ACK
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setblocking(False)
     return sock
 
 
 def make_room(subscribers: int) -> None:
-    """Raise this process's limit of open files so far that all subscribers find a place, where that is allowed."""
-    wanted = subscribers + OTHER_FILES
+    """Raise this process's limit of open files until all subscribers find a place, as far as that is allowed."""
+    wanted = subscribers + MAX_OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return

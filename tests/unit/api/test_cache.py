@@ -13,7 +13,7 @@ def key(audio: bytes = b"a", parameters: Parameters | None = None) -> Key:
     return Key.of("m", "r", audio, parameters or Parameters(), "softmax", 5)
 
 
-def test_what_means_the_same_is_the_same_key() -> None:
+def test_requests_with_the_same_answer_have_the_same_key() -> None:
     assert key() == key(parameters=Parameters(5)) == key(parameters=Parameters(99, "softmax"))
     assert key() != key(parameters=Parameters(4))
     assert key() != key(parameters=Parameters(None, "sigmoid"))

@@ -86,14 +86,14 @@ def test_a_short_clip_is_padded_to_share_batches() -> None:
     play(scene)
 
 
-def test_only_so_many_windows_of_one_clip_wait_at_a_time() -> None:
+def test_64_windows_of_each_clip_wait_at_a_time() -> None:
     async def scene(bench: Bench) -> None:
         bench.engine.held = True
-        asked = bench.ask(*range(1, 301))
-        await bench.engine.began()
-        assert bench.dispatcher.pending == MAX_OUTSTANDING_WINDOWS
+        clips = [bench.ask(*range(1, 301)), bench.ask(*range(1, 151))]
+        await bench.batcher.until_added(2 * MAX_OUTSTANDING_WINDOWS)
+        assert bench.dispatcher.pending == 2 * MAX_OUTSTANDING_WINDOWS == 128
         bench.engine.release()
-        assert (await asked)[0] == pytest.approx(150.5)
+        assert [(await clip)[0] for clip in clips] == pytest.approx([150.5, 75.5])
 
     play(scene)
 
@@ -140,7 +140,7 @@ def test_a_model_that_fails_is_told_to_all_of_its_batch() -> None:
     play(scene)
 
 
-def test_who_leaves_takes_what_waits_along() -> None:
+def test_a_cancelled_clip_takes_its_waiting_windows_along() -> None:
     async def scene(bench: Bench) -> None:
         bench.engine.held = True
         staying, leaving = bench.ask(7.0), bench.ask(*range(1, 40))
@@ -166,7 +166,7 @@ def test_a_clip_that_gets_no_answer_in_time_is_503() -> None:
     play(scene, timeout=0.01)
 
 
-def test_at_the_end_everybody_who_waits_is_told() -> None:
+def test_at_the_end_every_waiting_clip_is_refused() -> None:
     async def scene(bench: Bench) -> None:
         bench.engine.held = True
         asked = [bench.ask(1.0), bench.ask(*range(1, 200))]

@@ -17,7 +17,7 @@ def play(scene: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
-def test_what_is_taken_is_given_back_at_the_end() -> None:
+def test_taken_memory_is_given_back_at_the_end() -> None:
     budget = Budget(100)
     with Reservation(budget, "x") as held:
         held.take(60)
@@ -26,7 +26,7 @@ def test_what_is_taken_is_given_back_at_the_end() -> None:
     assert budget.used == 0
 
 
-def test_who_finds_no_room_is_told_429_and_who_never_will_413() -> None:
+def test_a_request_without_room_now_is_429_and_one_that_never_fits_413() -> None:
     budget = Budget(100)
     with Reservation(budget, "x") as first, Reservation(budget, "http.memory_mb") as second:
         first.take(50)
@@ -40,7 +40,7 @@ def test_who_finds_no_room_is_told_429_and_who_never_will_413() -> None:
         assert caught.value.status == 413
 
 
-def test_what_is_reserved_is_used_up_before_more_is_taken() -> None:
+def test_reserved_memory_is_used_up_before_more_is_taken() -> None:
     budget = Budget(100)
     with Reservation(budget, "x") as held:
         held.reserve(60)
@@ -51,7 +51,7 @@ def test_what_is_reserved_is_used_up_before_more_is_taken() -> None:
         assert budget.used == 61
 
 
-def test_who_waits_gets_room_in_the_order_of_coming() -> None:
+def test_waiting_requests_get_room_in_the_order_of_coming() -> None:
     async def scene() -> None:
         budget, order = Budget(100), []
         holder = Reservation(budget, "x")
@@ -76,7 +76,7 @@ def test_who_waits_gets_room_in_the_order_of_coming() -> None:
     play(scene)
 
 
-def test_who_stops_waiting_makes_way_for_who_is_behind() -> None:
+def test_a_request_that_stops_waiting_makes_way_for_the_next() -> None:
     async def scene() -> None:
         budget = Budget(100)
         holder, large, small = (Reservation(budget, "x") for _ in range(3))

@@ -38,7 +38,7 @@ def test_a_form_without_a_file_is_none() -> None:
     "body",
     [b"", b"RIFF....", b"--", b"--x", b"--x\r\n", b"\r\n--x\r\n", b"--\x80\r\n", b"--\r\n", b"-x\r\n", b" --x\r\n"],
 )
-def test_what_begins_otherwise_is_no_form(body: bytes) -> None:
+def test_a_body_that_begins_otherwise_is_no_form(body: bytes) -> None:
     assert read(body) is None
 
 

@@ -48,7 +48,7 @@ INPUTS = "`inputs` is missing or no string: it must hold the audio file in base6
 
 
 @given(st.binary())
-def test_what_is_no_json_object_is_audio_as_it_is(content: bytes) -> None:
+def test_a_body_that_is_no_json_object_is_audio_as_it_is(content: bytes) -> None:
     if content.lstrip(b" \t\r\n")[:1] != b"{" and content[:2] != b"--":
         assert parse_request(content, {}).audio == content
 
@@ -61,7 +61,7 @@ def test_base64_in_json_is_read_back(audio: bytes, space: bytes) -> None:
 
 
 @pytest.mark.parametrize("content", [b"{", b"{}x", b'{"inputs": "\xff"', b'{"a" 1}', b"{" * 100_000, b'{"a":' * 5000])
-def test_what_begins_as_json_and_is_none_is_audio_as_it_is(content: bytes) -> None:
+def test_a_body_that_only_begins_as_json_is_audio_as_it_is(content: bytes) -> None:
     asked = parse_request(content, {"top_k": "2"})
     assert (asked.audio, asked.parameters, asked.options) == (content, Parameters(2), Options())
 
@@ -241,7 +241,7 @@ def test_every_function_is_taken_and_null_is_none(function: Any) -> None:
 
 
 @pytest.mark.parametrize("length", [99, 100, 101, 10_000])
-def test_what_a_client_sent_is_repeated_in_its_first_hundred_characters_only(length: int) -> None:
+def test_a_client_s_text_is_repeated_in_its_first_hundred_characters_only(length: int) -> None:
     begin, end = "Invalid value for `function_to_apply`: ", ". Valid options are ['softmax', 'sigmoid', 'none']"
     sentence = begin + "x" * min(length, 100) + end
     assert refusal(body(parameters={"function_to_apply": "x" * length})) == sentence
@@ -283,7 +283,7 @@ def test_the_answer_is_compact_with_the_score_first() -> None:
     ]
 
 
-def test_what_is_not_told_is_left_out_of_an_error_and_of_a_status() -> None:
+def test_an_error_and_a_status_leave_out_absent_fields() -> None:
     assert msgspec.json.encode(ErrorBody("wrong")) == b'{"error":"wrong"}'
     assert msgspec.json.encode(ErrorBody("loading", 2.5)) == b'{"error":"loading","estimated_time":2.5}'
     status = Status(True, "Loaded", "cpu", "transformers")

@@ -111,11 +111,7 @@ def test_a_job_older_than_all_others_may_be_the_one_that_is_pushed_out() -> None
 
 
 def test_one_shot_jobs_are_never_pushed_out_and_push_nothing_out() -> None:
-    batcher = filled(Batcher(queue=1), job("live"))
-    assert batcher.has_room()
-    filled(batcher, job("first", live=False))
-    assert not batcher.has_room()
-    filled(batcher, job("second", live=False))
+    batcher = filled(Batcher(queue=1), job("live"), job("first", live=False), job("second", live=False))
     assert (len(batcher), batcher.queued_live) == (3, 1)
 
 
@@ -254,16 +250,6 @@ def test_of_the_shortest_clips_as_many_leave_as_there_are_samples_in_bulk() -> N
 def test_a_batch_of_clips_is_no_larger_than_the_largest_batch() -> None:
     batcher = filled(Batcher(max_batch=2), *[job(number, live=False) for number in range(3)])
     assert sizes_taken(batcher) == [2, 1]
-
-
-def test_there_is_room_for_as_many_clips_as_the_queue_is_long() -> None:
-    batcher = Batcher(queue=2)
-    room = []
-    for number in range(3):
-        room.append(batcher.has_room())
-        filled(batcher, job(number, live=False))
-    assert room == [True, True, False]
-    assert taken(batcher) == [0, 1, 2]
 
 
 def test_the_oldest_of_all_queues_is_pushed_out() -> None:

@@ -27,7 +27,7 @@ def refusal(authorization: str | None, subprotocols: Sequence[str] = (), among: 
     return among.refusal("listen", authorization, subprotocols)
 
 
-def test_without_tokens_nobody_needs_one() -> None:
+def test_without_tokens_no_request_needs_one() -> None:
     assert refusal(None, among=Tokens()) is None
     assert refusal("Bearer whatever", among=Tokens()) is None
     assert (Tokens().required, TOKENS.required) == (False, True)

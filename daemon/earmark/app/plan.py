@@ -1,4 +1,4 @@
-"""From settings and checkpoints to what listening and deciding need."""
+"""Plans: from the settings of a classifier and its checkpoint to the input of the segmenter and to a detector."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from earmark.protocol.events import ClassifierInfo
 from earmark.windowing import windows
 from earmark.windowing.classifier_stream import ClassifierInput
 
-WINDOW = 1.0  # seconds, where neither the settings nor the model say
-LIMIT = 10.0  # seconds of an utterance, likewise
-GRID = 0.25  # seconds by which windows of utterances grow
-MARGIN = 5.0  # seconds of sound kept beyond what a window needs: more than an intake holds when it comes late
+WINDOW_SECONDS = 1.0  # if neither the settings nor the model name a length
+LIMIT_SECONDS = 10.0  # of an utterance, likewise
+GRID_SECONDS = 0.25  # by which windows of utterances grow
+MARGIN_SECONDS = 5.0  # of sound kept beyond what a window needs: more than an intake holds when it comes late
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One classifier with its checkpoint: everything that follows from both."""
+    """One classifier with its checkpoint, and everything that follows from both."""
 
     settings: config.Classifier
     checkpoint: Checkpoint
@@ -45,15 +45,19 @@ class Plan:
 
     @property
     def vad(self) -> config.Vad:
-        """With the hangover that suits the mode, where the settings name none."""
+        """The settings of the gate, with the default hangover of the mode if they name none."""
         vad, mode = self.settings.vad, self.settings.mode
         return msgspec.structs.replace(vad, hangover_ms=vad.hangover_ms or config.HANGOVER_MS[mode])
 
     @property
     def seconds(self) -> float:
-        """How much sound must be kept for its windows."""
+        """The seconds of sound that must be kept for its windows."""
         vad, rate = self.vad, self.checkpoint.rate
-        return max(self.lengths.limit, self.lengths.window) / rate + (vad.hangover_ms + vad.pre_roll_ms) / 1000 + MARGIN
+        return (
+            max(self.lengths.limit, self.lengths.window) / rate
+            + (vad.hangover_ms + vad.pre_roll_ms) / 1000
+            + MARGIN_SECONDS
+        )
 
     @property
     def info(self) -> ClassifierInfo:
@@ -92,7 +96,7 @@ class Plan:
 
 
 def plans(settings: config.Config) -> tuple[Plan, ...]:
-    """One plan a classifier. ConfigError for a model that is not there, ModelError for a folder that is none."""
+    """Return one plan per classifier. Raises ConfigError for an unknown model, and ModelError for its folder."""
     entries = catalogue(settings)
     checkpoints: dict[str, Checkpoint] = {}
     made = []
@@ -111,14 +115,15 @@ def plans(settings: config.Config) -> tuple[Plan, ...]:
 
 
 def _lengths(where: str, settings: config.Classifier, checkpoint: Checkpoint) -> windows.Lengths:
+    """Return the lengths of the windows. Raises ConfigError, which names the setting `where`."""
     rate = checkpoint.rate
-    most = checkpoint.window or checkpoint.limit
-    window = round(settings.window * rate) or checkpoint.window or round(WINDOW * rate)
-    limit = round(settings.max_window * rate) or most or max(round(LIMIT * rate), window)
+    longest = checkpoint.window or checkpoint.limit
+    window = round(settings.window * rate) or checkpoint.window or round(WINDOW_SECONDS * rate)
+    limit = round(settings.max_window * rate) or longest or max(round(LIMIT_SECONDS * rate), window)
     for name, length in (("window", window), ("max_window", limit)):
-        if most and length > most:
+        if longest and length > longest:
             raise ConfigError(
-                f"{where}.{name}: {settings.model} takes {most / rate:g} s at most, not {length / rate:g} s"
+                f"{where}.{name}: {settings.model} takes {longest / rate:g} s at most, not {length / rate:g} s"
             )
     if limit < window:
         raise ConfigError(
@@ -137,5 +142,5 @@ def _lengths(where: str, settings: config.Classifier, checkpoint: Checkpoint) ->
         limit,
         round(settings.hop * rate),
         pre_roll,
-        round(GRID * rate),
+        round(GRID_SECONDS * rate),
     )

@@ -109,7 +109,7 @@ class Service:
         )
 
     async def run(self) -> None:
-        """Serve until a signal comes, or with `once` until everything was heard and answered."""
+        """Serve until a signal comes, or with `once` until every source has ended and every window was answered."""
         for source in self._settings.source:
             if isinstance(source, config.File):
                 check(source.path)
@@ -179,7 +179,7 @@ class Service:
 
     def _signalled(self, number: signal.Signals) -> None:
         if self._stop.is_set():
-            os._exit(128 + number)  # a second one means: now
+            os._exit(128 + number)  # at a second signal, at once
         self._stop.set()
 
     @property

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from earmark.checkpoints import store
 from earmark.checkpoints.checkpoint import COMMIT, Checkpoint
 from earmark.checkpoints.hub_cache import snapshot
 from earmark.checkpoints.reader import embedded, read
-from earmark.checkpoints.store import find as find_pulled
 from earmark.config import settings as config
 from earmark.errors import ModelError
 
@@ -45,7 +45,7 @@ class Entry:
         if self.path is not None:
             return self.path
         commit = self.revision if self.revision and COMMIT.fullmatch(self.revision) else None
-        pulled = find_pulled(self.id, commit) if commit or self.revision is None else None
+        pulled = store.find(self.id, commit) if commit or self.revision is None else None
         return pulled or snapshot(self.id, self.revision)
 
 

@@ -26,7 +26,7 @@ from earmark.learning import negatives
 from earmark.learning.examples import Example
 from earmark.learning.find import EXAMPLE_VAD, ExampleFinder, read_recording
 from earmark.learning.job import Job
-from earmark.learning.record import BACKGROUND_SECONDS, Recorder, record
+from earmark.learning.record import BACKGROUND_SECONDS, REMIND_SECONDS, TICK, Recorder, meter, record
 from tests.daemon import Daemon, earmarkd, environment, events, heard
 from tests.pulse import Pulse, missing
 from tests.signals import demo_file, noise, tone
@@ -167,6 +167,14 @@ def test_the_new_words_are_heard_live_through_a_microphone(
     results = [event for event in daemon.events if event["type"] == "result"]
     assert sum(said == word for said, (word, _) in zip(heard(results), some, strict=True)) >= 3
     assert {event["label"] for event in daemon.events if event["type"] == "label"} <= set(WORDS)
+
+
+@espeak
+def test_one_word_is_learnt_from_ten_examples_of_it(folder: Path, spoken: Path) -> None:
+    files = sorted(map(str, (spoken / "lamp").iterdir()))[:10]
+    done = learn("one", "--label", "lamp", *files, models=folder / "one")
+    assert done.returncode == 0, done.stderr
+    assert "| lamp  | 10 " in done.stderr
 
 
 @espeak
@@ -318,8 +326,9 @@ def test_examples_are_recorded_one_by_one_and_a_clipped_one_again(tmp_path: Path
             before, after = noise(RATE // 2, -60, len(said)), noise(RATE // 2, -60)
             sources[0].deliver(np.concatenate([before, knock, after]))
 
+    shown: list[str] = []
     with Recorder("level", RATE, RATE, make, live=False) as recorder:
-        record(recorder, ["knock", "tap"], 2, tmp_path, RATE, tell)
+        record(recorder, ["knock", "tap"], 2, tmp_path, RATE, tell, shown.append)
         sources[0].end()
         with pytest.raises(SourceError, match="it was unplugged"):
             recorder.example()
@@ -329,6 +338,12 @@ def test_examples_are_recorded_one_by_one_and_a_clipped_one_again(tmp_path: Path
         *("'knock' (1", "'knock' (2", "'knock' (2", "'tap' (1", "'tap' (2")
     ]
     assert any("is clipped" in text and text.endswith("once more") for text in said)
+    assert [text.split(",")[0].partition(":")[0] for text in said if text.startswith(TICK)] == [
+        f"{TICK} the room was heard",
+        *(f"{TICK} {word!r} ({number} of 2)" for word in ("knock", "tap") for number in (1, 2)),
+    ]
+    assert any(text.startswith("listening to the room [") for text in shown)
+    assert any(text.startswith("listening for 'knock' [######") for text in shown)
     assert sorted(str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*.wav")) == [
         *("_background_/001.wav", "knock/001.wav", "knock/002.wav", "tap/001.wav", "tap/002.wav")
     ]
@@ -336,6 +351,27 @@ def test_examples_are_recorded_one_by_one_and_a_clipped_one_again(tmp_path: Path
     finder = ExampleFinder("level", RATE, RATE)
     for file in [*tmp_path.glob("knock/*.wav"), *tmp_path.glob("tap/*.wav")]:
         assert len(finder.find(read_recording(file, RATE), "")) == 1  # and nothing of the one before
+
+
+def test_a_user_who_is_not_heard_is_told_the_level_and_what_to_do(tmp_path: Path) -> None:
+    said: list[str] = []
+    sources: list[Prompted] = []
+
+    def make(intake: Intake) -> Prompted:
+        sources.append(Prompted(intake))
+        return sources[0]
+
+    def tell(text: str) -> None:
+        said.append(text)
+        if text.startswith(("be quiet", "say")):
+            sources[0].deliver(noise((REMIND_SECONDS + 1) * RATE, -60))
+        if text.startswith("still listening"):
+            sources[0].end()
+
+    with Recorder("level", RATE, RATE, make, live=False) as recorder, pytest.raises(SourceError, match="unplugged"):
+        record(recorder, ["knock"], 1, tmp_path, RATE, tell)
+
+    assert said[-1].startswith("still listening for 'knock': the loudest in 10 s was -60 dB, and no example was in it")
 
 
 def test_a_microphone_that_cannot_be_started_leaves_no_thread_behind() -> None:
@@ -350,6 +386,14 @@ def test_a_microphone_that_cannot_be_started_leaves_no_thread_behind() -> None:
         pass
 
     assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.parametrize(
+    ("level", "bar"),
+    [(-120.0, "[--------------------] -120 dB"), (-30.0, "[##########----------] -30 dB"), (0.0, f"[{'#' * 20}] 0 dB")],
+)
+def test_the_meter_is_full_at_full_scale_and_empty_60_db_below(level: float, bar: str) -> None:
+    assert meter(level) == bar
 
 
 def test_help_shows_examples() -> None:

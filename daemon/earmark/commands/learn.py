@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 CLEAR_LINE = "\r\x1b[K"
+TICK = "\N{CHECK MARK}"
 DESCRIPTION = """\
 Learn words or sounds of your own from ten or more examples of each, and print the lines for the daemon's
 configuration. Examples are recordings (each pause-separated utterance in a file is one), or are recorded now.
@@ -85,8 +86,9 @@ def run(args: argparse.Namespace) -> int:
     kept: Path = args.recordings or Path(args.name.replace("/", "--"))
     if args.record:
         base = check(request())
+        progress.tell(f"opening the microphone {args.device!r}")
         with Recorder(args.gate, base.rate, base.window or base.rate, microphone(args.device)) as recorder:
-            record(recorder, args.record, args.count, kept, base.rate, progress.tell)
+            record(recorder, args.record, args.count, kept, base.rate, progress.tell, progress.show)
         progress.tell(f"the recordings are kept in {kept}; the model does not need them any more once it is learnt")
     learned = learn(request(), progress.tell)
     progress.tell(f"{learned.name} is in {learned.path}; its README.md has the figures")
@@ -95,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 class Progress:
-    """Tells what is being done. Percentages are shown on a terminal only, each in place of the one before."""
+    """Tells what is being done. On a terminal alone it also shows texts that the next one replaces."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -104,9 +106,23 @@ class Progress:
     def tell(self, text: str) -> None:
         """Print the text, a line of its own unless it ends in %."""
         if text.endswith("%"):
-            if self._stream.isatty():
-                self._is_pending = True
-                print(f"{CLEAR_LINE}earmark: {text}", end="", file=self._stream, flush=True)
+            self.show(text)
             return
-        print(f"{CLEAR_LINE if self._is_pending else ''}earmark: {text}", file=self._stream, flush=True)
+        print(
+            f"{CLEAR_LINE if self._is_pending else ''}earmark: {self._printable(text)}", file=self._stream, flush=True
+        )
         self._is_pending = False
+
+    def show(self, text: str) -> None:
+        """Show the text until the next one comes."""
+        if self._stream.isatty():
+            self._is_pending = True
+            print(f"{CLEAR_LINE}earmark: {self._printable(text)}", end="", file=self._stream, flush=True)
+
+    def _printable(self, text: str) -> str:
+        """Return the text with "ok" for the tick if the stream's encoding has no such character."""
+        try:
+            TICK.encode(self._stream.encoding or "utf-8")
+        except UnicodeEncodeError:
+            return text.replace(TICK, "ok")
+        return text

@@ -165,6 +165,7 @@ def _fit(job: Job, file: Path, staged: Path, tell: Tell) -> Evaluation:
     per_label = Counter(job.truth)
     counts = ", ".join(f"{label} {per_label[index]}" for index, label in enumerate(job.labels))
     tell(f"learning from {len(job.examples)} examples: {counts}")
+    tell("starting to learn: 0%")  # the process imports torch first
     child.run("earmark.worker.fit", str(file), str(staged), tell=tell)
     return msgspec.json.decode((staged / EVALUATION).read_bytes(), type=Evaluation)
 

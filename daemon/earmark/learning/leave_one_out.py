@@ -64,6 +64,19 @@ def assign_rounds(labels: Sequence[int], max_rounds: int) -> npt.NDArray[np.int6
     return rounds
 
 
+def assign_shares(labels: Sequence[int], rounds: int) -> npt.NDArray[np.int64]:
+    """Return the round in which each window of a label with many windows is left out, an equal share a round.
+
+    Each label is divided by itself, so that no round lacks one. Neighbours are left out together: they may be of one
+    speaker.
+    """
+    shares = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(np.asarray(labels) == label)
+        shares[rows] = np.arange(len(rows)) * rounds // len(rows)
+    return shares
+
+
 def evaluate(labels: Sequence[str], truth: Sequence[int], scores: Floats, other: Floats, rounds: int) -> Evaluation:
     """Choose the threshold and count the answers.
 

@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 import soundfile
 
+from earmark.audio.level import decibels
 from earmark.audio.types import Samples, Window
 from earmark.capture import build
 from earmark.capture.base import Source
@@ -33,8 +34,18 @@ SILENCE_SECONDS = 60.0  # how long the user may take to say something
 CONTEXT_SECONDS = 1.0  # kept before an example; a window has at least as much after the example's beginning
 MAX_SECONDS = 4.0  # of an example that are kept
 RING_SECONDS = 20.0
+LEVELS_PER_SECOND = 4
+REMIND_SECONDS = 10  # of waiting for an example, after which the user is told what is heard
+METER_DB, METER_CELLS = -60.0, 20  # level at which the meter is empty, and its length
+TICK = "\N{CHECK MARK}"
 
 Tell = Callable[[str], None]
+Heed = Callable[[float], None]
+"""Called with the level in dB of each quarter of a second that is heard meanwhile."""
+
+
+def _ignore(_: object) -> None:
+    pass
 
 
 class Recorder:
@@ -52,10 +63,11 @@ class Recorder:
         self._segmenter = Segmenter(self._deliver)
         context = int(CONTEXT_SECONDS * rate)
         example = Lengths(2 * context, int(MAX_SECONDS * rate), rate, context, rate // 4)
-        second = Lengths(rate, rate, rate, 0, rate)
+        quarter = rate // LEVELS_PER_SECOND
+        piece = Lengths(quarter, quarter, quarter, 0, quarter)
         inputs = [
             ClassifierInput("examples", "", rate, gate, EXAMPLE_VAD, UtteranceWindows(example)),
-            ClassifierInput("background", "", rate, "open", EXAMPLE_VAD, SlidingWindows(second)),
+            ClassifierInput("background", "", rate, "open", EXAMPLE_VAD, SlidingWindows(piece)),
         ]
         self._source = make(self._segmenter.add_source("microphone", inputs, RING_SECONDS, live=live, rates=(rate,)))
         self._waiting: list[Message] = []
@@ -74,16 +86,16 @@ class Recorder:
     ) -> None:
         self._running.close()
 
-    def background(self) -> Samples:
+    def background(self, heed: Heed = _ignore) -> Samples:
         """Return the next BACKGROUND_SECONDS of sound. Raises SourceError if none comes."""
         reason = "the microphone delivers nothing"
-        parts = [self._next("background", DELIVERY_SECONDS, reason).samples for _ in range(BACKGROUND_SECONDS)]
-        return np.concatenate(parts)
+        count = BACKGROUND_SECONDS * LEVELS_PER_SECOND
+        return np.concatenate([self._next("background", DELIVERY_SECONDS, reason, heed).samples for _ in range(count)])
 
-    def example(self) -> Example:
+    def example(self, heed: Heed = _ignore) -> Example:
         """Return the next example that the gate finds. Raises SourceError if none comes."""
         reason = f"nothing was heard for {SILENCE_SECONDS:.0f} s; is it the right microphone?"
-        window = self._next("examples", SILENCE_SECONDS, reason)
+        window = self._next("examples", SILENCE_SECONDS, reason, heed)
         begin, end = (at - window.span.start for at in (window.span.speech_start, window.span.speech_end))
         return Example(window.samples, begin, end, "this one")
 
@@ -97,13 +109,16 @@ class Recorder:
         while not self._messages.empty():
             self._waiting += [message for message in self._messages.get() if isinstance(message, SourceEnded)]
 
-    def _next(self, classifier: str, timeout: float, reason: str) -> Window:
+    def _next(self, classifier: str, timeout: float, reason: str, heed: Heed) -> Window:
         """Return the next window of `classifier`. Raises SourceError with the reason after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         detail = ""
         while True:
             while self._waiting:
-                match self._waiting.pop(0):
+                message = self._waiting.pop(0)
+                if isinstance(message, Window) and message.classifier == "background":
+                    heed(decibels(message.samples))
+                match message:
                     case Window() as window if window.classifier == classifier:
                         return window
                     case SourceEnded(_, error):
@@ -128,23 +143,58 @@ def microphone(device: str) -> Callable[[Intake], Source]:
     return lambda intake: build(config.Microphone("microphone", device), intake)
 
 
-def record(recorder: Recorder, labels: Sequence[str], count: int, folder: Path, rate: int, tell: Tell) -> None:
+def record(
+    recorder: Recorder, labels: Sequence[str], count: int, folder: Path, rate: int, tell: Tell, show: Tell = _ignore
+) -> None:
     """Ask for examples until each label has `count` of them, and keep a recording of the background.
 
     They are kept in a folder for each label within `folder`, the background in `_background_`. Examples that are there
-    already count. Raises SourceError.
+    already count. `show` is called several times a second with what is heard just now. Raises SourceError.
     """
     tell(f"be quiet for {BACKGROUND_SECONDS} seconds: the room is heard first")
-    _keep(folder / BACKGROUND, recorder.background(), rate)
+    room = recorder.background(lambda level: show(f"listening to the room {meter(level)}"))
+    _keep(folder / BACKGROUND, room, rate)
+    tell(f"{TICK} the room was heard, at {decibels(room):.0f} dB")
     for label in labels:
         while (have := len(list((folder / label).glob("*.wav")))) < count:
             recorder.discard()
             tell(f"say {label!r} ({have + 1} of {count})")
-            example = recorder.example()
+            example = recorder.example(_Waiting(label, tell, show))
             if problem := recorder.fault(example):
                 tell(f"{problem}; once more")
             else:
                 _keep(folder / label, trimmed(example, rate), rate)
+                tell(f"{TICK} {label!r} ({have + 1} of {count}): {_described(example, rate)}")
+
+
+class _Waiting:
+    """Shows the level while an example is waited for, and says so in words every REMIND_SECONDS."""
+
+    def __init__(self, label: str, tell: Tell, show: Tell) -> None:
+        self._label, self._tell, self._show = label, tell, show
+        self._levels: list[float] = []  # since the user was last told something
+
+    def __call__(self, level: float) -> None:
+        self._show(f"listening for {self._label!r} {meter(level)}")
+        self._levels.append(level)
+        if len(self._levels) == REMIND_SECONDS * LEVELS_PER_SECOND:
+            loudest = max(self._levels)
+            self._levels.clear()
+            self._tell(
+                f"still listening for {self._label!r}: the loudest in {REMIND_SECONDS} s was {loudest:.0f} dB, "
+                "and no example was in it; speak louder, pause after the word, or choose a microphone with --device"
+            )
+
+
+def meter(level: float) -> str:
+    """Return a level in dB as a bar and a number."""
+    cells = round(min(max(1 - level / METER_DB, 0.0), 1.0) * METER_CELLS)
+    return f"[{'#' * cells:-<{METER_CELLS}}] {level:.0f} dB"
+
+
+def _described(example: Example, rate: int) -> str:
+    sound = example.samples[example.begin : example.end]
+    return f"{len(sound) / rate:.1f} s at {decibels(sound):.0f} dB"
 
 
 def trimmed(example: Example, rate: int) -> Samples:

@@ -172,7 +172,7 @@ def _leave_one_out(job: Job, training_set: TrainingSet) -> leave_one_out.Evaluat
     first = len(job.examples) * training_set.per_example  # window with none of the labels
     taken = leave_one_out.assign_rounds(job.truth, MAX_ROUNDS)
     rounds = int(taken.max()) + 1
-    rest = np.arange(len(training_set.states) - first) * rounds // (len(training_set.states) - first)
+    rest = leave_one_out.assign_shares(training_set.labels[first:].tolist(), rounds)
     left_out = np.concatenate([np.repeat(taken, training_set.per_example), rest])
     natural = np.arange(len(job.examples)) * training_set.per_example
     scores = np.zeros((len(job.examples), len(job.labels) + len(OTHER_LABELS)), np.float32)

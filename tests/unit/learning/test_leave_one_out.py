@@ -35,6 +35,16 @@ def test_with_fewer_rounds_the_examples_of_a_label_are_spread_over_them() -> Non
     assert [sorted(when[:6]), sorted(when[6:])] == [[0, 0, 1, 1, 2, 2]] * 2
 
 
+def test_every_round_leaves_out_an_equal_share_of_each_label_and_never_all_of_it() -> None:
+    labels = [1] * 2400 + [2] * 200
+    shares = leave_one_out.assign_shares(labels, 10)
+    assert [np.bincount(shares[:2400]).tolist(), np.bincount(shares[2400:]).tolist()] == [[240] * 10, [20] * 10]
+
+
+def test_neighbours_are_left_out_together_for_they_may_be_of_one_speaker() -> None:
+    assert leave_one_out.assign_shares([1] * 6 + [2] * 3, 3).tolist() == [0, 0, 1, 1, 2, 2, 0, 1, 2]
+
+
 def test_an_example_counts_as_its_best_label_or_below_the_threshold_as_missed() -> None:
     scores = np.array([[0.7, 0.2, 0.1, 0], [0.55, 0.4, 0.05, 0], [0.1, 0.2, 0.7, 0], [0.6, 0.4, 0, 0]], np.float32)
     made = leave_one_out.evaluate(("lamp", "curtain"), [0, 0, 1, 1], scores, QUIET, 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
@@ -10,37 +11,48 @@ from earmark.errors import SubscriptionError
 from earmark.protocol import endpoints
 from earmark.protocol.endpoints import DEFAULT_ADDRESS
 
+_EXAMPLES = f"write HOST:PORT or a URL, for example {DEFAULT_ADDRESS} or https://example.org/earmark"
+
 Filter = str | int | float | list[str] | tuple[str, ...] | set[str] | frozenset[str]
 """A value of a filter: a number, a text (lists separated by commas), or a collection of names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A daemon's address. `host` is `HOST:PORT` as a URL has it."""
+    """A daemon's address. `host` is `HOST:PORT` as a URL has it; `prefix` is a proxy's path before the daemon's own."""
 
     host: str
     secure: bool = False
+    prefix: str = ""
 
     def events(self, filters: Mapping[str, Filter | None]) -> str:
         """Return the WebSocket's URL with these filters, leaving out those that are None."""
         given = {name: _text(value) for name, value in filters.items() if value is not None}
         query = f"?{urlencode(given)}" if given else ""
-        return f"{'wss' if self.secure else 'ws'}://{self.host}{endpoints.EVENTS}{query}"
+        return f"{'wss' if self.secure else 'ws'}://{self.host}{self.prefix}{endpoints.EVENTS}{query}"
 
 
-def address(url: str = DEFAULT_ADDRESS) -> Address:
-    """Parse `host`, `host:port`, `http://…` or `ws://…`, with or without the path. Raises SubscriptionError."""
+def address(url: str | None = None) -> Address:
+    """Parse `HOST`, `HOST:PORT`, or a URL with http, https, ws or wss, with or without the path of the events.
+
+    Without a port it is 443 for https and wss, else Earmark's own. A path is taken for the prefix at which a proxy
+    serves the daemon. Without `url`, EARMARK_URL names the daemon, or else it is the one on this machine.
+    Raises SubscriptionError.
+    """
+    if url is None:
+        url = os.environ.get("EARMARK_URL") or DEFAULT_ADDRESS
     try:
         parts = urlsplit(url if "://" in url else f"ws://{url}")
-        port = parts.port or endpoints.DEFAULT_PORT
+        secure = parts.scheme in ("wss", "https")
+        port = parts.port or (endpoints.HTTPS_PORT if secure else endpoints.DEFAULT_PORT)
     except ValueError:
-        raise SubscriptionError(f"{url!r} is not an address; write HOST:PORT, for example {DEFAULT_ADDRESS}") from None
+        raise SubscriptionError(f"{url!r} is not an address; {_EXAMPLES}") from None
     if parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname:
-        raise SubscriptionError(f"{url!r} is not an address; write HOST:PORT, for example {DEFAULT_ADDRESS}")
-    if parts.path.rstrip("/") not in ("", endpoints.EVENTS) or parts.query:
-        raise SubscriptionError(f"{url!r} is not an address of a daemon; leave everything after the port out")
+        raise SubscriptionError(f"{url!r} is not an address; {_EXAMPLES}")
+    if parts.query or parts.fragment:
+        raise SubscriptionError(f"{url!r} is not an address of a daemon; leave everything after the path out")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return Address(f"{host}:{port}", parts.scheme in ("wss", "https"))
+    return Address(f"{host}:{port}", secure, parts.path.rstrip("/").removesuffix(endpoints.EVENTS).rstrip("/"))
 
 
 def _text(value: Filter) -> str:

@@ -56,7 +56,7 @@ def send(
             connection.connect()
             # The daemon may refuse after the first bytes and close; its response says why
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.request("GET" if body is None else "POST", path, body, sent)
+                connection.request("GET" if body is None else "POST", daemon.prefix + path, body, sent)
             response = connection.getresponse()
             names = {name.lower(): value for name, value in response.getheaders()}
             return Response(response.status, names, response.read())

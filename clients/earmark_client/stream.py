@@ -9,7 +9,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any
@@ -20,8 +20,7 @@ import websockets.sync.client
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from earmark.errors import EarmarkError, ServerError, SubscriptionError
-from earmark.protocol.endpoints import DEFAULT_ADDRESS
-from earmark.protocol.events import Event, decode
+from earmark.protocol.events import DEFAULT_TYPES, Connection, Event, decode, type_of
 from earmark_client.address import Address, Filter, address
 from earmark_client.request import bearer
 
@@ -41,35 +40,85 @@ _CONNECT: dict[str, Any] = {
 OnFailure = Callable[[EarmarkError], None]
 """Called before each new try with the reason why there is no connection."""
 
+OnConnection = Callable[[Connection], None]
+"""Called with each message about the connection: Hello after each connection, Gap, Error, Subscribed."""
+
 
 async def events(
-    url: str = DEFAULT_ADDRESS, *, reconnect: bool = True, token: str | None = None, **filters: Filter | None
+    url: str | None = None,
+    *,
+    types: str | Iterable[str] | None = None,
+    reconnect: bool = True,
+    token: str | None = None,
+    on_connection: OnConnection | None = None,
+    on_failure: OnFailure | None = None,
+    **filters: Filter | None,
 ) -> AsyncGenerator[Event, None]:
-    """Yield the events of the daemon at `url` as they happen, and a Hello after each connection.
+    """Yield the events of the daemon at `url` as they happen, of the given `types` alone.
 
-    `filters` are the query parameters of `docs/protocol.md`: sources, classifiers, types, labels (text or
-    collections), min_score, top_k, every, policy. A lost connection is made again, for ever and with pauses of up to
-    ten seconds; with reconnect=False the iterator ends with the stream, or raises ServerError. `token`, or else the
-    environment variable EARMARK_TOKEN, is for daemons that require one. Events of unknown types are skipped.
+    Without `types`, these are Result, Label, Source and Loss. The messages about the connection (`hello`, `gap`,
+    `error`, `subscribed`) are yielded only if `types` names them; `on_connection` is called with them in any case.
+    `filters` are the other query parameters of `docs/protocol.md`: sources, classifiers, labels (text or collections),
+    min_score, top_k, every, policy. `url` is `HOST:PORT` or a URL; without it, the environment variable EARMARK_URL
+    names the daemon, or else it is the one on this machine.
+
+    A lost connection is made again, for ever and with pauses of up to ten seconds: `on_failure` is called with the
+    reason. The `off` of a label that is on then may be missed. With reconnect=False the iterator ends with the stream,
+    or raises ServerError. `token`, or else the environment variable EARMARK_TOKEN, is for daemons that require one.
+    Events of types that this client does not know are skipped.
     Raises SubscriptionError with the daemon's sentence if it refuses a filter.
     """
-    _check_shape(filters)
-    async with aclosing(messages(address(url), filters, reconnect=reconnect, token=token)) as texts:
+    chosen = _Chosen(types, filters, on_connection)
+    given = messages(address(url), chosen.filters, reconnect=reconnect, token=token, on_failure=on_failure)
+    async with aclosing(given) as texts:
         async for text in texts:
-            event = _event(text)
+            event = chosen.event(text)
             if event is not None:
                 yield event
 
 
 def events_sync(
-    url: str = DEFAULT_ADDRESS, *, reconnect: bool = True, token: str | None = None, **filters: Filter | None
+    url: str | None = None,
+    *,
+    types: str | Iterable[str] | None = None,
+    reconnect: bool = True,
+    token: str | None = None,
+    on_connection: OnConnection | None = None,
+    on_failure: OnFailure | None = None,
+    **filters: Filter | None,
 ) -> Generator[Event, None, None]:
     """Yield the same as events(), blocking the calling thread."""
-    _check_shape(filters)
-    for text in messages_sync(address(url), filters, reconnect=reconnect, token=token):
-        event = _event(text)
+    chosen = _Chosen(types, filters, on_connection)
+    for text in messages_sync(address(url), chosen.filters, reconnect=reconnect, token=token, on_failure=on_failure):
+        event = chosen.event(text)
         if event is not None:
             yield event
+
+
+class _Chosen:
+    """Which events a program asked for: the filters for the daemon, and the choice among the messages that come."""
+
+    def __init__(
+        self, types: str | Iterable[str] | None, filters: dict[str, Filter | None], on_connection: OnConnection | None
+    ) -> None:
+        if filters.get("shape") == "api":
+            raise SubscriptionError("shape: arrays of the API are not events; read the WebSocket itself for shape=api")
+        named = [] if types is None else types.split(",") if isinstance(types, str) else list(types)
+        self.filters = filters | ({"types": named} if named else {})
+        self._types = frozenset(name.strip() for name in named) or DEFAULT_TYPES
+        self._on_connection = on_connection
+
+    def event(self, text: str) -> Event | None:
+        """Return the event in a message, or None for one that was not asked for."""
+        try:
+            event = decode(text)
+        except msgspec.ValidationError:  # a message of a newer daemon
+            return None
+        except msgspec.DecodeError:
+            raise ServerError("what answers there is no Earmark daemon: its messages are not JSON") from None
+        if self._on_connection is not None and isinstance(event, Connection):
+            self._on_connection(event)
+        return event if type_of(event) in self._types else None
 
 
 async def messages(
@@ -178,22 +227,8 @@ def _ended(daemon: Address) -> EarmarkError:
     return ServerError(f"the daemon at {daemon.host} has closed the connection")
 
 
-def _event(text: str) -> Event | None:
-    try:
-        return decode(text)
-    except msgspec.ValidationError:  # a message of a newer daemon
-        return None
-    except msgspec.DecodeError:
-        raise ServerError("what answers there is no Earmark daemon: its messages are not JSON") from None
-
-
 def _text(message: str | bytes) -> str:
     return message if isinstance(message, str) else message.decode()
-
-
-def _check_shape(filters: dict[str, Filter | None]) -> None:
-    if filters.get("shape") == "api":
-        raise SubscriptionError("shape: arrays of the API are not events; read the WebSocket itself for shape=api")
 
 
 def _jittered(delay: float) -> float:

@@ -89,7 +89,9 @@ def test_the_event_stream_wants_a_token_in_a_header_or_a_subprotocol(guarded: Cl
 
 def test_the_python_client_shows_its_token(guarded: Client) -> None:
     async def first(**options: Any) -> Event:
-        async with contextlib.aclosing(earmark_client.events(guarded.address, reconnect=False, **options)) as stream:
+        async with contextlib.aclosing(
+            earmark_client.events(guarded.address, types="hello", reconnect=False, **options)
+        ) as stream:
             return await anext(stream)
 
     assert isinstance(asyncio.run(first(token=TOKEN)), Hello)

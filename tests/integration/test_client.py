@@ -10,13 +10,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from earmark.config import settings as config
-from earmark.errors import ServerError, SubscriptionError
+from earmark.errors import EarmarkError, ServerError, SubscriptionError
 from earmark.protocol.events import Score, encode
 from earmark_client import Event, Hello, Label, events, events_sync
 from earmark_client.address import address
@@ -83,12 +83,11 @@ class Running:
 def test_events_are_typed_and_filtered() -> None:
     async def scenario(serving: Serving) -> None:
         async with contextlib.aclosing(events(serving.host, labels=["go", "left"], min_score=0.5)) as stream:
-            (first,) = await following(stream, 1)
-            assert isinstance(first, Hello)
-            assert first.epoch == serving.publisher.epoch
+            waiting = asyncio.create_task(following(stream, 1))
+            await serving.until(lambda: serving.hub.stats().subscribers == 1)
             serving.hear("stop")
             serving.hear("go")
-            (event,) = await following(stream, 1)
+            (event,) = await waiting
             assert isinstance(event, Label)
             assert (event.seq, event.label) == (2, "go")
 
@@ -96,38 +95,63 @@ def test_events_are_typed_and_filtered() -> None:
 
 
 def test_without_asyncio_it_is_the_same() -> None:
-    def listen(host: str, connected: Callable[[], object]) -> list[Event]:
+    def listen(host: str) -> list[Event]:
         stream = events_sync(host, labels="go")
-        heard = [next(stream)]
-        connected()
-        heard += [next(stream), next(stream)]
+        heard = [next(stream), next(stream)]
         stream.close()
         return heard
 
     async def scenario(serving: Serving) -> None:
-        loop = asyncio.get_running_loop()
-        connected = asyncio.Event()
         async with contextlib.aclosing(events(serving.host, labels="go")) as stream:
-            heard = await following(stream, 1)
-            listening = asyncio.create_task(
-                asyncio.to_thread(listen, serving.host, lambda: loop.call_soon_threadsafe(connected.set))
-            )
-            await connected.wait()
+            waiting = asyncio.create_task(following(stream, 2))
+            listening = asyncio.create_task(asyncio.to_thread(listen, serving.host))
+            await serving.until(lambda: serving.hub.stats().subscribers == 2)
             for label in ("go", "stop", "go"):
                 serving.hear(label)
-            heard += await following(stream, 2)
-            assert heard == [hello(serving.publisher.epoch, 0), command(1, "go"), command(3, "go")]
-            assert await listening == heard
+            assert await waiting == await listening == [command(1, "go"), command(3, "go")]
 
     serve(scenario)
 
 
-def test_it_reconnects_when_the_server_comes_back_on_its_port() -> None:
+def test_only_the_types_that_were_asked_for_are_yielded_and_a_callback_hears_of_the_connection() -> None:
+    """A loop over labels may read `event.label`, whatever becomes of the connection."""
+    told: list[Event] = []
+
+    async def scenario(serving: Serving) -> None:
+        chosen = events(serving.host, types=["label"], on_connection=told.append)
+        async with contextlib.aclosing(chosen) as stream:
+            waiting = asyncio.create_task(following(stream, 1))
+            await serving.until(lambda: serving.hub.stats().subscribers == 1)
+            serving.score()
+            serving.hear("go")
+            assert await waiting == [command(2, "go")]
+        assert told == [hello(serving.publisher.epoch, 0)]
+
+    serve(scenario)
+
+
+@pytest.mark.parametrize("types", ["hello,label", ["hello", "label"], ("label", " hello ")])
+def test_the_messages_of_the_connection_are_yielded_where_types_name_them(types: Any) -> None:
+    async def scenario(serving: Serving) -> None:
+        async with contextlib.aclosing(events(serving.host, types=types)) as stream:
+            (first,) = await following(stream, 1)
+            assert first == hello(serving.publisher.epoch, 0)
+            serving.score()
+            serving.hear()
+            assert await following(stream, 1) == [command(2)]
+
+    serve(scenario)
+
+
+def test_it_reconnects_when_the_server_comes_back_on_its_port_and_says_why_it_had_to() -> None:
+    failures: list[EarmarkError] = []
+
     async def main() -> None:
         first = Serving(config.Server(listen="127.0.0.1:0"))
         async with contextlib.AsyncExitStack() as stack:
             async with first.server:
-                stream = await stack.enter_async_context(contextlib.aclosing(events(first.host)))
+                chosen = events(first.host, types="hello,label", on_failure=failures.append)
+                stream = await stack.enter_async_context(contextlib.aclosing(chosen))
                 (hello,) = await following(stream, 1)
             waiting = asyncio.create_task(following(stream, 1))
             second = Serving(config.Server(listen=first.host))
@@ -139,6 +163,7 @@ def test_it_reconnects_when_the_server_comes_back_on_its_port() -> None:
                 second.hear()
                 (event,) = await following(stream, 1)
                 assert isinstance(event, Label)
+            assert str(failures[0]) == f"the daemon at {first.host} has closed the connection"
 
     asyncio.run(main())
 
@@ -147,7 +172,7 @@ def test_without_reconnect_the_stream_ends_with_the_server() -> None:
     async def main() -> None:
         serving = Serving(config.Server(listen="127.0.0.1:0"))
         async with serving.server:
-            stream = events(serving.host, reconnect=False)
+            stream = events(serving.host, reconnect=False, types="hello,label")
             await following(stream, 1)
         assert [event async for event in stream] == []
 
@@ -192,7 +217,7 @@ def test_addresses_in_all_their_forms(url: str) -> None:
         assert address(url).events({}) == "ws://h:80/v1/events"
 
 
-@pytest.mark.parametrize("url", ["h:x", "h:99999", "ftp://h", "h/other", "h?labels=go"])
+@pytest.mark.parametrize("url", ["h:x", "h:99999", "ftp://h", "h/other?labels=go", "h?labels=go", "h#a"])
 def test_a_wrong_address_is_told(url: str) -> None:
     with pytest.raises(SubscriptionError, match="is not an address"):
         address(url)
@@ -201,9 +226,31 @@ def test_a_wrong_address_is_told(url: str) -> None:
 def test_addresses_have_a_default_port_and_ipv6_brackets() -> None:
     assert address("kiosk").host == "kiosk:8765"
     assert address("[::1]").host == "[::1]:8765"
-    assert address("https://h").events({"labels": ["a", "b"], "top_k": 2, "every": None}) == (
-        "wss://h:8765/v1/events?labels=a%2Cb&top_k=2"
+    assert address("http://h:80").events({"labels": ["a", "b"], "top_k": 2, "every": None}) == (
+        "ws://h:80/v1/events?labels=a%2Cb&top_k=2"
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "events"),
+    [
+        ("https://h", "wss://h:443/v1/events"),
+        ("wss://h:8443/", "wss://h:8443/v1/events"),
+        ("https://h/earmark", "wss://h:443/earmark/v1/events"),
+        ("h:80/a/b/", "ws://h:80/a/b/v1/events"),
+        ("wss://h/earmark/v1/events", "wss://h:443/earmark/v1/events"),
+    ],
+)
+def test_a_proxy_serves_a_daemon_with_tls_and_below_a_path(url: str, events: str) -> None:
+    assert address(url).events({}) == events
+
+
+def test_the_environment_names_the_daemon_where_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARMARK_URL", "https://h/earmark")
+    assert address().events({}) == "wss://h:443/earmark/v1/events"
+    assert address("kiosk").host == "kiosk:8765"
+    monkeypatch.setenv("EARMARK_URL", "")
+    assert address().host == "127.0.0.1:8765"
 
 
 def test_the_client_needs_none_of_the_daemons_packages() -> None:

@@ -12,11 +12,18 @@ import msgspec
 from earmark.broadcast.sink import Published
 from earmark.errors import SubscriptionError
 from earmark.hints import did_you_mean
-from earmark.protocol.events import Label, Loss, Numbered, Result, Source, encode
-
-DEFAULT_TYPES = frozenset({"result", "label", "source", "loss"})
-TYPES = DEFAULT_TYPES | {"suppressed"}
-ALWAYS = frozenset({"gap", "error"})  # may be named; the hub sends them past every filter
+from earmark.protocol.events import (
+    CONNECTION_TYPES,
+    DEFAULT_TYPES,
+    TYPES,
+    Label,
+    Loss,
+    Numbered,
+    Result,
+    Source,
+    encode,
+    type_of,
+)
 
 Shape = Literal["event", "api"]
 Policy = Literal["oldest", "latest", "close"]
@@ -58,9 +65,8 @@ class Subscription:
     def _wants(self, event: Numbered, on_score: float | None) -> bool:
         match event:
             case Result(result=scores):
-                kind = "suppressed" if event.suppressed else "result"
                 top = scores[0] if scores else None
-                return self._covers(kind, event.source, event.classifier) and self._passes(
+                return self._covers(type_of(event), event.source, event.classifier) and self._passes(
                     top.label if top else "", top.score if top else -math.inf
                 )
             case Label():
@@ -131,9 +137,10 @@ def _names(name: str, values: Sequence[object]) -> frozenset[str]:
 
 def _types(name: str, values: Sequence[object]) -> frozenset[str]:
     types = _names(name, values)
-    for kind in sorted(types - TYPES - ALWAYS):
+    for kind in sorted(types - TYPES - CONNECTION_TYPES):
         raise SubscriptionError(f"{name}: no such type {_shown(kind)}; {_known(kind, sorted(TYPES))}")
-    return types - ALWAYS or (ALWAYS if types else DEFAULT_TYPES)
+    # the hub sends the messages of the connection past every filter; with them alone, nothing else passes
+    return types - CONNECTION_TYPES or (CONNECTION_TYPES if types else DEFAULT_TYPES)
 
 
 def _number(name: str, values: Sequence[object]) -> float:

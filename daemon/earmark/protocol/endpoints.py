@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 DEFAULT_PORT = 8765
+HTTPS_PORT = 443  # where a proxy serves the daemon with TLS
 DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PORT}"
 
 EVENTS = "/v1/events"  # the one path for WebSockets

@@ -147,10 +147,27 @@ class Error(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
 Numbered = Result | Label | Source | Loss
 """The events that carry a sequence number and go to all subscribers."""
 
-Event = Hello | Result | Label | Source | Loss | Gap | Subscribed | Error
+Connection = Hello | Subscribed | Gap | Error
+"""The messages about the connection itself. Each subscriber gets its own, whatever its filter says."""
+
+Event = Numbered | Connection
+
+DEFAULT_TYPES = frozenset({"result", "label", "source", "loss"})
+"""What a subscriber gets that names no types."""
+
+CONNECTION_TYPES = frozenset({"hello", "subscribed", "gap", "error"})
+TYPES = DEFAULT_TYPES | {"suppressed"}
+"""What `types` may choose. The connection's types may be named too, and are always sent."""
 
 _decoder = msgspec.json.Decoder(Event)
 _encoder = msgspec.json.Encoder()
+
+
+def type_of(event: Event) -> str:
+    """Return the name by which `types` chooses the event. A result that says why no label followed is `suppressed`."""
+    if isinstance(event, Result) and event.suppressed:
+        return "suppressed"
+    return str(event.__struct_config__.tag)
 
 
 def encode(event: Event) -> bytes:

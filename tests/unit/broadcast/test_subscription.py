@@ -72,10 +72,10 @@ def test_what_the_subscription_does_not_change_is_not_encoded_again(event: Numbe
     assert Subscription(top_k=top_k).select(Published(event, text)) is text
 
 
-def test_types_choose_events_and_gap_and_error_may_be_named() -> None:
+def test_types_choose_events_and_those_of_the_connection_may_be_named() -> None:
     assert [passes(event, "types=label") for event in (RESULT, ON, OFF, SOURCE, LOSS)] == [0, 1, 1, 0, 0]
     assert [passes(event, "types=source,loss") for event in (RESULT, ON, OFF, SOURCE, LOSS)] == [0, 0, 0, 1, 1]
-    for only in ("types=gap", "types=error", "types=gap,error"):
+    for only in ("types=gap", "types=error", "types=gap,error", "types=hello,subscribed"):
         assert [passes(event, only) for event in (RESULT, SUPPRESSED, ON, SOURCE, LOSS)] == [0, 0, 0, 0, 0]
 
 

@@ -26,7 +26,7 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0 when done or interrupted, 1 after an error, 2 for wrong usage."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     try:
         code: int = args.run(args)
         sys.stdout.flush()
@@ -42,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line, with every command."""
     from earmark.commands import devices, learn, pull
 
     parser = argparse.ArgumentParser(

@@ -30,7 +30,7 @@ Subscribe with `earmark watch`, or with any WebSocket client at ws://127.0.0.1:8
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon. Returns the exit code: 0, 2 if the configuration is wrong, or 1 after any other error."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     log.set_up(verbose=options.verbose)
     files = tuple(options.file or ())
     command_line = CommandLine(options.demo, files, fast=options.fast, once=options.once, listen=options.listen)
@@ -57,7 +57,8 @@ def _run(settings: Config, options: argparse.Namespace) -> None:
     service.run(settings, service.Options(once=options.once, events=options.events, quiet=options.quiet))
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="earmarkd",
         description="Listen, classify what is heard, and publish labels with scores to subscribers over a WebSocket.",

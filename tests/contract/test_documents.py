@@ -1,0 +1,180 @@
+"""What the documents show works as printed: every block of code in README.md and docs/*.md."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import earmark.__main__
+import earmark_client.__main__
+from earmark.api.request import ClipRequest
+from earmark.config.file import parse
+from earmark.protocol.events import decode, encode
+from tests.daemon import environment
+from tests.posting import DEADLINE, Client, encoded, word
+from tests.serving import Serving, serve
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+ADDRESS = "127.0.0.1:8765"
+KINDS = {"", "console", "sh", "python", "js", "json", "toml"}
+PARSERS = {"earmark": earmark_client.__main__.parser, "earmarkd": earmark.__main__.parser}
+OTHER_COMMANDS = {"ls", "curl", "make"}
+
+
+@dataclass(frozen=True)
+class Block:
+    where: str
+    kind: str
+    text: str
+
+
+def blocks(document: Path) -> Iterator[Block]:
+    """The blocks between two lines of three backticks, with their languages."""
+    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", document.read_text(), re.MULTILINE | re.DOTALL):
+        line = document.read_text()[: found.start()].count("\n") + 1
+        yield Block(f"{document.name}:{line}", found[1], found[2])
+
+
+EVERY = [block for document in DOCUMENTS for block in blocks(document)]
+
+
+def of(*kinds: str) -> pytest.MarkDecorator:
+    chosen = [block for block in EVERY if block.kind in kinds]
+    return pytest.mark.parametrize("block", chosen, ids=lambda block: block.where)
+
+
+def objects(text: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects in `text`, one after the other."""
+    decoder, at = json.JSONDecoder(), 0
+    while at < len(text.rstrip()):
+        value, at = decoder.raw_decode(text, len(text) - len(text[at:].lstrip()))
+        yield value
+
+
+def commands(block: Block) -> Iterator[list[str]]:
+    """The commands of a transcript (after `$ `) or of a script, without comments and redirections."""
+    for line in block.text.splitlines():
+        if block.kind == "console":
+            if not line.startswith("$ "):
+                continue
+            line = line.removeprefix("$ ")
+        tokens = shlex.split(line, comments=True)
+        for end in ("|", ">", ">>"):
+            tokens = tokens[: tokens.index(end)] if end in tokens else tokens
+        if tokens:
+            yield tokens
+
+
+def test_every_block_is_of_a_kind_that_is_checked_here() -> None:
+    assert {block.kind for block in EVERY} <= KINDS
+    shown = [block.where for block in EVERY if block.kind == "" and re.search(r"^(\$|earmarkd?) ", block.text, re.M)]
+    assert shown == []
+
+
+@of("sh", "console")
+def test_commands_are_such_that_the_programs_understand(block: Block, client: Client, tmp_path: Path) -> None:
+    found = list(commands(block))
+    assert found
+    for program, *arguments in found:
+        name = Path(program).name
+        if name in PARSERS:
+            PARSERS[name]().parse_args(arguments)  # exits where it is wrong
+        elif name == "make":
+            assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.M)
+        elif name == "curl" and shutil.which("curl"):
+            _put_clips(tmp_path)
+            sent = ["curl", "-s", "--noproxy", "*", *(each.replace(ADDRESS, client.address) for each in arguments)]
+            done = subprocess.run(sent, capture_output=True, timeout=DEADLINE, cwd=tmp_path, check=True)
+            assert json.loads(done.stdout)[0]["label"] == "yes"
+        else:
+            assert name in OTHER_COMMANDS
+
+
+@of("toml")
+def test_settings_are_such_that_a_configuration_may_hold(block: Block) -> None:
+    assert parse(tomllib.loads(block.text)) is not None
+
+
+@of("json")
+def test_json_is_what_is_sent_and_received(block: Block) -> None:
+    found = list(objects(block.text))
+    assert found
+    for each in found:
+        if "inputs" in each:
+            assert ClipRequest(each["inputs"])
+            continue
+        told = json.loads(encode(decode(json.dumps(each))))
+        assert told == each  # no field that the daemon does not know
+
+
+@of("js")
+def test_scripts_have_no_error_of_syntax(block: Block, tmp_path: Path) -> None:
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    script = tmp_path / "block.mjs"
+    script.write_text(block.text)
+    subprocess.run(["node", "--check", str(script)], check=True, capture_output=True, timeout=DEADLINE)
+
+
+@of("python")
+def test_programs_run_as_printed(block: Block, client: Client, tmp_path: Path) -> None:
+    """Those that never end are run until they have printed what they are for."""
+    modules = {
+        name.name for node in ast.walk(ast.parse(block.text)) if isinstance(node, ast.Import) for name in node.names
+    }
+    if missing := [name for name in sorted(modules) if find_spec(name.partition(".")[0]) is None]:
+        pytest.skip(f"{', '.join(missing)} is not installed")
+    _put_clips(tmp_path)
+    if "earmark_client" in block.text:
+        serve(lambda serving: _follows(block, serving, tmp_path))
+        return
+    done = _program(block, client.address, tmp_path)
+    assert done.wait(DEADLINE) == 0, done.communicate()[1]
+    done.communicate()
+
+
+async def _follows(block: Block, serving: Serving, folder: Path) -> None:
+    """The program prints the labels, and survives whatever else there is."""
+    program = _program(block, serving.host, folder)
+    try:
+        await serving.until(lambda: serving.hub.stats().subscribers == 1 or program.poll() is not None)
+        assert program.stdout is not None
+        for _ in range(2):
+            serving.score()
+            serving.hear("stop")
+            assert await asyncio.to_thread(program.stdout.readline) == "stop 0.97\n"
+        assert program.poll() is None
+    finally:
+        program.kill()
+        program.communicate()
+
+
+def _put_clips(folder: Path) -> None:
+    for name in ("sample1.flac", "clip.flac"):
+        (folder / name).write_bytes(encoded(word("yes"), form="FLAC"))
+
+
+def _program(block: Block, address: str, folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-u", "-c", block.text.replace(ADDRESS, address)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env={name: value for name, value in environment().items() if not name.endswith("_OFFLINE")},
+    )

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from earmark.errors import SubscriptionError
-from earmark.protocol import endpoints
+from earmark.protocol import endpoints, names
 from earmark.protocol.endpoints import DEFAULT_ADDRESS
 
 _EXAMPLES = f"write HOST:PORT or a URL, for example {DEFAULT_ADDRESS} or https://example.org/earmark"
 
 Filter = str | int | float | list[str] | tuple[str, ...] | set[str] | frozenset[str]
-"""A value of a filter: a number, a text (lists separated by commas), or a collection of names."""
+"""A value of a filter: a number, a text (names separated by commas, as the URL has them), or a collection of names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,4 +56,4 @@ def address(url: str | None = None) -> Address:
 
 
 def _text(value: Filter) -> str:
-    return str(value) if isinstance(value, str | int | float) else ",".join(value)
+    return str(value) if isinstance(value, str | int | float) else names.join(value)

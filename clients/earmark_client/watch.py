@@ -22,6 +22,7 @@ EXAMPLES = """\
 examples:
   earmark watch                                    labels, sources and losses of the daemon on this machine
   earmark watch --labels stop,go --min-score 0.8   only these commands, only when sure
+  earmark watch --labels '"Speech, sung",Dog'      a name with a comma stands between double quotes
   earmark watch --types result --every 1           what the models say, not more than once a second
   earmark watch --json | jq .label                 the messages as they come, for other programs
   earmark watch 192.168.1.20:8765                  another machine's daemon

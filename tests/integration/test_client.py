@@ -94,6 +94,19 @@ def test_events_are_typed_and_filtered() -> None:
     serve(scenario)
 
 
+@pytest.mark.parametrize("labels", [["Male speech, man speaking"], '"Male speech, man speaking"'])
+def test_a_label_with_a_comma_can_be_asked_for(labels: Any) -> None:
+    async def scenario(serving: Serving) -> None:
+        async with contextlib.aclosing(events(serving.host, labels=labels)) as stream:
+            waiting = asyncio.create_task(following(stream, 1))
+            await serving.until(lambda: serving.hub.stats().subscribers == 1)
+            serving.hear("Male speech")
+            serving.hear("Male speech, man speaking")
+            assert await waiting == [command(2, "Male speech, man speaking")]
+
+    serve(scenario)
+
+
 def test_without_asyncio_it_is_the_same() -> None:
     def listen(host: str) -> list[Event]:
         stream = events_sync(host, labels="go")
@@ -269,6 +282,7 @@ def test_the_client_needs_none_of_the_daemons_packages() -> None:
         "protocol.endpoints",
         "protocol.events",
         "protocol.licence",
+        "protocol.names",
         "protocol.text",
     )
     assert ours == [f"earmark.{name}" for name in modules]

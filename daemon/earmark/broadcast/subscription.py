@@ -24,6 +24,7 @@ from earmark.protocol.events import (
     encode,
     type_of,
 )
+from earmark.protocol.names import split
 
 Shape = Literal["event", "api"]
 Policy = Literal["oldest", "latest", "close"]
@@ -101,7 +102,7 @@ class Subscription:
 def parse(query: Mapping[str, object] | Iterable[tuple[str, object]]) -> Subscription:
     """Return the subscription for `query`, whose values are text (from a URL) or JSON values (from a message).
 
-    Lists are comma-separated text or JSON arrays, and a repeated list adds up.
+    Lists are text as protocol.names splits it, or JSON arrays, and a repeated list adds up.
     Raises SubscriptionError with a sentence that names the parameter.
     """
     given: dict[str, list[object]] = {}
@@ -126,13 +127,23 @@ def _known(word: str, known: Iterable[str]) -> str:
 
 
 def _names(name: str, values: Sequence[object]) -> frozenset[str]:
-    names: set[str] = set()
+    found: set[str] = set()
     for value in values:
-        parts = value.split(",") if isinstance(value, str) else value
-        if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+        try:
+            parts = split(value) if isinstance(value, str) else _stripped(value)
+        except ValueError as error:
+            raise SubscriptionError(f"{name}: {_shown(value)}: {error}") from None
+        if parts is None:
             raise SubscriptionError(f"{name}: {_shown(value)} is not a list of names")
-        names.update(part.strip() for part in parts if part.strip())
-    return frozenset(names)
+        found.update(part for part in parts if part)
+    return frozenset(found)
+
+
+def _stripped(value: object) -> list[str] | None:
+    """Return the names in a JSON array, or None if it is something else."""
+    if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
+        return None
+    return [part.strip() for part in value]
 
 
 def _types(name: str, values: Sequence[object]) -> frozenset[str]:

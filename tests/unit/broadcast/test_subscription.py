@@ -169,6 +169,13 @@ def test_text_and_json_values_mean_the_same() -> None:
     assert text == Subscription(min_score=0.5, top_k=3, every=1.5, shape="api", policy="latest")
 
 
+@pytest.mark.parametrize("name", ["sources", "classifiers", "labels"])
+def test_a_name_whose_quotes_are_not_closed_is_refused(name: str) -> None:
+    assert refusal({name: '"Male speech, man'}).startswith(
+        f"{name}: '\"Male speech, man': a name between double quotes"
+    )
+
+
 @pytest.mark.parametrize(
     ("value", "names"),
     [
@@ -178,6 +185,7 @@ def test_text_and_json_values_mean_the_same() -> None:
         ([" a ", "", " "], {"a"}),
         (("a", "b"), {"a", "b"}),
         (["a,b"], {"a,b"}),
+        ('"a,b",c', {"a,b", "c"}),
     ],
 )
 @pytest.mark.parametrize("name", ["sources", "classifiers", "labels"])

@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 from earmark.audio.types import Samples
 from earmark.capture.intake import Intake
 from earmark.checkpoints import reader
-from earmark.config import file as configfile
+from earmark.config.file import load
 from earmark.errors import ModelError, SourceError
 from earmark.learning import negatives
 from earmark.learning.examples import Example
@@ -117,8 +117,8 @@ def test_the_words_are_learnt_and_the_figures_and_the_settings_are_printed(
     assert "| lamp    | 12 " in learned.stderr
     assert "windows of other words, sentences and noise" in learned.stderr
     assert "%" not in learned.stderr  # how far it is, where there is a terminal
-    (model,) = configfile.load(settings).model
-    (classifier,) = configfile.load(settings).classifier
+    (model,) = load(settings).model
+    (classifier,) = load(settings).classifier
     assert (classifier.vad, classifier.decide.longest) == (EXAMPLE_VAD, 1.5)
     assert (model.name, model.path) == ("lights", str(folder / "models" / "lights"))
     found = reader.read(Path(model.path or ""))

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 from earmark.checkpoints import manifest, reader, store
-from earmark.config import file as configfile
+from earmark.config.file import parse
 from earmark.errors import ModelError
 from earmark.worker import model
 from tests import checkpoints
@@ -127,7 +127,7 @@ def test_a_model_is_pinned_checked_and_its_settings_are_printed(first: First) ->
     home, done = first.home, first.done
     folder = models(home) / f"acme--tiny@{COMMIT}"
     assert (done.returncode, tomllib.loads(done.stdout)) == (0, {"model": [{"name": MODEL, "path": str(folder)}]})
-    assert configfile.parse(tomllib.loads(done.stdout)).model[0].name == MODEL
+    assert parse(tomllib.loads(done.stdout)).model[0].name == MODEL
     found = reader.read(folder, MODEL)
     assert (found.revision, found.licence, found.labels) == (COMMIT, "apache-2.0", checkpoints.LABELS)
     assert sorted(os.listdir(folder)) == [

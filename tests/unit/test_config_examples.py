@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from earmark.checkpoints import reader, store
-from earmark.config import file as configfile
 from earmark.config import presets
 from earmark.config import settings as config
+from earmark.config.file import load
 from earmark.protocol.licence import is_non_commercial
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "config" / "examples").glob("*.toml"))
@@ -42,7 +42,7 @@ def test_there_are_examples_of_emotion_commands_speakers_genres_sounds_and_of_ea
 
 @EACH
 def test_an_example_is_valid_and_says_how_to_run_it_and_its_licence(file: Path) -> None:
-    configfile.load(file)
+    load(file)
     text = file.read_text()
     assert f"\n#   earmarkd --config config/examples/{file.name}\n" in text
     assert "\n# Licence: " in text
@@ -50,7 +50,7 @@ def test_an_example_is_valid_and_says_how_to_run_it_and_its_licence(file: Path) 
 
 @PULLED
 def test_an_example_uses_the_model_that_it_pulls(file: Path) -> None:
-    settings = configfile.load(file)
+    settings = load(file)
     (model,) = settings.model
     assert {classifier.model for classifier in settings.classifier} == {model.name}
     assert f"#   earmark pull {model.name}" in file.read_text()
@@ -60,7 +60,7 @@ def test_an_example_uses_the_model_that_it_pulls(file: Path) -> None:
 
 @SHIPPED
 def test_an_example_of_embedded_models_has_the_settings_that_were_measured(file: Path) -> None:
-    settings = configfile.load(file)
+    settings = load(file)
     found = {each.name: msgspec.to_builtins(each) for each in settings.classifier}  # dicts, for pytest to compare
     assert found == {each.name: msgspec.to_builtins(each) for each in EMBEDDED[file.stem]}
     assert settings == config.Config(classifier=settings.classifier)  # and nothing else is set
@@ -69,6 +69,6 @@ def test_an_example_of_embedded_models_has_the_settings_that_were_measured(file:
 @SHIPPED
 def test_an_example_with_a_model_that_is_not_for_commercial_use_says_so(file: Path) -> None:
     folders = reader.embedded()
-    licences = [reader.read(folders[each.model]).licence for each in configfile.load(file).classifier]
+    licences = [reader.read(folders[each.model]).licence for each in load(file).classifier]
     assert any(map(is_non_commercial, licences)) == ("FOR NON-COMMERCIAL USE ONLY" in file.read_text())
     assert [licence for licence in licences if words(licence) not in words(file.read_text())] == []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
+
+from earmark.commands.packages import needs_daemon_packages
 
 DESCRIPTION = "List the microphones of this machine, by the names that a source's `device` setting takes."
 EXAMPLES = "examples:\n  earmark devices\n"
@@ -23,10 +24,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Print the devices. Raises SourceError if PortAudio is not installed."""
-    try:
+    with needs_daemon_packages("devices"):
         from earmark.capture.devices import format_table, list_devices
-    except ImportError as error:
-        print(f"earmark: devices needs the daemon's packages ({error}): pip install 'earmark[daemon]'", file=sys.stderr)
-        return 1
     print(format_table(list_devices()))
     return 0

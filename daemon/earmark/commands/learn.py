@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from earmark.commands.packages import needs_daemon_packages
+
 CLEAR_LINE = "\r\x1b[K"
 TICK = "\N{CHECK MARK}"
 DESCRIPTION = """\
@@ -65,14 +67,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Record if asked to, learn, and print the settings. Returns the exit code. Raises EarmarkError."""
-    # Imported late, for this needs the daemon's packages
-    try:
+    with needs_daemon_packages("learn"):
         from earmark.learning.find import gather
         from earmark.learning.learn import LearnRequest, check, learn
         from earmark.learning.record import Recorder, microphone, record
-    except ImportError as error:
-        print(f"earmark: learn needs the daemon's packages ({error}): pip install 'earmark[daemon]'", file=sys.stderr)
-        return 1
 
     def request() -> LearnRequest:
         folders = [*([args.folder] if args.folder else []), *([kept] if args.record and kept.is_dir() else [])]

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from earmark.commands.packages import needs_daemon_packages
 from earmark.protocol.licence import told
 
 DESCRIPTION = """\
@@ -38,13 +39,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Pull the model and print the `[[model]]` lines. Returns the exit code. Raises ModelError."""
-    # Imported late, for this needs the daemon's packages
-    try:
+    with needs_daemon_packages("pull"):
         from earmark.checkpoints.pull import pull
         from earmark.checkpoints.store import root
-    except ImportError as error:
-        print(f"earmark: pull needs the daemon's packages ({error}): pip install 'earmark[daemon]'", file=sys.stderr)
-        return 1
     models = args.into.expanduser().absolute() if args.into else root()
     pulled = pull(args.model, models, lambda text: print(f"earmark: {text}", file=sys.stderr, flush=True))
     what = "pulled" if pulled.is_new else "already there"

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
-from collections import Counter
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import inspect
 
-from earmark.config.settings import Config, Model
+from earmark.config.complaints import complaints, nearest
+from earmark.config.settings import Command, Config, File
 from earmark.errors import ConfigError
-from earmark.hints import did_you_mean
 
 _AT = re.compile(r" - at `(key in )?\$?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
@@ -22,67 +21,67 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`")
 
 
 def load(path: Path) -> Config:
-    """Read a configuration file. Raises ConfigError with the file, the table, the key and the nearest known key."""
+    """Read a configuration file. Paths in it that are not absolute begin in its folder.
+
+    Raises ConfigError with the file, the table, the key and the nearest known key; several mistakes are a line each.
+    """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        config = parse(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+        return anchored(config, path.absolute().parent)
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; config/earmark.toml of the project is a good start") from None
+        raise ConfigError(f"{path}: no such file; `earmarkd --example` lists configurations to begin with") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a folder, not a configuration file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise ConfigError(f"{path}: not valid TOML: nested too deeply") from None
+    except ValueError as error:  # a TOMLDecodeError, or an integer of more than 4300 digits
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
-    try:
-        return parse(tables)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
 
 
 def parse(tables: dict[str, Any]) -> Config:
-    """Return the configuration in TOML tables, checked as a whole. Raises ConfigError."""
+    """Return the configuration in TOML tables, checked as a whole. Raises ConfigError, with a line for each mistake."""
     try:
         config = msgspec.convert(tables, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(_explain(str(error), tables)) from None
-    for complaint in complaints(config):
-        raise ConfigError(complaint)
+    if found := list(complaints(config)):
+        raise ConfigError("\n".join(found))
     return config
 
 
-def complaints(config: Config) -> Iterator[str]:
-    """Yield a sentence for each mistake that the types of the settings cannot express."""
-    for table, items in (("source", config.source), ("classifier", config.classifier), ("model", config.model)):
-        for name, count in Counter(item.name for item in items).items():
-            if count > 1:
-                yield f'{table}: {count} are named "{name}"; names must differ'
-    yield from _models(config.model)
-    if not config.source:
-        yield "source: there is none, so there is nothing to listen to"
-    if not config.classifier:
-        yield "classifier: there is none, so nothing would be recognised"
-    sources = [source.name for source in config.source]
-    for index, classifier in enumerate(config.classifier):
-        where = f"classifier[{index}]"
-        for name in classifier.sources:
-            if name not in sources:
-                yield f'{where}.sources: there is no source "{name}"{_nearest(name, sources)}'
-        chosen = classifier.decide
-        if classifier.mode == "sliding" and chosen.off > chosen.on:
-            yield f"{where}.decide.off: {chosen.off} is above on = {chosen.on}; a label goes off below where it goes on"
-        if classifier.gate == "open" and classifier.mode == "utterance":
-            yield f'{where}.mode: an open gate never closes, so no utterance ever ends; set mode = "sliding"'
-        if classifier.max_window and classifier.max_window < classifier.window:
-            yield f"{where}.max_window: {classifier.max_window} s is shorter than window = {classifier.window} s"
+def anchored(config: Config, folder: Path) -> Config:
+    """Return `config` with every path in it absolute: `~` is the home folder, other paths begin in `folder`.
 
+    The program of a command is a path if it contains a slash. Raises ConfigError if this user has no home folder.
+    """
 
-def _models(models: Sequence[Model]) -> Iterator[str]:
-    names = Counter(name for model in models for name in {model.name, *model.aliases})
-    for name, count in names.items():
-        if count > 1 and sum(model.name == name for model in models) < 2:
-            yield f'model: "{name}" is the name or alias of {count} models; names must differ'
-    if sum(model.default for model in models) > 1:
-        yield f"model: {sum(model.default for model in models)} are the default; there can be one"
+    def absolute(where: str, path: str) -> str:
+        expanded = os.path.expanduser(path)
+        if expanded.startswith("~"):
+            home = expanded.partition("/")[0]
+            raise ConfigError(f"{where}: {home} is no home folder on this machine; write the whole path, or set HOME")
+        return str(folder / expanded)
+
+    replace = msgspec.structs.replace
+    server = config.server
+    if server.token_file:
+        server = replace(server, token_file=absolute("server.token_file", server.token_file))
+    sources = list(config.source)
+    for index, source in enumerate(sources):
+        if isinstance(source, File):
+            sources[index] = replace(source, path=absolute(f"source[{index}].path", source.path))
+        elif isinstance(source, Command) and "/" in source.argv[0]:
+            program = absolute(f"source[{index}].argv", source.argv[0])
+            sources[index] = replace(source, argv=(program, *source.argv[1:]))
+    models = tuple(
+        replace(model, path=absolute(f"model[{index}].path", model.path)) if model.path is not None else model
+        for index, model in enumerate(config.model)
+    )
+    return replace(config, server=server, source=tuple(sources), model=models)
 
 
 def _explain(message: str, tables: dict[str, Any]) -> str:
@@ -91,16 +90,23 @@ def _explain(message: str, tables: dict[str, Any]) -> str:
     path = at["path"].lstrip(".") if at else ""
     text = message[: at.start()] if at else message
     if unknown := _UNKNOWN.match(text):
-        return f"{_join(path, unknown['field'])}: no such setting{_nearest(unknown['field'], _fields(path, tables))}"
+        return f"{_join(path, unknown['field'])}: no such setting{nearest(unknown['field'], _fields(path, tables))}"
     if missing := _MISSING.match(text):
         path, text = _join(path, missing["field"]), "is missing"
         choices = _choices(path, tables)
         return f"{path}: {text}" + (f"; one of {', '.join(choices)}" if choices else "")
     value, description = _value(path, tables), _description(path, tables)
+    if text == "Expected `array`, got `object`" and path in ("source", "model", "classifier"):
+        return f"{path}: is a single table; there may be several, so write [[{path}]] with double brackets"
+    if text == "Expected `object`, got `array`" and path:
+        table = re.sub(r"\[\d+\]", "", path)
+        return f"{path}: is a list of tables; there is one, so write [{table}] with single brackets"
     if choices := _choices(path, tables):
         return f"{path}: {value!r} is none of {', '.join(choices)}"
     if description:
         return f"{path}: {value!r} is not {description}"
+    if text.startswith("Expected `str` matching"):
+        return f"{path}: {value!r} contains the character NUL"
     it_is = f" (it is {value!r})" if isinstance(value, str | int | float) else ""
     return f"{path or 'the file'}: {text[:1].lower()}{text[1:]}{it_is}"
 
@@ -178,9 +184,3 @@ def _value(path: str, tables: Any) -> Any:
         except (KeyError, IndexError, ValueError, TypeError):
             return None
     return tables
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    """Return the known name that was meant, or all of them, as the end of a sentence."""
-    hint = did_you_mean(word, known, cutoff=0.5) or (f"there are: {', '.join(known)}" if known else "")
-    return f"; {hint}" if hint else ""

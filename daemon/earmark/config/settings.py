@@ -14,13 +14,26 @@ from msgspec import Meta
 from earmark.config.labels import REJECTED
 
 Name = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="a name (letters, digits, - and _, 64 at most)")
+    str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="a name (letters, digits, - and _, 64 at most)")
 ]
-ModelId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,96}(/[A-Za-z0-9._-]{1,96})?$")]
+ModelId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9._-]{1,96}(/[A-Za-z0-9._-]{1,96})?\Z",
+        description="the id of a model (NAME or ORG/NAME, of letters, digits, dots, - and _)",
+    ),
+]
+Text = Annotated[str, Meta(pattern=r"^[^\x00]*\Z")]  # no system call takes the character NUL
+FilePath = Annotated[str, Meta(pattern=r"^[^\x00]+\Z", description="the path of a file or folder")]
+Device = Annotated[
+    str,
+    Meta(pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)\Z", description="a device (auto, cpu, mps, cuda or cuda:N)"),
+]
 Rate = Annotated[int, Meta(ge=8000, le=192000, description="a sample rate (Hz, 8000 to 192000)")]
 Unit = Annotated[float, Meta(ge=0, le=1)]
-Count = Annotated[int, Meta(ge=1)]
-NotNegative = Annotated[float, Meta(ge=0)]
+# Each number has both limits: without an upper one, `inf` and integers of a hundred digits would be valid
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+NotNegative = Annotated[float, Meta(ge=0, le=86_400)]
 Milliseconds = Annotated[int, Meta(ge=0, le=600_000)]
 
 DEFAULT_MODEL = "earmark/commands"
@@ -33,11 +46,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 class Server(Settings, frozen=True):
     """The one port, for HTTP and WebSocket."""
 
-    listen: str = "127.0.0.1:8765"  # HOST:PORT; port 0 takes a free one
+    listen: Text = "127.0.0.1:8765"  # HOST:PORT; port 0 takes a free one
     insecure: bool = False  # allow a non-loopback address without a token
-    token_file: str = ""  # one token a line, mode 0600; clients must show one of them. Empty: no token is needed
-    allow_hosts: tuple[str, ...] = ()  # further Host headers to answer, besides the address itself
-    allow_origins: tuple[str, ...] = ()  # web pages that may connect, "https://example.org"
+    token_file: Text = ""  # one token a line, mode 0600; clients must show one of them. Empty: no token is needed
+    allow_hosts: tuple[Text, ...] = ()  # further Host headers to answer, besides the address itself
+    allow_origins: tuple[Text, ...] = ()  # web pages that may connect, "https://example.org"
     max_subscribers: Count = 5000
     backlog: Count = 1000  # events kept for a slow subscriber
 
@@ -46,35 +59,37 @@ class Http(Settings, frozen=True):
     """Clips that clients post. MB are 10^6 bytes."""
 
     max_body_mb: Count = 64  # of a request, as it is sent
-    max_seconds: Annotated[float, Meta(gt=0)] = 3600.0  # of a clip
+    max_seconds: Annotated[float, Meta(gt=0, le=1_000_000)] = 3600.0  # of a clip
     max_decoded_mb: Count = 1300  # of a clip decoded, all channels: an hour of stereo at 44.1 kHz is 1270
     memory_mb: Count = 512  # of bodies and mono clips that wait: half for each
     queue: Count = 256  # requests at the same time; further ones get status 429
     window: Annotated[float, Meta(ge=1, le=60)] = 30.0  # seconds in one go for a model without a limit of its own
     wait: Annotated[float, Meta(ge=1, le=3600)] = 120.0  # seconds that a request waits for a model or an answer
     decoders: Annotated[int, Meta(ge=1, le=64)] = 2  # threads that decode
-    cache_mb: Annotated[int, Meta(ge=0)] = 32  # of answers kept; 0: none
+    cache_mb: Annotated[int, Meta(ge=0, le=1_000_000)] = 32  # of answers kept; 0: none
 
 
 class Worker(Settings, frozen=True):
     """The process that owns torch."""
 
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    device: Device = "auto"  # cuda:N is the GPU number N, from 0
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"  # auto: bf16 on CUDA, else fp32
     threads: Annotated[int, Meta(ge=0, le=1024)] = 0  # of torch on the CPU; 0: one per core
     max_batch: Annotated[int, Meta(ge=1, le=1024)] = 32
-    max_age: Annotated[float, Meta(ge=0.1)] = 2.0  # seconds after which a live window is dropped instead of classified
+    max_age: Annotated[float, Meta(ge=0.1, le=3600)] = (
+        2.0  # seconds after which a live window is dropped instead of classified
+    )
     max_wait_ms: Milliseconds = 0  # how long a batch may wait for more windows; 0: not at all
     queue: Count = 1024  # live windows that wait at most; beyond it the oldest is dropped
     depth: Annotated[int, Meta(ge=1, le=2)] = 2  # batches with the process; 2: a full one of live windows goes ahead
-    timeout: Annotated[float, Meta(gt=0)] = 30.0  # seconds for one batch, then the worker counts as hung
+    timeout: Annotated[float, Meta(gt=0, le=86_400)] = 30.0  # seconds for one batch, then the worker counts as hung
 
 
 class Microphone(Settings, frozen=True, tag_field="kind", tag="microphone"):
     """A sound device, through PortAudio."""
 
     name: Name
-    device: str = "default"  # "default", a name or part of one, or /a regular expression/
+    device: Text = "default"  # "default", a name or part of one, or /a regular expression/
     rate: Rate | None = None  # Hz; absent: the classifiers' rate where the device allows
     channels: Annotated[int, Meta(ge=1, le=64)] = 1  # mixed to mono
 
@@ -83,7 +98,7 @@ class File(Settings, frozen=True, tag_field="kind", tag="file"):
     """A recording, at real time or flat out."""
 
     name: Name
-    path: str
+    path: FilePath
     fast: bool = False  # flat out, with backpressure: nothing is dropped
     loop: bool = False
 
@@ -92,7 +107,7 @@ class Command(Settings, frozen=True, tag_field="kind", tag="command"):
     """Raw PCM from a program's standard output."""
 
     name: Name
-    argv: Annotated[tuple[str, ...], Meta(min_length=1)]  # program and arguments; no shell
+    argv: Annotated[tuple[Text, ...], Meta(min_length=1)]  # program and arguments; no shell
     rate: Rate = 16000
     channels: Annotated[int, Meta(ge=1, le=64)] = 1
     format: Literal["s16le", "s32le", "f32le"] = "s16le"
@@ -105,8 +120,8 @@ class Model(Settings, frozen=True):
     """A checkpoint and the name that classifiers and HTTP requests use for it."""
 
     name: ModelId
-    path: str | None = None  # a folder in the Hugging Face layout; absent: `name` is a Hub id, fetched before
-    revision: str | None = None  # without a path: a commit of 40 digits, a branch or a tag; absent: main
+    path: FilePath | None = None  # a folder in the Hugging Face layout; absent: `name` is a Hub id, fetched before
+    revision: Text | None = None  # without a path: a commit of 40 digits, a branch or a tag; absent: main
     aliases: tuple[ModelId, ...] = ()  # further names, for HTTP requests
     default: bool = False  # answers requests that name no model; without any, the first classifier's model does
 
@@ -155,7 +170,7 @@ class Classifier(Settings, frozen=True):
     window: NotNegative = 0.0  # seconds; 0: the model's own length, else 1.0
     max_window: NotNegative = 0.0  # utterance, seconds: a longer one is cut to it; 0: the model's own limit
     hop: Annotated[float, Meta(ge=0.01, le=3600)] = 1.0  # sliding, seconds from window to window
-    top_k: Annotated[int, Meta(ge=0)] = 5  # labels in a result event; 0: all
+    top_k: Annotated[int, Meta(ge=0, le=1_000_000)] = 5  # labels in a result event; 0: all
     vad: Vad = Vad()
     decide: Decide = Decide()
 

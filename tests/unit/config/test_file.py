@@ -6,9 +6,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import inspect
 
 from earmark.config import settings as config
-from earmark.config.file import parse
+from earmark.config.file import anchored, load, parse
 from earmark.errors import ConfigError
 
 DOCUMENTED = Path(__file__).parents[3] / "config" / "earmark.toml"
@@ -103,9 +106,198 @@ def test_the_documented_alternatives_are_valid() -> None:
             'classifier[0].mode: an open gate never closes, so no utterance ever ends; set mode = "sliding"',
         ),
         ("source = []", "source: there is none, so there is nothing to listen to"),
+        ('[server]\nlisten = "a\\u0000b"', "server.listen: 'a\\x00b' contains the character NUL"),
+        ("[worker]\ndevice = 'gpu'", "worker.device: 'gpu' is not a device (auto, cpu, mps, cuda or cuda:N)"),
+        (
+            '[[classifier]]\nname = "c\\n"',
+            "classifier[0].name: 'c\\n' is not a name (letters, digits, - and _, 64 at most)",
+        ),
+        (
+            "[classifier]\nname = 'c'",
+            "classifier: is a single table; there may be several, so write [[classifier]] with double brackets",
+        ),
+        (
+            "[source]\nname = 'c'",
+            "source: is a single table; there may be several, so write [[source]] with double brackets",
+        ),
+        (
+            "[[server]]\ninsecure = true",
+            "server: is a list of tables; there is one, so write [server] with single brackets",
+        ),
+        (
+            "[[classifier]]\nname = 'c'\n[[classifier.vad]]\nmax_ms = 1",
+            "classifier[0].vad: is a list of tables; there is one, so write [classifier.vad] with single brackets",
+        ),
+        ("[worker]\nmax_age = inf", "worker.max_age: expected `float` <= 3600.0 (it is inf)"),
+        ("[http]\nmax_seconds = nan", "http.max_seconds: expected `float` > 0.0 (it is nan)"),
+        (
+            "[server]\nmax_subscribers = 1" + "0" * 30,
+            f"server.max_subscribers: expected `int` <= 1000000 (it is 1{'0' * 30})",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_with_the_remedy(text: str, sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(tomllib.loads(text))
     assert str(caught.value) == sentence
+
+
+def test_several_mistakes_are_told_at_once_a_line_each_with_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "earmark.toml"
+    file.write_text("""
+        [server]
+        allow_hosts = ["*"]
+        [[classifier]]
+        name = "c"
+        sources = ["micro"]
+    """)
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    first, second = str(caught.value).splitlines()
+    assert first.startswith(f"{file}: server.allow_hosts: ")
+    assert second.startswith(f"{file}: classifier[0].sources: ")
+
+
+def test_a_byte_order_mark_before_the_configuration_is_skipped(tmp_path: Path) -> None:
+    file = tmp_path / "earmark.toml"
+    file.write_text("ring = 30.0", encoding="utf-8-sig")
+    assert load(file) == config.Config(ring=30.0)
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 10_000, "ring = 1" + "0" * 5000, "ring", "\x00"])
+def test_what_is_no_toml_is_told_in_a_sentence(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "earmark.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match="not valid TOML: "):
+        load(file)
+
+
+PATHS = """
+[server]
+token_file = "{}tokens"
+[[source]]
+kind = "file"
+name = "f"
+path = "{}talk.flac"
+[[source]]
+kind = "command"
+name = "own"
+argv = ["{}listen.sh", "talk.flac"]
+[[source]]
+kind = "command"
+name = "from-path"
+argv = ["arecord", "./x"]
+[[model]]
+name = "a/model"
+path = "{}model"
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "folder"), [("", "{}"), ("./", "{}"), ("sub/", "{}/sub"), ("~/", "/home/ada"), ("/srv/", "/srv")]
+)
+def test_every_path_is_absolute_and_begins_in_the_folder_of_the_configuration(
+    before: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    file = tmp_path / "earmark.toml"
+    file.write_text(PATHS.format(before, before, before or "./", before))
+    found = load(file)
+    talk, own, from_path = found.source
+    assert isinstance(talk, config.File)
+    assert isinstance(own, config.Command)
+    assert isinstance(from_path, config.Command)
+    paths = (found.server.token_file, talk.path, own.argv[0], found.model[0].path)
+    wanted = folder.format(tmp_path)
+    assert paths == tuple(f"{wanted}/{name}" for name in ("tokens", "talk.flac", "listen.sh", "model"))
+    assert own.argv[1:] == ("talk.flac",)
+    assert from_path.argv == ("arecord", "./x")
+
+
+def test_a_relative_path_to_the_configuration_gives_absolute_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "earmark.toml").write_text('[server]\ntoken_file = "tokens"')
+    monkeypatch.chdir(tmp_path)
+    assert load(Path("earmark.toml")).server.token_file == str(tmp_path / "tokens")
+
+
+def test_a_home_folder_that_does_not_exist_is_told() -> None:
+    settings = config.Config(model=(config.Model(name="a/model", path="~nobody-of-this-name/model"),))
+    with pytest.raises(ConfigError) as caught:
+        anchored(settings, Path("/etc"))
+    assert str(caught.value) == (
+        "model[0].path: ~nobody-of-this-name is no home folder on this machine; write the whole path, or set HOME"
+    )
+
+
+def numbers(kind: Any, path: str = "") -> Any:
+    """All types of numbers among the settings, with their paths."""
+    match kind:
+        case inspect.StructType():
+            for field in kind.fields:
+                yield from numbers(field.type, f"{path}.{field.name}")
+        case inspect.UnionType():
+            for each in kind.types:
+                yield from numbers(each, path)
+        case inspect.VarTupleType():
+            yield from numbers(kind.item_type, path)
+        case inspect.DictType():
+            yield from numbers(kind.value_type, path)
+        case inspect.IntType() | inspect.FloatType():
+            yield path, kind
+
+
+def test_every_number_has_limits_so_that_none_is_infinite() -> None:
+    found = dict(numbers(inspect.type_info(config.Config)))
+    assert len(found) >= 40
+    assert [path for path, kind in found.items() if kind.le is None or (kind.ge is None and kind.gt is None)] == []
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+scalars = (
+    st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.dates()
+    | st.datetimes()
+    | st.times()
+    | texts
+    | st.sampled_from(["", "*", "~", "~nobody/x", "/(/", "/a{99999999999}/", "[::1]", "0.0.0.0:1", "a" * 300 + ":1"])
+)
+anything = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3))
+
+
+def keys(tables: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of each key in nested tables and lists."""
+    inner = tables.items() if isinstance(tables, dict) else enumerate(tables) if isinstance(tables, list) else ()
+    return [found for key, value in inner for found in ((*path, key), *keys(value, (*path, key)))]
+
+
+def changed(tables: Any, path: tuple[Any, ...], value: object) -> Any:
+    """A copy of the tables with another value at the path."""
+    if not path:
+        return value
+    copy = dict(tables) if isinstance(tables, dict) else list(tables)
+    copy[path[0]] = changed(copy[path[0]], path[1:], value)
+    return copy
+
+
+EVERYTHING = documented()[1]
+
+
+def told(tables: Any) -> str:
+    """What is wrong in the tables, or an empty string. Any other error passes."""
+    try:
+        anchored(parse(tables), Path("/etc"))
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+@given(st.sampled_from(keys(EVERYTHING)), anything)
+def test_any_value_of_any_key_is_valid_or_told_in_a_sentence_that_names_its_table(
+    path: tuple[Any, ...], value: object
+) -> None:
+    sentence = told(changed(EVERYTHING, path, value))
+    assert not sentence or path[0] in sentence

@@ -1,0 +1,127 @@
+"""What is wrong or useless in a configuration whose types are right, as sentences."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from earmark.config.settings import Classifier, Config, Decide, Microphone, Model, Vad
+from earmark.hints import did_you_mean
+
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s*]+|null", re.IGNORECASE)
+HOST = re.compile(r"(\[[^\s/*\[\]]+\]|[0-9a-f:.]+|[^\s/*\[\]:]+)(:[0-9]+)?", re.IGNORECASE)
+Group = type[Classifier] | type[Decide] | type[Vad]
+
+SLIDING_ONLY: dict[str, Group] = {
+    "hop": Classifier,
+    "off": Decide,
+    "smooth": Decide,
+    "hits": Decide,
+    "min_on": Decide,
+    "max_on": Decide,
+}
+UTTERANCE_ONLY: dict[str, Group] = {
+    "max_window": Classifier,
+    "margin": Decide,
+    "longest": Decide,
+    "refractory_ms": Decide,
+}
+GATE_ONLY = {"threshold": ("speech",), "level_db": ("level",), "min_speech_ms": ("speech", "level")}
+
+
+def complaints(config: Config) -> Iterator[str]:
+    """Yield a sentence for each mistake that the types of the settings cannot express."""
+    for table, items in (("source", config.source), ("classifier", config.classifier), ("model", config.model)):
+        for name, count in Counter(item.name for item in items).items():
+            if count > 1:
+                yield f'{table}: {count} are named "{name}"; names must differ'
+    yield from _server(config)
+    yield from _models(config.model)
+    if not config.source:
+        yield "source: there is none, so there is nothing to listen to"
+    if not config.classifier:
+        yield "classifier: there is none, so nothing would be recognised"
+    for index, source in enumerate(config.source):
+        if isinstance(source, Microphone) and (wrong := _wrong_pattern(source.device)):
+            yield f"source[{index}].device: {source.device!r} is not a regular expression: {wrong}"
+    sources = [source.name for source in config.source]
+    for index, classifier in enumerate(config.classifier):
+        yield from _classifier(f"classifier[{index}]", classifier, sources)
+
+
+def useless(config: Config) -> Iterator[str]:
+    """Yield a sentence for each setting that is not the default and has no effect beside the others."""
+    heard = {name for classifier in config.classifier for name in classifier.sources}
+    for index, source in enumerate(config.source):
+        if source.name not in heard and all(classifier.sources for classifier in config.classifier):
+            yield f"source[{index}]: no classifier hears {source.name}; name it in `sources` of one"
+    for index, classifier in enumerate(config.classifier):
+        where, mode, gate = f"classifier[{index}]", classifier.mode, classifier.gate
+        for name, kind in SLIDING_ONLY.items() if mode == "utterance" else UTTERANCE_ONLY.items():
+            group = classifier.decide if kind is Decide else classifier
+            if getattr(group, name) != _default(kind, name):
+                path = f"decide.{name}" if kind is Decide else name
+                yield f'{where}.{path}: has no effect with mode = "{mode}"'
+        for name, gates in GATE_ONLY.items():
+            if gate not in gates and getattr(classifier.vad, name) != _default(Vad, name):
+                yield f'{where}.vad.{name}: has no effect with gate = "{gate}"'
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Return the known name that was meant, or all of them, as the end of a sentence."""
+    hint = did_you_mean(word, known, cutoff=0.5) or (f"there are: {', '.join(known)}" if known else "")
+    return f"; {hint}" if hint else ""
+
+
+def _server(config: Config) -> Iterator[str]:
+    for host in config.server.allow_hosts:
+        if not HOST.fullmatch(host):
+            yield f'server.allow_hosts: "{host}" is no name or address, so it would allow nothing; write each in full'
+    for origin in config.server.allow_origins:
+        if not ORIGIN.fullmatch(origin.rstrip("/")):
+            yield (
+                f'server.allow_origins: "{origin}" is no origin, so it would allow nothing; write each in full,'
+                " as https://dashboard.example.org"
+            )
+
+
+def _models(models: Sequence[Model]) -> Iterator[str]:
+    names = Counter(name for model in models for name in {model.name, *model.aliases})
+    for name, count in names.items():
+        if count > 1 and sum(model.name == name for model in models) < 2:
+            yield f'model: "{name}" is the name or alias of {count} models; names must differ'
+    if sum(model.default for model in models) > 1:
+        yield f"model: {sum(model.default for model in models)} are the default; there can be one"
+
+
+def _wrong_pattern(device: str) -> str:
+    """Return why the regular expression of a microphone's setting is none, or an empty string."""
+    if not (len(device) > 2 and device.startswith("/") and device.endswith("/")):
+        return ""
+    try:
+        re.compile(device[1:-1], re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError) as error:
+        return str(error)
+    return ""
+
+
+def _classifier(where: str, classifier: Classifier, sources: Sequence[str]) -> Iterator[str]:
+    for name in classifier.sources:
+        if name not in sources:
+            yield f'{where}.sources: there is no source "{name}"{nearest(name, sources)}'
+    chosen = classifier.decide
+    if classifier.mode == "sliding" and chosen.off > chosen.on:
+        yield f"{where}.decide.off: {chosen.off} is above on = {chosen.on}; a label goes off below where it goes on"
+    if classifier.mode == "sliding" and chosen.max_on and chosen.max_on < chosen.min_on:
+        yield f"{where}.decide.max_on: {chosen.max_on} s is shorter than min_on = {chosen.min_on} s"
+    if classifier.gate == "open" and classifier.mode == "utterance":
+        yield f'{where}.mode: an open gate never closes, so no utterance ever ends; set mode = "sliding"'
+    if classifier.max_window and classifier.max_window < classifier.window:
+        yield f"{where}.max_window: {classifier.max_window} s is shorter than window = {classifier.window} s"
+
+
+def _default(kind: Group, name: str) -> object:
+    return next(field.default for field in msgspec.structs.fields(kind) if field.name == name)

@@ -46,8 +46,8 @@ class Load:
     def rate(self) -> float:
         return len(self.times) / self.seconds
 
-    def percentile(self, share: float) -> float:
-        return float(np.percentile(self.times, share)) * 1000
+    def percentile(self, percent: float) -> float:
+        return float(np.percentile(self.times, percent)) * 1000
 
 
 def clips(count: int = 64) -> list[bytes]:

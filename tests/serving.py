@@ -17,13 +17,27 @@ from earmark.broadcast.publisher import Publisher
 from earmark.config import settings as config
 from earmark.detection.detector import Draft
 from earmark.protocol.endpoints import EVENTS
-from earmark.protocol.events import Hello, Label, Numbered, Result, Score
+from earmark.protocol.events import ClassifierInfo, Hello, Label, Numbered, Result, Score, SourceInfo
 from earmark.server.handshake import Endpoint
 from earmark.server.server import Server
 from earmark.server.subscriber import MAX_FRAMES_PER_SECOND, events_endpoint
 
 DEADLINE = 60.0  # seconds for whatever a test waits for; the machine may be busy
 TIME = "2026-11-22T07:31:05.120Z"
+SOURCES = (SourceInfo("desk", "listening"),)
+CLASSIFIERS = (
+    ClassifierInfo(
+        "commands",
+        "earmark/commands",
+        ("stop", "go", "left", "Male speech", "Male speech, man speaking"),
+        ("desk",),
+        "speech",
+        "utterance",
+        1.0,
+        0.0,
+    ),
+    ClassifierInfo("emotion", "earmark/emotion", ("happy", "calm"), ("desk",), "speech", "sliding", 3.0, 0.5),
+)
 
 
 def result(seq: int, source: str = "desk", classifier: str = "commands", **changes: Any) -> Result:
@@ -39,7 +53,7 @@ def command(seq: int, label: str = "stop", score: float = 0.97) -> Label:
 
 
 def hello(epoch: str, seq: int) -> Hello:
-    return Hello("0.1.0", epoch, seq, seq + 1, (), ())
+    return Hello("0.1.0", epoch, seq, seq + 1, SOURCES, CLASSIFIERS)
 
 
 class Serving:

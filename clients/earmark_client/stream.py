@@ -103,9 +103,10 @@ class _Chosen:
     ) -> None:
         if filters.get("shape") == "api":
             raise SubscriptionError("shape: arrays of the API are not events; read the WebSocket itself for shape=api")
-        named = [] if types is None else types.split(",") if isinstance(types, str) else list(types)
-        self.filters = filters | ({"types": named} if named else {})
-        self._types = frozenset(name.strip() for name in named) or DEFAULT_TYPES
+        named = () if types is None else types.split(",") if isinstance(types, str) else types
+        names = [name.strip() for name in named if name.strip()]
+        self.filters = filters | ({"types": names} if names else {})
+        self._types = frozenset(names) or DEFAULT_TYPES
         self._on_connection = on_connection
 
     def event(self, text: str) -> Event | None:

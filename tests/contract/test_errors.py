@@ -73,9 +73,15 @@ def test_a_model_that_is_loading_is_503_with_an_estimate_and_held_for_half_a_sec
 WAITS = ((COMMANDS, "true"), ("/", "1"), ("/models/acme/wave", "TRUE"))
 
 
-def test_an_unknown_model_is_404(client: Client) -> None:
+def test_an_unknown_model_is_404_and_the_answer_names_those_that_there_are(client: Client) -> None:
     reply = client.post(CLIP, "/models/nobody/nothing")
-    assert (reply.status, reply.error) == (404, "Model nobody/nothing does not exist")
+    assert reply.status == 404
+    assert reply.error.startswith("Model nobody/nothing does not exist; there are acme/absent, ")
+    assert ", earmark/commands, earmark/emotion, earmark/sounds" in reply.error
+    meant = client.post(CLIP, "/models/earmark/emotions").error
+    assert meant.startswith(
+        "Model earmark/emotions does not exist; did you mean earmark/emotion? there are acme/absent, "
+    )
 
 
 @pytest.mark.parametrize(

@@ -194,13 +194,18 @@ def test_without_reconnect_the_stream_ends_with_the_server() -> None:
 
 def test_a_wrong_filter_raises_the_servers_sentence_and_is_not_tried_again() -> None:
     async def scenario(serving: Serving) -> None:
-        wrong: list[dict[str, Any]] = [{"lables": "go"}, {"types": "reslt"}]
+        wrong: list[dict[str, Any]] = [
+            {"lables": "go"},
+            {"types": "reslt"},
+            {"classifiers": "command"},
+            {"labels": "stopp"},
+        ]
         for filters in wrong:
             with pytest.raises(SubscriptionError, match="did you mean"):
                 await following(events(serving.host, **filters), 1)
             with pytest.raises(SubscriptionError, match="did you mean"):
                 await asyncio.to_thread(next, events_sync(serving.host, **filters))
-        assert serving.hub.stats().refused == 4
+        assert serving.hub.stats().refused == 8
 
     serve(scenario)
 
@@ -291,7 +296,7 @@ def test_the_client_needs_none_of_the_daemons_packages() -> None:
 def test_watch_prints_a_line_for_each_command_and_ends_with_ctrl_c() -> None:
     async def scenario(serving: Serving) -> None:
         with Running("watch", serving.host) as watch:
-            assert await watch.notice() == "connected to Earmark 0.1.0, which hears no source"
+            assert await watch.notice() == "connected to Earmark 0.1.0, which hears desk (listening)"
             serving.score()
             serving.hear("stop")
             assert await watch.line() == "07:31:05  desk  commands  stop  0.97"

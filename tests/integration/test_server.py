@@ -109,6 +109,32 @@ async def read_events(reader: asyncio.StreamReader) -> list[Any]:
         events.append(json.loads(payload) if opcode == 0x81 else (opcode, payload))
 
 
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("classifiers=emotions", "classifiers: there is no classifier emotions; did you mean emotion?"),
+        ("sources=desk,door", "sources: there is no source door; known are desk"),
+        ("labels=stpo", "labels: there is no label stpo; did you mean stop?"),
+        ("labels=stop&classifiers=emotion", "labels: there is no emotion label stop; known are happy, calm"),
+    ],
+)
+def test_a_filter_for_a_name_that_does_not_exist_is_refused(query: str, sentence: str) -> None:
+    async def scenario(serving: Serving) -> None:
+        with pytest.raises(InvalidStatus) as caught:
+            async with serving.connect(query):
+                pass
+        assert caught.value.response.status_code == 400
+        assert json.loads(caught.value.response.body)["error"].startswith(sentence)
+        async with serving.subscriber() as connection:
+            given = dict(pair.split("=") for pair in query.split("&"))
+            await connection.send(json.dumps({"type": "subscribe", **given}))
+            told = json.loads(await connection.recv())
+            assert told["type"] == "error"
+            assert told["error"].startswith(sentence)
+
+    serve(scenario)
+
+
 def test_a_subscriber_gets_hello_and_then_every_event() -> None:
     async def scenario(serving: Serving) -> None:
         serving.hear()

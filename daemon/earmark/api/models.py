@@ -94,7 +94,7 @@ class Registry:
         self, entries: dict[str, Entry], default: str, engine: Engine, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._entries = entries
-        self._names = by_name(entries)
+        self.names = by_name(entries)
         self._engine = engine
         self._clock = clock
         self._folders: dict[str, _Folder] = {}  # of those models that have a checkpoint
@@ -104,7 +104,7 @@ class Registry:
 
     def find(self, name: str) -> Entry | None:
         """Return the model with that id or alias, if there is one."""
-        return self._names.get(name)
+        return self.names.get(name)
 
     async def checkpoint(self, entry: Entry) -> Checkpoint:
         """Return the checkpoint in the folder of `entry`. Raises ModelError, without local paths."""

@@ -15,7 +15,7 @@ from earmark.api.memory import Reservation
 from earmark.api.models import Registry, State
 from earmark.api.openapi import document
 from earmark.api.request import MAX_QUOTED, ErrorBody, Status
-from earmark.checkpoints.catalogue import Entry
+from earmark.checkpoints.catalogue import Entry, unknown
 from earmark.errors import RequestError
 from earmark.protocol.endpoints import MODELS
 from earmark.server.responses import json_response
@@ -92,7 +92,7 @@ class Api:
             return self._registry.default
         entry = self._registry.find(name)
         if entry is None:
-            raise RequestError(404, f"Model {name[:MAX_QUOTED]} does not exist")
+            raise RequestError(404, unknown(name[:MAX_QUOTED], self._registry.names))
         return entry
 
     def _headers(self, answer: ClipAnswer) -> Mapping[str, str]:

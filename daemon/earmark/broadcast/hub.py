@@ -50,7 +50,7 @@ class Hub:
         self, backlog: int, hello: Callable[[], Hello], stall: float = STALL_SECONDS, clock: Clock | None = None
     ) -> None:
         self._backlog = backlog
-        self._hello = hello
+        self.hello = hello
         self.stall = stall
         self._given_clock = clock
         # dicts and not sets: in the order of joining, their members lie side by side in memory, 7 % of a delivery
@@ -95,7 +95,7 @@ class Hub:
         """Say hello to the subscriber, and send it events from now on."""
         self._groups.setdefault(subscriber.subscription, {})[subscriber] = None
         if subscriber.subscription.shape == "event":
-            subscriber.write(text_frame(encode(self._hello())))
+            subscriber.write(text_frame(encode(self.hello())))
 
     def change(self, subscriber: Subscriber, subscription: Subscription) -> None:
         """Replace the filter, and say so. The subscriber must not be behind: the answer would overtake its backlog."""

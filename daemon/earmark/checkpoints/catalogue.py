@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from earmark.checkpoints.hub_cache import snapshot
 from earmark.checkpoints.reader import embedded, read
 from earmark.config import settings as config
 from earmark.errors import ModelError
+from earmark.hints import did_you_mean
 
 Origin = Literal["embedded", "folder", "hub"]
 
@@ -67,3 +69,10 @@ def catalogue(settings: config.Config) -> dict[str, Entry]:
 def by_name(entries: dict[str, Entry]) -> dict[str, Entry]:
     """Return the entries by id and by alias. If an id and an alias are equal, the id wins."""
     return {alias: entry for entry in entries.values() for alias in entry.aliases} | entries
+
+
+def unknown(name: str, names: Mapping[str, Entry]) -> str:
+    """Return the sentence that no entry is called `name`, with the one that may be meant, and all that there are."""
+    hint = did_you_mean(name, names)
+    there_are = f"there are {', '.join(sorted({entry.id for entry in names.values()}))}"
+    return f"Model {name} does not exist; {hint}{' ' if hint else ''}{there_are}"

@@ -9,6 +9,7 @@ import msgspec
 from websockets.protocol import OPEN
 
 from earmark.broadcast.hub import Hub
+from earmark.broadcast.known import Known
 from earmark.broadcast.subscriber import Subscriber
 from earmark.broadcast.subscription import Subscription, parse
 from earmark.errors import RequestError, SubscriptionError
@@ -28,7 +29,7 @@ def events_endpoint(hub: Hub, max_subscribers: int, max_frames_per_second: int =
 
     def accept(query: Query) -> SubscriberConversation:
         try:
-            return SubscriberConversation(hub, parse(query))
+            return SubscriberConversation(hub, _checked(hub, parse(query)))
         except SubscriptionError as error:
             raise RequestError(400, str(error)) from None
 
@@ -81,9 +82,15 @@ class SubscriberConversation:
 
     def _change(self, message: str | bytes, subscriber: Subscriber, connection: WebSocketConnection) -> None:
         try:
-            self._hub.change(subscriber, _subscription(message))
+            self._hub.change(subscriber, _checked(self._hub, _subscription(message)))
         except SubscriptionError as error:
             connection.say(encode(Error(str(error))))
+
+
+def _checked(hub: Hub, subscription: Subscription) -> Subscription:
+    """Return the filter. Raises SubscriptionError where it asks for a name that the hub's hello does not tell."""
+    Known.of(hub.hello()).check(subscription)
+    return subscription
 
 
 def _subscription(message: str | bytes) -> Subscription:

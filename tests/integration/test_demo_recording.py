@@ -11,7 +11,7 @@ import pytest
 from tests.signals import noise
 from training.data.audio import RATE
 from training.demo import sounds
-from training.demo.hearing import Daemon, On, Part, Unreached, complaints
+from training.demo.listen import Daemon, On, Part, Unreached, complaints
 from training.demo.recording import END_S, FIRST_WORD_S, PAUSES_S, lay_out, reach
 
 MODELS = Path(__file__).parents[2] / "daemon" / "earmark" / "models"

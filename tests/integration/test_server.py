@@ -76,7 +76,7 @@ async def closing(connection: ClientConnection) -> tuple[int | None, str | None]
 
 
 @contextlib.asynccontextmanager
-async def deaf(serving: Serving, query: str = "") -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def unread(serving: Serving, query: str = "") -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A subscriber that has upgraded and reads nothing more. Its reader has a small limit, so that TCP fills up."""
     reader, writer = await asyncio.open_connection("127.0.0.1", serving.server.port, limit=1024)
     before = serving.hub.stats().subscribers
@@ -296,7 +296,7 @@ def test_http_errors_are_json_with_a_sentence() -> None:
 
 def test_a_slow_subscriber_loses_its_oldest_events_and_is_told() -> None:
     async def scenario(serving: Serving) -> None:
-        async with deaf(serving) as (reader, _):
+        async with unread(serving) as (reader, _):
             for _ in range(SLOW):
                 serving.hear(PADDING)
                 await asyncio.sleep(0)
@@ -320,7 +320,7 @@ def test_a_slow_subscriber_loses_its_oldest_events_and_is_told() -> None:
 
 def test_a_slow_subscriber_with_policy_latest_keeps_labels_and_the_newest_result() -> None:
     async def scenario(serving: Serving) -> None:
-        async with deaf(serving, "policy=latest") as (reader, _):
+        async with unread(serving, "policy=latest") as (reader, _):
             labels = []
             for number in range(SLOW):
                 newest = serving.score(source=PADDING)
@@ -337,7 +337,7 @@ def test_a_slow_subscriber_with_policy_latest_keeps_labels_and_the_newest_result
 
 def test_a_slow_subscriber_with_policy_close_is_closed_with_1013() -> None:
     async def scenario(serving: Serving) -> None:
-        async with deaf(serving, "policy=close") as (reader, _):
+        async with unread(serving, "policy=close") as (reader, _):
             while serving.hub.stats().subscribers:
                 serving.hear(PADDING)
                 await asyncio.sleep(0)
@@ -353,7 +353,7 @@ def test_a_slow_subscriber_with_policy_close_is_closed_with_1013() -> None:
 def test_a_subscriber_that_never_reads_is_aborted_while_the_other_gets_everything() -> None:
     async def scenario(serving: Serving) -> None:
         async with serving.subscriber() as other:
-            async with deaf(serving):
+            async with unread(serving):
                 tracemalloc.start()
                 received: list[int] = []
                 while serving.hub.stats().aborted == 0:
@@ -402,7 +402,7 @@ def test_a_flood_of_messages_is_closed_with_1008() -> None:
 
 def test_a_flood_of_pings_is_closed_with_1008_and_not_answered_to_the_end() -> None:
     async def scenario(serving: Serving) -> None:
-        async with deaf(serving) as (reader, writer):
+        async with unread(serving) as (reader, writer):
             writer.write(b"\x89\x80\0\0\0\0" * 20_000)
             events = await read_events(reader)
             assert events[-1][0] == 0x88
@@ -424,7 +424,7 @@ def test_a_flood_of_pings_is_closed_with_1008_and_not_answered_to_the_end() -> N
 )
 def test_oversized_and_malformed_frames_close_the_connection(frame: bytes, code: int) -> None:
     async def scenario(serving: Serving) -> None:
-        async with deaf(serving) as (reader, writer):
+        async with unread(serving) as (reader, writer):
             writer.write(frame)
             opcode, payload = (await read_events(reader))[-1]
             assert (opcode, struct.unpack("!H", payload[:2])[0]) == (0x88, code)
@@ -440,7 +440,7 @@ def test_shutdown_closes_subscribers_with_1001_and_is_quick_though_one_does_not_
         async with contextlib.AsyncExitStack() as clients:
             async with serving.server:
                 connection = await clients.enter_async_context(serving.connect())
-                await clients.enter_async_context(deaf(serving))
+                await clients.enter_async_context(unread(serving))
                 async with asyncio.timeout(DEADLINE):
                     while serving.hub.stats().dropped["oldest"] == 0:
                         serving.hear(PADDING)
@@ -605,8 +605,8 @@ def test_access_can_be_replaced_while_the_server_runs() -> None:
     async def scenario(serving: Serving) -> None:
         async with serving.subscriber() as before:
             origins = serving.server.access.origins
-            serving.server.access = Access(origins, Tokens({"ear": {"listen"}, "desk": {"clips"}}))
-            bearers = [{"Authorization": f"Bearer {token}"} for token in ("wrong", "desk", "ear")]
+            serving.server.access = Access(origins, Tokens({"listener": {"listen"}, "desk": {"clips"}}))
+            bearers = [{"Authorization": f"Bearer {token}"} for token in ("wrong", "desk", "listener")]
             assert (await http(serving, "/info"))[0] == 401
             assert [(await http(serving, "/info", **each))[0] for each in bearers] == [401, 200, 200]
             posts = [await http(serving, "/info", "POST", **each) for each in bearers]
@@ -628,13 +628,13 @@ def test_access_can_be_replaced_while_the_server_runs() -> None:
 
 def test_a_token_may_be_asked_for_with_another_scope_by_each_endpoint() -> None:
     async def scenario(serving: Serving) -> None:
-        tokens = Tokens({"ear": {"listen"}, "mouth": {"send"}})
+        tokens = Tokens({"listener": {"listen"}, "mouth": {"send"}})
         serving.server.access = Access(serving.server.access.origins, tokens)
-        ear, mouth = ({"Authorization": f"Bearer {token}"} for token in ("ear", "mouth"))
+        listener, mouth = ({"Authorization": f"Bearer {token}"} for token in ("listener", "mouth"))
         assert (await refusal(serving, additional_headers=mouth))[0] == 403
-        assert (await refusal(serving, "prefix=a", path="/v1/echo", additional_headers=ear))[0] == 403
+        assert (await refusal(serving, "prefix=a", path="/v1/echo", additional_headers=listener))[0] == 403
         async with (
-            serving.subscriber(additional_headers=ear),
+            serving.subscriber(additional_headers=listener),
             serving.connect("prefix=a", path="/v1/echo", additional_headers=mouth),
         ):
             pass

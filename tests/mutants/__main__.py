@@ -29,7 +29,7 @@ from tests.mutants.modules import ROOT, Module, chosen, pure_modules
 from tests.mutants.report import as_json, each, survivor_line, survivors, table
 from tests.mutants.sample import FIRST, sample
 
-SHOWN = 20  # survivors, without --list-survivors
+MAX_SURVIVORS_SHOWN = 20  # survivors, without --list-survivors
 LIMIT_FACTOR = 10.0  # times what it takes unchanged, a run may take
 
 
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--all", action="store_true", help="every mutant, however long it takes")
     add("--jobs", type=int, default=_cores(), help=f"runs at a time (one a core: {_cores()})")
     add("--json", type=_absolute, metavar="FILE", help="write the figures and all survivors here")
-    add("--list-survivors", action="store_true", help=f"all of them, not the first {SHOWN}")
+    add("--list-survivors", action="store_true", help=f"all of them, not the first {MAX_SURVIVORS_SHOWN}")
     add("--least", type=float, default=92.0, metavar="PERCENT", help="to be noticed in all (92)")
     add("--least-module", type=float, default=85.0, metavar="PERCENT", help="to be noticed in each module (85)")
     add("--least-limit", type=float, default=5.0, metavar="SECONDS", help="for the tests of one mutant, at least (5)")
@@ -129,7 +129,7 @@ def _report(modules: Sequence[Module], ended: Sequence[Ended], root: Path, optio
     if short:
         print(f"the time was too short for {FIRST} mutants each of {', '.join(short)}: give more --minutes")
     lived = survivors(ended)
-    shown = lived if options.list_survivors else lived[:SHOWN]
+    shown = lived if options.list_survivors else lived[:MAX_SURVIVORS_SHOWN]
     print(*("", "survivors:") if shown else (), *(survivor_line(*one, root) for one in shown), sep="\n")
     if len(lived) > len(shown):
         print(f"and {len(lived) - len(shown)} more: --list-survivors")

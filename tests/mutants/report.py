@@ -15,7 +15,7 @@ LONG = 80  # characters of code that are shown whole
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class ModuleResult:
     """How one module fared, or all. Mutants that cannot be imported are `broken` and not among those tried."""
 
     name: str
@@ -34,22 +34,22 @@ class Figures:
         return 100.0 * self.killed / self.tried if self.tried else 100.0
 
 
-def figures(name: str, mutants: int, ended: Sequence[Ended]) -> Figures:
+def figures(name: str, mutants: int, ended: Sequence[Ended]) -> ModuleResult:
     """Count what became of the runs `ended`, of `mutants` that there are."""
     verdicts = [one.verdict for one in ended]
     timed_out, broken = verdicts.count(Verdict.TIMED_OUT), verdicts.count(Verdict.BROKEN)
     killed = verdicts.count(Verdict.KILLED) + timed_out
-    return Figures(name, mutants, len(verdicts) - broken, killed, timed_out, broken)
+    return ModuleResult(name, mutants, len(verdicts) - broken, killed, timed_out, broken)
 
 
-def each(modules: Sequence[Module], ended: Sequence[Ended]) -> list[Figures]:
+def each(modules: Sequence[Module], ended: Sequence[Ended]) -> list[ModuleResult]:
     """Return the figures of each module, and those of all at the end."""
     own = {module.name: [one for one in ended if one.run.module == module] for module in modules}
     rows = [figures(module.short, len(module.mutants), own[module.name]) for module in modules]
     return [*rows, figures("all", sum(row.mutants for row in rows), ended)]
 
 
-def table(rows: Sequence[Figures], least: float, least_module: float) -> str:
+def table(rows: Sequence[ModuleResult], least: float, least_module: float) -> str:
     """Return the table; a `*` marks what is below its goal, `least` for the last row."""
     width = max(len("module"), *(len(row.name) for row in rows))
     lines = [f"{'module':{width}}  mutants  tried  killed  survived  per cent"]
@@ -91,7 +91,7 @@ def _cut(text: str, start: int) -> str:
     return ("..." if start else "") + text[start:end] + ("..." if end < len(text) else "")
 
 
-def as_json(rows: Sequence[Figures], ended: Sequence[Ended], root: Path, seed: int) -> dict[str, Any]:
+def as_json(rows: Sequence[ModuleResult], ended: Sequence[Ended], root: Path, seed: int) -> dict[str, Any]:
     """Return what --json writes."""
     told = [asdict(row) | {"survived": row.survived, "percent": round(row.percent, 1)} for row in rows]
     lived = [

@@ -6,6 +6,7 @@ Imports count wherever they stand, also inside functions.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Set
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DAEMON = ROOT / "daemon" / "earmark"
 CLIENTS = ROOT / "clients" / "earmark_client"
+DESIGN = ROOT / "docs" / "design.md"
 PACKAGES = sorted(folder.name for folder in DAEMON.iterdir() if (folder / "__init__.py").is_file())
 MODULES = sorted(DAEMON.rglob("*.py"))
 
@@ -166,6 +168,23 @@ def test_a_package_imports_only_the_packages_that_the_design_names(package: str)
         if not allowed(name, among)
     ]
     assert wrong == []
+
+
+def test_the_design_tells_the_same_rule() -> None:
+    rows = re.findall(r"^\| ([a-z, ]+) \| (.+) \|$", DESIGN.read_text(encoding="utf-8"), re.MULTILINE)
+    told = {package: names for packages, names in rows for package in packages.split(", ") if package in MAY_IMPORT}
+
+    assert {package: _packages_in(names) for package, names in told.items()} == MAY_IMPORT
+
+
+def _packages_in(names: str) -> set[str]:
+    """`windowing (gate, gates), audio` as {"windowing.gate", "windowing.gates", "audio"}."""
+    if names.startswith("all but "):
+        return set(PACKAGES) - _packages_in(names.removeprefix("all but "))
+    found: set[str] = set()
+    for package, modules in re.findall(r"([a-z_.]+)(?: \(([a-z_, ]+)\))?", names):
+        found |= {f"{package}.{module}" for module in modules.split(", ")} if modules else {package}
+    return found - {"nothing", "and", "torch"}
 
 
 def test_relative_imports_are_not_used() -> None:

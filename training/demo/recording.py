@@ -23,7 +23,7 @@ import soundfile
 from earmark.config.labels import UNKNOWN
 from training.data.audio import RATE, Samples
 from training.demo import emotions, sounds, words
-from training.demo.hearing import MARGIN, Daemon, On, Part, Unreached, complaints, search
+from training.demo.listen import MARGIN, Daemon, On, Part, Unreached, complaints, search
 
 FLOOR_DB = -72.0
 MAX_SECONDS, MAX_MB = 75.0, 1.6

@@ -17,7 +17,7 @@ import numpy as np
 
 from earmark.config.labels import UNKNOWN
 from training.data.audio import RATE, Samples, levels, load
-from training.demo.hearing import Daemon, Part, Unreached, tried
+from training.demo.listen import Daemon, Part, Unreached, tried
 
 SCRIPT = (
     "yes no up down left right on off stop go "  # every command once

@@ -85,7 +85,7 @@ def test_a_result_that_goes_at_once_counts_from_then_and_replaces_the_held_one()
 
 
 def two_sent() -> Throttle:
-    """The desk may send again at 11.0, the door at 11.25."""
+    """The source may send again at 11.0, the door at 11.25."""
     throttle = Throttle(1.0)
     assert throttle.offer(1, DESK, b"", 10.0)
     assert throttle.offer(2, DOOR, b"", 10.25)

@@ -78,14 +78,14 @@ def test_a_broken_pattern_is_said() -> None:
         choose("/(/", DEVICES)
 
 
-SHOWN = [
+LISTED = [
     Device(name="pulse", host="ALSA", channels=32, rate=44100, rates=(8000, 16000), is_default=True),
     Device(name="USB Mic", host="ALSA", channels=1, rate=48000, rates=(), is_default=False),
 ]
 
 
 def test_the_table_stars_the_default_and_shows_the_rates() -> None:
-    assert format_table(SHOWN).splitlines() == [
+    assert format_table(LISTED).splitlines() == [
         "   device   through  channels  opens at (Hz)",
         "*  pulse    ALSA     32        8000 16000",
         "   USB Mic  ALSA     1         none now",
@@ -97,4 +97,4 @@ def test_an_empty_table_says_so() -> None:
 
 
 def test_devices_travel_as_json() -> None:
-    assert msgspec.json.decode(msgspec.json.encode(SHOWN), type=list[Device]) == SHOWN
+    assert msgspec.json.decode(msgspec.json.encode(LISTED), type=list[Device]) == LISTED

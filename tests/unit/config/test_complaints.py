@@ -72,8 +72,8 @@ def test_a_setting_without_effect_is_told(changes: dict[str, Any], told: str) ->
 
 def test_a_source_that_no_classifier_hears_is_told() -> None:
     sources = (config.Microphone(name="kitchen"), config.Microphone(name="hall"))
-    deaf = Config(source=sources, classifier=(Classifier(name="c", sources=("hall",)),))
-    assert list(useless(deaf)) == ["source[0]: no classifier hears kitchen; name it in `sources` of one"]
+    unheard = Config(source=sources, classifier=(Classifier(name="c", sources=("hall",)),))
+    assert list(useless(unheard)) == ["source[0]: no classifier hears kitchen; name it in `sources` of one"]
 
 
 def test_the_presets_and_the_defaults_hold_no_useless_setting() -> None:

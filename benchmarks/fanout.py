@@ -29,8 +29,8 @@ from earmark.detection.detector import Draft
 from earmark.protocol import endpoints
 from earmark.protocol.events import Hello, Result, Score, encode
 from earmark.server.bind import make_room
+from earmark.server.events_endpoint import events_endpoint
 from earmark.server.server import Server
-from earmark.server.subscriber import events_endpoint
 
 GOAL = 1.5
 REST_SECONDS = 0.05  # between rounds; the reader empties its sockets meanwhile

@@ -18,9 +18,9 @@ from earmark.config import settings as config
 from earmark.detection.detector import Draft
 from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.events import ClassifierInfo, Hello, Label, Numbered, Result, Score, SourceInfo
+from earmark.server.events_endpoint import MAX_FRAMES_PER_SECOND, events_endpoint
 from earmark.server.handshake import Endpoint
 from earmark.server.server import Server
-from earmark.server.subscriber import MAX_FRAMES_PER_SECOND, events_endpoint
 
 DEADLINE = 60.0  # seconds for whatever a test waits for; the machine may be busy
 TIME = "2026-11-22T07:31:05.120Z"

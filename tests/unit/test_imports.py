@@ -20,7 +20,7 @@ DESIGN = ROOT / "docs" / "design.md"
 PACKAGES = sorted(folder.name for folder in DAEMON.iterdir() if (folder / "__init__.py").is_file())
 MODULES = sorted(DAEMON.rglob("*.py"))
 
-MOST_LINES, MOST_MODULES = 1500, 14  # of a package
+MOST_LINES, MOST_MODULES = 1800, 14  # of a package
 
 MAY_IMPORT: dict[str, set[str]] = {
     "protocol": set(),
@@ -50,6 +50,7 @@ SHELLS: dict[str, str] = {
     "api.body": "the body of a request as it comes in",
     "api.clips": "the queue of requests",
     "api.decode": "the decoding threads",
+    "api.loading": "nothing; it waits for a model of api.models",
     "api.memory": "the memory of all requests",
     "api.models": "which models are loading",
     "api.openapi": "nothing; it describes what api.models shows",
@@ -97,13 +98,13 @@ SHELLS: dict[str, str] = {
     "learning.record": "a microphone and the segmenter thread, for recording examples",
     "server.bind": "the listening socket",
     "server.connection": "a WebSocket connection",
+    "server.events_endpoint": "what a subscriber says",
     "server.handshake": "which WebSocket connections there are",
     "server.middleware": "what every HTTP request passes first",
     "server.responses": "nothing; it makes HTTP responses",
     "server.routes": "the HTTP routes of the daemon itself",
     "server.server": "the HTTP server",
     "server.token_file": "the file of tokens",
-    "server.subscriber": "what a subscriber says",
     "windowing.gates": "the Silero slots of the streams",
     "windowing.inbox": "the requests to the segmenter thread",
     "windowing.segmenter": "the segmenter thread",

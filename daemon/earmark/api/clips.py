@@ -17,6 +17,7 @@ import msgspec
 from earmark.api.cache import Cache, Key, PoisonClips
 from earmark.api.clip_scorer import ClipScorer
 from earmark.api.decode import MB, Clip, Decoders, Limits
+from earmark.api.loading import BUSY_DELAY_SECONDS, loaded
 from earmark.api.memory import Budget, Reservation
 from earmark.api.models import Registry
 from earmark.api.request import MALFORMED, Options, ParsedRequest, encode_scores, parse_request, parse_switch
@@ -24,25 +25,16 @@ from earmark.audio.recording import NeedsFFmpeg
 from earmark.checkpoints.catalogue import Entry
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
-from earmark.errors import AudioError, ModelError, RequestError, TooMuchAudio, WorkerDied, WorkerError
+from earmark.errors import AudioError, RequestError, TooMuchAudio, WorkerDied, WorkerError
 from earmark.inference.scores import default_function
 
 log = logging.getLogger(__name__)
 
-BUSY_DELAY_SECONDS = 0.5  # before a 503: the JavaScript client asks again at once, for ever
 MEMORY = "http.memory_mb"
 MAX_INLINE_BYTES = 64 * 1024  # of a body that is parsed on the event loop
 MAX_DEATHS = 2  # under the same clip, after which it is not tried any more
 RETRY_AFTER_SECONDS = 5  # a new model process takes about as long
 WITHOUT_FFMPEG = "WebM, M4A and AAC need the extra `av` where the daemon runs: pip install 'earmark[av]'"
-
-
-class Loading(RequestError):
-    """The model is not loaded yet, and will be in `estimate` seconds."""
-
-    def __init__(self, model: str, estimate: float) -> None:
-        super().__init__(503, f"Model {model} is currently loading")
-        self.estimate = estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,20 +138,10 @@ class Clips:
         return request
 
     async def _loaded(self, entry: Entry, options: Options, headers: Mapping[str, str]) -> Checkpoint:
-        """Return the model, when it is loaded. Raises Loading, and RequestError 500 if it is refused."""
+        """Return the model when it is loaded, waiting as the request wants it. Raises what loaded() raises."""
         wait = options.wait_for_model or parse_switch(headers.get("x-wait-for-model"), False)
-        try:
-            checkpoint = await self._registry.checkpoint(entry)
-            if parse_switch(headers.get("x-load-model"), True):
-                await self._registry.request_load(entry)
-            status = await self._registry.wait_settled(entry, self._settings.wait if wait else BUSY_DELAY_SECONDS)
-        except ModelError as error:
-            raise RequestError(500, str(error)) from None
-        if status.state == "refused":
-            raise RequestError(500, status.reason)
-        if status.state != "loaded":
-            raise Loading(entry.id, await self._registry.estimate(entry))
-        return checkpoint
+        timeout = self._settings.wait if wait else BUSY_DELAY_SECONDS
+        return await loaded(self._registry, entry, timeout, load=parse_switch(headers.get("x-load-model"), True))
 
     async def _decode(self, content: bytes, checkpoint: Checkpoint, room: Reservation) -> Clip:
         """Return the clip at the model's rate, which `room` counts. Raises RequestError 400 or 413."""

@@ -10,7 +10,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from earmark.api.body import read_body, while_connected
-from earmark.api.clips import ClipAnswer, Clips, Loading
+from earmark.api.clips import ClipAnswer, Clips
+from earmark.api.loading import ModelLoading
 from earmark.api.memory import Reservation
 from earmark.api.models import Registry, State
 from earmark.api.openapi import document
@@ -131,7 +132,7 @@ def _refusing(endpoint: Endpoint) -> Endpoint:
             return await endpoint(request)
         except RequestError as error:
             headers = {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
-            estimate = error.estimate if isinstance(error, Loading) else None
+            estimate = error.estimate if isinstance(error, ModelLoading) else None
             return json_response(ErrorBody(str(error), estimate), error.status, headers)
 
     return refusing

@@ -40,8 +40,8 @@ from earmark.inference.engine import EngineState
 from earmark.inference.supervisor import LocalEngine
 from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.events import Hello
+from earmark.server.events_endpoint import events_endpoint
 from earmark.server.server import Server
-from earmark.server.subscriber import events_endpoint
 from earmark.windowing.segmenter import Segmenter
 
 log = logging.getLogger(__name__)

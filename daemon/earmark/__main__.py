@@ -35,26 +35,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     files = tuple(options.file or ())
     command_line = CommandLine(options.demo, files, fast=options.fast, once=options.once, listen=options.listen)
     try:
-        _run(resolve(options.config, command_line), options)
+        return _run(resolve(options.config, command_line), options)
     except EarmarkError as error:
-        print(f"earmarkd: {error}", file=sys.stderr)
+        _tell(str(error))
         return error.exit_code
     except ModuleNotFoundError as error:
         print(f"earmarkd: {error.name} is not installed: pip install 'earmark[daemon]'", file=sys.stderr)
         return 1
-    return 0
 
 
-def _run(settings: Config, options: argparse.Namespace) -> None:
+def _run(settings: Config, options: argparse.Namespace) -> int:
     """Check the settings or serve. Imports late: --help and wrong settings need none of the daemon's packages."""
     if options.check:
         from earmark.app.check import verify
 
-        print(*verify(settings), sep="\n")
-        return
+        report = verify(settings)
+        print(*report.lines, sep="\n", flush=True)
+        _tell(*(f"warning: {warning}" for warning in report.warnings), *map(str, report.errors))
+        return report.exit_code
     from earmark.app import service
 
     service.run(settings, service.Options(once=options.once, events=options.events, quiet=options.quiet))
+    return 0
+
+
+def _tell(*sentences: str) -> None:
+    """Print each line of the sentences to standard error."""
+    for line in "\n".join(sentences).splitlines():
+        print(f"earmarkd: {line}", file=sys.stderr)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -67,7 +75,11 @@ def parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--config", type=Path, metavar="FILE", help="settings in TOML; without it, commands on the default microphone")
-    add("--check", action="store_true", help="check the configuration, its models and its files, and stop")
+    add(
+        "--check",
+        action="store_true",
+        help="say what of the configuration is wrong or has no effect, and stop",
+    )
     add("--listen", metavar="HOST:PORT", help="where to serve (default 127.0.0.1:8765; port 0 takes a free one)")
     add("--file", action="append", metavar="PATH", help="listen to this recording instead of the configured sources")
     add("--fast", action="store_true", help="with --file, or --demo --once: as fast as the model can, losing nothing")

@@ -260,6 +260,24 @@ def test_check_says_what_would_run_and_runs_nothing() -> None:
     assert "classifier commands: earmark/commands, 15 labels, speech gate, utterance, hears microphone" in done.stdout
 
 
+def test_check_tells_each_error_and_warning_in_a_line_and_asks_torch_for_the_device(tmp_path: Path) -> None:
+    file = tmp_path / "earmark.toml"
+    file.write_text("""
+        worker.device = "cuda:99"
+        [[classifier]]
+        name = "c"
+        hop = 0.5
+        [classifier.decide]
+        ignore = ["Stop"]
+    """)
+    done = earmarkd("--check", "--config", str(file), "--demo")
+
+    assert done.returncode == 2
+    said = done.stderr.splitlines()
+    assert [line.partition(": ")[0] for line in said] == ["earmarkd"] * 3
+    assert [line.split(": ")[1] for line in said] == ["warning", "worker.device", "classifier[0].decide.ignore"]
+
+
 def test_help_shows_examples_and_version_is_one_line() -> None:
     assert "examples:" in earmarkd("--help").stdout
     assert earmarkd("--version").stdout.startswith("earmarkd ")

@@ -72,6 +72,7 @@ def sends(name: signal.Signals) -> Callable[[int], None]:
 
 def test_an_engine_says_what_it_waits_for_and_answers_as_the_bare_model(tiny: Checkpoint) -> None:
     from earmark.worker import model  # torch, which this file must not load before it knows that it is wanted
+    from earmark.worker.device import choose_device
 
     async def scene() -> tuple[list[EngineState], list[Floats]]:
         async with Followed(tiny) as engine:
@@ -92,7 +93,7 @@ def test_an_engine_says_what_it_waits_for_and_answers_as_the_bare_model(tiny: Ch
     assert states[-1].pid is None
     assert together.shape == (32, len(checkpoints.LABELS))
     assert np.abs(np.concatenate([first, second]) - together[:2]).max() < 1e-4
-    bare = model.load("bare", Path(tiny.path), model.choose_device("cpu"), "fp32")
+    bare = model.load("bare", Path(tiny.path), choose_device("cpu"), "fp32")
     assert np.abs(softmax(bare.classify(np.stack(clips(32)))) - softmax(together)).max() < 1e-5
 
 

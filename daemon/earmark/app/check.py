@@ -1,24 +1,149 @@
-"""`earmarkd --check`: whether a configuration would run, found out without running it."""
+"""`earmarkd --check`: whether a configuration would run, and what of it would have no effect, without running it."""
 
 from __future__ import annotations
 
-from earmark.app.plan import plans
-from earmark.audio.recording import check
+import functools
+import importlib.util
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from earmark.app.plan import Plan, plan
+from earmark.audio import recording
+from earmark.capture.devices import choose
+from earmark.capture.portaudio import SHARED, Input
+from earmark.checkpoints import child, weights
+from earmark.checkpoints.catalogue import Entry, catalogue
+from earmark.checkpoints.checkpoint import Checkpoint
+from earmark.checkpoints.reader import embedded
 from earmark.config import settings as config
+from earmark.config.complaints import useless
+from earmark.errors import EarmarkError, ModelError, SourceError
 from earmark.protocol import licence
-from earmark.server import token_file
+from earmark.server import bind
+from earmark.server.server import read_access
+
+CPU_DEVICES = ("auto", "cpu")
+PACKAGES = ("torch", "transformers")  # of the model process, which `--check` does not start
 
 
-def verify(settings: config.Config) -> list[str]:
-    """Check models, recordings and the file of tokens. Returns one line for each classifier. Raises EarmarkError."""
-    lines = [
+@dataclass(slots=True)
+class Report:
+    """What was found. `errors` would end the daemon at its start; it would start and work on despite `warnings`."""
+
+    lines: list[str] = field(default_factory=list)  # what would run, for people
+    warnings: list[str] = field(default_factory=list)
+    errors: list[EarmarkError] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 without errors, 2 if the configuration is wrong, and 1 if something that it names is."""
+        return max((error.exit_code for error in self.errors), default=0)
+
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Collect the error that is raised inside, unless it is known."""
+        try:
+            yield
+        except EarmarkError as error:
+            if str(error) not in map(str, self.errors):
+                self.errors.append(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What of this machine is asked, each with a function."""
+
+    inputs: Callable[[], Sequence[Input]] = SHARED.inputs
+    try_device: Callable[[str, str], None] = lambda device, precision: child.run(
+        "earmark.worker.device", device, precision
+    )  # in a process of its own, because torch is imported there and nowhere else
+    is_free: Callable[[config.Server], bool] = bind.is_free
+    has_package: Callable[[str], bool] = lambda name: importlib.util.find_spec(name) is not None
+    has_program: Callable[[str], bool] = lambda name: shutil.which(name) is not None
+
+
+def verify(settings: config.Config, machine: Machine | None = None) -> Report:
+    """Check everything that the settings name, and return all that is wrong with it."""
+    report, machine = Report(), machine or Machine()
+    _check_server(settings.server, report, machine)
+    _check_worker(settings.worker, report, machine)
+    _check_models(settings, report)
+    for index, source in enumerate(settings.source):
+        _check_source(f"source[{index}]", source, report, machine)
+    report.warnings += useless(settings)
+    return report
+
+
+def _check_server(server: config.Server, report: Report, machine: Machine) -> None:
+    with report.collecting():
+        read_access(server)
+    with report.collecting():
+        if not machine.is_free(server):
+            report.warnings.append(f"server.listen: somebody listens on {server.listen} now, perhaps another earmarkd")
+
+
+def _check_worker(worker: config.Worker, report: Report, machine: Machine) -> None:
+    if absent := [name for name in PACKAGES if not machine.has_package(name)]:
+        report.errors.append(ModelError(f"{absent[0]} is not installed: pip install 'earmark[daemon]'"))
+    elif worker.device not in CPU_DEVICES or worker.precision == "int8":
+        with report.collecting():
+            machine.try_device(worker.device, worker.precision)
+
+
+def _check_models(settings: config.Config, report: Report) -> None:
+    """Check the models of classifiers, then those that only requests use: without one of the latter, the rest runs."""
+    entries, read = catalogue(settings), functools.cache(_read)
+    for index in range(len(settings.classifier)):
+        with report.collecting():
+            report.lines.append(_told(plan(settings, index, entries, read)))
+    used = {classifier.model for classifier in settings.classifier}
+    for index, model in enumerate(settings.model):
+        where = f"model[{index}]"
+        if model.name not in used:
+            try:
+                read(entries[model.name])
+            except ModelError as error:
+                report.warnings.append(f"{where}: requests for it will fail: {error}")
+        if model.name in embedded() and entries[model.name].origin == "embedded":
+            if not (model.aliases or model.default):
+                report.warnings.append(f"{where}: {model.name} comes with Earmark and needs no entry")
+        elif model.name in embedded():
+            report.warnings.append(f"{where}: takes the place of the {model.name} that comes with Earmark")
+
+
+def _read(entry: Entry) -> Checkpoint:
+    checkpoint = entry.read()
+    weights.check(checkpoint)
+    return checkpoint
+
+
+def _told(plan: Plan) -> str:
+    return (
         f"classifier {plan.name}: {plan.checkpoint.name}, {len(plan.checkpoint.labels)} labels, "
         f"{plan.settings.gate} gate, {plan.settings.mode}, hears {', '.join(plan.sources)}; "
         f"licence {licence.told(plan.checkpoint.licence)}"
-        for plan in plans(settings)
-    ]
-    token_file.read(settings.server.token_file)
-    for source in settings.source:
-        if isinstance(source, config.File):
-            check(source.path)
-    return lines
+    )
+
+
+def _check_source(where: str, source: config.Source, report: Report, machine: Machine) -> None:
+    match source:
+        case config.Microphone():
+            try:
+                found = choose(source.device, machine.inputs())
+            except SourceError as error:
+                report.warnings.append(f"{where}.device: {error}; the daemon would wait for it")
+            else:
+                if source.channels > found.channels:
+                    report.warnings.append(
+                        f"{where}.channels: {found.name} has {found.channels}, not {source.channels}: it may not open"
+                    )
+        case config.File():
+            with report.collecting():
+                recording.check(source.path)
+        case config.Command():
+            if not machine.has_program(source.argv[0]):
+                what = "file that can be run" if Path(source.argv[0]).is_absolute() else "program"
+                report.warnings.append(f"{where}.argv: there is no {what} {source.argv[0]!r}; the daemon would try on")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
 from earmark.audio.types import milliseconds
-from earmark.checkpoints.catalogue import catalogue
+from earmark.checkpoints.catalogue import Entry, catalogue
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
+from earmark.config.labels import REJECTED
 from earmark.detection import decide
 from earmark.detection.detector import Detector
 from earmark.errors import ConfigError
 from earmark.hints import did_you_mean
 from earmark.inference.scores import Function, default_function
+from earmark.inference.wire import MAX_WINDOW_SAMPLES
 from earmark.protocol.events import ClassifierInfo
 from earmark.windowing import windows
 from earmark.windowing.classifier_stream import ClassifierInput
@@ -97,21 +100,26 @@ class Plan:
 
 def plans(settings: config.Config) -> tuple[Plan, ...]:
     """Return one plan per classifier. Raises ConfigError for an unknown model, and ModelError for its folder."""
-    entries = catalogue(settings)
-    checkpoints: dict[str, Checkpoint] = {}
-    made = []
-    for index, classifier in enumerate(settings.classifier):
-        name = classifier.model
-        if name not in entries:
-            hint = did_you_mean(name, entries) or f"there are {', '.join(entries)}; others go under [[model]]"
-            raise ConfigError(f'classifier[{index}].model: there is no model "{name}"; {hint}')
-        checkpoint = checkpoints[name] = checkpoints.get(name) or entries[name].read()
-        unknown = sorted({*classifier.decide.labels} - {*checkpoint.labels})
-        if unknown:
-            raise ConfigError(f'classifier[{index}].decide.labels: {name} has no label "{unknown[0]}"')
-        sources = classifier.sources or tuple(source.name for source in settings.source)
-        made.append(Plan(classifier, checkpoint, _lengths(f"classifier[{index}]", classifier, checkpoint), sources))
-    return tuple(made)
+    entries, read = catalogue(settings), functools.cache(Entry.read)
+    return tuple(plan(settings, index, entries, read) for index in range(len(settings.classifier)))
+
+
+def plan(
+    settings: config.Config, index: int, entries: Mapping[str, Entry], read: Callable[[Entry], Checkpoint]
+) -> Plan:
+    """Return the plan of one classifier. Raises as plans() does."""
+    where, classifier = f"classifier[{index}]", settings.classifier[index]
+    name, chosen = classifier.model, classifier.decide
+    if name not in entries:
+        hint = did_you_mean(name, entries) or f"there are {', '.join(entries)}; others go under [[model]]"
+        raise ConfigError(f'{where}.model: there is no model "{name}"; {hint}')
+    checkpoint = read(entries[name])
+    for setting, named in (("labels", {*chosen.labels}), ("ignore", {*chosen.ignore} - {*REJECTED})):
+        for label in sorted(named - {*checkpoint.labels}):
+            hint = did_you_mean(label, checkpoint.labels)
+            raise ConfigError(f'{where}.decide.{setting}: {name} has no label "{label}"{f"; {hint}" if hint else ""}')
+    sources = classifier.sources or tuple(source.name for source in settings.source)
+    return Plan(classifier, checkpoint, _lengths(where, classifier, checkpoint), sources)
 
 
 def _lengths(where: str, settings: config.Classifier, checkpoint: Checkpoint) -> windows.Lengths:
@@ -135,12 +143,17 @@ def _lengths(where: str, settings: config.Classifier, checkpoint: Checkpoint) ->
             f"{where}.vad.pre_roll_ms: {settings.vad.pre_roll_ms} leaves too little of a window of {limit / rate:g} s"
             " for the sound itself; at most half of it"
         )
+    if max(window, limit) > MAX_WINDOW_SAMPLES:
+        name, length = ("window", window) if window > MAX_WINDOW_SAMPLES else ("max_window", limit)
+        raise ConfigError(
+            f"{where}.{name}: {length / rate:g} s is too long; {MAX_WINDOW_SAMPLES / rate:g} s at most at {rate} Hz"
+        )
     if window < checkpoint.minimum:
         raise ConfigError(f"{where}.window: {settings.model} needs {checkpoint.minimum / rate:g} s at least")
     return windows.Lengths(
         window,
         limit,
-        round(settings.hop * rate),
+        max(1, round(settings.hop * rate)),
         pre_roll,
         round(GRID_SECONDS * rate),
     )

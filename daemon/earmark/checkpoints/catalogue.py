@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -52,12 +52,20 @@ class Entry:
 
 
 def catalogue(settings: config.Config) -> dict[str, Entry]:
-    """Return all entries by id. A model of the settings replaces an embedded one of the same name."""
+    """Return all entries by id.
+
+    A model of the settings with a path or a revision takes the place of an embedded one of the same name. Without, it
+    is the embedded one, with further aliases or as the default.
+    """
     entries = {name: Entry(name, path, origin="embedded") for name, path in embedded().items()}
     for model in settings.model:
+        known = entries.get(model.name)
+        if known is not None and model.path is None and model.revision is None:
+            entries[model.name] = replace(known, aliases=model.aliases, default=model.default)
+            continue
         entries[model.name] = Entry(
             model.name,
-            Path(model.path).expanduser() if model.path is not None else None,
+            Path(model.path) if model.path is not None else None,
             model.revision,
             model.aliases,
             model.default,

@@ -1,4 +1,4 @@
-"""The layouts of heads, told apart by the names of their weights. Without torch.
+"""The layouts of heads, told apart by the names of their weights.
 
 Fine-tuned models of the wav2vec2 family often have a head of their author's own instead of transformers'. The stock
 class ignores such a head and fills its own with random numbers, and then every label scores the same.
@@ -6,13 +6,8 @@ class ignores such a head and fills its own with random numbers, and then every 
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
-
-import msgspec
-
-from earmark.errors import ModelError
 
 Head = Literal["stock", "affine", "tanh"]
 """`stock` is transformers' own head. The others work on the mean over the frames:
@@ -22,9 +17,16 @@ Head = Literal["stock", "affine", "tanh"]
 `tanh`    classifier.dense, tanh, classifier.out_proj: m3hrdadfi/soxan, models trained with it, audeering's regressions
 """
 
-WITHOUT_FRAMES = ("audio-spectrogram-transformer", "whisper")  # their stock heads are built otherwise
-LENGTH_BYTES = 8  # at the start of a safetensors file: the length of the JSON header that follows
-MAX_HEADER_BYTES = 100_000_000  # the format's own limit
+SPECTROGRAM = "audio-spectrogram-transformer"
+WITHOUT_FRAMES = (SPECTROGRAM, "whisper")  # their stock heads are built otherwise
+OWN = ("earmark-cnn",)  # Earmark makes these itself, each with several heads
+LAYERS = {
+    "stock": ("projector", "classifier"),
+    "affine": ("classifier.dense", "classifier.output"),
+    "tanh": ("classifier.dense", "classifier.out_proj"),
+    "spectrogram": ("classifier.layernorm", "classifier.dense"),
+}
+"""The layers of each head; the last one gives the scores."""
 
 
 def head(model_type: str, names: Collection[str]) -> Head:
@@ -37,27 +39,21 @@ def head(model_type: str, names: Collection[str]) -> Head:
     return "stock"
 
 
-def weight_names(name: str, path: Path) -> frozenset[str]:
-    """Return the names of the weights of checkpoint `name` in folder `path`, without reading the weights.
+def wrong_head(model_type: str, shapes: Mapping[str, Sequence[int]], labels: int) -> str:
+    """Return why a checkpoint with weights of these `shapes` has no head for so many labels, or an empty string.
 
-    Raises ModelError if a file is not what its name says.
+    Every head that passes is loaded; whether the rest of the network is whole shows only then.
     """
-    index, single = path / "model.safetensors.index.json", path / "model.safetensors"
-    file = single if single.is_file() else index
-    try:
-        if file == index:
-            return frozenset(msgspec.json.decode(file.read_bytes(), type=_Index).weight_map)
-        with file.open("rb") as weights:
-            size = int.from_bytes(weights.read(LENGTH_BYTES), "little")
-            header = weights.read(min(size, MAX_HEADER_BYTES))
-        return frozenset(msgspec.json.decode(header, type=dict[str, msgspec.Raw])) - {"__metadata__"}
-    except OSError as error:  # its own text names the path, and this sentence may go to clients
-        raise ModelError(f"{name}: {file.name} cannot be read ({error.strerror})") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise ModelError(f"{name}: {file.name} is not what its name says; fetch the checkpoint again") from None
-
-
-class _Index(msgspec.Struct):
-    """The index of a checkpoint in several files: each weight's file."""
-
-    weight_map: dict[str, str]
+    if model_type in OWN:
+        return ""
+    kind = "spectrogram" if model_type == SPECTROGRAM else head(model_type, shapes)
+    layers = LAYERS[kind]
+    wanted = {f"{layer}.{part}" for layer in layers for part in ("weight", "bias")}
+    if missing := wanted - shapes.keys():
+        return f"the checkpoint does not hold the weights {', '.join(sorted(missing))}"
+    if unknown := {name for name in shapes if name.startswith(("classifier.", "projector."))} - wanted:
+        return f"the checkpoint has a head unknown here, with the weights {', '.join(sorted(unknown))}"
+    scores = shapes[f"{layers[-1]}.weight"][0]
+    if scores != labels:
+        return f"its head gives {scores} scores, but config.json names {labels} labels"
+    return ""

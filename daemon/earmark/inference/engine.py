@@ -17,7 +17,7 @@ class EngineState:
     """The state of an engine, as people and `/ready` are told it.
 
     `phase` is "failed" if no model can be served or the process died several times in a row; `detail` says what the
-    engine waits for, or why it failed. `device` is "cpu", "cuda" or "mps" once a model is loaded, and empty before.
+    engine waits for, or why it failed. `device` is "cpu", "mps", "cuda" or "cuda:1" once a model is loaded, else empty.
     Every model is `loaded`, `refused` or still `loading`; the phase is "ready" as soon as the models that the engine
     was made with are loaded, whatever load() added later.
     """

@@ -21,6 +21,7 @@ from earmark.errors import WorkerError
 
 SLOTS = 2
 SLOT_BYTES = 16 * 2**20  # 32 windows of 8 s at 16 kHz; copying them blocks the event loop for 4 ms
+MAX_WINDOW_SAMPLES = SLOT_BYTES // 4
 HEADER = 4  # bytes
 
 
@@ -69,7 +70,7 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
 
 
 class Loaded(msgspec.Struct, frozen=True, tag=True):
-    """`model` is loaded and warm, on `device` ("cpu", "cuda", "mps")."""
+    """`model` is loaded and warm, on `device` ("cpu", "mps", "cuda", "cuda:1")."""
 
     model: str
     device: str
@@ -121,7 +122,7 @@ def capacity(length: int) -> int:
     """Return how many windows of `length` samples fit into a slot. Raises WorkerError if not even one does."""
     rows = SLOT_BYTES // (4 * length)
     if not rows:
-        raise WorkerError(f"a window of {length} samples is too long: {SLOT_BYTES // 4} is the most in one go")
+        raise WorkerError(f"a window of {length} samples is too long: {MAX_WINDOW_SAMPLES} is the most in one go")
     return rows
 
 

@@ -30,22 +30,45 @@ def address(listen: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def listen(settings: config.Server) -> socket.socket:
-    """Return the listening socket. Raises ServerError, with a remedy."""
+def place(settings: config.Server) -> tuple[int, tuple[str, int]]:
+    """Return the family and the address to bind. Raises ServerError if there is no such address or it is not safe."""
     host, port = address(settings.listen)
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        # if a name has both, take IPv4, because 127.0.0.1 in a client's URL reaches that
-        family, _, _, _, where = min(found, key=lambda entry: entry[0] != socket.AF_INET)
-        safe = settings.insecure or settings.token_file
-        if not safe and not ipaddress.ip_address(str(where[0]).partition("%")[0]).is_loopback:
-            raise ServerError(
-                f"server.listen: {settings.listen} can be reached from other machines, and everybody there could "
-                "listen along; listen on 127.0.0.1, set server.token_file, or server.insecure = true if you want that"
-            )
-        sock = socket.create_server((str(where[0]), port), family=family, backlog=ACCEPT_BACKLOG)
+    except UnicodeError:  # a label of more than 63 characters, or an empty one
+        raise ServerError(f"server.listen: {host!r} is not the name of a host") from None
     except OSError as error:
         raise ServerError(_explained(error, host, port)) from None
+    # if a name has both, take IPv4, because 127.0.0.1 in a client's URL reaches that
+    family, _, _, _, where = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+    safe = settings.insecure or settings.token_file
+    if not safe and not ipaddress.ip_address(str(where[0]).partition("%")[0]).is_loopback:
+        raise ServerError(
+            f"server.listen: {settings.listen} can be reached from other machines, and everybody there could "
+            "listen along; listen on 127.0.0.1, set server.token_file, or server.insecure = true if you want that"
+        )
+    return family, (str(where[0]), port)
+
+
+def is_free(settings: config.Server) -> bool:
+    """Return whether nobody listens at the address now. Raises ServerError as listen() does for other reasons."""
+    family, where = place(settings)
+    try:
+        socket.create_server(where, family=family).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return False
+        raise ServerError(_explained(error, *address(settings.listen))) from None
+    return True
+
+
+def listen(settings: config.Server) -> socket.socket:
+    """Return the listening socket. Raises ServerError, with a remedy."""
+    family, where = place(settings)
+    try:
+        sock = socket.create_server(where, family=family, backlog=ACCEPT_BACKLOG)
+    except OSError as error:
+        raise ServerError(_explained(error, *address(settings.listen))) from None
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # accepted sockets inherit it
     # asyncio does not set this for them: an event right behind another would wait 40 ms for the first one's ACK
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

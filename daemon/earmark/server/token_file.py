@@ -17,10 +17,10 @@ def read(path: str) -> Tokens:
     """
     if not path:
         return Tokens()
-    file = Path(path).expanduser()
+    file = Path(path)
     try:
         mode = file.stat().st_mode
-        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
     except OSError as error:
         raise ConfigError(f"server.token_file: {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -10,7 +10,8 @@ import torch
 from transformers import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING, AutoConfig, AutoModelForAudioClassification
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from earmark.checkpoints.head_layouts import Head, head, weight_names
+from earmark.checkpoints.head_layouts import Head, head
+from earmark.checkpoints.weights import weight_names
 from earmark.errors import ModelError
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}

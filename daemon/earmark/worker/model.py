@@ -25,12 +25,11 @@ from earmark.worker import (
     cnn,  # noqa: F401  the import registers our own network with the Auto classes
     heads,
 )
+from earmark.worker.device import int8_engine
 
 # Weights that only training uses: the embedding of masked time steps
 HARMLESS = ("masked_spec_embed",)
 HEAD = ("classifier.", "projector.")  # how the names of a head's weights begin
-# In the order of speed on CPUs with VNNI or AMX instructions, of 2021 and later
-ENGINES = ("onednn", "x86", "fbgemm", "qnnpack")
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
@@ -112,16 +111,6 @@ def load(name: str, path: Path, device: torch.device, precision: str) -> AudioMo
     return AudioModel(name, network.to(device), extractor, device, dtype)
 
 
-def choose_device(wanted: str) -> torch.device:
-    """Return the device `wanted`, or the best one for "auto". Raises ModelError if the machine does not have it."""
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wanted == "auto":
-        wanted = next(device for device, there in present.items() if there)
-    if not present[wanted]:
-        raise ModelError(f'worker.device: this machine, or this build of torch, has no "{wanted}"')
-    return torch.device(wanted)
-
-
 def use_threads(threads: int) -> None:
     """Have torch use `threads` threads on the CPU, or one per core that this process may use if 0."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -157,13 +146,7 @@ def _at_precision(network: Any, device: torch.device, precision: str) -> tuple[A
 
 def _quantised(network: Any, device: torch.device) -> Any:
     """Return the network with int8 weights in its linear layers. Activations are quantised batch by batch."""
-    if device.type != "cpu":
-        raise ModelError(f'worker.precision: "int8" is for the CPU; on "{device.type}" take "bf16" or "fp32"')
-    supported = torch.backends.quantized.supported_engines
-    engine = next((name for name in ENGINES if name in supported), None)
-    if engine is None:
-        raise ModelError('worker.precision: this build of torch has no int8; take "fp32"')
-    torch.backends.quantized.engine = engine
+    torch.backends.quantized.engine = int8_engine(device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it is deprecated; its successor, torchao, is another package
         quantise: Any = torch.ao.quantization.quantize_dynamic  # untyped in torch

@@ -133,10 +133,11 @@ class ModelServer:
     def _load(self, request: wire.Load) -> None:
         """Load a model and warm it up. A failure concerns this model alone."""
         from earmark.worker import model
+        from earmark.worker.device import choose_device
 
         self._send(wire.Progress("loading", f"loading {request.model}"))
         try:
-            device = model.choose_device(self._settings.device)
+            device = choose_device(self._settings.device)
             loaded = model.load(request.model, Path(request.path), device, self._settings.precision)
             loaded.warm_up(request.length, self._settings.max_batch)
         except EarmarkError as error:
@@ -147,7 +148,7 @@ class ModelServer:
             self._send(wire.Refused(request.model, f"{request.model}: cannot be loaded: {reason}"))
         else:
             self._models[request.model] = loaded
-            self._send(wire.Loaded(request.model, device.type))
+            self._send(wire.Loaded(request.model, str(device)))
 
     def classify(self, request: wire.Classify) -> None:
         """Answer with logits or, if the model raises an error, with a sentence."""

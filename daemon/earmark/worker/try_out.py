@@ -55,9 +55,10 @@ def try_out(name: str, folder: Path) -> None:
     """Load a checkpoint and classify noise. Raises ModelError if the model process would refuse it."""
     from earmark.checkpoints import reader
     from earmark.worker import model
+    from earmark.worker.device import choose_device
 
     found = reader.read(folder, name)
-    loaded = model.load(name, folder, model.choose_device("cpu"), "fp32")
+    loaded = model.load(name, folder, choose_device("cpu"), "fp32")
     loaded.warm_up(found.usual_length, 1)
 
 

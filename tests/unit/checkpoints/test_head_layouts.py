@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 
-from earmark.checkpoints.head_layouts import head, weight_names
-from earmark.errors import ModelError
+from earmark.checkpoints.head_layouts import head, wrong_head
 
 STOCK = {"wav2vec2.masked_spec_embed", "projector.weight", "projector.bias", "classifier.weight", "classifier.bias"}
 DENSE = {"classifier.dense.weight", "classifier.dense.bias"}
-
-
-def safetensors(names: set[str], size: int | None = None) -> bytes:
-    """Return a file of the format without the weights themselves, which must not be read."""
-    header = {name: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} for name in names}
-    text = json.dumps({"__metadata__": {"format": "pt"}} | header).encode()
-    return (len(text) if size is None else size).to_bytes(8, "little") + text
 
 
 @pytest.mark.parametrize(
@@ -41,25 +30,48 @@ def test_models_without_frames_have_stock_heads(model_type: str) -> None:
     assert head(model_type, DENSE | {"classifier.output.weight"}) == "stock"
 
 
-def test_the_names_come_from_the_header_alone(tmp_path: Path) -> None:
-    (tmp_path / "model.safetensors").write_bytes(safetensors(STOCK))
-    assert weight_names("my/model", tmp_path) == STOCK
+def shapes(*layers: str, labels: int = 5) -> dict[str, tuple[int, ...]]:
+    """The shapes of a network's body and of these layers; the last one gives scores for `labels` labels."""
+    found: dict[str, tuple[int, ...]] = {"encoder.weight": (32, 32)}
+    for layer in layers:
+        rows = labels if layer == layers[-1] else 32
+        found |= {f"{layer}.weight": (rows, 32), f"{layer}.bias": (rows,)}
+    return found
 
 
-def test_the_names_of_several_files_come_from_their_index(tmp_path: Path) -> None:
-    index = {"metadata": {"total_size": 8}, "weight_map": {name: "model-00001-of-00002.safetensors" for name in STOCK}}
-    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert weight_names("my/model", tmp_path) == STOCK
+HEADS = [
+    ("wav2vec2", ("projector", "classifier")),
+    ("whisper", ("projector", "classifier")),
+    ("hubert", ("classifier.dense", "classifier.output")),
+    ("wavlm", ("classifier.dense", "classifier.out_proj")),
+    ("audio-spectrogram-transformer", ("classifier.layernorm", "classifier.dense")),
+]
 
 
-@pytest.mark.parametrize("content", [b"", b"\x80\x02ctorch", b"<html>" * 9, safetensors(STOCK, 1 << 62)[:40], b"[]"])
-@pytest.mark.parametrize("file", ["model.safetensors", "model.safetensors.index.json"])
-def test_what_is_no_safetensors_file_is_refused_without_its_path(tmp_path: Path, file: str, content: bytes) -> None:
-    (tmp_path / file).write_bytes(content)
-    with pytest.raises(ModelError, match=rf"^my/model: {file} is not what its name says; fetch the checkpoint again$"):
-        weight_names("my/model", tmp_path)
+@pytest.mark.parametrize(("model_type", "layers"), HEADS)
+def test_a_head_that_is_known_whole_and_as_wide_as_its_labels_is_right(
+    model_type: str, layers: tuple[str, ...]
+) -> None:
+    assert wrong_head(model_type, shapes(*layers), 5) == ""
 
 
-def test_absent_weights_are_refused_without_their_path(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"^my/model: model.safetensors.index.json cannot be read \(No such file"):
-        weight_names("my/model", tmp_path)
+@pytest.mark.parametrize(("model_type", "layers"), HEADS)
+def test_a_head_for_other_labels_is_told(model_type: str, layers: tuple[str, ...]) -> None:
+    assert wrong_head(model_type, shapes(*layers), 8) == "its head gives 5 scores, but config.json names 8 labels"
+
+
+def test_a_network_without_a_head_is_told_with_the_weights_that_are_missing() -> None:
+    assert wrong_head("wav2vec2", shapes(), 5) == (
+        "the checkpoint does not hold the weights classifier.bias, classifier.weight, projector.bias, projector.weight"
+    )
+
+
+def test_a_layer_more_is_told_by_its_name() -> None:
+    found = shapes("projector", "classifier") | {"classifier.norm.weight": (32,)}
+    assert wrong_head("wav2vec2", found, 5) == (
+        "the checkpoint has a head unknown here, with the weights classifier.norm.weight"
+    )
+
+
+def test_the_heads_of_earmarks_own_networks_are_not_judged() -> None:
+    assert wrong_head("earmark-cnn", shapes(), 5) == ""

@@ -13,16 +13,7 @@ from msgspec import inspect
 from earmark.config import settings as config
 from earmark.config.file import anchored, load, parse
 from earmark.errors import ConfigError
-
-DOCUMENTED = Path(__file__).parents[3] / "config" / "earmark.toml"
-
-
-def documented() -> tuple[dict[str, Any], dict[str, Any]]:
-    """The tables of config/earmark.toml as they stand, and with the settings in comments as well."""
-    text = DOCUMENTED.read_text()
-    lines = [line for line in text.splitlines() if not line.startswith("#labels")]
-    everything = "\n".join(line[1:] if line[:1] == "#" and line[1:2].strip() else line for line in lines)
-    return tomllib.loads(text), tomllib.loads(everything)
+from tests.tables import anything, changed, documented, keys
 
 
 def test_the_documented_configuration_is_the_default() -> None:
@@ -252,35 +243,6 @@ def test_every_number_has_limits_so_that_none_is_infinite() -> None:
     found = dict(numbers(inspect.type_info(config.Config)))
     assert len(found) >= 40
     assert [path for path, kind in found.items() if kind.le is None or (kind.ge is None and kind.gt is None)] == []
-
-
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-scalars = (
-    st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.dates()
-    | st.datetimes()
-    | st.times()
-    | texts
-    | st.sampled_from(["", "*", "~", "~nobody/x", "/(/", "/a{99999999999}/", "[::1]", "0.0.0.0:1", "a" * 300 + ":1"])
-)
-anything = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3))
-
-
-def keys(tables: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path of each key in nested tables and lists."""
-    inner = tables.items() if isinstance(tables, dict) else enumerate(tables) if isinstance(tables, list) else ()
-    return [found for key, value in inner for found in ((*path, key), *keys(value, (*path, key)))]
-
-
-def changed(tables: Any, path: tuple[Any, ...], value: object) -> Any:
-    """A copy of the tables with another value at the path."""
-    if not path:
-        return value
-    copy = dict(tables) if isinstance(tables, dict) else list(tables)
-    copy[path[0]] = changed(copy[path[0]], path[1:], value)
-    return copy
 
 
 EVERYTHING = documented()[1]

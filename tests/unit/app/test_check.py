@@ -1,0 +1,208 @@
+"""What `earmarkd --check` finds, on a machine that is made up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from earmark.app.check import Machine, Report, verify
+from earmark.capture.portaudio import Input
+from earmark.config import settings as config
+from earmark.config.file import anchored, parse
+from earmark.config.settings import Classifier, Command, Config, Decide, File, Microphone, Model, Server, Worker
+from earmark.errors import ConfigError, ModelError, SourceError
+from earmark.server.bind import is_free
+from tests.tables import anything, changed, documented, keys
+
+DESK = Input(index=0, name="Desk USB", host="ALSA", channels=1, rate=48000, is_default=True)
+
+
+def no_device(device: str, precision: str) -> None:
+    raise ModelError(f"no {device} with {precision}")
+
+
+def no_sound() -> list[Input]:
+    raise SourceError("microphones need the PortAudio library")
+
+
+WHOLE = Machine(
+    inputs=lambda: [DESK],
+    try_device=lambda device, precision: None,
+    is_free=lambda server: True,
+    has_package=lambda name: True,
+    has_program=lambda name: True,
+)
+
+
+def warned(settings: Config, machine: Machine = WHOLE) -> str:
+    """The one warning about settings that are right otherwise."""
+    report = verify(settings, machine)
+    assert (report.errors, report.exit_code) == ([], 0)
+    (warning,) = report.warnings
+    return warning
+
+
+def refused(settings: Config, machine: Machine = WHOLE) -> tuple[str, int]:
+    """The one error, and the exit code."""
+    report = verify(settings, machine)
+    (error,) = report.errors
+    return str(error), report.exit_code
+
+
+def test_the_default_is_right_and_its_classifier_is_told() -> None:
+    told = (
+        "classifier commands: earmark/commands, 15 labels, speech gate, utterance, hears microphone; licence cc-by-4.0"
+    )
+    assert verify(Config(), WHOLE) == Report(lines=[told])
+
+
+def test_an_absent_device_is_a_warning_because_the_daemon_waits_for_it() -> None:
+    settings = Config(source=(Microphone(name="m", device="Hall"),))
+    assert warned(settings) == (
+        "source[0].device: there is no sound device 'Hall'; there are: Desk USB; the daemon would wait for it"
+    )
+    assert warned(Config(), replace(WHOLE, inputs=no_sound)).startswith("source[0].device: microphones need the Port")
+
+
+def test_more_channels_than_the_device_has_are_a_warning() -> None:
+    settings = Config(source=(Microphone(name="m", channels=2),))
+    assert warned(settings) == "source[0].channels: Desk USB has 1, not 2: it may not open"
+
+
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        ("ffmpg", "there is no program 'ffmpg'; the daemon would try on"),
+        ("/opt/listen", "there is no file that can be run '/opt/listen'; the daemon would try on"),
+    ],
+)
+def test_an_unknown_program_is_a_warning(program: str, told: str) -> None:
+    settings = Config(source=(Command(name="c", argv=(program, "-i", "x")),))
+    assert warned(settings, replace(WHOLE, has_program=lambda name: False)) == f"source[0].argv: {told}"
+
+
+def test_an_absent_recording_is_an_error(tmp_path: Path) -> None:
+    told, code = refused(Config(source=(File(name="f", path=str(tmp_path / "talk.flac")),)))
+    assert "talk.flac" in told
+    assert code == 1
+
+
+@pytest.mark.parametrize(
+    ("worker", "asked"),
+    [
+        (Worker(device="cuda:1"), ("cuda:1", "auto")),
+        (Worker(device="mps"), ("mps", "auto")),
+        (Worker(precision="int8"), ("auto", "int8")),
+    ],
+)
+def test_a_device_that_torch_does_not_have_is_an_error(worker: Worker, asked: tuple[str, str]) -> None:
+    told, code = refused(Config(worker=worker), replace(WHOLE, try_device=no_device))
+    assert (told, code) == (f"no {asked[0]} with {asked[1]}", 1)
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_torch_is_not_asked_about_a_device_that_every_machine_has(device: str) -> None:
+    assert verify(Config(worker=Worker(device=device)), replace(WHOLE, try_device=no_device)).errors == []
+
+
+def test_torch_that_is_not_installed_is_an_error_whatever_the_device() -> None:
+    machine = replace(WHOLE, has_package=lambda name: name != "torch", try_device=no_device)
+    told = "torch is not installed: pip install 'earmark[daemon]'"
+    assert refused(Config(), machine) == refused(Config(worker=Worker(device="cuda")), machine) == (told, 1)
+
+
+def test_a_file_of_tokens_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    told, code = refused(Config(server=Server(token_file=str(tmp_path / "tokens"))))
+    assert (told, code) == (f"server.token_file: {tmp_path / 'tokens'} cannot be read: No such file or directory", 2)
+
+
+def test_an_address_without_a_port_is_one_error() -> None:
+    told, code = refused(Config(server=Server(listen="127.0.0.1")), replace(WHOLE, is_free=is_free))
+    assert told.startswith("server.listen: '127.0.0.1' is not HOST:PORT")
+    assert code == 2
+
+
+def test_a_port_that_is_taken_is_a_warning_because_it_may_be_the_daemon_that_is_to_be_restarted() -> None:
+    assert warned(Config(), replace(WHOLE, is_free=lambda server: False)) == (
+        "server.listen: somebody listens on 127.0.0.1:8765 now, perhaps another earmarkd"
+    )
+
+
+def test_a_label_to_ignore_that_the_model_does_not_have_is_an_error() -> None:
+    wrong = Classifier(name="e", model="earmark/emotion", decide=Decide(ignore=("Neutral", "_silence_")))
+    told = 'classifier[0].decide.ignore: earmark/emotion has no label "Neutral"; did you mean neutral?'
+    assert refused(Config(classifier=(wrong,))) == (told, 2)
+
+
+def test_all_that_is_wrong_is_told_and_what_is_right_too() -> None:
+    settings = Config(
+        server=Server(listen="nowhere"),
+        source=(File(name="f", path="/nowhere/talk.flac"),),
+        classifier=(Classifier(name="a", model="acme/unknown"), Classifier(name="b")),
+    )
+    report = verify(settings, WHOLE)
+    assert [line.split(":")[0] for line in report.lines] == ["classifier b"]
+    assert len(report.errors) == 3
+    assert report.exit_code == 2
+
+
+def test_an_embedded_model_may_have_an_entry_and_needs_none() -> None:
+    own = Model(name="earmark/commands")
+    assert warned(Config(model=(own,))) == "model[0]: earmark/commands comes with Earmark and needs no entry"
+    for useful in (
+        Model(name="earmark/commands", aliases=("words",)),
+        Model(name="earmark/sounds", default=True),
+    ):
+        assert verify(Config(model=(useful,)), WHOLE).warnings == []
+
+
+def test_a_model_that_only_requests_use_is_a_warning_if_it_cannot_be_read() -> None:
+    told = warned(Config(model=(Model(name="acme/doorbells", path="/nowhere"),)))
+    assert told.startswith("model[0]: requests for it will fail: /nowhere is not a folder; ")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A checkpoint whose weights are absent: a pointer of Git LFS is in their place."""
+    described = {
+        "model_type": "wav2vec2",
+        "architectures": ["Wav2Vec2ForSequenceClassification"],
+        "id2label": {"0": "happy", "1": "sad"},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(described))
+    (tmp_path / "preprocessor_config.json").write_text('{"sampling_rate": 16000}')
+    (tmp_path / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    return tmp_path
+
+
+def test_a_pointer_in_place_of_weights_is_an_error(folder: Path) -> None:
+    settings = Config(model=(Model(name="a/b", path=str(folder)),), classifier=(Classifier(name="c", model="a/b"),))
+    told = "a/b: model.safetensors is a pointer of Git LFS, not the weights; run `git lfs pull` there"
+    assert refused(settings) == (told, 1)
+
+
+def test_a_folder_in_the_place_of_an_embedded_model_is_told(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    report = verify(Config(model=(Model(name="earmark/sounds", path=str(folder)),)), WHOLE)
+    lacking, replaced = report.warnings
+    assert lacking.startswith("model[0]: requests for it will fail: earmark/sounds: the checkpoint does not hold the w")
+    assert replaced == "model[0]: takes the place of the earmark/sounds that comes with Earmark"
+
+
+EVERYTHING = documented()[1]
+
+
+@given(st.sampled_from(keys(EVERYTHING)), anything)
+def test_whatever_stands_in_a_configuration_no_other_error_is_raised(path: tuple[Any, ...], value: object) -> None:
+    try:
+        settings = anchored(parse(changed(EVERYTHING, path, value)), Path("/nowhere"))
+    except ConfigError:
+        return
+    assert isinstance(settings, config.Config)
+    assert verify(settings, WHOLE).exit_code in (0, 1, 2)

@@ -13,13 +13,13 @@ from starlette.applications import Starlette
 
 from earmark.api.clip_scorer import ClipScorer
 from earmark.api.clips import ClipAnswer, Clips
-from earmark.api.models import Registry
 from earmark.api.routes import Api
 from earmark.audio.types import Floats, Samples
 from earmark.checkpoints.catalogue import catalogue
 from earmark.config import settings as config
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
+from earmark.inference.registry import Registry
 from tests.engines import FakeEngine
 from tests.posting import LABELS
 

@@ -19,13 +19,13 @@ from earmark.api.clip_scorer import ClipScorer
 from earmark.api.decode import MB, Clip, Decoders, Limits
 from earmark.api.loading import BUSY_DELAY_SECONDS, loaded
 from earmark.api.memory import Budget, Reservation
-from earmark.api.models import Registry
 from earmark.api.request import MALFORMED, Options, ParsedRequest, encode_scores, parse_request, parse_switch
 from earmark.audio.recording import NeedsFFmpeg
 from earmark.checkpoints.catalogue import Entry
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
 from earmark.errors import AudioError, RequestError, TooMuchAudio, WorkerDied, WorkerError
+from earmark.inference.registry import Registry
 from earmark.inference.scores import default_function
 
 log = logging.getLogger(__name__)

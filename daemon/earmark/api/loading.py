@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from earmark.api.models import Registry
 from earmark.checkpoints.catalogue import Entry
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.errors import ModelError, RequestError
+from earmark.inference.registry import Registry
 
 BUSY_DELAY_SECONDS = 0.5  # before a 503: the JavaScript client asks again at once, for ever
 

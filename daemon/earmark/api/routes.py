@@ -13,11 +13,11 @@ from earmark.api.body import read_body, while_connected
 from earmark.api.clips import ClipAnswer, Clips
 from earmark.api.loading import ModelLoading
 from earmark.api.memory import Reservation
-from earmark.api.models import Registry, State
 from earmark.api.openapi import document
 from earmark.api.request import MAX_QUOTED, ErrorBody, Status
 from earmark.checkpoints.catalogue import Entry, unknown
 from earmark.errors import RequestError
+from earmark.inference.registry import Registry, State
 from earmark.protocol.endpoints import MODELS
 from earmark.server.responses import json_response
 

@@ -16,7 +16,6 @@ from functools import partial
 from earmark import __version__
 from earmark.api.clip_scorer import ClipScorer
 from earmark.api.clips import Clips
-from earmark.api.models import Registry
 from earmark.api.routes import Api
 from earmark.app import status
 from earmark.app.live import Live
@@ -37,6 +36,7 @@ from earmark.errors import SourceError
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.engine import EngineState
+from earmark.inference.registry import Registry
 from earmark.inference.supervisor import LocalEngine
 from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.events import Hello

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from earmark.api.models import ModelStatus, Registry
 from earmark.checkpoints.catalogue import Entry, by_name, catalogue
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.checkpoints.reader import EMBEDDED
 from earmark.config import settings as config
 from earmark.errors import ModelError
+from earmark.inference.registry import ModelStatus, Registry
 from tests.engines import FakeEngine
 
 FOLDER = EMBEDDED / "commands"

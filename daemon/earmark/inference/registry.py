@@ -1,4 +1,4 @@
-"""The models that clients can ask for over HTTP, and the state of each."""
+"""The models that a running daemon can use, and the state of each: loaded, loading, not loaded or refused."""
 
 from __future__ import annotations
 

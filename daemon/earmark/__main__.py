@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from earmark import __version__, log
+from earmark.config import shipped
 from earmark.config.resolve import CommandLine, resolve
 from earmark.config.settings import Config
-from earmark.errors import EarmarkError
+from earmark.errors import ConfigError, EarmarkError
 
 EXAMPLES = """\
 examples:
@@ -18,7 +19,9 @@ examples:
   earmarkd --demo                             a bundled recording of words, emotional sentences and sounds,
                                               heard by the three embedded models, in a loop
   earmarkd --demo --fast --once               the same as fast as the models can, once
-  earmarkd --config config/earmark.toml       your own sources, models and thresholds
+  earmarkd --print-config > earmark.toml      every setting with its default, to begin with
+  earmarkd --example emotion-embedded         one of the examples; without a name, the list of them
+  earmarkd --config earmark.toml              your own sources, models and thresholds
   earmarkd --check --config earmark.toml      say whether the configuration would run, and stop
   earmarkd --file talk.flac --fast --once --events -
                                               what is said in a recording, as JSON lines
@@ -33,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     log.set_up(verbose=options.verbose)
     files = tuple(options.file or ())
+    if options.print_config or options.example is not None:
+        return _print(options.example)
     command_line = CommandLine(options.demo, files, fast=options.fast, once=options.once, listen=options.listen)
     try:
         return _run(resolve(options.config, command_line), options)
@@ -42,6 +47,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"earmarkd: {error.name} is not installed: pip install 'earmark[daemon]'", file=sys.stderr)
         return 1
+
+
+def _print(example: str | None) -> int:
+    """Print an example, the list of examples if the name is empty, or the default configuration. Returns the code."""
+    try:
+        match example:
+            case None:
+                print(shipped.defaults(), end="")
+            case "":
+                print(*shipped.list_examples(), sep="\n")
+                print("earmarkd --example NAME > earmark.toml", file=sys.stderr)
+            case name:
+                print(shipped.example(name), end="")
+    except ConfigError as error:
+        _tell(str(error))
+        return error.exit_code
+    return 0
 
 
 def _run(settings: Config, options: argparse.Namespace) -> int:
@@ -80,6 +102,10 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="say what of the configuration is wrong or has no effect, and stop",
     )
+    add(
+        "--print-config", action="store_true", help="print a configuration with every setting and its default, and stop"
+    )
+    add("--example", nargs="?", const="", metavar="NAME", help="print an example; without NAME, list them; and stop")
     add("--listen", metavar="HOST:PORT", help="where to serve (default 127.0.0.1:8765; port 0 takes a free one)")
     add("--file", action="append", metavar="PATH", help="listen to this recording instead of the configured sources")
     add("--fast", action="store_true", help="with --file, or --demo --once: as fast as the model can, losing nothing")

@@ -52,6 +52,22 @@ def test_the_client_runs_with_its_two_dependencies_alone(unpacked: Path, tmp_pat
     assert "Traceback" not in refused.stderr
 
 
+def test_the_settings_and_the_examples_are_in_the_wheel(unpacked: Path) -> None:
+    shown = [path for path in sys.path if path.endswith("site-packages")]
+    arguments: tuple[list[str], ...] = ([], ["speech-commands"], ["speech-comands"])
+    listed, example, wrong = (
+        run("earmark", "--example", *each, path=[unpacked, *map(Path, shown)]) for each in arguments
+    )
+    printed = run("earmark", "--print-config", path=[unpacked, *map(Path, shown)])
+
+    config = ROOT / "config"
+    assert printed.stdout == (config / "earmark.toml").read_text()
+    assert example.stdout == (config / "examples" / "speech-commands.toml").read_text()
+    assert len(listed.stdout.splitlines()) == len(list((config / "examples").glob("*.toml")))
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr == 'earmarkd: --example: there is no "speech-comands"; did you mean speech-commands?\n'
+
+
 def test_the_daemon_in_the_wheel_has_its_models_and_its_demo(unpacked: Path) -> None:
     spec = importlib.util.find_spec("numpy")
     assert spec is not None

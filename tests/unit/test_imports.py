@@ -87,6 +87,7 @@ SHELLS: dict[str, str] = {
     "commands.pull": "the command earmark pull",
     "config.file": "the configuration file",
     "config.resolve": "nothing; it reads the configuration file through config.file",
+    "config.shipped": "the folder of configurations that come with Earmark",
     "inference.dispatch": "the task that sends batches",
     "inference.process": "a model process",
     "inference.supervisor": "the task that restarts the model process",

@@ -1,8 +1,7 @@
 """A microphone without hardware: a private PulseAudio whose null sink plays into the source that is recorded.
 
 Seen with PulseAudio 16.1: `norewinds=1` on the sink is essential (without it the first block comes 1.5 s late), and
-its standard streams must not be ours, or pytest waits for them. PortAudio reads PULSE_SERVER and lists the devices
-once, when it is loaded: so every recorder must be a new process with `environment`.
+its standard streams must not be ours, or pytest waits for them. A process that records needs `environment`.
 """
 
 from __future__ import annotations
@@ -90,9 +89,22 @@ class Pulse:
 
     def replug(self) -> None:
         """Plug the microphone in and make it the default."""
-        arguments = (f"sink_name={SINK}", f"rate={self._rate}", "channels=1", "norewinds=1")
-        self._module = self._pactl("load-module", "module-null-sink", *arguments, check=True).stdout.strip()
+        self._module = self.add(SINK)
         self._pactl("set-default-source", f"{SINK}.monitor", check=True)
+
+    def add(self, sink: str) -> str:
+        """Plug another microphone in. Returns its module, for remove()."""
+        arguments = (f"sink_name={sink}", f"rate={self._rate}", "channels=1", "norewinds=1")
+        return self._pactl("load-module", "module-null-sink", *arguments, check=True).stdout.strip()
+
+    def remove(self, module: str) -> None:
+        """Pull a microphone out that add() has plugged in."""
+        self._pactl("unload-module", module, check=True)
+
+    def name_devices(self, *sinks: str) -> None:
+        """Let ALSA, and so PortAudio, have a device for each of these sinks, whether it exists or not."""
+        device = 'pcm.{0} {{ type pulse device {0}.monitor hint {{ show on description "{0}" }} }}\n'
+        (self._folder / ".asoundrc").write_text("".join(map(device.format, sinks)))
 
     def suspend(self) -> None:
         """Let the microphone stay but deliver nothing."""

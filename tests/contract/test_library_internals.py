@@ -186,12 +186,12 @@ class Transport:
         return False
 
 
-@pytest.mark.parametrize("name", ["_lib", "_libname", "_exit_handler"])
+@pytest.mark.parametrize("name", ["_lib", "_libname"])
 def test_sounddevice_has_the_private_names_that_the_devices_need(name: str) -> None:
     try:
         import sounddevice
     except OSError as error:
         pytest.skip(f"PortAudio is not installed: {error}")
-    demand("sounddevice", "earmark.capture.portaudio", "the module sounddevice", sounddevice, [name])
+    demand("sounddevice", "earmark.devices.portaudio_process", "the module sounddevice", sounddevice, [name])
     functions = ["Pa_Terminate", "Pa_Initialize"]
-    demand("sounddevice", "earmark.capture.portaudio", "sounddevice._lib", sounddevice._lib, functions)
+    demand("sounddevice", "earmark.devices.portaudio_process", "sounddevice._lib", sounddevice._lib, functions)

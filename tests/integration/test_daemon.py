@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from contextlib import aclosing
 from pathlib import Path
@@ -119,6 +120,20 @@ def test_the_same_words_through_a_microphone_give_the_same_labels(tmp_path: Path
     first = results[0]["start"] - words[0].start  # when the playing began, in the microphone's stream
     for result, word in zip(results, words, strict=False):
         assert result["start"] - first == pytest.approx(word.start, abs=0.15)
+
+
+@pytest.mark.realtime
+@pytest.mark.skipif(bool(missing()), reason=missing() or "nothing is missing")
+def test_the_daemon_ends_soon_while_the_sound_server_is_frozen(tmp_path: Path) -> None:
+    settings = tmp_path / "earmark.toml"
+    settings.write_text('[[source]]\nkind = "microphone"\nname = "desk"\ndevice = "pulse"\n')
+    with Pulse() as pulse, Daemon("--config", str(settings), extra=pulse.environment) as daemon:
+        daemon.until(lambda event: event["type"] == "source" and event["state"] == "listening")
+        pulse.freeze()
+        daemon.until(lambda event: event["type"] == "source" and event["state"] == "stalled")
+        before = time.monotonic()
+        assert daemon.end() == 0
+        assert time.monotonic() - before < 2.0
 
 
 def test_another_rate_and_two_channels_give_the_same_labels(words: list[Word], tmp_path: Path) -> None:

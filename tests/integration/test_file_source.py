@@ -156,7 +156,7 @@ def delivered_at(path: Path, time: Time) -> list[int]:
     woken = threading.Event()
 
     class Noting(Intake):
-        def offer(self, samples: Samples) -> None:
+        def offer(self, samples: Samples, captured: int | None = None) -> None:
             moments.append((time.now - started) // 1_000_000)
             super().offer(samples)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +21,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from earmark.audio.types import Block
+from earmark.capture.intake import Intake
+from earmark.capture.items import Failed, Item, Started
+from earmark.capture.microphone import Microphone
+from earmark.config import settings as config
+from earmark.devices.portaudio import PortAudioProcess, ProcessGone
 from tests.pulse import Pulse, missing
 
 pytestmark = [pytest.mark.realtime, pytest.mark.skipif(bool(missing()), reason=missing())]
@@ -71,6 +81,10 @@ class MicrophoneProcess:
             self.lines.append(line)
             if line["kind"] == kind and line["at"] > after:
                 return line
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def close(self) -> float:
         """Make it close the source and end; the seconds that close() took."""
@@ -232,6 +246,78 @@ def test_close_does_not_wait_for_a_device_that_is_absent(pulse: Pulse, out: Path
         assert microphone.close() < 2.0
 
 
+def sound_processes(parent: int) -> list[int]:
+    """The processes in which PortAudio records for the process `parent`."""
+    children = [
+        int(pid) for task in Path(f"/proc/{parent}/task").glob("*/children") for pid in task.read_text().split()
+    ]
+    return [pid for pid in children if b"portaudio_process" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def test_a_sound_process_that_is_killed_is_lost_and_replaced(pulse: Pulse, out: Path) -> None:
+    with MicrophoneProcess(pulse.environment, out, device="pulse") as microphone:
+        microphone.until("block")
+        [pid] = sound_processes(microphone.pid)
+        killed = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        lost = microphone.until("lost")
+        assert "the sound library crashed (Killed); opened again" in lost["detail"]
+        assert microphone.until("started")["at"] - killed < 2.0
+        microphone.until("block")
+        assert len(gaps(microphone.lines)) == 1
+        assert microphone.close() < 2.0
+
+
+def test_a_sound_process_that_stands_still_is_stalled_and_replaced(pulse: Pulse, out: Path) -> None:
+    with MicrophoneProcess(pulse.environment, out, device="pulse") as microphone:
+        microphone.until("block")
+        [pid] = sound_processes(microphone.pid)
+        stopped = time.monotonic()
+        os.kill(pid, signal.SIGSTOP)
+        assert microphone.until("stalled")["at"] - stopped < 2.0
+        microphone.until("started")
+        microphone.until("block")
+        assert pid not in sound_processes(microphone.pid)
+        assert microphone.close() < 2.0
+
+
+def test_an_absent_microphone_does_no_harm_to_another_one(pulse: Pulse) -> None:
+    """In one process with PortAudio, all microphones hung or the daemon died within a minute."""
+    pulse.name_devices("mic", "absent")
+    heard = {name: Intake(name, lambda: None) for name in ("mic", "absent")}
+    start = partial(PortAudioProcess, environment=pulse.environment)
+    sources = [
+        Microphone(config.Microphone(name=name, device=name), intake, start_process=start)
+        for name, intake in heard.items()
+    ]
+    items: dict[str, list[Item]] = {name: [] for name in heard}
+    for source in sources:
+        source.start()
+    try:
+        began = time.monotonic()
+        while time.monotonic() < began + 60.0:
+            time.sleep(0.1)
+            for name, intake in heard.items():
+                items[name] += intake.drain()
+    finally:
+        for source in sources:
+            source.close()
+    blocks = [item for item in items["mic"] if isinstance(item, Block)]
+    assert [type(item) for item in items["mic"] if not isinstance(item, Block)] == [Started]
+    assert sum(len(block.samples) for block in blocks) > 57 * 16000
+    assert {type(item) for item in items["absent"]} == {Failed}
+    assert any("'absent' does not open" in item.detail for item in items["absent"] if isinstance(item, Failed))
+
+
+def test_a_frozen_sound_server_delays_neither_the_list_of_devices_nor_the_end_for_long(pulse: Pulse) -> None:
+    pulse.freeze()
+    frozen = time.monotonic()
+    with closing(PortAudioProcess(environment=pulse.environment, answer_seconds=1.0)) as process:
+        with pytest.raises(ProcessGone, match="the sound system did not answer within 1 s"):
+            process.inputs()
+    assert time.monotonic() - frozen < 2.0
+
+
 def test_a_missing_library_is_said_with_the_remedy(out: Path, pulse: Pulse, tmp_path: Path) -> None:
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
     with MicrophoneProcess(pulse.environment, out, paths=f"{tmp_path}:{PATHS}") as microphone:
@@ -242,7 +328,7 @@ def test_a_missing_library_is_said_with_the_remedy(out: Path, pulse: Pulse, tmp_
 def test_the_log_keeps_clean_of_what_the_sound_libraries_print(pulse: Pulse) -> None:
     script = (
         "import sys\n"
-        "from earmark.capture.devices import format_table, list_devices\n"
+        "from earmark.devices.inputs import format_table, list_devices\n"
         "list_devices()\n"
         "print(format_table(list_devices()))\n"
         "print('mine', file=sys.stderr)\n"

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from earmark.app.plan import Plan, plan
 from earmark.audio import recording
-from earmark.capture.devices import choose
-from earmark.capture.portaudio import SHARED, Input
 from earmark.checkpoints import child, weights
 from earmark.checkpoints.catalogue import Entry, catalogue
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.checkpoints.reader import embedded
 from earmark.config import settings as config
 from earmark.config.complaints import useless
+from earmark.devices.inputs import choose
+from earmark.devices.portaudio import Input, list_inputs
 from earmark.errors import EarmarkError, ModelError, SourceError
 from earmark.protocol import licence
 from earmark.server import bind
@@ -56,7 +56,7 @@ class Report:
 class Machine:
     """What of this machine is asked, each with a function."""
 
-    inputs: Callable[[], Sequence[Input]] = SHARED.inputs
+    inputs: Callable[[], Sequence[Input]] = list_inputs
     try_device: Callable[[str, str], None] = lambda device, precision: child.run(
         "earmark.worker.device", device, precision
     )  # in a process of its own, because torch is imported there and nowhere else

@@ -103,15 +103,16 @@ class Intake:
         self._resuming = self.live
         self._push(Started(device, rate))
 
-    def offer(self, samples: Samples) -> None:
+    def offer(self, samples: Samples, captured: Nanoseconds | None = None) -> None:
         """Take the next mono samples. Made for the real-time thread: it copies nothing and never waits for room.
 
-        A full queue drops its oldest blocks. The array becomes read-only, and the caller must not change it in any
-        other way: a callback passes a copy.
+        `captured` is the monotonic time at which the last sample was handed over, now if left out. A full queue drops
+        its oldest blocks. The array becomes read-only, and the caller must not change it in any other way: a callback
+        passes a copy.
         """
         if self._closed:
             return
-        now = self._clock()
+        now = self._clock() if captured is None else captured
         if self._resuming:
             self._resuming = False
             self._skip_gap(now, len(samples))

@@ -7,23 +7,21 @@ import threading
 import time
 from collections.abc import Callable
 
-import numpy as np
-import numpy.typing as npt
-
-from earmark.capture.devices import choose
+from earmark.audio.pcm import mono
 from earmark.capture.intake import Intake
 from earmark.capture.items import FailedState
-from earmark.capture.portaudio import SHARED, Callback, Input, PortAudio, Status, Stream
 from earmark.config import settings as config
+from earmark.devices.inputs import choose
+from earmark.devices.portaudio import DeviceGone, Frames, Input, PortAudioProcess, ProcessGone, Recording
 from earmark.errors import SourceError
 
 log = logging.getLogger(__name__)
 
-CHECK_SECONDS = 0.1  # between two checks of the supervising thread; the end of a stream wakes it at once
-STALL_SECONDS = 1.3  # without a frame of an active stream; so a stall is reported within two seconds
+CHECK_SECONDS = 0.1  # the longest wait for a block before the thread looks up
+STALL_SECONDS = 1.3  # without a frame of an open device; so a stall is reported within two seconds
 FIRST_FRAME_SECONDS = 3.0  # Bluetooth devices, and PulseAudio when it rewinds, take more than a second
 MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.5, 4.0  # so a device that appears is found within five seconds
-CLOSE_SECONDS = 1.0  # for the supervising thread to end, because abort() may block
+CLOSE_SECONDS = 1.5  # for the thread to end; it takes longer only if the kernel does not end the killed process
 
 Failure = tuple[FailedState, str]
 
@@ -31,14 +29,11 @@ Failure = tuple[FailedState, str]
 class Microphone:
     """A sound device that is recorded while it exists, and waited for while it does not.
 
-    There are two threads. PortAudio's own thread delivers (see CaptureSession); ours, the supervising thread, opens the
-    device, watches it and opens it again. PortAudio does not report that a device or its server stands still, so the
-    supervising thread compares the frames received with the time passed. After a failure the device is closed, looked
-    up by its name in a new list, and opened again; the time in between becomes a gap. The list is new only if no other
-    microphone of this process is open, because PortAudio allows no more.
-
-    close() waits for the supervising thread, unless the device blocks it inside PortAudio. In that case it is left
-    behind as a daemon thread until the device returns or the process ends, and the closed intake refuses its sound.
+    PortAudio runs in a process of its own (see portaudio_process), and one thread of ours starts that process, reads
+    its blocks into the intake, and watches it. PortAudio does not report that a device or its server stands still, so
+    the thread compares the blocks with the time passed. After a failure the process is killed, whatever it is waiting
+    for, and another one looks the device up by its name in a new list; the time in between becomes a gap. A process
+    that only finds the device absent stays and lists the devices again.
     """
 
     def __init__(
@@ -46,83 +41,77 @@ class Microphone:
         settings: config.Microphone,
         intake: Intake,
         *,
-        portaudio: PortAudio = SHARED,
+        start_process: Callable[[], Recording] = PortAudioProcess,
         clock: Callable[[], float] = time.monotonic,
         close_seconds: float = CLOSE_SECONDS,
     ) -> None:
         self._settings = settings
         self._intake = intake
-        self._portaudio = portaudio
+        self._start_process = start_process
         self._clock = clock
         self._close_seconds = close_seconds
         self._thread = threading.Thread(target=self._run, name=f"microphone {settings.name}", daemon=True)
-        self._wake = threading.Event()  # check now: the stream ended, or close() was called
-        self._closing = False
-        self._session: CaptureSession | None = None
+        self._closing = threading.Event()
+        self._process: Recording | None = None  # written by the thread
         self._told: Failure | None = None  # the failure that the intake knows
         self._ever_delivered = False
         self._last_delivery = clock()
 
     def start(self) -> None:
-        """Start the supervising thread, which opens the device."""
+        """Start the thread, which opens the device."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop recording. Returns within `close_seconds`, even if the device blocks."""
-        self._closing = True
+        """Stop recording. Returns within `close_seconds`, even if the device or the sound server hangs."""
+        self._closing.set()
         self._intake.close()
-        self._wake.set()
+        # Either the thread's process is seen here, or the thread sees _closing when it has started one.
+        if (process := self._process) is not None:
+            process.kill()  # so that the thread waits for it no longer
         if self._thread.is_alive():
             self._thread.join(self._close_seconds)
         if self._thread.is_alive():
-            log.warning("%s: the sound system does not let go of %s; left behind", self._settings.name, self._device)
-            self._portaudio.abandon()
-
-    @property
-    def _device(self) -> str:
-        return self._session.device.name if self._session else self._settings.device
+            log.warning("%s: the kernel does not let go of the sound device; left behind", self._settings.name)
 
     def _run(self) -> None:
-        # The thread ends because each turn of the loop looks at _closing, no wait in it is longer than
-        # MAX_RETRY_SECONDS, and close() cuts the waits short. Only PortAudio may block for longer: see close().
-        while not self._closing:
-            try:
-                stream, session = self._open()
-            except SourceError as error:
-                self._report(self._absent, f"{error}; tried again every few seconds")
-            except Exception as error:  # no error of PortAudio may end the source for good
-                log.exception("%s: opening failed", self._device)
-                self._report(self._absent, f"{error!r}; tried again every few seconds")
-            else:
-                failure = self._watch(stream, session)
-                session.detached = True
-                if failure:  # reported before the stream is closed, which blocks while the sound server is frozen
-                    self._report(*failure)
-                self._portaudio.close(stream)
-            self._wake.clear()  # closing a stream sets it too
-            if not self._closing:
-                self._wake.wait(self._delay())
+        # The thread ends because each turn of the loop looks at _closing, close() cuts the wait short, and no method of
+        # a process that was killed waits for long.
+        try:
+            while not self._closing.is_set():
+                try:
+                    self._attempt()
+                except Exception as error:  # no error may end the source for good
+                    log.exception("%s: recording failed", self._settings.name)
+                    self._end_process()
+                    self._report(self._absent, f"{error!r}; tried again every few seconds")
+                self._closing.wait(self._delay())
+        finally:
+            self._end_process()
 
-    def _open(self) -> tuple[Stream, CaptureSession]:
-        """Open the configured device at the best rate that it accepts."""
-        device = choose(self._settings.device, self._portaudio.inputs())
-        refused: SourceError | None = None
-        for rate in self._rates(device):
-            session = self._session = CaptureSession(self._intake, device, rate, self._wake)
-            try:
-                stream = self._portaudio.open(
-                    device,
-                    rate=rate,
-                    channels=self._settings.channels,
-                    callback=session.callback(self._settings.channels),
-                    finished=session.finish,
-                )
-            except SourceError as error:
-                refused = refused or error
-                continue
-            return stream, session
-        assert refused is not None, "there is always a rate to try"
-        raise refused
+    def _attempt(self) -> None:
+        """Record until something fails, and report the failure."""
+        try:
+            process, device, rate = self._open()
+        except ProcessGone as error:
+            self._report(self._absent, f"{error}; tried again every few seconds")
+            self._end_process()
+        except SourceError as error:
+            self._report(self._absent, f"{error}; tried again every few seconds")
+        else:
+            failure = self._record(process, device, rate)
+            if failure:
+                self._report(*failure)
+            self._end_process()
+
+    def _open(self) -> tuple[Recording, Input, int]:
+        """Open the configured device at the best rate that it accepts, in the process that there is or a new one."""
+        if self._process is None:
+            self._process = self._start_process()
+        if self._closing.is_set():
+            self._process.kill()
+        process = self._process
+        device = choose(self._settings.device, process.inputs())
+        return process, device, process.open(device, rates=self._rates(device), channels=self._settings.channels)
 
     def _rates(self, device: Input) -> tuple[int, ...]:
         """Return the rates to try, in order. PortAudio has no cheaper test of a rate than to open the device."""
@@ -130,29 +119,48 @@ class Microphone:
             return (self._settings.rate,)
         return tuple(dict.fromkeys((self._intake.rates[0], device.rate)))
 
-    def _watch(self, stream: Stream, session: CaptureSession) -> Failure | None:
-        """Wait until the stream fails, and return the failure, or None if close() was called.
+    def _record(self, process: Recording, device: Input, rate: int) -> Failure | None:
+        """Deliver blocks until the device fails. Return the failure, or None if close() was called.
 
         Not detected: when the device is unplugged, the sound server may move the stream to another device, within about
         1.2 s and without notice. To detect that, the server would have to be asked for the stream's device.
         """
-        seen, checks_left = 0, _checks(FIRST_FRAME_SECONDS)
-        while not self._closing:
-            self._wake.wait(CHECK_SECONDS)
-            self._wake.clear()
-            # Checks are counted, and not seconds: while the whole process stands still there is neither a check nor a
-            # frame, and afterwards the callback has the time of one check to catch up.
-            checks_left -= 1
-            if session.frames != seen:
-                seen, checks_left = session.frames, _checks(STALL_SECONDS)
-                self._ever_delivered, self._told, self._last_delivery = True, None, self._clock()
-            if self._closing:
+        begun, checks_left = False, _checks(FIRST_FRAME_SECONDS)
+        while not self._closing.is_set():
+            try:
+                block = process.read(CHECK_SECONDS)
+            except ProcessGone as error:
+                return "lost", f"{device.name!r}: {error}; opened again"
+            except SourceError as error:
+                return self._absent, f"{device.name!r} {error}; tried again every few seconds"
+            if self._closing.is_set():
                 break
-            if session.finished or not stream.active:
-                return "lost", f"{session.device.name!r} went away; tried again every few seconds"
-            if checks_left <= 0:
-                return "stalled", f"{session.device.name!r} is open but delivers nothing; opened again"
+            match block:
+                case Frames():
+                    if not begun:  # not when it opens: a device may open and never deliver
+                        self._intake.begin(device.name, rate)
+                    begun, checks_left = True, _checks(STALL_SECONDS)
+                    self._deliver(block)
+                case DeviceGone():
+                    return "lost", f"{device.name!r} went away; tried again every few seconds"
+                case None:
+                    # Checks are counted, and not seconds: while the whole machine stands still there is neither a check
+                    # nor a block, and afterwards the process has the time of one check to catch up.
+                    checks_left -= 1
+                    if checks_left <= 0:
+                        return "stalled", f"{device.name!r} is open but delivers nothing; opened again"
         return None
+
+    def _deliver(self, block: Frames) -> None:
+        self._ever_delivered, self._told, self._last_delivery = True, None, self._clock()
+        if block.overflowed:
+            self._intake.overflow()
+        self._intake.offer(mono(block.samples), captured=block.captured)
+
+    def _end_process(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and not process.close():
+            log.warning("%s: a process that was killed does not end; left behind", self._settings.name)
 
     @property
     def _absent(self) -> FailedState:
@@ -160,7 +168,7 @@ class Microphone:
 
     def _report(self, state: FailedState, detail: str) -> None:
         """Pass the failure to the intake, once and not at every attempt."""
-        if self._told != (state, detail) and not self._closing:
+        if self._told != (state, detail) and not self._closing.is_set():
             self._told = (state, detail)
             self._intake.fail(state, detail)
 
@@ -174,50 +182,3 @@ class Microphone:
 
 def _checks(seconds: float) -> int:
     return round(seconds / CHECK_SECONDS)
-
-
-class CaptureSession:
-    """One opened stream: its callbacks, and the numbers by which the supervising thread watches it.
-
-    The callbacks run on the real-time thread. They copy the samples, count them and return: they do not log, wait or
-    call anything that may raise. The only lock that they may take is that of the event which wakes the segmenter
-    thread; see Intake. Plain attributes suffice between the threads, because each has one writer and a stale value
-    costs the reader one check.
-    """
-
-    def __init__(self, intake: Intake, device: Input, rate: int, wake: threading.Event) -> None:
-        self.device = device
-        self.frames = 0
-        self.finished = False
-        self.detached = False  # set by the supervising thread when it has given up this stream
-        self._intake = intake
-        self._rate = rate
-        self._wake = wake
-
-    def callback(self, channels: int) -> Callback:
-        """Return the callback for this number of channels."""
-        return self.take_mono if channels == 1 else self.take_channels
-
-    def take_mono(self, frames: npt.NDArray[np.float32], count: int, times: object, status: Status) -> None:
-        """Take a block of one channel, as a copy: the array belongs to PortAudio and is valid only during this call."""
-        if not self.detached:
-            self._count(count, status)
-            self._intake.offer(frames[:, 0].copy())
-
-    def take_channels(self, frames: npt.NDArray[np.float32], count: int, times: object, status: Status) -> None:
-        """Take a block of several channels and mix it."""
-        if not self.detached:
-            self._count(count, status)
-            self._intake.offer(frames.mean(axis=1))
-
-    def finish(self) -> None:
-        """Note that the stream ended, for any reason. It sets an event, whose lock delays no sound any more."""
-        self.finished = True
-        self._wake.set()
-
-    def _count(self, count: int, status: Status) -> None:
-        if not self.frames:  # not when it opens: a device may open and never deliver
-            self._intake.begin(self.device.name, self._rate)
-        if status.input_overflow:
-            self._intake.overflow()
-        self.frames += count

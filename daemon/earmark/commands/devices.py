@@ -25,6 +25,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Print the devices. Raises SourceError if PortAudio is not installed."""
     with needs_daemon_packages("devices"):
-        from earmark.capture.devices import format_table, list_devices
+        from earmark.devices.inputs import format_table, list_devices
     print(format_table(list_devices()))
     return 0

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.app.check import Machine, Report, verify
-from earmark.capture.portaudio import Input
 from earmark.config import settings as config
 from earmark.config.file import anchored, parse
 from earmark.config.settings import Classifier, Command, Config, Decide, File, Microphone, Model, Server, Worker
+from earmark.devices.portaudio import Input
 from earmark.errors import ConfigError, ModelError, SourceError
 from earmark.server.bind import is_free
 from tests.tables import anything, changed, documented, keys

@@ -1,99 +1,120 @@
-"""The microphone against a PortAudio that does as it is told; the real one is in tests/integration."""
+"""The microphone against a process that does as it is told; the real one is in tests/integration."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
-from earmark.audio.types import Block
+from earmark.audio.types import SECOND, Block
 from earmark.capture.intake import Intake
 from earmark.capture.items import Failed, Item, Overflowed, Started
 from earmark.capture.microphone import CLOSE_SECONDS, Microphone
-from earmark.capture.portaudio import Callback, Input, PortAudio, Stream
 from earmark.config import settings as config
+from earmark.devices.portaudio import DeviceGone, Frames, Input, ProcessGone
 from earmark.errors import SourceError
 
 DEADLINE = 10.0
-FINE = SimpleNamespace(input_overflow=False)
-OVERFLOWED = SimpleNamespace(input_overflow=True)
 MIC = Input(index=0, name="Mic", host="ALSA", channels=2, rate=48000, is_default=True)
 
 
-class FakeStream:
-    """An open device; the test calls deliver() and unplug() where PortAudio would."""
+class FakeProcess:
+    """A process whose device opens at the rates of its `library`; the test calls deliver(), unplug() and crash()."""
 
-    def __init__(self, rate: int, callback: Callback, finished: Callable[[], None]) -> None:
-        self.rate = rate
-        self.active = True
-        self._callback = callback
-        self._finished = finished
+    pid = 1
 
-    def deliver(self, frames: np.ndarray, status: SimpleNamespace = FINE) -> None:
-        self._callback(frames.astype(np.float32), len(frames), None, status)
-
-    def unplug(self) -> None:
-        self.active = False
-        self._finished()
-
-
-class FakePortAudio(PortAudio):
-    """Opens at the rates it is given; `streams` has what was opened, `hangs` makes close() wait for let_go."""
-
-    def __init__(self, *rates: int) -> None:
-        super().__init__()
-        self.rates = rates
-        self.streams: queue.Queue[FakeStream] = queue.Queue()
-        self.hangs = False
-        self.abandoned = False
-        self.let_go = threading.Event()
+    def __init__(self, library: Library) -> None:
+        self.rate = 0
+        self.asked: Sequence[int] = ()
         self.closed = threading.Event()
+        self._library = library
+        self._channels = 1
+        self._messages: queue.Queue[Frames | DeviceGone | Exception | None] = queue.Queue()
 
     def inputs(self) -> list[Input]:
-        return [MIC]
+        if self._library.gone:
+            raise self._library.gone.pop()
+        return self._library.inputs
 
-    def open(
-        self, device: Input, *, rate: int, channels: int, callback: Callback, finished: Callable[[], None]
-    ) -> Stream:
-        if rate not in self.rates:
-            raise SourceError(f"{device.name!r} does not open at {rate} Hz: Invalid sample rate")
-        stream = FakeStream(rate, callback, finished)
-        self.streams.put(stream)
-        return stream
+    def open(self, device: Input, *, rates: Sequence[int], channels: int) -> int:
+        self.asked = rates
+        for rate in rates:
+            if rate in self._library.rates:
+                self.rate, self._channels = rate, channels
+                self._library.opened.put(self)
+                return rate
+        raise SourceError(f"{device.name!r} does not open at {rates[0]} Hz: Invalid sample rate")
 
-    def close(self, stream: Stream) -> None:
-        if self.hangs:
-            self.let_go.wait(DEADLINE)
+    def read(self, seconds: float) -> Frames | DeviceGone | None:
+        message = self._messages.get(timeout=DEADLINE)
+        if isinstance(message, Exception):
+            raise message
+        return message
+
+    def kill(self) -> None:
+        if not self._library.hangs:
+            self._messages.put(ProcessGone("the sound library crashed (Killed)"))
+
+    def close(self) -> bool:
+        self.kill()
         self.closed.set()
+        return not self._library.hangs
 
-    def abandon(self) -> None:
-        self.abandoned = True
+    def deliver(self, samples: np.ndarray, *, overflowed: bool = False, captured: int = SECOND) -> None:
+        frames = samples.astype(np.float32).reshape(-1, self._channels)
+        self._messages.put(Frames(frames, captured, overflowed))
+
+    def unplug(self) -> None:
+        self._messages.put(DeviceGone())
+
+    def crash(self, error: Exception) -> None:
+        self._messages.put(error)
+
+    def be_silent(self, times: int) -> None:
+        for _ in range(times):
+            self._messages.put(None)
+
+
+class Library:
+    """What all processes share: `rates` at which the device opens, `opened` processes, `gone` at their first request.
+
+    `hangs`: a process goes on though it was killed.
+    """
+
+    def __init__(self, *rates: int) -> None:
+        self.rates = rates
+        self.inputs = [MIC]
+        self.started = 0
+        self.opened: queue.Queue[FakeProcess] = queue.Queue()
+        self.gone: list[Exception] = []
+        self.hangs = False
+
+    def start(self) -> FakeProcess:
+        self.started += 1
+        return FakeProcess(self)
 
 
 class Bench:
     """A microphone, its fake library, and a listener that waits for what it says."""
 
-    def __init__(
-        self,
-        library: FakePortAudio,
-        rate: int | None = None,
-        channels: int = 1,
-        close_seconds: float = CLOSE_SECONDS,
-    ) -> None:
+    def __init__(self, library: Library, close_seconds: float = CLOSE_SECONDS, **settings: Any) -> None:
         self.library = library
         self._woken = threading.Event()
         self.intake = Intake("test", self._woken.set)
-        settings = config.Microphone(name="test", rate=rate, channels=channels)
-        self.microphone = Microphone(settings, self.intake, portaudio=library, close_seconds=close_seconds)
+        self.microphone = Microphone(
+            config.Microphone(name="test", **settings),
+            self.intake,
+            start_process=library.start,
+            close_seconds=close_seconds,
+        )
         self.microphone.start()
 
-    def stream(self) -> FakeStream:
-        return self.library.streams.get(timeout=DEADLINE)
+    def process(self) -> FakeProcess:
+        return self.library.opened.get(timeout=DEADLINE)
 
     def next(self) -> list[Item]:
         """What it says next."""
@@ -103,18 +124,23 @@ class Bench:
                 return items
             assert self._woken.wait(DEADLINE)
 
+    def failure(self) -> Failed:
+        [failed] = self.next()
+        assert isinstance(failed, Failed)
+        return failed
+
 
 @pytest.fixture
 def bench() -> Iterator[Callable[..., Bench]]:
     benches: list[Bench] = []
 
-    def make(library: FakePortAudio, **settings: Any) -> Bench:
+    def make(library: Library, **settings: Any) -> Bench:
         benches.append(Bench(library, **settings))
         return benches[-1]
 
     yield make
     for made in benches:
-        made.library.let_go.set()
+        made.library.hangs = False
         made.microphone.close()
 
 
@@ -123,113 +149,153 @@ def ones(count: int, channels: int = 1) -> np.ndarray:
 
 
 def test_the_classifiers_rate_is_asked_for_first(bench: Callable[..., Bench]) -> None:
-    assert bench(FakePortAudio(16000, 48000)).stream().rate == 16000
+    process = bench(Library(16000, 48000)).process()
+    assert (process.asked, process.rate) == ((16000, 48000), 16000)
 
 
 def test_a_device_that_refuses_it_is_opened_at_its_own_rate(bench: Callable[..., Bench]) -> None:
-    made = bench(FakePortAudio(48000))
-    made.stream().deliver(ones(960))
+    made = bench(Library(48000))
+    made.process().deliver(ones(960))
     assert made.next()[0] == Started("Mic", 48000)
 
 
 def test_a_configured_rate_is_the_only_one_tried(bench: Callable[..., Bench]) -> None:
-    made = bench(FakePortAudio(16000, 48000), rate=44100)
-    [failed] = made.next()
-    assert isinstance(failed, Failed)
+    failed = bench(Library(16000, 48000), rate=44100).failure()
     assert failed.state == "starting"
     assert "'Mic' does not open at 44100 Hz: Invalid sample rate" in failed.detail
 
 
 def test_a_device_has_started_only_when_frames_arrive(bench: Callable[..., Bench]) -> None:
-    made = bench(FakePortAudio(16000))
-    stream = made.stream()
+    made = bench(Library(16000))
+    process = made.process()
     assert made.intake.drain() == []
-    stream.deliver(ones(320))
+    process.deliver(ones(320), captured=7 * SECOND)
     started, block = made.next()
     assert started == Started("Mic", 16000)
     assert isinstance(block, Block)
-    assert len(block.samples) == 320
+    assert (len(block.samples), block.captured) == (320, 7 * SECOND)
 
 
 def test_channels_are_averaged(bench: Callable[..., Bench]) -> None:
-    made = bench(FakePortAudio(16000), channels=2)
-    made.stream().deliver(np.array([[0.5, 0.25], [-1.0, 1.0]]))
+    made = bench(Library(16000), channels=2)
+    made.process().deliver(np.array([[0.5, 0.25], [-1.0, 1.0]]))
     _, block = made.next()
     assert isinstance(block, Block)
     assert block.samples.tolist() == [0.375, 0.0]
 
 
-def test_the_callback_keeps_a_copy(bench: Callable[..., Bench]) -> None:
-    made = bench(FakePortAudio(16000))
-    frames = ones(320).astype(np.float32)
-    made.stream()._callback(frames, 320, None, FINE)
-    _, block = made.next()
-    assert isinstance(block, Block)
-    frames[:] = 7.0
-    assert block.samples.max() == 1.0
-
-
 def test_an_overflow_is_told_before_the_block_that_follows_it(bench: Callable[..., Bench]) -> None:
-    made = bench(FakePortAudio(16000))
-    stream = made.stream()
-    stream.deliver(ones(320))
+    made = bench(Library(16000))
+    process = made.process()
+    process.deliver(ones(320))
     made.next()
-    stream.deliver(ones(320), OVERFLOWED)
+    process.deliver(ones(320), overflowed=True)
     overflowed, block = made.next()
     assert overflowed == Overflowed(320)
     assert isinstance(block, Block)
 
 
-def test_unplugged_is_lost_at_once_and_opened_again(bench: Callable[..., Bench]) -> None:
-    made = bench(FakePortAudio(16000))
-    first = made.stream()
+def test_unplugged_is_lost_at_once_and_opened_again_in_another_process(bench: Callable[..., Bench]) -> None:
+    made = bench(Library(16000))
+    first = made.process()
     first.deliver(ones(320))
     made.next()
     first.unplug()
-    [lost] = made.next()
-    assert isinstance(lost, Failed)
+    lost = made.failure()
     assert (lost.state, "'Mic' went away" in lost.detail) == ("lost", True)
-    second = made.stream()
-    first.deliver(ones(320))  # a straggler of the stream that was given up
-    assert made.intake.drain() == []
+    second = made.process()
+    assert first.closed.is_set()
+    assert second is not first
     second.deliver(ones(320))
     assert made.next()[0] == Started("Mic", 16000)
 
 
-def test_a_device_that_does_not_let_go_is_left_behind(
+def test_a_crash_is_lost_and_opened_again_in_another_process(bench: Callable[..., Bench]) -> None:
+    made = bench(Library(16000))
+    process = made.process()
+    process.deliver(ones(320))
+    made.next()
+    process.crash(ProcessGone("the sound library crashed (Segmentation fault)"))
+    lost = made.failure()
+    assert (lost.state, lost.detail) == ("lost", "'Mic': the sound library crashed (Segmentation fault); opened again")
+    made.process()
+
+
+def test_a_device_that_is_open_and_delivers_nothing_is_stalled(bench: Callable[..., Bench]) -> None:
+    made = bench(Library(16000))
+    process = made.process()
+    process.deliver(ones(320))
+    process.be_silent(12)
+    process.deliver(ones(320))
+    process.be_silent(13)
+    while not isinstance(last := made.next()[-1], Failed):
+        assert isinstance(last, Block)
+    assert (last.state, "delivers nothing" in last.detail) == ("stalled", True)
+    made.process()
+
+
+def test_a_device_that_never_delivers_has_longer(bench: Callable[..., Bench]) -> None:
+    made = bench(Library(16000))
+    made.process().be_silent(30)
+    assert made.failure().state == "stalled"
+
+
+def test_an_absent_device_is_looked_for_by_the_same_process(bench: Callable[..., Bench]) -> None:
+    library = Library(16000)
+    library.inputs = []
+    made = bench(library)
+    assert made.failure() == Failed(
+        "starting", "there is no default sound device; there is none at all; tried again every few seconds"
+    )
+    library.inputs = [MIC]
+    made.process()
+    assert library.started == 1
+
+
+def test_a_process_that_hangs_or_crashes_before_it_opens_is_replaced(bench: Callable[..., Bench]) -> None:
+    library = Library(16000)
+    library.gone = [ProcessGone("the sound system did not answer within 5 s")]
+    made = bench(library)
+    assert made.failure() == Failed(
+        "starting", "the sound system did not answer within 5 s; tried again every few seconds"
+    )
+    made.process()
+    assert library.started == 2
+
+
+def test_a_process_that_does_not_end_when_killed_is_left_behind(
     bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture
 ) -> None:
-    library = FakePortAudio(16000)
-    library.hangs = True
+    library = Library(16000)
     made = bench(library, close_seconds=0.01)
-    made.stream().deliver(ones(320))
+    process = made.process()
+    process.deliver(ones(320))
+    made.next()
+    library.hangs = True
     made.microphone.close()  # how soon it returns by default is for the test with a real sound server to say
-    assert not library.closed.is_set()
-    assert library.abandoned
-    assert "does not let go of Mic" in caplog.text
+    assert not process.closed.is_set()
+    assert "does not let go" in caplog.text
+    process.be_silent(1)
 
 
-def test_a_device_that_lets_go_is_not_abandoned(bench: Callable[..., Bench]) -> None:
-    library = FakePortAudio(16000)
-    made = bench(library, close_seconds=DEADLINE)
-    made.stream()
+def test_close_kills_the_process(bench: Callable[..., Bench]) -> None:
+    made = bench(Library(16000), close_seconds=DEADLINE)
+    process = made.process()
     made.microphone.close()
-    assert library.closed.is_set()
-    assert not library.abandoned
+    assert process.closed.is_set()
 
 
 def test_nothing_is_delivered_after_close(bench: Callable[..., Bench]) -> None:
-    made = bench(FakePortAudio(16000))
-    stream = made.stream()
+    made = bench(Library(16000))
+    process = made.process()
     made.microphone.close()
     made.microphone.close()
-    stream.deliver(ones(320))
+    process.deliver(ones(320))
     assert made.intake.drain() == []
 
 
-def test_closed_before_start_it_opens_nothing_and_refuses_sound() -> None:
-    library, intake = FakePortAudio(16000), Intake("test", lambda: None)
-    Microphone(config.Microphone(name="test"), intake, portaudio=library).close()
+def test_closed_before_start_it_starts_no_process_and_refuses_sound() -> None:
+    library, intake = Library(16000), Intake("test", lambda: None)
+    Microphone(config.Microphone(name="test"), intake, start_process=library.start).close()
     assert intake.closed
-    assert library.streams.empty()
-    assert not library.abandoned
+    assert library.started == 0

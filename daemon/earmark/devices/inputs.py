@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import closing
 
 import msgspec
 
-from earmark.capture.portaudio import SHARED, Input, PortAudio
 from earmark.columns import padded
+from earmark.devices.portaudio import Input, PortAudioProcess
 from earmark.errors import SourceError
 
 RATES = (8000, 16000, 44100, 48000, 96000)  # Hz
@@ -28,19 +29,20 @@ class Device(msgspec.Struct, frozen=True):
     is_default: bool
 
 
-def list_devices(portaudio: PortAudio = SHARED) -> list[Device]:
-    """Return all devices that can record. Raises SourceError if PortAudio is not installed."""
-    return [
-        Device(
-            name=found.name,
-            host=found.host,
-            channels=found.channels,
-            rate=found.rate,
-            rates=tuple(rate for rate in RATES if portaudio.opens_at(found, rate)),
-            is_default=found.is_default,
-        )
-        for found in portaudio.inputs()
-    ]
+def list_devices() -> list[Device]:
+    """Return all devices that can record. Raises SourceError if PortAudio is not installed or does not answer."""
+    with closing(PortAudioProcess()) as process:
+        return [
+            Device(
+                name=found.name,
+                host=found.host,
+                channels=found.channels,
+                rate=found.rate,
+                rates=process.opens_at(found, RATES),
+                is_default=found.is_default,
+            )
+            for found in process.inputs()
+        ]
 
 
 def format_table(devices: Sequence[Device]) -> str:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from earmark.capture.devices import Device, choose, format_table
-from earmark.capture.portaudio import Input
+from earmark.devices.inputs import Device, choose, format_table
+from earmark.devices.portaudio import Input
 from earmark.errors import SourceError
 
 

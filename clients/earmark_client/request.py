@@ -33,9 +33,11 @@ class Response:
         return msgspec.json.decode(self.body)
 
     def error(self) -> str:
-        """Return the daemon's sentence about a refusal, or else the status."""
-        with contextlib.suppress(msgspec.DecodeError, KeyError, TypeError):
-            return printable(str(self.json()["error"]))
+        """Return the daemon's sentence about a refusal, with its reason if it has one, or else the status."""
+        with contextlib.suppress(msgspec.DecodeError, KeyError, TypeError, AttributeError):
+            content = self.json()
+            reason = content.get("reason")
+            return printable(f"{content['error']}: {reason}" if reason else str(content["error"]))
         return f"status {self.status}"
 
 

@@ -55,11 +55,15 @@ class WorkerDied(WorkerError):
 
 
 class RequestError(EarmarkError):
-    """An HTTP request is refused with `status`. `retry_after`, in seconds, says when it may be tried again."""
+    """An HTTP request is refused with `status`. `retry_after`, in seconds, says when it may be tried again.
 
-    def __init__(self, status: int, error: str, *, retry_after: int | None = None) -> None:
+    `reason` is a sentence for people where `error` is a fixed text for programs.
+    """
+
+    def __init__(self, status: int, error: str, *, reason: str = "", retry_after: int | None = None) -> None:
         super().__init__(error)
         self.status = status
+        self.reason = reason
         self.retry_after = retry_after
 
 

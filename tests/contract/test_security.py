@@ -140,7 +140,8 @@ def test_no_path_and_no_url_that_a_client_sends_is_opened_or_fetched(tmp_path: P
         with Daemon("--file", str(silence), program=(str(tmp_path / "watcher.py"), str(log))) as daemon:
             client = Client(daemon.address)
             client.ready()
-            assert client.post(CLIP).status == 200  # whatever is loaded on first use is loaded now
+            for body in (CLIP, encoded(word("yes"), form="FLAC")):  # whatever is loaded on first use is loaded now
+                assert client.post(body).status == 200
             before = log.read_text()
             assert "silence.wav" in before  # the hook sees what is opened
             for target in (str(secret), f"file://{secret}", url, "/etc/passwd", "../../etc/passwd", "~/.ssh/id_rsa"):

@@ -20,7 +20,6 @@ from earmark.api.decode import MB, Clip, Decoders, Limits
 from earmark.api.loading import BUSY_DELAY_SECONDS, loaded
 from earmark.api.memory import Budget, Reservation
 from earmark.api.request import MALFORMED, Options, ParsedRequest, encode_scores, parse_request, parse_switch
-from earmark.audio.recording import NeedsFFmpeg
 from earmark.checkpoints.catalogue import Entry
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
@@ -34,7 +33,7 @@ MEMORY = "http.memory_mb"
 MAX_INLINE_BYTES = 64 * 1024  # of a body that is parsed on the event loop
 MAX_DEATHS = 2  # under the same clip, after which it is not tried any more
 RETRY_AFTER_SECONDS = 5  # a new model process takes about as long
-WITHOUT_FFMPEG = "WebM, M4A and AAC need the extra `av` where the daemon runs: pip install 'earmark[av]'"
+TAKEN = "WAV, FLAC, Ogg, Opus, MP3, AIFF, AU, CAF and W64 are taken, and with the extra `av` whatever FFmpeg reads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,7 @@ class ClipAnswer:
     body: bytes
     audio: float
     work: float | None
+    warning: str  # what was wrong with the clip; empty: nothing
 
 
 class ClipStats(msgspec.Struct, frozen=True):
@@ -124,10 +124,10 @@ class Clips:
             kept = self._cache.get(key) if use_cache else None
             if kept is not None:
                 self._cached += 1
-                return ClipAnswer(kept, clip.seconds, None)
+                return ClipAnswer(kept, clip.seconds, None, clip.warning)
             answer = await self._score(checkpoint, clip, key)
             self._cache.put(key, answer)
-            return ClipAnswer(answer, clip.seconds, time.monotonic() - began)
+            return ClipAnswer(answer, clip.seconds, time.monotonic() - began, clip.warning)
 
     async def _parse(self, body: bytes, query: Mapping[str, str], memory: Reservation) -> ParsedRequest:
         """Return the request in `body`; `memory` counts its audio instead of the body from then on."""
@@ -149,11 +149,8 @@ class Clips:
             clip = await self._decoders.decode(content, checkpoint.rate, room)
         except TooMuchAudio as error:
             raise RequestError(413, str(error)) from None
-        except NeedsFFmpeg:
-            raise RequestError(400, f"{MALFORMED}: {WITHOUT_FFMPEG}") from None
         except AudioError as error:
-            log.debug("a clip was refused: %s", error)
-            raise RequestError(400, MALFORMED) from None
+            raise RequestError(400, MALFORMED, reason=f"{error}. {TAKEN}.") from None
         if len(clip.samples) < checkpoint.minimum:
             raise RequestError(400, f"audio too short: {len(clip.samples)} samples, need at least {checkpoint.minimum}")
         return clip

@@ -17,7 +17,7 @@ import numpy as np
 import soxr
 
 from earmark.api.memory import Full, Reservation
-from earmark.audio.recording import Recording, open_clip
+from earmark.audio.recording import CLIP_NAME, Recording, open_clip
 from earmark.audio.types import Samples
 from earmark.errors import AudioError, EarmarkError, TooMuchAudio
 
@@ -31,11 +31,12 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """A decoded clip: mono `samples` at `rate` Hz, read-only, and a hash of them."""
+    """A decoded clip: mono `samples` at `rate` Hz, read-only, a hash of them, and the Recording's warning."""
 
     samples: Samples
     rate: int
     digest: bytes
+    warning: str
 
     @property
     def seconds(self) -> float:
@@ -53,24 +54,23 @@ class Limits:
 def decode(content: bytes, rate: int, limits: Limits, room: Reservation, abort: threading.Event) -> Clip:
     """Return the clip in an audio file, counted by `room`. Called on a thread of the pool.
 
-    Once `abort` is set, it ends within a block, with AudioError. Raises AudioError for bytes that are no audio, are cut
-    off or hold nothing, TooMuchAudio beyond a limit, Full if there is no memory for the clip now, and RequestError if
-    its header lied and there is none for the rest. Headers may lie, so the samples are counted while they are decoded.
+    Once `abort` is set, it ends within a block, with AudioError. Raises AudioError for bytes that are no audio or
+    hold nothing, TooMuchAudio beyond a limit, Full if there is no memory for the clip now, and RequestError if its
+    header lied and there is none for the rest. Headers may lie, so the samples are counted while they are decoded.
     """
     try:
         return _decode(content, rate, limits, room, abort)
     except (EarmarkError, Full):
         raise
-    except Exception as error:  # the decoders' bindings do not document what they raise for nonsense
+    except Exception as error:  # the decoders do not document what they raise for nonsense
         log.debug("a decoder failed", exc_info=True)
-        raise AudioError(f"a decoder failed: {error!r}") from error
+        raise AudioError(f"{CLIP_NAME}: a decoder failed on it") from error
 
 
 def _decode(content: bytes, rate: int, limits: Limits, room: Reservation, abort: threading.Event) -> Clip:
     recording = open_clip(content)
     try:
-        _check(recording.frames, recording, limits)
-        room.reserve(4 * math.ceil(recording.frames * rate / recording.rate))
+        room.reserve(4 * math.ceil(recording.likely_seconds * rate))
         resampler = None if recording.rate == rate else soxr.ResampleStream(recording.rate, rate, 1, dtype="float32")
         samples = bytearray()  # grows in place, where a list of blocks would have to be copied
         frames = 0
@@ -85,10 +85,10 @@ def _decode(content: bytes, rate: int, limits: Limits, room: Reservation, abort:
     if abort.is_set():
         raise AudioError("nobody waits for it any more")
     if not samples:
-        raise AudioError("it holds no sound")
+        raise AudioError(f"{CLIP_NAME}: holds no sound")
     whole = np.frombuffer(samples, np.float32)
     whole.flags.writeable = False
-    return Clip(whole, rate, hashlib.blake2b(samples, digest_size=16).digest())
+    return Clip(whole, rate, hashlib.blake2b(samples, digest_size=16).digest(), recording.warning)
 
 
 def _keep(block: Samples, samples: bytearray, room: Reservation) -> None:

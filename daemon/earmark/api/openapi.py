@@ -27,6 +27,7 @@ HEADERS = {
     "x-compute-type": ("What the model runs on: cpu, cuda or mps", STRING),
     "x-compute-time": ("Seconds of decoding, waiting and computing; absent where the answer was kept", NUMBER),
     "x-compute-audio-length": ("Seconds of the clip", NUMBER),
+    "x-audio-warning": ("What was wrong with the clip, and how much of it was heard; absent if nothing was", STRING),
 }
 
 

@@ -56,10 +56,11 @@ class ClipRequest(msgspec.Struct, frozen=True):
 
 
 class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A refusal: `error` is a sentence; `estimated_time` is given in seconds if a model is loading."""
+    """A refusal: `error` is a sentence; `estimated_time` is in seconds if a model is loading; `reason` is on clips."""
 
     error: str
     estimated_time: float | None = None
+    reason: str = ""
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -100,6 +100,8 @@ class Api:
         headers = {"x-compute-type": self._device(), "x-compute-audio-length": f"{round(answer.audio, 3):.10g}"}
         if answer.work is not None:
             headers["x-compute-time"] = f"{answer.work:.3f}"
+        if answer.warning:
+            headers["x-audio-warning"] = answer.warning
         return headers
 
     async def _show_status(self, request: Request) -> Response:
@@ -133,6 +135,6 @@ def _refusing(endpoint: Endpoint) -> Endpoint:
         except RequestError as error:
             headers = {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
             estimate = error.estimate if isinstance(error, ModelLoading) else None
-            return json_response(ErrorBody(str(error), estimate), error.status, headers)
+            return json_response(ErrorBody(str(error), estimate, error.reason), error.status, headers)
 
     return refusing

@@ -1,64 +1,137 @@
-"""Decoding of recordings block by block, because a FLAC of 356 KB may decode to 2.8 GB."""
+"""Recordings, from a file or from a client, decoded block by block: a FLAC of 356 KB may decode to 2.8 GB.
+
+What is there is heard, as `ffmpeg` hears it: a header's length is a promise or a guess, and neither ends a recording.
+FFmpeg decodes if PyAV is installed, and else libsndfile, except for WAV files with plain samples: those are always read
+by libsndfile, which opens them twenty times faster.
+"""
 
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO
 
 import numpy as np
-import soundfile
+import soxr
 
-from earmark.audio.pcm import mono
+from earmark.audio import ffmpeg, sndfile
+from earmark.audio.content import HEAD_BYTES, audio_format, described
+from earmark.audio.decoder import Decoder, NeedsFFmpeg, Readable
 from earmark.audio.types import Samples
+from earmark.audio.wav import read_wav
 from earmark.errors import AudioError, SourceError
 
 SOURCE_RATES = range(8000, 192_001)  # Hz; a header that names another is wrong, or no model was trained on the sound
 CLIP_RATES = range(1000, 768_001)  # Hz; clients may send any rate that exists
-MIN_LENGTH_RATIO = 0.98  # of the length in the header, which is an estimate in MP3 files
-LENGTH_TOLERANCE_SECONDS = 0.2  # by which the length that FFmpeg reports may be wrong in any file
-UNKNOWN_DATA_BYTES = 2**31 - 2**16  # from this length on, a header was written before the length was known
-UNKNOWN_FRAMES = 2**60  # libsndfile's number of frames where the header has none
+SECONDS_PER_BYTE = 0.002  # of a file that is compressed well: Opus at 4 kbit/s
 CLIP_NAME = "the clip"  # in errors about the sound that a client sent
 
+Opener = Callable[[Readable, bytes, str], Iterator[Decoder]]
+OPENERS: Sequence[Opener] = (ffmpeg.open_all, sndfile.open_all)
 
-class NeedsFFmpeg(AudioError):
-    """A file that PyAV could perhaps read if it were installed."""
 
+class Recording:
+    """The mono sound of a file, at the rate of its beginning. Owns the file.
 
-class Recording(Protocol):
-    """The mono sound of a file."""
+    Files that were joined are read one after the other, and what cannot be decoded is left out.
+    """
 
-    rate: int
-    channels: int
-    frames: int
-    """The length that the header claims, which may be wrong. 0: it claims none."""
+    def __init__(self, file: BinaryIO, name: str, openers: Sequence[Opener] = OPENERS) -> None:
+        """Take over a file object, closing it also if this raises AudioError."""
+        self._file = file
+        self._part: Decoder | None = None
+        try:
+            self._parts = _open(file, name, openers)
+            self._part = next(self._parts)
+        except BaseException:
+            file.close()
+            raise
+        self.rate = self._part.rate
+        self.channels = self._part.channels  # the most so far
+        self.likely_seconds = min(self._part.promised, SECONDS_PER_BYTE * _size(file))
+        """The length that the header promises, if the file's size makes it likely. 0: it promises none."""
+        self._joined = 0
+        self._damaged = 0
+        self._broken_promises: list[str] = []
+        self._heard = 0  # samples decoded
+        self._blocks = self._decode()
+        self._waiting: deque[Samples] = deque()
+        self._waiting_length = 0
 
     def read(self, count: int) -> Samples:
-        """Return about `count` samples, or none at the end of the file.
+        """Return `count` samples, fewer before the end of the file, and none at its end. Raises nothing for damage."""
+        while self._waiting_length < count and (block := next(self._blocks, None)) is not None:
+            self._waiting.append(block)
+            self._waiting_length += len(block)
+        found = []
+        while count and self._waiting:
+            block = self._waiting.popleft()
+            if len(block) > count:
+                self._waiting.appendleft(block[count:])
+                block = block[:count]
+            found.append(block)
+            count -= len(block)
+            self._waiting_length -= len(block)
+        return found[0] if len(found) == 1 else np.concatenate(found) if found else np.zeros(0, np.float32)
 
-        Raises AudioError where the file is damaged, after all samples before the damage were returned.
-        """
-        ...
+    @property
+    def warning(self) -> str:
+        """What was wrong with the file and how much was heard, when it has been read to its end. Empty: nothing."""
+        facts = list(self._broken_promises)
+        if self._damaged:
+            facts.append(f"damaged in {self._damaged} place{'s' * (self._damaged > 1)}, which were left out")
+        if self._joined > 1:
+            facts.append(f"{self._joined} recordings in one file")
+        return f"{'; '.join(facts)}; {self._heard / self.rate:.3f} s were heard" if facts else ""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the file."""
+        if self._part is not None:
+            self._part.close()
+        self._file.close()
+
+    def _decode(self) -> Iterator[Samples]:
+        """Yield blocks at the rate of the first, whatever the rates of what follows it."""
+        resampler: soxr.ResampleStream | None = None
+        rate = self.rate
+        while (part := self._part) is not None:
+            heard = 0.0
+            for block in part.blocks():
+                heard += len(block.samples) / block.rate
+                self.channels = max(self.channels, block.channels)
+                if block.rate != rate:
+                    yield from self._flushed(resampler)
+                    rate = block.rate
+                    resampler = None if rate == self.rate else soxr.ResampleStream(rate, self.rate, 1, dtype="float32")
+                samples = block.samples if resampler is None else resampler.resample_chunk(block.samples)
+                self._heard += len(samples)
+                yield samples
+            self._judge(part, heard)
+            part.close()
+            self._part = next(self._parts, None)
+        yield from self._flushed(resampler)
+
+    def _flushed(self, resampler: soxr.ResampleStream | None) -> Iterator[Samples]:
+        if resampler is not None:
+            samples = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+            self._heard += len(samples)
+            yield samples
+
+    def _judge(self, part: Decoder, heard: float) -> None:
+        """Compare a part that has been heard with what its header promised."""
+        self._joined += 1
+        self._damaged += part.damaged
+        if part.promised and abs(part.promised - heard) > max(part.tolerance, 0.1 / part.rate):
+            self._broken_promises.append(f"the header promises {part.promised:.6g} s and {heard:.6g} s are there")
 
 
 def open_recording(path: str) -> Recording:
-    """Open a file by libsndfile (WAV, FLAC, OGG, Opus, MP3, AIFF) or by FFmpeg if PyAV is installed (WebM, M4A, AAC).
-
-    Raises SourceError if there is no such file, and AudioError if it holds no audio that can be used.
-    """
+    """Open a file. Raises SourceError if it cannot be read, and AudioError if it holds no audio that can be used."""
     _check_readable(path)
-    recording: Recording
-    try:
-        recording = _SndFile(path, path)
-    except TypeError:  # raised by soundfile for a name that ends in .raw
-        raise AudioError(f"{path}: raw PCM names no rate; convert it to WAV, or use a command source") from None
-    except soundfile.LibsndfileError as error:
-        recording = _open_by_ffmpeg(path, path, error.error_string.rstrip("."))
+    recording = Recording(Path(path).open("rb"), path)
     if recording.rate not in SOURCE_RATES:
         recording.close()
         raise AudioError(
@@ -68,48 +141,15 @@ def open_recording(path: str) -> Recording:
 
 
 def open_clip(content: bytes) -> Recording:
-    """Open a file that a client sent. Raises AudioError.
+    """Open a file that a client sent, as open_recording() does. Raises AudioError.
 
-    Paths and URLs inside it are never followed: FFmpeg may read a few named formats only, none of which is a format
-    that refers to other files, such as a playlist.
+    Paths and URLs inside it are never followed.
     """
-    recording: Recording
-    try:
-        recording = _SndFile(io.BytesIO(content), CLIP_NAME)
-    except soundfile.LibsndfileError as error:
-        container = _container(content)
-        if container is None:
-            raise AudioError(f"{CLIP_NAME}: cannot be read as audio: {error.error_string.rstrip('.')}") from None
-        recording = _open_by_ffmpeg(io.BytesIO(content), CLIP_NAME, error.error_string.rstrip("."), container)
-    else:
-        if _is_truncated_ogg(content):
-            recording.close()
-            raise AudioError(f"{CLIP_NAME}: its last page is not whole")
+    recording = Recording(io.BytesIO(content), CLIP_NAME)
     if recording.rate not in CLIP_RATES:
         recording.close()
         raise AudioError(f"{CLIP_NAME}: {recording.rate} is not a sample rate")
     return recording
-
-
-def _container(content: bytes) -> str | None:
-    """Return FFmpeg's name of the format, or None if it is not one that FFmpeg may read from clients."""
-    if content.startswith(b"\x1aE\xdf\xa3"):
-        return "matroska"
-    if content[4:8] == b"ftyp":
-        return "mov"
-    if len(content) > 1 and content[0] == 0xFF and content[1] & 0xF6 == 0xF0:
-        return "aac"
-    return None
-
-
-def _is_truncated_ogg(content: bytes) -> bool:
-    """Return whether the last page of an Ogg file is shorter than its lacing values say (RFC 3533, section 6)."""
-    page = content.rfind(b"OggS") if content.startswith(b"OggS") else -1
-    if page < 0 or len(content) < page + 27:
-        return page >= 0
-    table = page + 27
-    count = content[table - 1]
-    return len(content) < table + count + sum(content[table : table + count])
 
 
 def check(path: str) -> None:
@@ -122,6 +162,46 @@ def check(path: str) -> None:
         recording.close()
 
 
+def _open(file: BinaryIO, name: str, openers: Sequence[Opener]) -> Iterator[Decoder]:
+    """Return the decoders of a file by the first opener that knows it; the first is open when this returns."""
+    head = file.read(HEAD_BYTES)
+    if not head:
+        raise AudioError(f"{name}: holds no sound: the file is empty")
+    header = read_wav(file)
+    if header is not None:
+        return iter([sndfile.open_wav(file, header)])
+    reasons = []
+    lacking = False
+    for opener in openers:
+        parts = opener(file, head, name)
+        try:
+            first = next(parts)
+        except NeedsFFmpeg:
+            lacking = True
+        except AudioError as error:
+            reasons.append(str(error).removeprefix(f"{name}: "))
+        else:
+            return chain([first], parts)
+    raise _unreadable(name, head, reasons, lacking)
+
+
+def _size(file: BinaryIO) -> int:
+    position = file.tell()
+    size = file.seek(0, io.SEEK_END)
+    file.seek(position)
+    return size
+
+
+def _unreadable(name: str, head: bytes, reasons: Sequence[str], lacking: bool) -> AudioError:
+    sentence = f"{name}: cannot be read as audio: it is {described(head)}"
+    if lacking and audio_format(head):
+        return NeedsFFmpeg(
+            f"{sentence}; convert it to WAV or FLAC, or install what reads it: pip install 'earmark[av]'"
+        )
+    known = f" ({reasons[0]})" if audio_format(head) and reasons else ""
+    return AudioError(f"{sentence}{known}; convert it to WAV or FLAC")
+
+
 def _check_readable(path: str) -> None:
     """Raise SourceError with the reason, for which the decoders only say "System error". A pipe would block them."""
     try:
@@ -130,108 +210,3 @@ def _check_readable(path: str) -> None:
         Path(path).open("rb").close()
     except OSError as error:
         raise SourceError(f"{path}: {(error.strerror or str(error)).lower()}; correct `path`") from error
-
-
-class _SndFile:
-    """A file that libsndfile reads."""
-
-    def __init__(self, source: str | BinaryIO, name: str) -> None:
-        self._name = name
-        self._file = soundfile.SoundFile(source)
-        self.rate: int = self._file.samplerate
-        self.channels: int = self._file.channels
-        self.frames: int = self._file.frames if self._file.frames < UNKNOWN_FRAMES else 0
-        self._position = 0
-
-    def read(self, count: int) -> Samples:
-        """See Recording."""
-        try:
-            frames = self._file.read(count, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise self._damaged(error.error_string.rstrip(".")) from error
-        self._position += len(frames)
-        if not len(frames) and self._position:
-            self._check_length()
-        return mono(frames)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def _check_length(self) -> None:
-        """Raise AudioError if the file is truncated.
-
-        libsndfile fails on a truncated FLAC itself. A truncated MP3 just ends, and for a WAV libsndfile only notes the
-        length that the header claims.
-        """
-        if self._position < MIN_LENGTH_RATIO * self._file.frames:
-            raise self._damaged("it ends before its header says so")
-        note = re.search(r"(?:data|SSND) : (\d+) \(should be (\d+)\)", self._file.extra_info)
-        if note and int(note[2]) < int(note[1]) < UNKNOWN_DATA_BYTES:
-            raise self._damaged(f"of {note[1]} bytes that its header promises, {note[2]} are there")
-
-    def _damaged(self, how: str) -> AudioError:
-        return AudioError(f"{self._name}: damaged after {self._position / self.rate:.3f} s: {how}; replace the file")
-
-
-def _open_by_ffmpeg(source: str | BinaryIO, name: str, reason: str, container: str | None = None) -> Recording:
-    try:
-        import av
-    except ImportError:
-        remedy = "convert it to WAV or FLAC, or for WebM, M4A and AAC: pip install 'earmark[av]'"
-        raise NeedsFFmpeg(f"{name}: cannot be read as audio: {reason}; {remedy}") from None
-    try:
-        return _FFmpegFile(source, name, container)
-    except av.FFmpegError as error:
-        raise AudioError(
-            f"{name}: cannot be read as audio: {error.strerror or reason}; convert it to WAV or FLAC"
-        ) from error
-
-
-class _FFmpegFile:
-    """A file that FFmpeg reads."""
-
-    def __init__(self, source: str | BinaryIO, name: str, container: str | None) -> None:
-        import av
-
-        self._name = name
-        self._failures = (av.FFmpegError, ValueError)
-        options = {"protocol_whitelist": "none"} if container else {}  # in case a file refers to another after all
-        self._container = av.open(source, "r", format=container, options=options, metadata_errors="replace")
-        if not self._container.streams.audio:
-            self._container.close()
-            raise AudioError(f"{name}: has no audio track; convert one that has to WAV or FLAC")
-        stream = self._container.streams.audio[0]
-        self.rate: int = stream.rate or 0
-        self.channels: int = stream.channels or 1
-        self._claimed = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
-        self.frames = round(self._claimed * self.rate)
-        self._blocks = self._decode(av.AudioResampler(format="fltp", rate=self.rate))
-        self._position = 0
-
-    def read(self, count: int) -> Samples:
-        """See Recording. The number of samples is that of the codec's own blocks."""
-        try:
-            samples = next(self._blocks, np.zeros(0, np.float32))
-        except self._failures as error:
-            raise self._damaged(getattr(error, "strerror", None) or str(error)) from error
-        self._position += len(samples)
-        if (
-            not len(samples)
-            and self._position / self.rate < MIN_LENGTH_RATIO * self._claimed - LENGTH_TOLERANCE_SECONDS
-        ):
-            raise self._damaged("it ends before its header says so")
-        return samples
-
-    def close(self) -> None:
-        """Close the file."""
-        self._container.close()
-
-    def _damaged(self, how: str) -> AudioError:
-        return AudioError(f"{self._name}: damaged after {self._position / self.rate:.3f} s: {how}; replace the file")
-
-    def _decode(self, resampler: Any) -> Iterator[Samples]:
-        """Yield the blocks. The resampler converts them to float; mono() mixes them, as it does for every format."""
-        for frame in self._container.decode(audio=0):
-            for converted in resampler.resample(frame):
-                yield mono(converted.to_ndarray().T)

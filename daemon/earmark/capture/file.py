@@ -29,8 +29,7 @@ class File:
     a device do. With `fast`, blocks are delivered when the intake has room. With `loop`, the recording starts again at
     its end, positions go on, and the stream never ends.
 
-    The thread ends with the recording, where the recording is damaged (the Ended notice says how), or within one block
-    of close().
+    The thread ends with the recording, or within one block of close(). What was wrong with the recording is logged.
     """
 
     def __init__(
@@ -82,6 +81,8 @@ class File:
             self._begin(recording.rate)
             if not self._deliver_all(recording):  # an error, because a loop would never wait
                 raise AudioError(f"{self._settings.path}: holds no sound")
+            if recording.warning and not self._closing.is_set():
+                log.warning("%s: %s", self._settings.path, recording.warning)
         finally:
             recording.close()
 

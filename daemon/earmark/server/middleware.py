@@ -14,7 +14,7 @@ from earmark.server.access import CurrentAccess, scope_of
 from earmark.server.responses import error_response
 from earmark.server.routes import methods_of
 
-EXPOSED_HEADERS = "x-compute-type, x-compute-time, x-compute-audio-length"
+EXPOSED_HEADERS = "x-compute-type, x-compute-time, x-compute-audio-length, x-audio-warning"
 ALLOWED_HEADERS = "authorization, content-type, x-use-cache, x-wait-for-model, x-load-model"
 PREFLIGHT_SECONDS = "600"  # for which a browser may remember the answer to a preflight
 

@@ -17,7 +17,7 @@ from earmark.config import presets
 from earmark.config.file import parse
 from earmark.config.settings import Classifier
 from earmark.detection.decide import SlidingDecider, UtteranceDecider
-from earmark.protocol.events import Label, Result, Score
+from earmark.protocol.events import Label, Result, Score, Why
 from tests.signals import demo, noise, tone
 from training.data.audio import RATE, Samples
 from training.data.corpora import WORDS
@@ -188,10 +188,13 @@ def test_when_a_window_came_is_told_by_the_clock_that_its_sound_was_played_by() 
 
 
 def test_a_sliding_label_begins_with_the_newest_of_its_first_window() -> None:
-    on = Label(1, "", "s", "sounds", "a-1", "rain", "on", 2.0, score=0.9)
-    off = Label(2, "", "s", "sounds", "a-1", "rain", "off", 2.0, end=9.0, reason="quiet")
-    assert fired_of([(7.1, on), (9.2, off)], 4.0) == [Fired("rain", 6.0, 9.0, 7.1)]
-    assert fired_of([(7.1, on), (8.2, on)], 4.0)[0].end == 8.2  # never went off
+    why = Why(0.9, 0.9, 0.7, hits=2, needed=2, gate="level")
+    result = Result(1, "", "s", "sounds", 2.0, 7.0)
+    on = Label(2, "", "s", "sounds", "a-1", "rain", "on", 1.5, score=0.9, why=why)
+    off = Label(3, "", "s", "sounds", "a-1", "rain", "off", 1.5, end=9.0, reason="quiet")
+    assert fired_of([(7.1, result), (7.1, on), (9.2, off)], 0.5) == [Fired("rain", 6.0, 9.0, 7.1)]
+    assert fired_of([(7.1, on), (8.2, on)], 0.5)[0].end == 8.2  # never went off
+    assert fired_of([(7.1, result), (7.1, on)], 0.0)[0].start == 1.5  # of an utterance
 
 
 def test_what_else_goes_on_over_a_found_one_is_false() -> None:

@@ -15,8 +15,7 @@ import msgspec
 
 from benchmarks.player import BLOCK, Feeder, configuration
 from benchmarks.process import daemon
-from earmark.app.plan import plans
-from earmark.config.settings import Classifier, Config
+from earmark.config.settings import Classifier
 from earmark.config.toml import toml
 from earmark.protocol.events import Gap, Label, Loss, Result
 from earmark_client import events
@@ -61,16 +60,8 @@ def played(streams: Sequence[Stream], classifier: Classifier, checkpoint: Path |
         told = [(at - begin, event) for at, event in arrived if not isinstance(event, Gap) and event.source == name]
         results = [(at, event) for at, event in told if isinstance(event, Result)]
         lost = sum(isinstance(event, Gap | Loss) for _, event in arrived)
-        heard.append(Heard(fired_of(told, newest(classifier)), results, lost))
+        heard.append(Heard(fired_of(told, classifier.hop if classifier.mode == "sliding" else 0.0), results, lost))
     return heard
-
-
-def newest(classifier: Classifier) -> float:
-    """Return the seconds of a window before its newest hop, 0 for utterances."""
-    if classifier.mode == "utterance":
-        return 0.0
-    (plan,) = plans(Config(classifier=(classifier,)))
-    return plan.info.window - plan.info.hop
 
 
 async def _collect(port: int, seconds: float) -> list[tuple[float, Told]]:
@@ -78,25 +69,27 @@ async def _collect(port: int, seconds: float) -> list[tuple[float, Told]]:
     arrived: list[tuple[float, Told]] = []
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            async for event in events(f"127.0.0.1:{port}", reconnect=False, types="result,label,loss"):
+            async for event in events(f"127.0.0.1:{port}", reconnect=False, types="result,label,loss,gap"):
                 if isinstance(event, Told):
                     arrived.append((time.monotonic(), event))
     return arrived
 
 
-def fired_of(told: Sequence[tuple[float, Told]], before: float) -> list[Fired]:
-    """Return the labels that went on. Each ends at its own end or at that of its `off`, or else at the last event.
-
-    They begin `before` seconds into their first window.
-    """
-    labels = [(at, event) for at, event in told if isinstance(event, Label)]
-    ends = {event.id: event.end for _, event in labels if event.end is not None}
+def fired_of(told: Sequence[tuple[float, Told]], hop: float) -> list[Fired]:
+    """Labels that went on, each with its end: its own, or that of its `off`. Those of sliding windows begin with the
+    newest `hop` seconds of their first window; one that never ended is still on when the last was heard of anything."""
+    ends = {event.id: event.end for _, event in told if isinstance(event, Label) and event.end is not None}
     last = told[-1][0] if told else 0.0
-    return [
-        Fired(event.label, event.start + before, ends.get(event.id, last), at)
-        for at, event in labels
-        if event.state == "on"
-    ]
+    fired: list[Fired] = []
+    newest = 0.0  # end of the newest result
+    for at, event in told:
+        match event:
+            case Result():
+                newest = event.end
+            case Label(state="on"):
+                start = max(event.start, newest - event.why.hits * hop) if hop and event.why else event.start
+                fired.append(Fired(event.label, start, ends.get(event.id, last), at))
+    return fired
 
 
 def as_toml(classifier: Classifier, checkpoint: Path | None = None) -> str:

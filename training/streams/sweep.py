@@ -26,7 +26,7 @@ from earmark.protocol.events import Result
 from training.models.card import table
 from training.streams.match import Fired, Tally, matched
 from training.streams.measure import KINDS, noise_of, streams_of
-from training.streams.play import newest, played
+from training.streams.play import played
 
 EXAMPLES = """examples:
   python -m training.streams.sweep commands --data DATA
@@ -49,10 +49,18 @@ def plan_of(classifier: Classifier, checkpoint: Path | None) -> Plan:
     return plans(Config(model=(model,), classifier=(msgspec.structs.replace(classifier, model=model.name),)))[0]
 
 
+def newest(classifier: Classifier) -> float:
+    """Seconds of a window before its newest hop; 0 for utterances."""
+    if classifier.mode == "utterance":
+        return 0.0
+    (plan,) = plans(Config(classifier=(classifier,)))
+    return plan.info.window - plan.info.hop
+
+
 def decided(
     results: Sequence[tuple[float, Result]], decider: Decider, labels: Sequence[str], before: float = 0.0
 ) -> list[Fired]:
-    """Return the labels that one stream's results lead to; `before` is as in play.fired_of().
+    """Return the labels that one stream's results lead to. They begin `before` seconds into their first window.
 
     The gate closes after a final result. Streams end in silence, so that every label goes off.
     """

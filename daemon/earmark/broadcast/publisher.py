@@ -15,7 +15,9 @@ import msgspec
 
 from earmark.broadcast.sink import Published, Sink
 from earmark.detection.detector import Draft
-from earmark.protocol.events import Numbered, Result, encode
+from earmark.protocol.events import Label, Numbered, Result, Source, encode
+
+SECOND = 1_000_000_000  # nanoseconds
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,8 @@ class Publisher:
     """Number events and feed them to the sinks in the order in which these are given.
 
     `epoch` names this numbering, which begins at 1; a random one is chosen if none is given. `monotonic` is the clock
-    of Draft.captured, in nanoseconds, and `utc` the wall clock. A sink that raises is logged the first time, counted
+    of Draft.captured, in nanoseconds, and `utc` the wall clock. The times of events never run backwards, even if the
+    wall clock does. A sink that raises is logged the first time, counted
     every time, and harms no other sink.
     """
 
@@ -49,6 +52,7 @@ class Publisher:
         self._sinks = tuple(sinks)
         self._monotonic = monotonic
         self._utc = utc
+        self._newest = datetime.min.replace(tzinfo=UTC)
         self._failed: dict[str, int] = {}
 
     def publish(self, drafts: Sequence[Draft]) -> None:
@@ -68,12 +72,19 @@ class Publisher:
         return PublisherStats(self.epoch, self.seq, dict(self._failed))
 
     def _stamped(self, draft: Draft) -> Numbered:
-        now = self._monotonic()
-        then = self._utc() - timedelta(microseconds=(now - draft.captured) // 1000)
-        changes: dict[str, object] = {"seq": self.seq, "time": rfc3339(then)}
-        if isinstance(draft.event, Result):
-            changes["lag"] = round((now - draft.captured) / 1e9, 4)
-        return msgspec.structs.replace(draft.event, **changes)
+        """Return the event with its number, the time of now, and where its sound lies in UTC."""
+        event, age = draft.event, self._monotonic() - draft.captured
+        utc = self._utc()
+        self._newest = max(self._newest, utc)
+        changes: dict[str, object] = {"seq": self.seq, "time": rfc3339(self._newest)}
+        if isinstance(event, Result | Label):
+            changes["lag"] = round(age / SECOND, 4)
+        if draft.at is not None and not isinstance(event, Source):
+            zero = utc - timedelta(microseconds=age // 1000, milliseconds=draft.at)  # the first sample of the stream
+            changes["start_time"] = rfc3339(zero + timedelta(seconds=event.start))
+            if event.end is not None:
+                changes["end_time"] = rfc3339(zero + timedelta(seconds=event.end))
+        return msgspec.structs.replace(event, **changes)
 
     def _note_failure(self, sink: Sink, seq: int) -> None:
         name = type(sink).__name__

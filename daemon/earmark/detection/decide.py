@@ -106,7 +106,14 @@ class UtteranceDecider:
         self._fired: dict[int, Milliseconds] = {}  # label → end of the utterance that fired last
 
     def scored(
-        self, start: Milliseconds, end: Milliseconds, scores: Floats, *, final: bool = True, continued: bool = False
+        self,
+        start: Milliseconds,
+        end: Milliseconds,
+        scores: Floats,
+        *,
+        at: Milliseconds | None = None,
+        final: bool = True,
+        continued: bool = False,
     ) -> list[Decision]:
         """Decide on the utterance from `start` to `end`, which may be `continued` from one that was split."""
         rules, settings = self._rules, self._rules.settings
@@ -165,12 +172,23 @@ class SlidingDecider:
         self._recent = deque(maxlen=self.rules.settings.smooth)
 
     def scored(
-        self, start: Milliseconds, end: Milliseconds, scores: Floats, *, final: bool = False, continued: bool = False
+        self,
+        start: Milliseconds,
+        end: Milliseconds,
+        scores: Floats,
+        *,
+        at: Milliseconds | None = None,
+        final: bool = False,
+        continued: bool = False,
     ) -> list[Decision]:
-        """Take the scores of the window from `start` to `end`; windows come in order."""
-        if final and end == self._scored_to:
+        """Take the scores of a window in which there was sound from `start` to `end`; windows come in order.
+
+        The window itself ends at `at`, which is later than `end` if silence follows the sound; without `at`, it is not.
+        """
+        at = end if at is None else at
+        if final and at == self._scored_to:
             return []  # the same sound again, to say that it was the last
-        self._scored_to = end
+        self._scored_to = at
         self._recent.append(scores)
         smoothed = np.mean(np.stack(self._recent), axis=0)
         self._count(start, smoothed)
@@ -181,7 +199,7 @@ class SlidingDecider:
         return decisions
 
     def ended(self, at: Milliseconds, reason: OffReason) -> list[Decision]:
-        """Let every label go off at `at`, and begin smoothing and counting anew."""
+        """Let every label go off at `at`, where the sound ended, and begin smoothing and counting anew."""
         self._recent.clear()
         self._hits.clear()
         self._expired.clear()
@@ -240,6 +258,8 @@ class SlidingDecider:
 
     def _off(self, index: int, end: Milliseconds, reason: OffReason) -> Off:
         active = self._active.pop(index)
+        # the sound may have ended before the window that showed the label, if that window was short
+        end = max(end, active.start)
         return Off(self.rules.labels[index], reason, active.start, end, _four_digits(active.peak), active.on_score)
 
 

@@ -8,8 +8,8 @@ from typing import assert_never
 
 import numpy as np
 
-from earmark.audio.types import Floats, Milliseconds, Nanoseconds, Window, milliseconds
-from earmark.detection.decide import Decider, Off, On, Suppressed
+from earmark.audio.types import Floats, Milliseconds, Nanoseconds, Window, milliseconds, seconds
+from earmark.detection.decide import Decider, Off, On, SlidingDecider, Suppressed
 from earmark.detection.reorder import ReorderBuffer, Ticket
 from earmark.inference.scores import ranked
 from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Source
@@ -18,15 +18,16 @@ from earmark.windowing.messages import GateClosed
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An event that lacks its number, its time and, for a result, its lag.
+    """An event that lacks its number and its times.
 
-    `captured` is the monotonic time of the sound or the change that the event tells of. `on_score` is, for an `off`,
-    the score with which its label went on.
+    `captured` is the monotonic time of the sound or the change that the event tells of, and `at` the place of that
+    sound in the source's stream, if there is one. `on_score` is, for an `off`, the score with which its label went on.
     """
 
     event: Result | Label | Loss | Source
     captured: Nanoseconds
     on_score: float | None = None
+    at: Milliseconds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Detector:
         self._top_k = top_k
         self._waiting: ReorderBuffer[Window | GateClosed, Outcome] = ReorderBuffer()
         self._ids: dict[str, str] = {}  # label that is on → its id
-        self._decided_to: Milliseconds = 0  # in the stream
+        self._heard_to: Milliseconds = 0  # in the stream: the end of the sound of the newest window
 
     def __len__(self) -> int:
         """Return how many windows and closings of the gate wait."""
@@ -92,7 +93,7 @@ class Detector:
         drafts: list[Draft] = []
         while (ticket := self._waiting.first_unresolved()) is not None:
             drafts += self.answered(ticket, Unscored("overload"))
-        return drafts + self.close(GateClosed(self.source, self.classifier, self._decided_to / 1000, now, reason))
+        return drafts + self.close(GateClosed(self.source, self.classifier, self._heard_to / 1000, now, reason))
 
     def _drafts(self, released: list[tuple[Window | GateClosed, Outcome | None]]) -> list[Draft]:
         drafts: list[Draft] = []
@@ -110,30 +111,40 @@ class Detector:
 
     def _closed(self, closed: GateClosed) -> list[Draft]:
         # round() decides a half millisecond by its decimal digits, as it does for every other time in the events
-        at = max(round(round(closed.at, 3) * 1000), self._decided_to)
+        at = round(round(closed.at, 3) * 1000)
         decisions = self._decider.ended(at, closed.reason)
-        return [self._label(each, closed.captured) for each in decisions if not isinstance(each, Suppressed)]
+        return [self._label(each, closed.captured, at) for each in decisions if not isinstance(each, Suppressed)]
 
     def _scored(self, window: Window, scores: Floats) -> list[Draft]:
-        span = window.span
-        start, end = milliseconds(span.speech_start, window.rate), milliseconds(span.speech_end, window.rate)
-        self._decided_to = max(self._decided_to, end)
-        decisions = self._decider.scored(start, end, scores, final=span.final, continued=span.continued)
+        span, rate = window.span, window.rate
+        start, end = milliseconds(span.speech_start, rate), milliseconds(span.speech_end, rate)
+        at = milliseconds(span.end, rate)
+        self._heard_to = max(self._heard_to, end)
+        decisions = self._decider.scored(start, end, scores, at=at, final=span.final, continued=span.continued)
+        told_start, told_end = self._told(window)
         result = Result(
             seq=0,
             time="",
             source=self.source,
             classifier=self.classifier,
-            start=start / 1000,
-            end=end / 1000,
+            start=told_start,
+            end=told_end,
             final=span.final,
             result=ranked(self._labels, scores, self._top_k),
             suppressed=next((each.reason for each in decisions if isinstance(each, Suppressed)), ""),
         )
-        labels = [self._label(each, window.captured) for each in decisions if not isinstance(each, Suppressed)]
-        return [Draft(result, window.captured), *labels]
+        captured, at = window.captured, _captured_at(window)
+        labels = [self._label(each, captured, at) for each in decisions if not isinstance(each, Suppressed)]
+        return [Draft(result, captured, at=at), *labels]
 
-    def _label(self, decision: On | Off, captured: Nanoseconds) -> Draft:
+    def _told(self, window: Window) -> tuple[float, float]:
+        """Return the start and end in seconds that a result tells: of the window if windows slide, else of the sound"""
+        span, rate = window.span, window.rate
+        if isinstance(self._decider, SlidingDecider):
+            return seconds(span.start, rate), seconds(span.end, rate)
+        return seconds(span.speech_start, rate), seconds(span.speech_end, rate)
+
+    def _label(self, decision: On | Off, captured: Nanoseconds, at: Milliseconds) -> Draft:
         label, start = decision.label, decision.start / 1000
         match decision:
             case On(score=score, why=why, end=end):
@@ -141,11 +152,11 @@ class Detector:
                 if end is None:
                     self._ids[label] = identity
                 over = None if end is None else end / 1000
-                return Draft(self._event(identity, label, "on", start, score=score, end=over, why=why), captured)
+                return Draft(self._event(identity, label, "on", start, score=score, end=over, why=why), captured, at=at)
             case Off(reason=reason, end=end, peak=peak, on_score=on_score):
                 identity = self._ids.pop(label)
                 event = self._event(identity, label, "off", start, end=end / 1000, peak=peak, reason=reason)
-                return Draft(event, captured, on_score)
+                return Draft(event, captured, on_score, at)
             case _:
                 assert_never(decision)
 
@@ -153,6 +164,10 @@ class Detector:
         return Label(0, "", self.source, self.classifier, identity, label, state, start, **more)  # type: ignore[arg-type]
 
     def _loss(self, window: Window, cause: LossCause) -> Draft:
-        span, rate = window.span, window.rate
-        start, end = milliseconds(span.speech_start, rate) / 1000, milliseconds(span.speech_end, rate) / 1000
-        return Draft(Loss(0, "", self.source, start, end, cause, self.classifier), window.captured)
+        loss = Loss(0, "", self.source, *self._told(window), cause, self.classifier)
+        return Draft(loss, window.captured, at=_captured_at(window))
+
+
+def _captured_at(window: Window) -> Milliseconds:
+    """Return the place in the stream that `window.captured` is the time of."""
+    return milliseconds(max(window.span.end, window.span.speech_end), window.rate)

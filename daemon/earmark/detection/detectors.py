@@ -65,7 +65,7 @@ class Detectors:
             case GateClosed(source, classifier):
                 return self._detectors[source, classifier].close(message)
             case AudioLost(source, start, end, cause):
-                return self._counted([Draft(Loss(0, "", source, start, end, cause), now)])
+                return self._counted([Draft(Loss(0, "", source, start, end, cause), now, at=round(end * 1000))])
             case SourceChanged(source, change):
                 known = self.sources[source]
                 self.sources[source] = msgspec.structs.replace(

@@ -58,7 +58,10 @@ class Hello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
 
 
 class Result(msgspec.Struct, frozen=True, tag_field="type", tag="result", omit_defaults=True):
-    """The scores of one window. `start` and `end` are seconds in the source's stream, `lag` those since capture."""
+    """The scores of one window. `start` and `end` are seconds in the source's stream, `lag` those since capture.
+
+    `start_time` and `end_time` are the same places in UTC.
+    """
 
     seq: int
     time: str
@@ -70,6 +73,8 @@ class Result(msgspec.Struct, frozen=True, tag_field="type", tag="result", omit_d
     lag: float = msgspec.field(default_factory=lambda: 0.0)
     result: tuple[Score, ...] = msgspec.field(default_factory=lambda: ())
     suppressed: str = ""
+    start_time: str = ""
+    end_time: str = ""
 
 
 class Why(msgspec.Struct, frozen=True):
@@ -84,7 +89,11 @@ class Why(msgspec.Struct, frozen=True):
 
 
 class Label(msgspec.Struct, frozen=True, tag_field="type", tag="label", omit_defaults=True):
-    """A label that began (`on`) or ended (`off`); the two share an `id`. An `on` with an `end` has no `off`."""
+    """A label that began (`on`) or ended (`off`); the two share an `id`. An `on` with an `end` has no `off`.
+
+    `start` and `end` are those of the sound, in seconds of the source's stream; `start_time` and `end_time` are the
+    same places in UTC. `lag` is how long after the sound that decided it the event was published, in seconds.
+    """
 
     seq: int
     time: str
@@ -99,6 +108,9 @@ class Label(msgspec.Struct, frozen=True, tag_field="type", tag="label", omit_def
     peak: float | None = None
     reason: OffReason | None = None
     why: Why | None = None
+    lag: float | None = None
+    start_time: str = ""
+    end_time: str = ""
 
 
 class Source(msgspec.Struct, frozen=True, tag_field="type", tag="source", omit_defaults=True):
@@ -122,6 +134,8 @@ class Loss(msgspec.Struct, frozen=True, tag_field="type", tag="loss", omit_defau
     end: float
     cause: LossCause
     classifier: str = ""
+    start_time: str = ""
+    end_time: str = ""
 
 
 class Gap(msgspec.Struct, frozen=True, tag_field="type", tag="gap", rename={"from_": "from"}):

@@ -47,9 +47,12 @@ class ClassifierStream:
         """Note that the gate opened at `position`."""
         self._chosen.windowing.opened(self._scaled(position, gate_rate))
 
-    def advance(self, judged: int, gate_rate: int) -> list[Message]:
-        """Return the windows that are complete, while the gate is open and has judged up to `judged`."""
-        return self._advance(self._scaled(judged, gate_rate))
+    def advance(self, judged: int, sound_end: int, gate_rate: int) -> list[Message]:
+        """Return the windows that are complete, while the gate is open and has judged up to `judged`.
+
+        `sound_end` is where the sound ended for now, or `judged` if it goes on.
+        """
+        return self._advance(self._scaled(judged, gate_rate), self._scaled(sound_end, gate_rate))
 
     def close(self, closed: Closed, judged: int, gate_rate: int, reason: OffReason) -> list[Message]:
         """Return the last windows and, unless the sound goes on, the GateClosed with `reason`.
@@ -57,7 +60,9 @@ class ClassifierStream:
         The gate had judged up to `judged` when it found that the sound had ended or must be split.
         """
         position, available = self._scaled(closed.position, gate_rate), self._scaled(judged, gate_rate)
-        messages = self._advance(available - 1)  # a window that ends at `available` is made below, as the last one
+        messages = self._advance(
+            available - 1, position
+        )  # a window that ends at `available` is made below, as the last one
         ring = self.resampled.ring
         spans = self._chosen.windowing.closed(Closed(position, closed.split), ring.start, min(available, ring.end))
         messages += [self._window(span) for span in spans]
@@ -66,9 +71,9 @@ class ClassifierStream:
             messages.append(GateClosed(self._source, self.classifier, position / self._chosen.rate, captured, reason))
         return messages
 
-    def _advance(self, available: int) -> list[Message]:
+    def _advance(self, available: int, sound_end: int) -> list[Message]:
         ring = self.resampled.ring
-        spans = self._chosen.windowing.advance(ring.start, min(available, ring.end))
+        spans = self._chosen.windowing.advance(ring.start, min(available, ring.end), sound_end)
         return [self._window(span) for span in spans]
 
     def _window(self, span: Span) -> Window:

@@ -49,6 +49,11 @@ class Gate:
     def is_open(self) -> bool:
         return self.state in (State.ACTIVE, State.FALLING)
 
+    @property
+    def quiet_since(self) -> int | None:
+        """Where the sound ended for now, while the gate is still open."""
+        return self._since if self.state is State.FALLING else None
+
     def feed(self, position: int, score: float) -> list[GateEvent]:
         """Take one step. Returns at most one event, or a Closed and an Opened where a sound is split."""
         settings, end = self._settings, position + self._step

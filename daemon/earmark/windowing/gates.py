@@ -58,6 +58,11 @@ class LevelGate:
         return self._gate.is_open
 
     @property
+    def sound_end(self) -> int:
+        """Where the sound ended for now, or else the position up to which the gate has judged."""
+        return self.position if self._gate.quiet_since is None else self._gate.quiet_since
+
+    @property
     def seconds_wanted(self) -> float:
         """The seconds of sound until the next step is complete."""
         return (self.position + self._step - self.resampled.ring.end) / self.resampled.rate
@@ -115,6 +120,11 @@ class SpeechGate:
     @property
     def is_open(self) -> bool:
         return self._gate.is_open
+
+    @property
+    def sound_end(self) -> int:
+        """Where the sound ended for now, or else the position up to which the gate has judged."""
+        return self.position if self._gate.quiet_since is None else self._gate.quiet_since
 
     @property
     def seconds_wanted(self) -> float:

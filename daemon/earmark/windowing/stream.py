@@ -201,7 +201,7 @@ class SourceStream:
         for gate, classifiers in self._classifiers.items():
             if gate.is_open:
                 for each in classifiers:
-                    self._messages += each.advance(gate.position, gate.resampled.rate)
+                    self._messages += each.advance(gate.position, gate.sound_end, gate.resampled.rate)
 
     def _take_messages(self) -> list[Message]:
         messages, self._messages = self._messages, []

@@ -26,8 +26,8 @@ class Windowing(Protocol):
         """Note that the gate opened at `position`."""
         ...
 
-    def advance(self, start: int, end: int) -> list[Span]:
-        """Return the spans that became complete while the gate is open."""
+    def advance(self, start: int, end: int, sound_end: int) -> list[Span]:
+        """Return the spans that became complete while the gate is open. The sound ended for now at `sound_end`."""
         ...
 
     def closed(self, closed: Closed, start: int, end: int) -> list[Span]:
@@ -52,7 +52,7 @@ class UtteranceWindows:
     def opened(self, position: int) -> None:
         self._onset = position
 
-    def advance(self, start: int, end: int) -> list[Span]:
+    def advance(self, start: int, end: int, sound_end: int) -> list[Span]:
         return []
 
     def closed(self, closed: Closed, start: int, end: int) -> list[Span]:
@@ -78,23 +78,26 @@ class SlidingWindows:
     """A span of `window` every `hop` while the gate is open, and a last one when it closes.
 
     The first one ends one hop after the onset and begins before it. A span that would begin before the oldest sound
-    is left out; only the last one may, and its beginning is then filled with zeros.
+    is left out; only the last one may, and its beginning is then filled with zeros. The speech of a span is the part
+    of it for which there was sound: it begins at the onset at the earliest, and ends where the sound did.
     """
 
     def __init__(self, lengths: Lengths) -> None:
         self._lengths = lengths
+        self._onset = 0
         self._next: int | None = None  # end of the next span
         self._last = 0  # end of the newest span
 
     def opened(self, position: int) -> None:
         if self._next is None:
-            self._next, self._last = position + self._lengths.hop, position
+            self._onset = self._last = position
+            self._next = position + self._lengths.hop
 
-    def advance(self, start: int, end: int) -> list[Span]:
+    def advance(self, start: int, end: int, sound_end: int) -> list[Span]:
         spans: list[Span] = []
         while self._next is not None and self._next <= end:
             if self._next - self._lengths.window >= start:
-                spans.append(self._span(self._next, final=False))
+                spans.append(self._span(self._next, sound_end, final=False))
             self._next += self._lengths.hop
         return spans
 
@@ -102,8 +105,10 @@ class SlidingWindows:
         if closed.split or self._next is None:
             return []
         self._next = None
-        return [self._span(max(closed.position, self._last), final=True)]
+        return [self._span(max(closed.position, self._last), closed.position, final=True)]
 
-    def _span(self, end: int, *, final: bool) -> Span:
+    def _span(self, end: int, sound_end: int, *, final: bool) -> Span:
         self._last = end
-        return Span(end - self._lengths.window, end, end - self._lengths.window, end, final)
+        start = end - self._lengths.window
+        speech_start = max(start, self._onset)
+        return Span(start, end, speech_start, max(speech_start, min(end, sound_end)), final)

@@ -69,12 +69,36 @@ def test_two_publishers_have_different_epochs() -> None:
 
 
 @pytest.mark.parametrize("event", [RESULT, ON, OFF, SOURCE, LOSS])
-def test_the_time_is_that_of_the_sound_and_nothing_else_of_the_event_changes(event: Numbered) -> None:
+def test_the_time_is_that_of_publication_and_nothing_else_of_the_event_changes(event: Numbered) -> None:
     (each,) = published(Draft(event, NOW - 48_000_000))
-    stamps: dict[str, object] = {"seq": 1, "time": "2026-11-22T07:31:05.072Z"}
-    if isinstance(event, Result):
+    stamps: dict[str, object] = {"seq": 1, "time": "2026-11-22T07:31:05.120Z"}
+    if isinstance(event, Result | Label):
         stamps["lag"] = 0.048
     assert each.event == msgspec.structs.replace(event, **stamps)
+
+
+@pytest.mark.parametrize(
+    ("event", "start", "end"),
+    [
+        (RESULT, "2026-11-22T07:31:00.572Z", "2026-11-22T07:31:01.572Z"),
+        (ON, "2026-11-22T07:31:00.572Z", ""),
+        (OFF, "2026-11-22T07:31:00.572Z", "2026-11-22T07:31:04.572Z"),
+        (LOSS, "2026-11-22T07:31:01.572Z", "2026-11-22T07:31:02.572Z"),
+    ],
+)
+def test_where_the_sound_lies_is_told_in_utc_too(event: Result | Label | Loss, start: str, end: str) -> None:
+    """Four and a half seconds of the stream had been captured 48 ms before."""
+    (each,) = published(Draft(event, NOW - 48_000_000, at=4500))
+    assert isinstance(each.event, Result | Label | Loss)
+    assert (each.event.start_time, each.event.end_time) == (start, end)
+
+
+def test_times_never_run_backwards_even_if_the_wall_clock_does() -> None:
+    clock = iter([UTC_NOW, UTC_NOW - timedelta(seconds=2), UTC_NOW + timedelta(seconds=1)])
+    sink = Kept()
+    made = Publisher([sink], monotonic=lambda: NOW, utc=lambda: next(clock))
+    made.publish([Draft(ON, NOW - 9), Draft(OFF, NOW - 10**9), Draft(SOURCE, NOW)])
+    assert [each.event.time[17:] for each in sink.published] == ["05.120Z", "05.120Z", "06.120Z"]
 
 
 @pytest.mark.parametrize(("nanoseconds", "lag"), [(0, 0.0), (49_949, 0.0), (50_051, 0.0001), (1_234_560_000, 1.2346)])
@@ -84,10 +108,12 @@ def test_the_lag_of_a_result_is_told_to_a_tenth_of_a_millisecond(nanoseconds: in
     assert each.event.lag == lag
 
 
-@given(st.integers(0, 10**12))
-def test_a_time_reads_back_to_the_millisecond(nanoseconds: int) -> None:
-    (each,) = published(Draft(LOSS, NOW - nanoseconds))
-    told = datetime.fromisoformat(each.event.time)
+@given(st.integers(0, 10**12), st.integers(0, 10**9))
+def test_a_time_of_the_sound_reads_back_to_the_millisecond(nanoseconds: int, milliseconds: int) -> None:
+    loss = Loss(0, "", "desk", 1.0, milliseconds / 1000, "device")
+    (each,) = published(Draft(loss, NOW - nanoseconds, at=milliseconds))
+    assert isinstance(each.event, Loss)
+    told = datetime.fromisoformat(each.event.end_time)
     assert timedelta(0) <= UTC_NOW - timedelta(microseconds=nanoseconds // 1000) - told < timedelta(milliseconds=1)
 
 

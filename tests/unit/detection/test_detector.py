@@ -56,15 +56,15 @@ def told(drafts: list[Draft]) -> list[str]:
     ]
 
 
-def test_a_result_precedes_the_label_it_caused_and_both_carry_its_time() -> None:
+def test_a_result_precedes_the_label_it_caused_and_both_carry_the_time_and_place_of_the_windows_end() -> None:
     made = detector()
     drafts = made.answered(made.ticket(window(1000, 2000)), scores(0.9))
 
     assert told(drafts) == ["result", "on"]
-    assert {draft.captured for draft in drafts} == {2_000_000_007}
+    assert {(draft.captured, draft.at) for draft in drafts} == {(2_000_000_007, 2000)}
     result = drafts[0].event
     assert isinstance(result, Result)
-    assert (result.start, result.end, result.final) == (1.0, 2.0, False)
+    assert (result.start, result.end, result.final) == (0.5, 2.0, False)
     assert [score.label for score in result.result] == ["stop", "go"]
 
 
@@ -95,7 +95,7 @@ def test_a_window_that_was_not_classified_is_a_loss_and_what_follows_is_told() -
 
     (lost, result) = made.answered(first, Unscored("overload"))
 
-    assert lost.event == Loss(0, "", "desk", 0.0, 1.0, "overload", "words")
+    assert lost.event == Loss(0, "", "desk", -0.5, 1.0, "overload", "words")
     assert isinstance(result.event, Result)
 
 
@@ -116,13 +116,14 @@ def test_a_suppressed_candidate_is_a_result_that_says_so() -> None:
     assert draft.event.suppressed == "margin"
 
 
-def test_an_off_never_lies_before_what_it_ends() -> None:
+def test_a_label_never_ends_before_it_begins() -> None:
+    """A gate that closes says where the sound ended, some time ago: a short window may lie behind that."""
     made = detector()
     (_, on) = made.answered(made.ticket(window(1300, 2300)), scores(0.9))
     (off,) = closes(made, 1.00049, 2300, "quiet")
     assert isinstance(on.event, Label)
     assert isinstance(off.event, Label)
-    assert off.event.end == 2.3
+    assert (off.event.start, off.event.end) == (1.3, 1.3)
 
 
 def test_at_the_end_everything_goes_off_and_what_waits_is_lost() -> None:
@@ -138,7 +139,7 @@ def test_at_the_end_everything_goes_off_and_what_waits_is_lost() -> None:
 
 
 def result_of(start: int, end: int, stop: float, *, final: bool = False, suppressed: str = "") -> Result:
-    """The result for the window from `start` to `end` ms; `stop` is exact in float32."""
+    """The result that tells `start` and `end` in ms; `stop` is exact in float32."""
     ranking = sorted((Score(stop, "stop"), Score(1 - stop, "go")), key=lambda score: -score.score)
     return Result(
         seq=0, time="", source="desk", classifier="words", start=start / 1000, end=end / 1000, final=final, lag=0.0,
@@ -167,18 +168,18 @@ def test_every_field_of_a_label_that_lasts_is_told() -> None:
 
     why = Why(raw=1.0, smoothed=0.875, threshold=0.5, hits=2, needed=2, gate="speech")
     assert drafts == [
-        Draft(result_of(1000, 2000, 0.75), 2_000_000_007),
-        Draft(result_of(1000, 2500, 1.0), 2_500_000_007),
-        Draft(label_on("id-1", 1.0, 0.875, why), 2_500_000_007),
-        Draft(label_off("id-1", 1.0, 2.7, 0.875, "quiet"), 99, on_score=0.875),
+        Draft(result_of(500, 2000, 0.75), 2_000_000_007, at=2000),
+        Draft(result_of(500, 2500, 1.0), 2_500_000_007, at=2500),
+        Draft(label_on("id-1", 1.0, 0.875, why), 2_500_000_007, at=2500),
+        Draft(label_off("id-1", 1.0, 2.7, 0.875, "quiet"), 99, on_score=0.875, at=2700),
     ]
 
 
 def test_every_field_of_a_command_is_told() -> None:
     why = Why(raw=0.75, smoothed=0.75, threshold=0.6, hits=1, needed=1, gate="speech")
     assert answer(detector(UtteranceDecider), window(1000, 2000, final=True), 0.75) == [
-        Draft(result_of(1000, 2000, 0.75, final=True), 2_000_000_007),
-        Draft(label_on("id-1", 1.0, 0.75, why, end=2.0), 2_000_000_007),
+        Draft(result_of(1000, 2000, 0.75, final=True), 2_000_000_007, at=2000),
+        Draft(label_on("id-1", 1.0, 0.75, why, end=2.0), 2_000_000_007, at=2000),
     ]
 
 
@@ -186,14 +187,14 @@ def test_what_is_left_of_a_sentence_that_was_cut_fires_no_command() -> None:
     made = detector(UtteranceDecider, longest=1.0)
     assert told(answer(made, window(1000, 1500, final=True), 0.75)) == ["result", "on"]
     assert answer(made, window(5000, 5500, final=True, continued=True), 0.75) == [
-        Draft(result_of(5000, 5500, 0.75, final=True, suppressed="long"), 5_500_000_007)
+        Draft(result_of(5000, 5500, 0.75, final=True, suppressed="long"), 5_500_000_007, at=5500)
     ]
 
 
 def test_the_last_window_of_a_sound_is_told_as_final_and_counts_once() -> None:
     made = detector(hits=2)
     drafts = answer(made, window(1000, 2000), 0.75) + answer(made, window(1000, 2000, final=True), 0.75)
-    assert [draft.event for draft in drafts] == [result_of(1000, 2000, 0.75), result_of(1000, 2000, 0.75, final=True)]
+    assert [draft.event for draft in drafts] == [result_of(500, 2000, 0.75), result_of(500, 2000, 0.75, final=True)]
     assert closes(made, 2.0, 1, "quiet") == []
 
 
@@ -228,16 +229,27 @@ def test_a_label_goes_off_where_the_gate_closed_to_the_millisecond(at: float, en
     made = detector()
     answer(made, window(0, 1000), 0.75)
     assert closes(made, at, 42, "source_lost") == [
-        Draft(label_off("id-1", 0.0, end, 0.75, "source_lost"), 42, on_score=0.75)
+        Draft(label_off("id-1", 0.0, end, 0.75, "source_lost"), 42, on_score=0.75, at=round(end * 1000))
     ]
 
 
-def test_a_label_goes_off_no_earlier_than_the_newest_end_that_was_told() -> None:
+def test_a_label_ends_where_the_sound_did_even_if_its_windows_go_on_into_the_silence() -> None:
     made = detector()
     answer(made, window(0, 2000), 0.75)
-    answer(made, window(500, 1500), 0.75)
     (off,) = closes(made, 1.5, 42, "quiet")
-    assert off == Draft(label_off("id-1", 0.0, 2.0, 0.75, "quiet"), 42, on_score=0.75)
+    assert off == Draft(label_off("id-1", 0.0, 1.5, 0.75, "quiet"), 42, on_score=0.75, at=1500)
+
+
+def test_a_window_counts_from_the_end_of_the_sound_in_it_for_the_end_of_a_label_and_to_its_own_end_for_the_order() -> (
+    None
+):
+    made = detector()
+    span = Span(0, 2000, 800, 1200, final=False)
+    quiet = Window("desk", "words", "a/model", span, np.zeros(2000, np.float32), RATE, captured=7)
+    answer(made, window(800, 1500), 0.75)
+    result, off = answer(made, quiet, 0.25)
+    assert (result.at, result.event.start, result.event.end) == (2000, 0.0, 2.0)  # type: ignore[union-attr]
+    assert off == Draft(label_off("id-1", 0.8, 1.2, 0.75, "quiet"), 7, on_score=0.75, at=2000)
 
 
 @pytest.mark.parametrize("cause", ["overload", "worker"])
@@ -245,7 +257,7 @@ def test_a_window_that_was_lost_says_where_and_why(cause: LossCause) -> None:
     made = detector()
     (lost,) = made.answered(made.ticket(window(1000, 2500)), Unscored(cause))
     assert lost == Draft(
-        Loss(seq=0, time="", source="desk", start=1.0, end=2.5, cause=cause, classifier="words"), 2_500_000_007
+        Loss(seq=0, time="", source="desk", start=0.5, end=2.5, cause=cause, classifier="words"), 2_500_000_007, at=2500
     )
 
 
@@ -257,10 +269,10 @@ def test_at_the_end_what_was_answered_is_told_what_waits_is_lost_and_labels_go_o
     made.ticket(window(1500, 2500))
 
     assert made.end("shutdown", now=9) == [
-        Draft(Loss(0, "", "desk", 0.5, 1.5, "overload", "words"), 1_500_000_007),
-        Draft(result_of(1000, 2000, 0.875), 2_000_000_007),
-        Draft(Loss(0, "", "desk", 1.5, 2.5, "overload", "words"), 2_500_000_007),
-        Draft(label_off("id-1", 0.0, 2.0, 0.875, "shutdown"), 9, on_score=0.75),
+        Draft(Loss(0, "", "desk", 0.0, 1.5, "overload", "words"), 1_500_000_007, at=1500),
+        Draft(result_of(500, 2000, 0.875), 2_000_000_007, at=2000),
+        Draft(Loss(0, "", "desk", 1.0, 2.5, "overload", "words"), 2_500_000_007, at=2500),
+        Draft(label_off("id-1", 0.0, 2.0, 0.875, "shutdown"), 9, on_score=0.75, at=2000),
     ]
 
 

@@ -121,7 +121,7 @@ def test_another_device_takes_the_place_of_the_first() -> None:
 
 def test_lost_sound_is_told_with_its_cause() -> None:
     (draft,) = two_sources().receive(AudioLost("hall", 1.0, 3.5, "device"), now=7)
-    assert draft == Draft(Loss(seq=0, time="", source="hall", start=1.0, end=3.5, cause="device", classifier=""), 7)
+    assert draft == Draft(Loss(seq=0, time="", source="hall", start=1.0, end=3.5, cause="device"), 7, at=3500)
 
 
 def test_losses_are_counted_by_cause_in_times_and_seconds() -> None:

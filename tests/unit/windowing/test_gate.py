@@ -27,6 +27,16 @@ def test_a_sound_is_told_where_it_began_and_where_it_ended() -> None:
     assert hear("..####....") == [Opened(20), Closed(60)]
 
 
+def test_where_the_sound_ended_for_now_is_known_while_the_gate_is_still_open() -> None:
+    gate = make()
+    hear("####", gate)
+    told = [gate.quiet_since]
+    for start, picture in ((40, ".."), (60, "#"), (70, "..."), (100, "...")):
+        hear(picture, gate, start)
+        told.append(gate.quiet_since)
+    assert told == [None, 40, None, None, None]
+
+
 def test_a_click_is_not_speech() -> None:
     assert hear("...#......") == []
 

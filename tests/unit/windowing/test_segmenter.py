@@ -11,7 +11,7 @@ from earmark.config.settings import Vad
 from earmark.errors import EarmarkError, SourceError
 from earmark.windowing.inbox import MAX_OUTSTANDING_WINDOWS
 from earmark.windowing.messages import GateClosed, SourceChanged, SourceEnded
-from earmark.windowing.windows import Lengths, UtteranceWindows
+from earmark.windowing.windows import Lengths, SlidingWindows, UtteranceWindows
 from tests.listening import RATE, ByHand, always, classifier_input, windows
 from tests.signals import noise, ramp, tone
 
@@ -264,6 +264,19 @@ def test_a_new_gate_does_not_judge_the_sound_that_is_kept() -> None:
     intake.offer(np.concatenate([noise(RATE, -60), tone(RATE // 2, 1000), noise(RATE, -60)]))
     (window,) = windows(by_hand.round(), "late")
     assert window.span.speech_start == pytest.approx(4 * RATE, abs=2 * STEP)
+
+
+def test_windows_tell_no_sound_before_the_gate_opened_or_after_it_closed() -> None:
+    """The first window begins before the sound, and those of the hangover end after it."""
+    by_hand = ByHand()
+    level = classifier_input("level", SlidingWindows, vad=Vad(hangover_ms=800))
+    intake = by_hand.add("hall", level)
+    intake.offer(np.concatenate([noise(2 * RATE, -60), tone(RATE, 1000), noise(2 * RATE, -60)]))
+    found = windows(by_hand.round())
+    assert min(window.span.start for window in found) < 2 * RATE
+    assert max(window.span.end for window in found) > 3 * RATE + STEP
+    assert min(window.span.speech_start for window in found) == pytest.approx(2 * RATE, abs=STEP)
+    assert max(window.span.speech_end for window in found) == pytest.approx(3 * RATE, abs=STEP)
 
 
 def test_a_changed_rate_is_kept_from_then_on_and_the_old_one_is_not() -> None:

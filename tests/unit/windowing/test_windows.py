@@ -94,7 +94,7 @@ def test_a_sound_that_begins_where_one_ended_uncut_is_a_new_one() -> None:
 def test_utterances_give_nothing_before_they_end() -> None:
     windowing = UtteranceWindows(FIXED)
     windowing.opened(1000)
-    assert windowing.advance(0, 100_000) == []
+    assert windowing.advance(0, 100_000, 100_000) == []
 
 
 def test_closing_what_never_opened_gives_nothing() -> None:
@@ -109,7 +109,7 @@ def test_closing_twice_gives_one_utterance_and_one_last_window() -> None:
 
     assert word.closed(Closed(5200), 0, 100_000) == [Span(4600, 5600, 5000, 5200, final=True)]
     assert word.closed(Closed(5200), 0, 100_000) == []
-    assert mood.closed(Closed(5200), 0, 100_000) == [Span(4200, 5200, 4200, 5200, final=True)]
+    assert mood.closed(Closed(5200), 0, 100_000) == [Span(4200, 5200, 5000, 5200, final=True)]
     assert mood.closed(Closed(5200), 0, 100_000) == []
 
 
@@ -132,70 +132,70 @@ def test_windows_slide_by_the_hop_while_the_gate_is_open() -> None:
     windowing = SlidingWindows(FIXED)
     windowing.opened(5000)
 
-    assert windowing.advance(0, 5499) == []
-    assert windowing.advance(0, 5500) == [Span(4500, 5500, 4500, 5500, final=False)]
-    assert windowing.advance(0, 6700) == [
+    assert windowing.advance(0, 5499, 5499) == []
+    assert windowing.advance(0, 5500, 5500) == [Span(4500, 5500, 5000, 5500, final=False)]
+    assert windowing.advance(0, 6700, 6400) == [
         Span(5000, 6000, 5000, 6000, final=False),
-        Span(5500, 6500, 5500, 6500, final=False),
+        Span(5500, 6500, 5500, 6400, final=False),  # there is a pause at 6400
     ]
     assert windowing.closed(Closed(6800), 0, 7000) == [Span(5800, 6800, 5800, 6800, final=True)]
-    assert windowing.advance(0, 9000) == []
+    assert windowing.advance(0, 9000, 9000) == []
 
 
 def test_a_window_that_would_begin_before_the_stream_waits_for_the_next_hop() -> None:
     windowing = SlidingWindows(FIXED)
     windowing.opened(0)
 
-    assert [(span.start, span.end) for span in windowing.advance(0, 1500)] == [(0, 1000), (500, 1500)]
+    assert [(span.start, span.end) for span in windowing.advance(0, 1500, 1500)] == [(0, 1000), (500, 1500)]
 
 
 def test_a_short_stream_has_one_window_nevertheless() -> None:
     windowing = SlidingWindows(FIXED)
     windowing.opened(0)
-    windowing.advance(0, 400)
+    windowing.advance(0, 400, 400)
 
-    assert windowing.closed(Closed(400), 0, 400) == [Span(-600, 400, -600, 400, final=True)]
+    assert windowing.closed(Closed(400), 0, 400) == [Span(-600, 400, 0, 400, final=True)]
 
 
 def test_a_cut_does_not_interrupt_sliding_windows() -> None:
     windowing = SlidingWindows(FIXED)
     windowing.opened(5000)
-    windowing.advance(0, 5600)
+    windowing.advance(0, 5600, 5600)
 
     assert windowing.closed(Closed(5650, split=True), 0, 5700) == []
     windowing.opened(5650)
-    assert [span.end for span in windowing.advance(0, 6100)] == [6000]
+    assert [span.end for span in windowing.advance(0, 6100, 6100)] == [6000]
 
 
 def test_the_last_window_of_a_sound_never_ends_before_the_one_that_was_already_given() -> None:
     windowing = SlidingWindows(FIXED)
     windowing.opened(5000)
-    assert [span.end for span in windowing.advance(0, 6100)] == [5500, 6000]
+    assert [span.end for span in windowing.advance(0, 6100, 6100)] == [5500, 6000]
 
     # the hangover: the gate says at 6100 that the sound ended at 5800
-    assert windowing.closed(Closed(5800), 0, 6100) == [Span(5000, 6000, 5000, 6000, final=True)]
+    assert windowing.closed(Closed(5800), 0, 6100) == [Span(5000, 6000, 5000, 5800, final=True)]
 
 
 def test_the_last_window_may_end_where_the_one_before_it_did() -> None:
     windowing = SlidingWindows(FIXED)
     windowing.opened(5000)
-    windowing.advance(0, 6000)
+    windowing.advance(0, 6000, 6000)
     assert windowing.closed(Closed(6000), 0, 6000) == [Span(5000, 6000, 5000, 6000, final=True)]
 
 
 def test_a_window_that_waited_for_the_next_hop_does_not_move_the_last_one() -> None:
     windowing = SlidingWindows(FIXED)
     windowing.opened(0)
-    assert windowing.advance(0, 600) == []
-    assert windowing.closed(Closed(300), 0, 600) == [Span(-700, 300, -700, 300, final=True)]
+    assert windowing.advance(0, 600, 600) == []
+    assert windowing.closed(Closed(300), 0, 600) == [Span(-700, 300, 0, 300, final=True)]
 
 
 def test_each_sound_has_a_rhythm_of_its_own() -> None:
     windowing = SlidingWindows(FIXED)
     windowing.opened(5000)
-    windowing.advance(0, 5600)
+    windowing.advance(0, 5600, 5600)
     windowing.closed(Closed(5600), 0, 5700)
     windowing.opened(7100)
 
-    assert windowing.advance(0, 8000) == [Span(6600, 7600, 6600, 7600, final=False)]
-    assert windowing.closed(Closed(7900), 0, 8050) == [Span(6900, 7900, 6900, 7900, final=True)]
+    assert windowing.advance(0, 8000, 8000) == [Span(6600, 7600, 7100, 7600, final=False)]
+    assert windowing.closed(Closed(7900), 0, 8050) == [Span(6900, 7900, 7100, 7900, final=True)]

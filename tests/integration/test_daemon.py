@@ -24,7 +24,7 @@ import earmark_client
 from earmark.protocol.events import Label
 from tests.daemon import DEADLINE, ROOT, Daemon, earmarkd, environment, events, heard
 from tests.pulse import Pulse, missing
-from tests.signals import Word, demo, demo_file
+from tests.signals import Word, demo, demo_file, noise
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +225,40 @@ def test_a_killed_worker_is_replaced_and_nobody_is_dropped() -> None:
         assert info["worker"]["restarts"] == 1
         assert info["worker"]["pid"] != worker
         assert daemon.end() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a spare worker needs Linux")
+def test_windows_that_are_lost_to_a_hung_worker_say_so(tmp_path: Path) -> None:
+    file = tmp_path / "earmark.toml"
+    soundfile.write(tmp_path / "hiss.wav", noise(16000, -40), 16000)
+    file.write_text(ALWAYS.format(path=tmp_path / "hiss.wav"))
+    with Daemon("--config", str(file)) as daemon:
+        daemon.until(lambda event: event["type"] == "result")
+        with urllib.request.urlopen(f"http://{daemon.address}/info", timeout=10) as answer:
+            worker = json.load(answer)["worker"]["pid"]
+        os.kill(worker, signal.SIGSTOP)
+        daemon.logged("unresponsive: the model process has sent nothing for 1.5 s")
+        daemon.logged("it is started again at once")
+        daemon.until(lambda event: event["type"] == "result")
+        assert daemon.end() == 0
+    losses = [event for event in daemon.events if event["type"] == "loss"]
+    assert losses
+    assert {loss["cause"] for loss in losses} == {"worker"}
+
+
+ALWAYS = """
+[[source]]
+kind = "file"
+name = "hiss"
+path = "{path}"
+loop = true
+
+[[classifier]]
+name = "commands"
+gate = "open"
+mode = "sliding"
+hop = 0.25
+"""
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,112 @@ def test_a_process_that_hangs_is_killed_and_the_batch_answered_by_the_next(tiny:
     play(scene)
 
 
+def test_an_idle_process_that_hangs_is_seen_and_replaced_within_seconds(tiny: Checkpoint) -> None:
+    async def scene() -> list[EngineState]:
+        async with Followed(tiny) as engine:
+            await engine.ready()
+            pid = engine.state.pid
+            assert pid
+            os.kill(pid, signal.SIGSTOP)
+            begun = asyncio.get_running_loop().time()
+            while engine.state.phase == "ready":
+                await engine.changed()
+            assert (engine.state.phase, engine.state.pid) == ("unresponsive", pid)
+            assert asyncio.get_running_loop().time() - begun < 2  # worker.max_age: so no window is too old before
+            await engine.ready()
+            assert engine.state.pid not in (None, pid)
+            assert (await engine.classify("test/tiny", clips(1))).shape == (1, len(checkpoints.LABELS))
+        return engine.states
+
+    assert any("has sent nothing for 5 s and was killed" in state.detail for state in play(scene))
+
+
+def test_a_process_that_hung_for_a_moment_goes_on(tiny: Checkpoint) -> None:
+    async def scene() -> None:
+        async with Followed(tiny) as engine:
+            await engine.ready()
+            pid = engine.state.pid
+            assert pid
+            os.kill(pid, signal.SIGSTOP)
+            while engine.state.phase == "ready":
+                await engine.changed()
+            os.kill(pid, signal.SIGCONT)
+            await engine.ready()
+            assert (engine.state.pid, engine.state.restarts, engine.state.detail) == (pid, 0, "")
+
+    play(scene)
+
+
+def test_after_a_death_a_spare_serves_without_importing_torch_again(tiny: Checkpoint) -> None:
+    async def scene() -> None:
+        async with Followed(tiny) as engine:
+            await engine.ready()
+            first = engine.state.pid
+            assert first
+            engine.states.clear()
+            os.kill(first, signal.SIGKILL)
+            while engine.state.restarts == 0:
+                await engine.changed()
+            await engine.ready()
+            details = [state.detail for state in engine.states]
+            assert any("was killed by SIGKILL; it is started again at once" in detail for detail in details)
+            assert "importing torch and transformers" not in details
+            assert engine.state.pid not in (None, first)
+
+    play(scene)
+
+
+def test_without_a_spare_the_next_process_imports_torch(tiny: Checkpoint) -> None:
+    async def scene() -> None:
+        async with Followed(tiny, settings=config.Worker(threads=1, device="cpu", spare=False)) as engine:
+            await engine.ready()
+            engine.states.clear()
+            assert engine.state.pid
+            os.kill(engine.state.pid, signal.SIGKILL)
+            while engine.state.restarts == 0:
+                await engine.changed()
+            await engine.ready()
+            assert "importing torch and transformers" in [state.detail for state in engine.states]
+
+    play(scene)
+
+
+def test_a_template_that_dies_takes_its_process_along_and_both_are_started_again(tiny: Checkpoint) -> None:
+    async def scene() -> None:
+        async with Followed(tiny) as engine:
+            await engine.ready()
+            first = engine.state.pid
+            assert first
+            os.kill(parent(first), signal.SIGKILL)
+            while engine.state.restarts == 0:
+                await engine.changed()
+            await engine.ready()
+            assert engine.state.pid not in (None, first)
+            assert parent(engine.state.pid or 0) != os.getpid()
+
+    play(scene)
+
+
+def test_importing_what_the_models_need_asks_for_no_gpu() -> None:
+    """A process that has asked for one cannot be forked into one that uses it."""
+    subprocess.run([sys.executable, "-c", ASKS_FOR_NO_GPU], check=True, env=environment(), timeout=DEADLINE)
+
+
+ASKS_FOR_NO_GPU = """
+import torch
+
+def refuse(*arguments):
+    raise SystemExit("the GPU was asked for")
+
+torch.cuda.device_count = torch.cuda.is_available = torch.cuda._lazy_init = refuse
+from earmark.worker import model
+"""
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+
+
 def test_errors_of_one_model_or_one_batch_leave_the_process_alive(tmp_path: Path, tiny: Checkpoint) -> None:
     from safetensors.torch import load_file, save_file
 

@@ -93,6 +93,7 @@ SHELLS: dict[str, str] = {
     "devices.portaudio": "the process of a sound device",
     "devices.portaudio_process": "the PortAudio library",
     "inference.dispatch": "the task that sends batches",
+    "inference.launch": "the template of the model processes",
     "inference.process": "a model process",
     "inference.supervisor": "the task that restarts the model process",
     "inference.wire": "the shared memory",

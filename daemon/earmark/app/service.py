@@ -217,7 +217,7 @@ class Service:
 
 def _log_engine(state: EngineState) -> None:
     log.log(
-        logging.WARNING if state.phase in ("restarting", "failed") else logging.DEBUG,
+        logging.WARNING if state.phase in ("unresponsive", "restarting", "failed") else logging.DEBUG,
         "model process: %s%s",
         state.phase,
         f": {state.detail}" if state.detail else "",

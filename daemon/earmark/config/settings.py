@@ -83,6 +83,7 @@ class Worker(Settings, frozen=True):
     queue: Count = 1024  # live windows that wait at most; beyond it the oldest is dropped
     depth: Annotated[int, Meta(ge=1, le=2)] = 2  # batches with the process; 2: a full one of live windows goes ahead
     timeout: Annotated[float, Meta(gt=0, le=86_400)] = 30.0  # seconds for one batch, then the worker counts as hung
+    spare: bool = True  # Linux: a process that has imported torch waits, so that another one can serve at once
 
 
 class Microphone(Settings, frozen=True, tag_field="kind", tag="microphone"):

@@ -9,15 +9,16 @@ from typing import Literal, Protocol
 from earmark.audio.types import Floats, Samples
 from earmark.checkpoints.checkpoint import Checkpoint
 
-Phase = Literal["starting", "loading", "ready", "restarting", "failed", "stopped"]
+Phase = Literal["starting", "loading", "ready", "unresponsive", "restarting", "failed", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
     """The state of an engine, as people and `/ready` are told it.
 
-    `phase` is "failed" if no model can be served or the process died several times in a row; `detail` says what the
-    engine waits for, or why it failed. `device` is "cpu", "mps", "cuda" or "cuda:1" once a model is loaded, else empty.
+    `phase` is "failed" if no model can be served or the process died several times in a row, and "unresponsive" while a
+    process that was ready may hang; `detail` says what the engine waits for, or why it failed. `device` is "cpu",
+    "mps", "cuda" or "cuda:1" once a model is loaded, else empty.
     Every model is `loaded`, `refused` or still `loading`; the phase is "ready" as soon as the models that the engine
     was made with are loaded, whatever load() added later.
     """

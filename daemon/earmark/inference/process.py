@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
-from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable
 
 import msgspec
 import numpy as np
 
 from earmark.audio.types import Floats
-from earmark.checkpoints import child
 from earmark.errors import WorkerError
 from earmark.inference import wire
+from earmark.inference.launch import Child, Launcher
 
-MODULE = "earmark.worker.serve"
-LOADING_TIMEOUT_SECONDS = 300.0  # within which a process that imports or loads must send something
+LOADING_TIMEOUT_SECONDS = 300.0  # within which a process that loads must tell something of a model
 STOP_TIMEOUT_SECONDS = 1.0  # for the process to end by itself; then it is killed
+SILENT_SECONDS = 1.5  # without a beat, after which the process may hang. Before a live window is too old
+HUNG_SECONDS = 5.0  # without a beat, after which it does hang
+HUNG_LOADING_SECONDS = 30.0  # the same while it loads a model, where one call into a library may take seconds
+LATE_SECONDS = 0.25  # of a timer: then it was the daemon that did not run
 
 
 class Died(Exception):
@@ -34,38 +35,40 @@ class WorkerProcess:
     """A model process. On the event loop.
 
     The caller starts it, awaits run() until it has died, and calls stop() in any case. `on_reply` is called with each
-    reply that does not answer a batch.
+    reply that does not answer a batch, and `on_silence` with whether the process is silent when that changes.
     """
 
-    def __init__(self, slots: wire.Slots, timeout: float, on_reply: Callable[[wire.Reply], None]) -> None:
-        self._slots = slots
+    def __init__(
+        self,
+        launcher: Launcher,
+        timeout: float,
+        on_reply: Callable[[wire.Reply], None],
+        on_silence: Callable[[bool], None],
+    ) -> None:
+        self._launcher = launcher
         self._timeout_seconds = timeout  # for one batch
         self._on_reply = on_reply
+        self._on_silence = on_silence
         self._waiting: dict[int, asyncio.Future[wire.Logits]] = {}  # in the order of the requests
         self._number = 0  # of the newest batch
         self._loading = 0  # models that are neither loaded nor refused yet
+        self._begin_timer: asyncio.TimerHandle | None = None
         self._batch_timer: asyncio.TimerHandle | None = None  # for the batch that the process is at work on
         self._loading_timer: asyncio.TimerHandle | None = None
+        self._silence_timer: asyncio.TimerHandle | None = None
+        self._heard_at = 0.0  # when the newest message came
+        self._is_serving = False
+        self._is_silent = False
         self._kill_reason = ""  # empty if we did not kill the process
-        self._process: Process
+        self._child: Child
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     async def start(self, start: wire.Start) -> None:
         """Start the process. Raises OSError if the system cannot."""
         ours, theirs = socket.socketpair()
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *child.command(MODULE, *map(str, (theirs.fileno(), self._slots.fd, os.getpid()))),
-                stdin=DEVNULL,
-                stdout=DEVNULL,
-                pass_fds=(theirs.fileno(), self._slots.fd),
-                env=child.environment(),
-            )
+            self._child = await self._launcher.start(theirs)
             self._reader, self._writer = await asyncio.open_connection(sock=ours)
         except BaseException:
             ours.close()  # ends the process, if there is one
@@ -73,7 +76,7 @@ class WorkerProcess:
         finally:
             theirs.close()
         self._send(start)
-        self._time_loading()
+        self._begin_timer = self._restarted(None, self._child.begins_within)
 
     def load(self, request: wire.Load) -> None:
         """Have one more model loaded, beside the batches that are classified meanwhile."""
@@ -104,7 +107,9 @@ class WorkerProcess:
         try:
             while True:
                 header = await self._reader.readexactly(wire.HEADER)
-                self._receive(wire.decode_reply(await self._reader.readexactly(int.from_bytes(header, "big"))))
+                reply = wire.decode_reply(await self._reader.readexactly(int.from_bytes(header, "big")))
+                self._hear()
+                self._receive(reply)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         except msgspec.MsgspecError:
@@ -140,6 +145,15 @@ class WorkerProcess:
                 self._time_batch()
                 if not answer.done():
                     answer.set_exception(WorkerError(error))
+            case wire.Beat():
+                pass  # heard already
+            case wire.Serving(pid=pid):
+                self._child.serves(pid)
+                self._is_serving = True
+                self._begin_timer = self._restarted(self._begin_timer, None)
+                self._hear()
+                self._time_loading()
+                self._on_reply(reply)
             case _:
                 self._loading -= isinstance(reply, wire.Loaded | wire.Refused)
                 self._time_loading()
@@ -156,12 +170,46 @@ class WorkerProcess:
 
     def _time_loading(self) -> None:
         """Start the timer for loading anew. Models are loaded beside the batches, so it is a timer of its own."""
-        seconds = max(LOADING_TIMEOUT_SECONDS, self._timeout_seconds) if self._loading else None
+        is_loading = self._loading and self._is_serving
+        seconds = max(LOADING_TIMEOUT_SECONDS, self._timeout_seconds) if is_loading else None
         self._loading_timer = self._restarted(self._loading_timer, seconds)
 
     def _cancel_timers(self) -> None:
         self._batch_timer = self._restarted(self._batch_timer, None)
         self._loading_timer = self._restarted(self._loading_timer, None)
+        self._begin_timer = self._restarted(self._begin_timer, None)
+        if self._silence_timer is not None:
+            self._silence_timer.cancel()
+
+    def _hear(self) -> None:
+        """Note that the process has sent something, and time its silence from now on."""
+        self._heard_at = asyncio.get_running_loop().time()
+        if self._is_silent:
+            self._is_silent = False
+            self._on_silence(False)
+        if self._is_serving:
+            self._time_silence(SILENT_SECONDS)
+
+    def _time_silence(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._silence_timer is not None:
+            self._silence_timer.cancel()
+        self._silence_timer = loop.call_later(seconds, self._check_silence, loop.time() + seconds)
+
+    def _check_silence(self, due: float) -> None:
+        """Judge how long the process has been silent, at the time `due`. A silent process is killed at last."""
+        now = asyncio.get_running_loop().time()
+        if now - due > LATE_SECONDS:  # the daemon itself was held up, and what came meanwhile may be unread
+            self._time_silence(SILENT_SECONDS)
+            return
+        limit, silent = HUNG_LOADING_SECONDS if self._loading else HUNG_SECONDS, now - self._heard_at
+        if silent >= limit:
+            self._kill_because(f"has sent nothing for {limit:g} s and was killed")
+            return
+        if not self._loading and not self._is_silent:
+            self._is_silent = True
+            self._on_silence(True)
+        self._time_silence(max(0.01, limit - silent))
 
     def _restarted(self, timer: asyncio.TimerHandle | None, seconds: float | None) -> asyncio.TimerHandle | None:
         """Cancel the timer. Return one that kills the process after `seconds`, or None."""
@@ -183,16 +231,16 @@ class WorkerProcess:
         self._waiting.clear()
 
     def _kill(self) -> None:
-        if self._process.returncode is None:
-            self._process.kill()
+        self._child.kill()
 
     async def _end(self) -> int:
         """Wait until the process has ended, and kill it if it does not end by itself. Returns the exit status."""
-        try:
-            return await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT_SECONDS)
-        except TimeoutError:
-            self._kill()
-        return await self._process.wait()  # SIGKILL ends even a stopped process
+        for seconds in (STOP_TIMEOUT_SECONDS, STOP_TIMEOUT_SECONDS / 2):
+            try:
+                return await asyncio.wait_for(self._child.wait(), seconds)
+            except TimeoutError:
+                self._kill()
+        return await self._child.wait()  # SIGKILL ends even a stopped process
 
 
 def _how_it_ended(status: int) -> str:

@@ -20,7 +20,8 @@ from earmark.errors import ModelError, WorkerDied, WorkerError
 from earmark.inference import wire
 from earmark.inference.batch import ATTEMPTS
 from earmark.inference.engine import EngineState, Phase
-from earmark.inference.process import Died, WorkerProcess
+from earmark.inference.launch import Launcher
+from earmark.inference.process import SILENT_SECONDS, Died, WorkerProcess
 from earmark.protocol.licence import is_non_commercial
 
 logger = logging.getLogger(__name__)
@@ -57,11 +58,13 @@ class LocalEngine:
         self._serving_since: float | None = None
         self._process: WorkerProcess | None = None
         self._slots: wire.Slots
+        self._launcher: Launcher
         self._free: asyncio.Queue[int] = asyncio.Queue()
         self._supervision: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
         self._slots = wire.Slots.create()
+        self._launcher = Launcher(self._slots, spare=self._settings.spare)
         for slot in range(wire.SLOTS):
             self._free.put_nowait(slot)
         self._supervision = asyncio.create_task(self._supervise(), name="worker")
@@ -75,6 +78,7 @@ class LocalEngine:
         self._change(phase="stopped", detail="the daemon shuts down", pid=None)
         self._supervision.cancel()
         await asyncio.wait([self._supervision])
+        await self._launcher.close()
         self._slots.close()
 
     @property
@@ -175,21 +179,24 @@ class LocalEngine:
             self._serving_since = None
             self._deaths = 1 if served else self._deaths + 1
             delay = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (self._deaths - 1))
+            if self._deaths == 1 and self._launcher.has_spare:
+                delay = 0
+            again = f"in {delay:g} s" if delay else "at once"
             self._change(
                 phase=self._unless_failed("restarting"),
-                detail=f"the model process {died}; it is started again in {delay:g} s",
+                detail=f"the model process {died}; it is started again {again}",
                 pid=None,
                 restarts=self._state.restarts + 1,
                 loaded=frozenset(),
                 refused={},
             )
-            logger.error("The model process %s; starting it again in %g s", died, delay)
+            logger.error("The model process %s; starting it again %s", died, again)
             await asyncio.sleep(delay)
 
     async def _run_process(self) -> str:
         """Run one process from its start to its death. Return how it ended, as the rest of a sentence."""
         wanted = self._settings
-        process = WorkerProcess(self._slots, wanted.timeout, self._receive)
+        process = WorkerProcess(self._launcher, wanted.timeout, self._receive, self._note_silence)
         try:
             await process.start(wire.Start(wanted.device, wanted.precision, wanted.threads, wanted.max_batch))
         except OSError as error:
@@ -197,7 +204,7 @@ class LocalEngine:
         try:
             self._process = process
             self._unloading.clear()
-            self._change(phase=self._unless_failed("starting"), pid=process.pid)
+            self._change(phase=self._unless_failed("starting"))
             for checkpoint in self._checkpoints.values():
                 process.load(_load(checkpoint))  # those that are needed come first
             await process.run()
@@ -214,6 +221,8 @@ class LocalEngine:
                 logger.info("The model process is %s", reply.text)
             case wire.Progress(phase=phase, text=text):
                 self._change(phase=self._unless_failed(phase), detail=text)
+            case wire.Serving(pid=pid):
+                self._change(pid=pid)
             case wire.Unloaded(model=model):
                 self._unloading[model] -= 1
             case wire.Loaded(model=model) | wire.Refused(model=model) if self._unloading[model]:
@@ -227,6 +236,14 @@ class LocalEngine:
                 logger.error("%s", error)
                 self._change(refused={**self._state.refused, model: error})
                 self._become_ready()
+
+    def _note_silence(self, is_silent: bool) -> None:
+        """Send nothing to a process that is silent, and go on when it is not any more."""
+        if is_silent and self._state.phase == "ready":
+            detail = f"the model process has sent nothing for {SILENT_SECONDS:g} s"
+            self._change(phase="unresponsive", detail=detail)
+        elif not is_silent and self._state.phase == "unresponsive":
+            self._change(phase="ready", detail="")
 
     def _become_ready(self) -> None:
         """Change the phase once every checkpoint that is needed was loaded or refused."""

@@ -23,6 +23,7 @@ SLOTS = 2
 SLOT_BYTES = 16 * 2**20  # 32 windows of 8 s at 16 kHz; copying them blocks the event loop for 4 ms
 MAX_WINDOW_SAMPLES = SLOT_BYTES // 4
 HEADER = 4  # bytes
+BEAT_SECONDS = 0.5  # from one Beat to the next
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):
@@ -69,6 +70,16 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
     text: str
 
 
+class Serving(msgspec.Struct, frozen=True, tag=True):
+    """Process `pid` has imported what it needs and takes requests. Beats follow."""
+
+    pid: int
+
+
+class Beat(msgspec.Struct, frozen=True, tag=True):
+    """The process lives. Sent every BEAT_SECONDS, whatever else it does."""
+
+
 class Loaded(msgspec.Struct, frozen=True, tag=True):
     """`model` is loaded and warm, on `device` ("cpu", "mps", "cuda", "cuda:1")."""
 
@@ -105,7 +116,7 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
 
 
 Request = Start | Load | Unload | Classify | Stop
-Reply = Progress | Loaded | Refused | Unloaded | Logits | Failure
+Reply = Progress | Serving | Beat | Loaded | Refused | Unloaded | Logits | Failure
 
 _encoder = msgspec.msgpack.Encoder()
 decode_request = msgspec.msgpack.Decoder(Request).decode

@@ -1,8 +1,11 @@
-"""The process that owns torch: `python -m earmark.worker.serve SOCKET MEMORY PARENT`.
+"""The process that owns torch: `python -m earmark.worker.serve SOCKET MEMORY PARENT [CONTROL]`.
 
-earmark.inference.process starts it, with two inherited descriptors and the parent's process id. One thread takes
-requests in order, another one loads models meanwhile. The process ends when it is told to, when the socket ends, and on
-Linux by a signal as soon as the daemon dies.
+earmark.inference.launch starts it, with inherited descriptors and the parent's process id. One thread takes requests in
+order, another one loads models meanwhile, a third one tells that the process lives. The process ends when it is told
+to, when the socket ends, and on Linux by a signal as soon as the daemon dies.
+
+With CONTROL the process imports torch and is then a template: it forks the process that serves SOCKET. When that one
+has ended it tells the exit status on CONTROL, and forks the next one for the descriptor that comes there.
 """
 
 from __future__ import annotations
@@ -17,8 +20,11 @@ import signal
 import socket
 import sys
 import threading
+import time
+import traceback
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from earmark.errors import EarmarkError
 from earmark.inference import wire
@@ -32,18 +38,68 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    channel, memory, parent = map(int, sys.argv[1:])
+    channel, memory, parent, *control = map(int, sys.argv[1:])
     # Ctrl-C and systemd signal the whole group. The daemon finishes the batch in flight and then ends this process
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     die_with(parent)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    with (
-        contextlib.suppress(BrokenPipeError, ConnectionResetError),  # the daemon is gone
-        socket.socket(fileno=channel) as connection,
-        connection.makefile("rb") as requests,
-    ):
-        serve(requests, connection, wire.Slots(memory))
+    connection = socket.socket(fileno=channel)
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the daemon is gone
+        connection.sendall(wire.frame(wire.Progress("starting", "importing torch and transformers")))
+        from earmark.worker import model  # takes 4 s  # noqa: F401
+
+        gc.collect()
+        gc.freeze()  # else a collection after an unload goes over 340,000 imported objects, which takes a second
+        if control:
+            with socket.socket(fileno=control[0]) as orders:
+                serve_forked(connection, memory, orders)
+        else:
+            serve(connection, memory)
+
+
+def serve_forked(connection: socket.socket, memory: int, orders: socket.socket) -> None:
+    """Fork a process that serves the connection, and another one for each that `orders` brings, until its end.
+
+    This process has no threads of its own, and touches no GPU, so that its forks may do as they like.
+    """
+    while True:
+        pid = fork()
+        if pid == 0:
+            orders.close()
+            run_fork(connection, memory)
+        connection.close()
+        # The status is told before the process is reaped, so that the daemon never kills another one of that id
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert ended is not None  # it waited
+        status = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+        orders.send(str(status).encode())
+        _, descriptors, *_ = socket.recv_fds(orders, 16, 1)
+        os.waitpid(pid, 0)
+        if not descriptors:
+            return
+        connection = socket.socket(fileno=descriptors[0])
+
+
+def fork() -> int:
+    """Return os.fork()."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there are threads: OpenBLAS has some, and takes care of them itself
+        return os.fork()
+
+
+def run_fork(connection: socket.socket, memory: int) -> NoReturn:
+    """Serve the connection in a process that was just forked, and end that without returning to what it copied."""
+    status = 1
+    try:
+        die_with(os.getppid())
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the daemon is gone
+            serve(connection, memory)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
 
 
 def die_with(parent: int) -> None:
@@ -54,25 +110,22 @@ def die_with(parent: int) -> None:
             sys.exit(1)
 
 
-def serve(requests: BinaryIO, connection: socket.socket, slots: wire.Slots) -> None:
+def serve(connection: socket.socket, memory: int) -> None:
     """Answer requests until Stop or the end of the stream."""
     server: ModelServer | None = None
-    connection.sendall(wire.frame(wire.Progress("starting", "importing torch and transformers")))
-    from earmark.worker import model  # takes 4 s  # noqa: F401
-
-    gc.freeze()  # else a collection after an unload goes over 340,000 imported objects, which takes a second
-    while (request := receive(requests)) is not None:
-        match request:
-            case wire.Start():
-                server = ModelServer(request, connection, slots)
-            case wire.Load() if server:
-                server.load(request)
-            case wire.Unload() if server:
-                server.unload(request)
-            case wire.Classify() if server:
-                server.classify(request)
-            case _:
-                return
+    with connection, connection.makefile("rb") as requests:
+        while (request := receive(requests)) is not None:
+            match request:
+                case wire.Start():
+                    server = ModelServer(request, connection, wire.Slots(memory))
+                case wire.Load() if server:
+                    server.load(request)
+                case wire.Unload() if server:
+                    server.unload(request)
+                case wire.Classify() if server:
+                    server.classify(request)
+                case _:
+                    return
 
 
 def receive(requests: BinaryIO) -> wire.Request | None:
@@ -86,8 +139,8 @@ def receive(requests: BinaryIO) -> wire.Request | None:
 class ModelServer:
     """Loads and unloads models, and classifies batches with them.
 
-    The caller's thread classifies. A thread of the server's own loads one model after the other meanwhile; it ends
-    with the process.
+    The caller's thread classifies. A thread of the server's own loads one model after the other meanwhile, and another
+    one sends a Beat now and then; both end with the process.
     """
 
     def __init__(self, settings: wire.Start, connection: socket.socket, slots: wire.Slots) -> None:
@@ -100,6 +153,8 @@ class ModelServer:
         self._models: dict[str, AudioModel] = {}
         self._sending = threading.Lock()
         self._changes: queue.SimpleQueue[wire.Load | wire.Unload] = queue.SimpleQueue()
+        self._send(wire.Serving(os.getpid()))
+        threading.Thread(target=self._beat, name="beat", daemon=True).start()
         threading.Thread(target=self._load_all, name="load", daemon=True).start()
 
     def load(self, request: wire.Load) -> None:
@@ -113,6 +168,12 @@ class ModelServer:
         """
         self._free(request.model)
         self._changes.put(request)
+
+    def _beat(self) -> None:
+        with contextlib.suppress(OSError):  # the daemon is gone, or this process ends
+            while True:
+                time.sleep(wire.BEAT_SECONDS)
+                self._send(wire.Beat())
 
     def _load_all(self) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the daemon is gone

@@ -44,28 +44,36 @@ def takes(library: str, module: str, function: Any, names: Iterable[str]) -> Non
 
 
 SERVER = "earmark.server.server"
+HTTP = "earmark.server.http"
 CONNECTION = "earmark.server.connection"
 
 
-@pytest.mark.parametrize("name", ["connection_made", "send_400_response", "on_response_complete"])
-def test_uvicorn_has_the_methods_of_its_http_protocol_that_the_server_extends(name: str) -> None:
-    demand("uvicorn", SERVER, "H11Protocol", H11Protocol, [name])
+@pytest.mark.parametrize(
+    "name", ["connection_made", "connection_lost", "data_received", "pause_writing", "send_400_response"]
+)
+def test_uvicorn_has_the_methods_of_its_http_protocol_that_ours_extends(name: str) -> None:
+    demand("uvicorn", HTTP, "H11Protocol", H11Protocol, [name])
+
+
+@pytest.mark.parametrize("name", ["handle_websocket_upgrade", "on_response_complete", "timeout_keep_alive_handler"])
+def test_uvicorn_has_the_steps_of_its_http_protocol_that_ours_extends(name: str) -> None:
+    demand("uvicorn", HTTP, "H11Protocol", H11Protocol, [name])
+    takes("uvicorn", HTTP, H11Protocol.__init__, ["config", "server_state", "app_state"])
 
 
 @pytest.mark.parametrize("name", ["transport", "loop", "conn", "scope", "cycle"])
-def test_uvicorn_has_the_attributes_of_its_http_protocol_that_the_server_reads(name: str) -> None:
+def test_uvicorn_has_the_attributes_of_its_http_protocol_that_ours_reads(name: str) -> None:
     async def scene() -> None:
         settings = uvicorn.Config(app=lambda: None, ws="none", log_config=None)
         settings.load()
-        demand("uvicorn", SERVER, "an H11Protocol", H11Protocol(settings, ServerState(), {}), [name])
+        demand("uvicorn", HTTP, "an H11Protocol", H11Protocol(settings, ServerState(), {}), [name])
 
     asyncio.run(scene())
 
 
-@pytest.mark.parametrize("name", ["startup", "capture_signals", "serve", "servers", "should_exit"])
+@pytest.mark.parametrize("name", ["startup", "capture_signals", "serve", "server_state", "config", "should_exit"])
 def test_uvicorn_has_the_names_with_which_the_server_starts_and_ends_it(name: str) -> None:
     server = uvicorn.Server(uvicorn.Config(app=lambda: None, ws="none", log_config=None))
-    server.servers = getattr(server, "servers", None) or []  # made by startup()
     demand("uvicorn", SERVER, "uvicorn.Server", server, [name])
     takes("uvicorn", SERVER, uvicorn.Server.startup, ["sockets"])
 

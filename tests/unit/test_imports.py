@@ -105,6 +105,7 @@ SHELLS: dict[str, str] = {
     "server.bind": "the listening socket",
     "server.connection": "a WebSocket connection",
     "server.events_endpoint": "what a subscriber says",
+    "server.http": "an HTTP connection",
     "server.handshake": "which WebSocket connections there are",
     "server.middleware": "what every HTTP request passes first",
     "server.responses": "nothing; it makes HTTP responses",

@@ -209,6 +209,7 @@ class Service:
             detectors=self._detectors.stats(),
             dispatcher=self._dispatcher.stats(),
             clips=self._clips.stats(),
+            server=self._server.stats(),
             hub=self._hub.stats(),
             segmenter=self._segmenter.stats(),
             outputs=self._outputs.stats(),

@@ -16,6 +16,7 @@ from earmark.detection.detectors import DetectorsStats, LossCount
 from earmark.inference.dispatch import DispatcherStats
 from earmark.inference.engine import EngineState, Phase
 from earmark.protocol.events import ClassifierInfo, LossCause, SourceInfo
+from earmark.server.server import ServerStats
 from earmark.windowing.segmenter import SegmenterStats
 
 PACKAGES = ("torch", "transformers", "numpy", "onnxruntime", "soundfile", "av")
@@ -56,6 +57,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     windows: DispatcherStats
     lost: dict[LossCause, LossCount]
     clips: ClipStats
+    connections: ServerStats
     subscribers: HubStats
     segmenter: SegmenterStats
     outputs: OutputsStats
@@ -72,6 +74,7 @@ def snapshot(
     detectors: DetectorsStats,
     dispatcher: DispatcherStats,
     clips: ClipStats,
+    server: ServerStats,
     hub: HubStats,
     segmenter: SegmenterStats,
     outputs: OutputsStats,
@@ -89,6 +92,7 @@ def snapshot(
         windows=dispatcher,
         lost=detectors.lost,
         clips=clips,
+        connections=server,
         subscribers=hub,
         segmenter=segmenter,
         outputs=outputs,

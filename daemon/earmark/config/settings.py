@@ -52,6 +52,7 @@ class Server(Settings, frozen=True):
     allow_hosts: tuple[Text, ...] = ()  # further Host headers to answer, besides the address itself
     allow_origins: tuple[Text, ...] = ()  # web pages that may connect, "https://example.org"
     max_subscribers: Count = 5000
+    max_per_address: Count = 256  # connections from one address; those from this machine are not counted
     backlog: Count = 1000  # events kept for a slow subscriber
 
 

@@ -1,21 +1,30 @@
-"""The listening socket: where it may be, and the errors that explain why it cannot be had."""
+"""The listening socket: where it may be, the errors that explain why it cannot be had, and who is let in."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import errno
 import ipaddress
 import logging
 import resource
 import socket
+from collections.abc import Callable
+from functools import partial
 
 from earmark.config import settings as config
 from earmark.errors import ConfigError, ServerError
+from earmark.server.places import Admission, NoPlace, Places, Refusals
+from earmark.server.responses import error_body
 
 log = logging.getLogger(__name__)
 
 SEND_BUFFER_BYTES = 64 * 1024  # per socket in the kernel, which would else hide megabytes from the bounds here
 ACCEPT_BACKLOG = 2048  # connections waiting to be accepted
-MAX_OTHER_FILES = 256  # descriptors besides subscribers: HTTP, devices, the worker
+ACCEPTS_PER_TURN = 64  # of the event loop, which has other work too
+BACK_OFF_SECONDS = 1.0  # when the system has no descriptor for a connection
+HTTP_CONNECTIONS = 512  # besides subscribers
+OWN_FILES = 256  # descriptors that no connection gets: for devices, the worker, recordings, journals
 
 
 def address(listen: str) -> tuple[str, int]:
@@ -76,16 +85,105 @@ def listen(settings: config.Server) -> socket.socket:
     return sock
 
 
-def make_room(subscribers: int) -> None:
-    """Raise this process's limit of open files until all subscribers find a place, as far as that is allowed."""
-    wanted = subscribers + MAX_OTHER_FILES
+def make_room(subscribers: int) -> int:
+    """Return how many connections there may be, with room for all subscribers as far as that is allowed.
+
+    Raises this process's limit of open files for them, and keeps OWN_FILES of it for the daemon: connections that use
+    up all descriptors would otherwise keep it from opening a microphone again, or from starting the model process.
+    """
+    connections = subscribers + HTTP_CONNECTIONS
+    wanted = connections + OWN_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return
+        return connections
     possible = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (possible, hard))
     if possible < wanted:
         log.warning("%d open files are allowed: too few for server.max_subscribers = %d", possible, subscribers)
+    return max(possible - OWN_FILES, possible // 2) if possible < wanted else connections
+
+
+class Acceptor:
+    """Accepts connections and has each served. On the event loop, from its construction to close().
+
+    asyncio's own loop would accept as long as there are descriptors, and then log a traceback for each attempt.
+    `serve` makes the protocol of a connection that has found a place.
+    """
+
+    def __init__(self, sock: socket.socket, places: Places, serve: Callable[[Admission], asyncio.Protocol]) -> None:
+        self._sock = sock
+        self._places = places
+        self._serve = serve
+        self._refusals = Refusals()
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._again: asyncio.TimerHandle | None = None
+        self._loop.add_reader(sock, self._accept)
+
+    @property
+    def refused(self) -> int:
+        """How many connections were refused."""
+        return self._refusals.total
+
+    def close(self) -> None:
+        """Accept no more connections, and close the socket. May be called twice."""
+        if self._sock.fileno() < 0:
+            return
+        self._loop.remove_reader(self._sock)
+        if self._again is not None:
+            self._again.cancel()
+        self._sock.close()
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS_PER_TURN):
+            try:
+                sock, peer = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._back_off(error)
+                return
+            self._admit(sock, peer[0])
+
+    def _back_off(self, error: OSError) -> None:
+        """Accept nothing for a while: connections wait in the kernel."""
+        self._tell(f"connections cannot be accepted: {error.strerror}")
+        self._loop.remove_reader(self._sock)
+        self._again = self._loop.call_later(BACK_OFF_SECONDS, self._loop.add_reader, self._sock, self._accept)
+
+    def _admit(self, sock: socket.socket, address: str) -> None:
+        sock.setblocking(False)
+        try:
+            place = self._places.take(address)
+        except NoPlace as error:
+            self._tell(f"a connection from {address} was refused: {error}")
+            with sock, contextlib.suppress(OSError):
+                sock.send(_refusal(str(error)))
+                sock.shutdown(socket.SHUT_WR)
+            return
+        task = self._loop.create_task(self._connect(sock, place))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, sock: socket.socket, place: Admission) -> None:
+        """Hand the socket to its protocol. Ends in the next turns of the loop."""
+        try:
+            await self._loop.connect_accepted_socket(partial(self._serve, place), sock)
+        except OSError:  # it was closed already
+            place.release()
+            sock.close()
+
+    def _tell(self, sentence: str) -> None:
+        count = self._refusals.add(self._loop.time())
+        if count:
+            log.warning("%s%s", sentence, f" ({count} since the last line about it)" if count > 1 else "")
+
+
+def _refusal(sentence: str) -> bytes:
+    """Return the HTTP response for a connection that finds no place."""
+    body = error_body(sentence)
+    head = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 5\r\nconnection: close"
+    return f"{head}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
 
 
 def _explained(error: OSError, host: str, port: int) -> str:

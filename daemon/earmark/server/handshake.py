@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import parse_qsl
 
 from websockets.asyncio.server import ServerConnection
@@ -21,6 +22,8 @@ from websockets.protocol import OPEN
 from earmark.errors import RequestError
 from earmark.server.access import CurrentAccess
 from earmark.server.connection import Conversation, Limits, WebSocketConnection
+from earmark.server.http import place_in
+from earmark.server.places import Admission
 from earmark.server.responses import error_body
 from earmark.server.tokens import Refusal, TokenScope
 
@@ -80,8 +83,8 @@ class Handshake:
         self._tasks: set[asyncio.Task[None]] = set()
         self._serving = True
 
-    def __call__(self, config: object, server_state: object, app_state: object) -> asyncio.Protocol:
-        return _Upgrade(self)
+    def __call__(self, config: object, server_state: object, app_state: Mapping[str, Any]) -> asyncio.Protocol:
+        return _Upgrade(self, place_in(app_state))
 
     def is_serving(self) -> bool:
         """Return whether handshakes may still succeed. Asked by the library at the end of each."""
@@ -179,8 +182,9 @@ class _Upgrade(asyncio.Protocol):
     the first data, right after connection_made().
     """
 
-    def __init__(self, handshake: Handshake) -> None:
+    def __init__(self, handshake: Handshake, place: Admission) -> None:
         self._handshake = handshake
+        self._place = place
         self._transport: asyncio.BaseTransport
         self._connection: WebSocketConnection | None = None
 
@@ -197,6 +201,7 @@ class _Upgrade(asyncio.Protocol):
             self._connection.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._place.release()
         if self._connection is not None:
             self._connection.connection_lost(exc)
 

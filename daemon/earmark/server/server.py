@@ -13,25 +13,32 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Self, cast
 
-import h11
+import msgspec
 import uvicorn
 from starlette.routing import BaseRoute
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from earmark.config import settings as config
 from earmark.server import token_file
 from earmark.server.access import Access, CurrentAccess
-from earmark.server.bind import ACCEPT_BACKLOG, address, listen, make_room
-from earmark.server.handshake import HANDSHAKE_SECONDS, Endpoint, Handshake
+from earmark.server.bind import Acceptor, address, listen, make_room
+from earmark.server.handshake import Endpoint, Handshake
+from earmark.server.http import Deadlines, HttpConnection
 from earmark.server.middleware import AccessMiddleware
 from earmark.server.origins import Origins
-from earmark.server.responses import error_body
+from earmark.server.places import Admission, Places
 from earmark.server.routes import Info, Ready, application
 
 log = logging.getLogger(__name__)
 
+DEADLINES = Deadlines()
 CLOSE_SECONDS = 1.0  # for clients to answer the close frame at shutdown
-LINGER_SECONDS = 2.0  # for a client that was refused to send the rest of its body
+
+
+class ServerStats(msgspec.Struct, frozen=True):
+    """Connections, subscribers included: `open` now, and `refused` since the start because there was no place."""
+
+    open: int
+    refused: int
 
 
 class Server:
@@ -39,6 +46,7 @@ class Server:
 
     `endpoints` are the WebSockets by path; `on_refused` is called for each handshake that is refused. `ready` returns
     None, or what is missing by name; `info` returns the content of `/info`. `routes` come before the daemon's own.
+    `max_connections` is as many as the settings and the system allow, if it is not given.
     Entering raises ServerError where the port cannot be had or the address is not safe; constructing, ConfigError.
     Leaving takes no new connections, closes WebSockets with 1001, aborts the rest, and takes less than three seconds.
     """
@@ -52,8 +60,14 @@ class Server:
         info: Info,
         routes: Sequence[BaseRoute] = (),
         on_refused: Callable[[], None] = lambda: None,
+        deadlines: Deadlines = DEADLINES,
+        max_connections: int | None = None,
     ) -> None:
         self._settings = settings
+        self._deadlines = deadlines
+        self._max_connections = max_connections
+        self._places = Places(0, settings.max_per_address)
+        self._acceptor: Acceptor | None = None
         self.host, self.port = address(settings.listen)
         self._access = CurrentAccess(read_access(settings))
         self._handshake = Handshake(endpoints, self._access, on_refused)
@@ -73,15 +87,19 @@ class Server:
         """The address as `http://HOST:PORT`."""
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
+    def stats(self) -> ServerStats:
+        """Return how many connections there are, and how many were refused."""
+        return ServerStats(len(self._places), self._acceptor.refused if self._acceptor else 0)
+
     async def __aenter__(self) -> Self:
-        make_room(self._settings.max_subscribers)
+        possible = make_room(self._settings.max_subscribers)
+        self._places.max_total = possible if self._max_connections is None else self._max_connections
         sock = listen(self._settings)
         self.port = sock.getsockname()[1]
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 self._app,
                 loop="none",
-                http=_Http,
                 ws=cast(type[asyncio.Protocol], self._handshake),  # any callable will do
                 lifespan="off",
                 log_config=None,
@@ -89,23 +107,27 @@ class Server:
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                backlog=ACCEPT_BACKLOG,
+                timeout_keep_alive=self._deadlines.idle,
                 timeout_graceful_shutdown=1,
             )
         )
-        self._serving = asyncio.create_task(self._uvicorn.serve([sock]), name="http")
+        self._serving = asyncio.create_task(self._uvicorn.serve([]), name="http")  # it listens on nothing of its own
         await asyncio.shield(self._uvicorn.listening)
+        self._acceptor = Acceptor(sock, self._places, self._serve)
         log.info("listening on %s", self.url)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for server in self._uvicorn.servers:
-            server.close()
+        assert self._acceptor is not None
+        self._acceptor.close()
         self._uvicorn.should_exit = True
         await self._handshake.close(CLOSE_SECONDS)
         await self._serving
+
+    def _serve(self, place: Admission) -> HttpConnection:
+        return HttpConnection(self._uvicorn.config, self._uvicorn.server_state, place, self._deadlines)
 
 
 def read_access(settings: config.Server) -> Access:
@@ -133,34 +155,3 @@ class _Uvicorn(uvicorn.Server):
             self.listening.set_exception(error)
             raise
         self.listening.set_result(None)
-
-
-class _Http(H11Protocol):
-    """uvicorn's HTTP, with a limit on the time to the first request and errors in JSON.
-
-    A client that is refused before its body has come may send on for LINGER_SECONDS, because most clients only read
-    the answer when they have sent everything. The rest of the body is thrown away; then the connection is closed.
-    """
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        super().connection_made(transport)
-        self.loop.call_later(HANDSHAKE_SECONDS, self._give_up)
-
-    def send_400_response(self, msg: str) -> None:
-        body = error_body(msg)
-        head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        self.transport.write(f"{head}connection: close\r\n\r\n".encode() + body)
-        self.transport.close()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.conn.their_state is h11.SEND_BODY:
-            self.loop.call_later(LINGER_SECONDS, self._cut_off, self.cycle)
-
-    def _cut_off(self, cycle: object) -> None:
-        if self.cycle is cycle and self.conn.their_state is h11.SEND_BODY:
-            self.transport.abort()
-
-    def _give_up(self) -> None:
-        if self.scope is None:  # no request has come; an upgrade is one
-            self.transport.abort()

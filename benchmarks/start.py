@@ -22,7 +22,7 @@ MEMORY_GOAL = 120.0  # MB
 MAX_GROWTH = 1.0  # MB that count as no growth, because the allocator's use goes up and down
 SETTLE_SECONDS = 22.0  # from READY: the ring is full after 20 s, and all code has run once
 TORCH = "import torch; from transformers import AutoFeatureExtractor, AutoModelForAudioClassification"
-LIBRARIES = "import asyncio, numpy, onnxruntime, uvicorn, starlette.applications, websockets.asyncio.server"
+LIBRARIES = "import earmark, asyncio, numpy, onnxruntime, uvicorn, starlette.applications, websockets.asyncio.server"
 
 
 @dataclass(frozen=True)

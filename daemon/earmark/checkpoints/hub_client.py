@@ -6,14 +6,11 @@ huggingface_hub when it is imported.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read at import
 
 from huggingface_hub import HfApi, constants, hf_hub_download
 from huggingface_hub.errors import (

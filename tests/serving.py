@@ -35,6 +35,7 @@ CLASSIFIERS = (
         "utterance",
         1.0,
         0.0,
+        "on",
     ),
     ClassifierInfo("emotion", "earmark/emotion", ("happy", "calm"), ("desk",), "speech", "sliding", 3.0, 0.5),
 )
@@ -49,7 +50,9 @@ def result(seq: int, source: str = "desk", classifier: str = "commands", **chang
 
 def command(seq: int, label: str = "stop", score: float = 0.97) -> Label:
     """A voice command: an `on` with an end."""
-    return Label(seq, TIME, "desk", "commands", f"e-{seq}", label, "on", 1.0, score, end=1.6)
+    return Label(
+        seq, TIME, "desk", "commands", f"e-{seq}", label, "on", 1.0, score, end=1.6, reason="utterance", lag=0.0
+    )
 
 
 def hello(epoch: str, seq: int) -> Hello:

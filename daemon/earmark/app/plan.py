@@ -74,6 +74,7 @@ class Plan:
             settings.mode,
             round(self.lengths.window / rate, 3),
             settings.hop if settings.mode == "sliding" else 0.0,
+            "off" if settings.mode == "sliding" else "on",
         )
 
     def classifier_input(self) -> ClassifierInput:

@@ -152,10 +152,12 @@ class Detector:
                 if end is None:
                     self._ids[label] = identity
                 over = None if end is None else end / 1000
-                return Draft(self._event(identity, label, "on", start, score=score, end=over, why=why), captured, at=at)
-            case Off(reason=reason, end=end, peak=peak, on_score=on_score):
+                reason = None if end is None else "utterance"
+                event = self._event(identity, label, "on", start, score=score, end=over, reason=reason, why=why)
+                return Draft(event, captured, at=at)
+            case Off(reason=ended, end=end, peak=peak, on_score=on_score):
                 identity = self._ids.pop(label)
-                event = self._event(identity, label, "off", start, end=end / 1000, peak=peak, reason=reason)
+                event = self._event(identity, label, "off", start, end=end / 1000, peak=peak, reason=ended)
                 return Draft(event, captured, on_score, at)
             case _:
                 assert_never(decision)

@@ -13,6 +13,7 @@ import msgspec
 SourceState = Literal["starting", "listening", "quiet", "muted", "clipping", "stalled", "lost", "stopped"]
 LossCause = Literal["device", "overflow", "stall", "overload", "worker"]
 OffReason = Literal["quiet", "replaced", "timeout", "source_lost", "reload", "shutdown"]
+LabelReason = Literal["quiet", "replaced", "timeout", "source_lost", "reload", "shutdown", "utterance"]
 GapCause = Literal["slow", "too_old", "epoch"]
 
 
@@ -34,7 +35,10 @@ class SourceInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ClassifierInfo(msgspec.Struct, frozen=True):
-    """A classifier as `hello` and `/info` show it. `window` and `hop` are seconds."""
+    """A classifier as `hello` and `/info` show it. `window` and `hop` are seconds.
+
+    `ends_in` names the event that tells the end of a label: its `on` (mode `utterance`) or its `off` (mode `sliding`).
+    """
 
     name: str
     model: str
@@ -44,6 +48,7 @@ class ClassifierInfo(msgspec.Struct, frozen=True):
     mode: str
     window: float
     hop: float
+    ends_in: Literal["on", "off"] = "off"
 
 
 class Hello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
@@ -89,7 +94,10 @@ class Why(msgspec.Struct, frozen=True):
 
 
 class Label(msgspec.Struct, frozen=True, tag_field="type", tag="label", omit_defaults=True):
-    """A label that began (`on`) or ended (`off`); the two share an `id`. An `on` with an `end` has no `off`.
+    """A label that began (`on`) or ended (`off`).
+
+    Every label ends exactly once, in the event that has an `end` and a `reason`: in an `off` with the `id` of its `on`,
+    or, for an utterance, in the `on` itself, with the reason `utterance`.
 
     `start` and `end` are those of the sound, in seconds of the source's stream; `start_time` and `end_time` are the
     same places in UTC. `lag` is how long after the sound that decided it the event was published, in seconds.
@@ -106,7 +114,7 @@ class Label(msgspec.Struct, frozen=True, tag_field="type", tag="label", omit_def
     score: float | None = None
     end: float | None = None
     peak: float | None = None
-    reason: OffReason | None = None
+    reason: LabelReason | None = None
     why: Why | None = None
     lag: float | None = None
     start_time: str = ""

@@ -35,7 +35,7 @@ def recorded_daemon(engine: EngineState = READY) -> Snapshot:
     """Return the snapshot of the daemon whose `/info` was recorded, perhaps with another engine."""
     return snapshot(
         "0.1.0",
-        (ClassifierInfo("commands", "earmark/commands", LABELS, ("desk",), "speech", "utterance", 1.0, 0.0),),
+        (ClassifierInfo("commands", "earmark/commands", LABELS, ("desk",), "speech", "utterance", 1.0, 0.0, "on"),),
         "earmark/commands",
         engine,
         publisher=PublisherStats(RECORDED["epoch"], 7, {"Journal": 2}),

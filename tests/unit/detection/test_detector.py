@@ -99,14 +99,14 @@ def test_a_window_that_was_not_classified_is_a_loss_and_what_follows_is_told() -
     assert isinstance(result.event, Result)
 
 
-def test_a_command_is_an_on_with_an_end_and_gets_no_off() -> None:
+def test_an_utterance_ends_in_its_on_and_gets_no_off() -> None:
     made = detector(UtteranceDecider)
     drafts = made.answered(made.ticket(window(1000, 2000, final=True)), scores(0.9))
     drafts += closes(made, 2.0, 2000, "quiet")
 
-    assert told(drafts) == ["result", "on"]
+    assert told(drafts) == ["result", "on utterance"]
     assert isinstance(drafts[1].event, Label)
-    assert drafts[1].event.end == 2.0
+    assert (drafts[1].event.end, drafts[1].event.reason) == (2.0, "utterance")
 
 
 def test_a_suppressed_candidate_is_a_result_that_says_so() -> None:
@@ -150,7 +150,7 @@ def result_of(start: int, end: int, stop: float, *, final: bool = False, suppres
 def label_on(identity: str, start: float, score: float, why: Why, end: float | None = None) -> Label:
     return Label(
         seq=0, time="", source="desk", classifier="words", id=identity, label="stop", state="on", start=start,
-        score=score, end=end, peak=None, reason=None, why=why,
+        score=score, end=end, peak=None, reason=None if end is None else "utterance", why=why,
     )  # fmt: skip
 
 
@@ -185,7 +185,7 @@ def test_every_field_of_a_command_is_told() -> None:
 
 def test_what_is_left_of_a_sentence_that_was_cut_fires_no_command() -> None:
     made = detector(UtteranceDecider, longest=1.0)
-    assert told(answer(made, window(1000, 1500, final=True), 0.75)) == ["result", "on"]
+    assert told(answer(made, window(1000, 1500, final=True), 0.75)) == ["result", "on utterance"]
     assert answer(made, window(5000, 5500, final=True, continued=True), 0.75) == [
         Draft(result_of(5000, 5500, 0.75, final=True, suppressed="long"), 5_500_000_007, at=5500)
     ]

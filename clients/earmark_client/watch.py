@@ -12,7 +12,7 @@ import msgspec
 from earmark.errors import EarmarkError, ServerError
 from earmark.protocol.endpoints import DEFAULT_ADDRESS
 from earmark.protocol.events import Hello, decode
-from earmark.protocol.text import line
+from earmark.protocol.text import header, line
 from earmark_client.address import Filter, address
 from earmark_client.stream import messages_sync
 
@@ -67,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
     daemon = address(args.url)
     colour = has_colour(sys.stdout)
     notices = _Notices(quiet=args.quiet)
+    if sys.stdout.isatty() and not raw:
+        print(header(colour), flush=True)
     for text in messages_sync(daemon, filters, reconnect=not args.no_reconnect, on_failure=notices.failed):
         notices.connected()
         if raw:

@@ -299,7 +299,7 @@ def test_watch_prints_a_line_for_each_command_and_ends_with_ctrl_c() -> None:
             assert await watch.notice() == "connected to Earmark 0.1.0, which hears desk (listening)"
             serving.score()
             serving.hear("stop")
-            assert await watch.line() == "07:31:05  desk  commands  stop  0.97"
+            assert await watch.line() == "07:31:05  desk        commands    stop            0.97"
             watch.process.send_signal(signal.SIGINT)
             assert await watch.end() == 0
             assert await watch.notice() == ""

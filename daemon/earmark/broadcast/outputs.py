@@ -16,7 +16,7 @@ from earmark.broadcast.line_writer import LineWriter
 from earmark.broadcast.sink import Published
 from earmark.errors import EarmarkError
 from earmark.protocol.events import Label, Loss, Source
-from earmark.protocol.text import line
+from earmark.protocol.text import header, line
 
 MAX_WAITING_LINES = 10_000  # for a reader that is too slow; further ones are lost
 
@@ -32,8 +32,9 @@ class Outputs:
     """Write events to standard output and to a file.
 
     `events` is a path to append JSON lines to, "-" for standard output, or None. Readable lines go to standard output,
-    unless `quiet` is set or JSON goes there. With `whole`, lines wait for their reader without limit, and at the end
-    for a minute. `on_broken` is called, on another thread, when the reader of standard output is gone.
+    unless `quiet` is set or JSON goes there; on a terminal, a line that names their columns goes first. With `whole`,
+    lines wait for their reader without limit, and at the end for a minute. `on_broken` is called, on another thread,
+    when the reader of standard output is gone.
     Entering the context opens the file; leaving it writes the lines that wait, and closes it.
     """
 
@@ -52,6 +53,8 @@ class Outputs:
             self._json = self._writer(self._open(self._events))
         if self._readable:
             self._lines = self._writer(sys.stdout.buffer)
+            if sys.stdout.isatty():
+                self._lines.write(header(self._colour).encode())
         return self
 
     def __exit__(

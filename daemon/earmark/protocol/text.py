@@ -9,6 +9,9 @@ from datetime import datetime, tzinfo
 
 from earmark.protocol.events import Error, Event, Gap, Hello, Label, Loss, Result, Source
 
+_WIDTHS = (8, 10, 10, 14, 5)  # of time, source, classifier, label and score; a longer name moves the rest of its line
+_COLUMNS = ("time", "source", "classifier", "label", "score")
+
 _BOLD = "\x1b[1m"
 _DIM = "\x1b[2m"
 _RED = "\x1b[31m"
@@ -18,7 +21,7 @@ _PLAIN = "\x1b[0m"
 def line(event: Event, colour: bool = False, zone: tzinfo | None = None) -> str | None:
     """Return one line for `event`, without a line break, or None if there is nothing to tell.
 
-    Times are local, or in `zone`. `colour` adds terminal colours.
+    Its columns are those of header(). Times are local, or in `zone`. `colour` adds terminal colours.
     """
     match event:
         case Label():
@@ -47,6 +50,11 @@ def line(event: Event, colour: bool = False, zone: tzinfo | None = None) -> str 
             return None
 
 
+def header(colour: bool = False) -> str:
+    """Return the line that names the columns of label events."""
+    return _styled(_DIM, _COLUMNS, colour)
+
+
 def clock(time: str, zone: tzinfo | None = None) -> str:
     """Return `07:31:05` for an event's time (RFC 3339), local or in `zone`."""
     try:
@@ -56,16 +64,18 @@ def clock(time: str, zone: tzinfo | None = None) -> str:
 
 
 def _label(event: Label) -> tuple[str, ...]:
-    """Return `0.97` for a command, and `0.77  on` or `0.93  off after 7.0 s: quiet` for a label that lasts."""
+    """Return the score, and for a label that lasts also `on`, or how long the sound was, its peak and why it ended."""
+    score = "" if event.score is None else f"{event.score:.2f}"
     if event.state == "on":
-        score = () if event.score is None else (f"{event.score:.2f}",)
-        return score if event.end is not None else (*score, "on")
-    peak = () if event.peak is None else (f"{event.peak:.2f}",)
+        return (score,) if event.end is not None else (score, "on")
     lasted = "" if event.end is None else f" after {event.end - event.start:.1f} s"
-    return (*peak, f"off{lasted}: {event.reason}" if event.reason else f"off{lasted}")
+    peak = "" if event.peak is None else f", peak {event.peak:.2f}"
+    return ("", f"off{lasted}{peak}" + (f": {event.reason}" if event.reason else ""))
 
 
 def _styled(style: str, parts: tuple[str, ...], colour: bool) -> str:
+    widths = (*_WIDTHS[: len(parts) - 1], *[0] * len(parts))
+    row = "  ".join(f"{part:<{width}}" for part, width in zip(parts, widths, strict=False)).rstrip()
     # names come from devices and checkpoints: what is not printable must not reach a terminal
-    text = "".join(char if char.isprintable() else "?" for char in "  ".join(parts))
+    text = "".join(char if char.isprintable() else "?" for char in row)
     return f"{style}{text}{_PLAIN}" if colour else text

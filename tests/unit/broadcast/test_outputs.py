@@ -26,13 +26,14 @@ class Console:
 
     reading: threading.Event = field(default_factory=threading.Event)
     written: bytes = b""
+    is_terminal: bool = False
 
     @property
     def buffer(self) -> io.BytesIO:
         return _Pipe(self)
 
     def isatty(self) -> bool:
-        return False
+        return self.is_terminal
 
 
 class _Pipe(io.BytesIO):
@@ -78,10 +79,23 @@ def test_people_are_told_of_labels_sources_and_losses_and_not_of_results(become_
         publish(sink, LABEL, RESULT, SOURCE, LOSS)
     lines = console.written.decode().splitlines()
     assert [line.split("  ", 1)[1] for line in lines] == [
-        "desk  words  stop  0.90",
-        "desk  lost",
-        "desk  lost 1.50 s of sound: device",
+        "desk        words       stop            0.90",
+        "desk        lost",
+        "desk        lost 1.50 s of sound: device",
     ]
+
+
+def test_on_a_terminal_the_columns_are_named_first(
+    become_stdout: Callable[[], Console], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    console = become_stdout()
+    console.is_terminal = True
+    with outputs() as sink:
+        publish(sink, LABEL)
+    names, label = console.written.decode().splitlines()
+    assert names == "time      source      classifier  label           score"
+    assert label.endswith("  desk        words       stop            0.90")
 
 
 def test_programs_get_the_text_of_every_event_and_people_nothing(

@@ -20,7 +20,7 @@ from earmark.protocol.events import (
     SourceInfo,
     Subscribed,
 )
-from earmark.protocol.text import clock, line
+from earmark.protocol.text import clock, header, line
 
 TIME = "2026-11-22T06:31:05.120Z"
 BERLIN = timezone(timedelta(hours=1))
@@ -28,31 +28,34 @@ BERLIN = timezone(timedelta(hours=1))
 LINES: list[tuple[Event, str | None]] = [
     (
         Label(1, TIME, "demo", "commands", "e-1", "stop", "on", 1.0, score=0.973, end=1.6),
-        "07:31:05  demo  commands  stop  0.97",
+        "07:31:05  demo        commands    stop            0.97",
     ),
     (
         Label(1, TIME, "desk", "emotion", "e-2", "happy", "on", 1.0, score=0.77),
-        "07:31:05  desk  emotion  happy  0.77  on",
+        "07:31:05  desk        emotion     happy           0.77   on",
     ),
     (
         Label(1, TIME, "desk", "emotion", "e-2", "happy", "off", 1.0, end=8.0, peak=0.93, reason="quiet"),
-        "07:31:05  desk  emotion  happy  0.93  off after 7.0 s: quiet",
+        "07:31:05  desk        emotion     happy                  off after 7.0 s, peak 0.93: quiet",
     ),
-    (Label(1, TIME, "desk", "emotion", "e-2", "happy", "off", 1.0), "07:31:05  desk  emotion  happy  off"),
+    (
+        Label(1, TIME, "desk", "emotion", "e-2", "happy", "off", 1.0),
+        "07:31:05  desk        emotion     happy                  off",
+    ),
     (
         Result(1, TIME, "desk", "emotion", 0, 1, result=(Score(0.81, "happy"), Score(0.1, "calm"))),
-        "07:31:05  desk  emotion  happy 0.81, calm 0.10",
+        "07:31:05  desk        emotion     happy 0.81, calm 0.10",
     ),
     (
         Result(1, TIME, "desk", "emotion", 0, 1, suppressed="margin"),
-        "07:31:05  desk  emotion  nothing  suppressed: margin",
+        "07:31:05  desk        emotion     nothing         suppressed: margin",
     ),
-    (Source(1, TIME, "desk", "lost", "retrying in 0.5 s"), "07:31:05  desk  lost: retrying in 0.5 s"),
-    (Source(1, TIME, "desk", "listening", device="USB"), "07:31:05  desk  listening  USB"),
-    (Loss(1, TIME, "desk", 19.4, 20.1, "device"), "07:31:05  desk  lost 0.70 s of sound: device"),
+    (Source(1, TIME, "desk", "lost", "retrying in 0.5 s"), "07:31:05  desk        lost: retrying in 0.5 s"),
+    (Source(1, TIME, "desk", "listening", device="USB"), "07:31:05  desk        listening   USB"),
+    (Loss(1, TIME, "desk", 19.4, 20.1, "device"), "07:31:05  desk        lost 0.70 s of sound: device"),
     (
         Loss(1, TIME, "desk", 19.4, 20.1, "worker", "emotion"),
-        "07:31:05  desk  emotion  lost 0.70 s of sound: worker",
+        "07:31:05  desk        emotion     lost 0.70 s of sound: worker",
     ),
     (Gap(4, 9, "slow"), "events 4 to 9 were missed: slow"),
     (Error("disk full"), "error: disk full"),
@@ -60,17 +63,20 @@ LINES: list[tuple[Event, str | None]] = [
         Hello("1.0", "ab", 1, 1, (SourceInfo("desk", "quiet"),), ()),
         "connected to Earmark 1.0, which hears desk (quiet)",
     ),
-    (Label(1, TIME, "desk", "emotion", "e-2", "happy", "on", 1.0), "07:31:05  desk  emotion  happy  on"),
-    (Label(1, TIME, "demo", "commands", "e-1", "stop", "on", 1.0, end=1.6), "07:31:05  demo  commands  stop"),
+    (
+        Label(1, TIME, "desk", "emotion", "e-2", "happy", "on", 1.0),
+        "07:31:05  desk        emotion     happy                  on",
+    ),
+    (Label(1, TIME, "demo", "commands", "e-1", "stop", "on", 1.0, end=1.6), "07:31:05  demo        commands    stop"),
     (
         Label(1, TIME, "desk", "emotion", "e-2", "happy", "off", 1.0, reason="reload"),
-        "07:31:05  desk  emotion  happy  off: reload",
+        "07:31:05  desk        emotion     happy                  off: reload",
     ),
     (
         Label(1, TIME, "desk", "emotion", "e-2", "happy", "off", 1.25, score=0.5, end=2.0, peak=0.0),
-        "07:31:05  desk  emotion  happy  0.00  off after 0.8 s",
+        "07:31:05  desk        emotion     happy                  off after 0.8 s, peak 0.00",
     ),
-    (Source(1, TIME, "desk", "lost", "retrying", "USB"), "07:31:05  desk  lost: retrying  USB"),
+    (Source(1, TIME, "desk", "lost", "retrying", "USB"), "07:31:05  desk        lost: retrying  USB"),
     (
         Hello("1.0", "ab", 1, 1, (SourceInfo("desk", "quiet"), SourceInfo("door", "lost")), ()),
         "connected to Earmark 1.0, which hears desk (quiet), door (lost)",
@@ -83,6 +89,13 @@ LINES: list[tuple[Event, str | None]] = [
 @pytest.mark.parametrize(("event", "text"), LINES)
 def test_an_event_is_one_line(event: Event, text: str | None) -> None:
     assert line(event, zone=BERLIN) == text
+
+
+def test_a_header_names_the_columns_and_a_long_name_moves_its_own_line_alone() -> None:
+    assert header() == "time      source      classifier  label           score"
+    assert header(colour=True) == "\x1b[2mtime      source      classifier  label           score\x1b[0m"
+    long = Label(1, TIME, "kitchen-microphone", "emotion", "e-2", "happy", "on", 1.0, score=0.77)
+    assert line(long, zone=BERLIN) == "07:31:05  kitchen-microphone  emotion     happy           0.77   on"
 
 
 BOLD, DIM, RED = "\x1b[1m", "\x1b[2m", "\x1b[31m"
@@ -129,13 +142,13 @@ def test_without_a_zone_times_are_local(monkeypatch: pytest.MonkeyPatch) -> None
             patch.setenv("TZ", "XXX-03:00")  # three hours east
             tzset()
             assert clock(TIME) == "09:31:05"
-            assert line(event) == "09:31:05  desk  quiet"
+            assert line(event) == "09:31:05  desk        quiet"
     finally:
         tzset()
 
 
 def test_a_time_that_is_none_does_not_hide_the_event() -> None:
-    assert line(Source(1, "soon", "desk", "quiet")) == "--:--:--  desk  quiet"
+    assert line(Source(1, "soon", "desk", "quiet")) == "--:--:--  desk        quiet"
 
 
 @pytest.mark.parametrize(
@@ -151,8 +164,9 @@ def test_a_time_that_is_none_does_not_hide_the_event() -> None:
 )
 def test_what_is_not_printable_is_a_question_mark(name: str, shown: str) -> None:
     event = Label(1, TIME, name, name, "e", name, "on", 0.0, score=0.5)
-    assert line(event, zone=BERLIN) == f"07:31:05  {shown}  {shown}  {shown}  0.50  on"
-    assert line(event, colour=True, zone=BERLIN) == f"{BOLD}07:31:05  {shown}  {shown}  {shown}  0.50  on\x1b[0m"
+    row = f"07:31:05  {shown:<10}  {shown:<10}  {shown:<14}  0.50   on"
+    assert line(event, zone=BERLIN) == row
+    assert line(event, colour=True, zone=BERLIN) == f"{BOLD}{row}\x1b[0m"
     assert line(Error(name)) == f"error: {shown}"
 
 

@@ -15,10 +15,12 @@ import time
 import urllib.request
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+import websockets.sync.client
 
 import earmark_client
 from earmark.protocol.events import Label
@@ -209,6 +211,66 @@ def test_the_systemd_unit_is_valid_and_safe(tmp_path: Path) -> None:
         ["systemd-analyze", "security", "--offline=true", str(unit)], capture_output=True, text=True, timeout=60
     )
     assert float(security.stdout.split("exposure level for earmarkd.service:")[1].split()[0]) <= 1.5
+
+
+ALWAYS_ON = """
+[[classifier]]
+name = "words"
+gate = "open"
+mode = "sliding"
+[classifier.decide]
+on = 0.0
+off = 0.0
+hits = 1
+smooth = 1
+ignore = []
+exclusive = false
+"""
+"""Every label is on from the first window to the last."""
+
+
+def is_off(event: dict[str, Any]) -> bool:
+    return bool(event["type"] == "label" and event["state"] == "off")
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT], [signal.SIGHUP], [signal.SIGHUP] * 3])
+def test_every_label_goes_off_when_the_daemon_is_told_to_end_or_its_terminal_closes(
+    signals: list[signal.Signals], tmp_path: Path
+) -> None:
+    settings = tmp_path / "earmark.toml"
+    settings.write_text(ALWAYS_ON)
+    with Daemon("--demo", "--config", str(settings)) as daemon:
+        daemon.until(lambda event: event["type"] == "label")
+        for number in signals:
+            daemon.process.send_signal(number)
+        assert daemon.until(is_off)["reason"] == "shutdown"
+        assert daemon.process.wait(10) == 0
+
+
+def test_a_daemon_under_nohup_goes_on_when_its_terminal_closes(tmp_path: Path) -> None:
+    settings = tmp_path / "earmark.toml"
+    settings.write_text(ALWAYS_ON)
+    nohup = "import signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); from earmark.__main__ import main; "
+    with Daemon("--demo", "--config", str(settings), program=("-c", f"{nohup} sys.exit(main())")) as daemon:
+        daemon.until(lambda event: event["type"] == "label")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.until(lambda event: event["type"] == "result", count=3)
+        assert not any(map(is_off, daemon.events))
+        assert daemon.end() == 0
+
+
+def test_every_label_goes_off_when_the_program_that_reads_the_events_has_died(tmp_path: Path) -> None:
+    settings = tmp_path / "earmark.toml"
+    settings.write_text(ALWAYS_ON)
+    with Daemon("--demo", "--config", str(settings)) as daemon:
+        daemon.until(lambda event: event["type"] == "label")
+        with websockets.sync.client.connect(f"ws://{daemon.address}/v1/events?types=label", proxy=None) as connection:
+            connection.recv(DEADLINE)
+            assert daemon.process.stdout is not None
+            os.dup2(os.open(os.devnull, os.O_RDONLY), daemon.process.stdout.fileno())
+            off = next(event for text in connection if (event := json.loads(text))["state"] == "off")
+        assert (off["state"], off["reason"]) == ("off", "shutdown")
+        assert daemon.process.wait(10) == 0
 
 
 def test_a_killed_worker_is_replaced_and_nobody_is_dropped() -> None:

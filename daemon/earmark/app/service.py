@@ -174,11 +174,12 @@ class Service:
             call_if_open(self._loop, self._stop.set)
 
     def _take_signals(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._signalled, number)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # under nohup it is ignored
+                self._loop.add_signal_handler(number, self._signalled, number)
 
     def _signalled(self, number: signal.Signals) -> None:
-        if self._stop.is_set():
+        if self._stop.is_set() and number != signal.SIGHUP:  # a terminal that closes sends several of these
             os._exit(128 + number)  # at a second signal, at once
         self._stop.set()
 

@@ -19,7 +19,7 @@ import msgspec
 from earmark.audio.types import Block
 from earmark.capture import build
 from earmark.capture.intake import Intake
-from earmark.capture.items import Ended, Failed, Gap, Item, Overflowed, Started
+from earmark.capture.items import Ended, Failed, Gap, Item, Overflowed, Paused, Started
 from earmark.config import settings as config
 
 
@@ -31,6 +31,8 @@ def report(item: Item) -> dict[str, Any]:
             return {"kind": state, "detail": detail}
         case Ended(error):
             return {"kind": "ended", "error": error}
+        case Paused(long):
+            return {"kind": "paused", "long": long}
         case Overflowed(position):
             return {"kind": "overflowed", "position": position}
         case Gap(start, end, rate):

@@ -18,11 +18,11 @@ from earmark.audio.types import Block
 from earmark.capture import build
 from earmark.capture.command import Command
 from earmark.capture.intake import Intake
-from earmark.capture.items import Failed, Item, Started
+from earmark.capture.items import Failed, Gap, Item, Paused, Started
 from earmark.config import settings as config
 
 DEADLINE = 20.0
-EMIT = "import sys, time; out = sys.stdout.buffer\n"
+EMIT = "import os, sys, time; out = sys.stdout.buffer\n"
 FOREVER = "\nout.flush(); time.sleep(1000)"
 
 
@@ -156,6 +156,50 @@ def test_a_silent_program_is_stalled_and_goes_on_after_a_jump(listen: Callable[.
     first, second = collector.blocks[:2]
     assert second.position - first.position == pytest.approx((second.captured - first.captured) * 16e-6, abs=16)
     assert second.position - first.position > 2 * 16000
+
+
+def test_a_program_that_sends_in_bursts_is_not_stalled_while_its_sound_lasts(listen: Callable[..., Collector]) -> None:
+    script = "\nfor _ in range(3): out.write(bytes(32000)); out.flush(); time.sleep(1.0)"
+    collector = listen(*python(script + FOREVER), stall_s=0.5)
+    collector.failed()
+    assert [type(item) for item in collector.items if not isinstance(item, Block | Paused)] == [Started, Failed]
+    assert sum(len(block.samples) for block in collector.blocks) == 3 * 16000
+
+
+def test_a_stall_that_the_sound_after_it_makes_good_is_no_gap(listen: Callable[..., Collector]) -> None:
+    script = "out.write(bytes(3200)); out.flush(); time.sleep(1.5); out.write(bytes(48000))"
+    collector = listen(*python(script + FOREVER), stall_s=0.5)
+    assert collector.failed().state == "stalled"
+    collector.until(lambda item: isinstance(item, Started))  # it goes on
+    collector.until_position(1600 + 24000)
+    assert [item for item in collector.items if isinstance(item, Gap)] == []
+
+
+def test_sound_that_goes_on_in_real_time_after_a_stall_is_not_held_back(listen: Callable[..., Collector]) -> None:
+    script = "out.write(bytes(3200)); out.flush(); time.sleep(1.5)\nfor _ in range(99): "
+    script += "out.write(bytes(640)); out.flush(); time.sleep(0.02)"
+    collector = listen(*python(script + FOREVER), stall_s=0.5)
+    resumed = time.monotonic()
+    assert collector.failed().state == "stalled"
+    gap = collector.until(lambda item: isinstance(item, Gap))
+    first = collector.until(lambda item: isinstance(item, Block))
+    assert first.captured / 1e9 - resumed < 3.0
+    assert 0.8 < (gap.end - gap.start) / 16000 < 1.6
+
+
+def test_the_end_of_sound_is_told_before_the_program_ends(listen: Callable[..., Collector]) -> None:
+    collector = listen(*python("out.write(bytes(27200)); out.flush(); os.close(1); time.sleep(0.8)"))
+    collector.failed()
+    paused = [item for item in collector.items if isinstance(item, Paused)]
+    assert paused[0] == Paused(long=True)
+    assert collector.items.index(paused[0]) < len(collector.items) - 1
+
+
+def test_a_pause_is_told_long_before_a_stall(listen: Callable[..., Collector]) -> None:
+    collector = listen(*python("out.write(bytes(3200))" + FOREVER))
+    collector.until(lambda item: item == Paused(long=False))
+    collector.until(lambda item: item == Paused(long=True))
+    assert not any(isinstance(item, Failed) for item in collector.items)
 
 
 def test_a_program_that_floods_is_slowed_and_loses_nothing(listen: Callable[..., Collector]) -> None:

@@ -138,6 +138,27 @@ def test_the_daemon_ends_soon_while_the_sound_server_is_frozen(tmp_path: Path) -
         assert time.monotonic() - before < 2.0
 
 
+@pytest.mark.realtime
+@pytest.mark.parametrize("ending", ["time.sleep(5)", "os.close(1); time.sleep(5)", "pass"])
+def test_a_word_is_heard_though_its_source_stops_right_after_it(tmp_path: Path, ending: str) -> None:
+    samples, rate, words = demo(longest=8.5)
+    word = words[0]
+    end = round((word.end + 0.08) * rate)
+    said = samples[end - round(0.85 * rate) : end]
+    (tmp_path / "word.raw").write_bytes((said * 32767).astype("<i2").tobytes())
+    script = f"import os, time; os.write(1, open({str(tmp_path / 'word.raw')!r}, 'rb').read()); {ending}"
+    settings = tmp_path / "earmark.toml"
+    settings.write_text(
+        f'[[source]]\nkind = "command"\nname = "talk"\nrate = {rate}\n'
+        f"argv = {json.dumps([sys.executable, '-c', script])}\n"
+    )
+    with Daemon("--config", str(settings)) as daemon:
+        daemon.until(lambda event: event["type"] == "result")
+    results = [event for event in daemon.events if event["type"] == "result"]
+    assert heard(results)[0] == word.label
+    assert [event for event in daemon.events if event["type"] == "loss" and event["cause"] == "overload"] == []
+
+
 def test_another_rate_and_two_channels_give_the_same_labels(words: list[Word], tmp_path: Path) -> None:
     import soxr
 

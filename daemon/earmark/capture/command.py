@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import selectors
 import signal
 import subprocess
@@ -14,11 +15,13 @@ from collections.abc import Callable
 from typing import IO
 
 from earmark.audio.pcm import Pcm
+from earmark.capture.delivery import Delivery, Lull
 from earmark.capture.intake import Intake
 from earmark.config import settings as config
 
-CHECK_SECONDS = 0.2  # between two checks of the clock, and of whether to end
-STALL_SECONDS = 2.0  # without a byte before the source counts as stalled
+CHECK_SECONDS = 0.1  # between two checks of the clock, and of whether to end
+BURST_SECONDS = 0.1  # between two deliveries of one burst, at most
+TOLERANCE_SECONDS = 0.25  # a shorter gap after a burst is its jitter
 HEALTHY_SECONDS = 10.0  # a program that ran longer is started again after the first delay
 RETRY_SECONDS = (0.5, 30.0)  # first and longest delay; each delay is twice the last
 TERM_SECONDS = 1.0  # between SIGTERM and SIGKILL
@@ -33,7 +36,8 @@ class Command:
     One thread starts the program, reads both its pipes and ends it. While the intake is full the thread does not read:
     the pipe fills and the program waits, so `ffmpeg -i file` runs no faster than its sound is judged. Its windows are
     live all the same: if the model is too slow, the oldest are dropped and reported. A program that cannot wait, such
-    as arecord, loses sound in its own buffer and says so on its standard error.
+    as arecord, loses sound in its own buffer and says so on its standard error. A program may deliver in bursts: see
+    Delivery. A pause that the sound after it makes good is no gap.
 
     The program leads a process group of its own. close() ends the whole group: SIGTERM, and SIGKILL a second later.
     """
@@ -101,8 +105,11 @@ class Command:
     def _read(self, pipe: IO[bytes], tail: _Tail) -> None:
         """Deliver sound until the pipe ends or close() is called."""
         pcm = Pcm(self._settings.format, self._settings.channels)
-        max_bytes = max(pcm.frame_bytes, self._settings.rate // 10 * pcm.frame_bytes)
-        delivers, stalled, last = False, False, self._clock()
+        second = self._settings.rate * pcm.frame_bytes
+        piece = max(pcm.frame_bytes, self._settings.rate // 10 * pcm.frame_bytes)  # bytes
+        delivery, delivers = Delivery(self._settings.stall_s), False
+        delivery.begin(self._clock())
+        lull: Lull = ""
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)
             selector.register(tail.pipe, selectors.EVENT_READ)
@@ -111,19 +118,50 @@ class Command:
                 if tail.pipe in ready and not tail.read():
                     selector.unregister(tail.pipe)
                 if pipe in ready:
-                    data = os.read(pipe.fileno(), max_bytes)
+                    data = os.read(pipe.fileno(), piece)
                     if not data:
+                        self._intake.pause(long=True)  # at once: the program itself may go on for a while
                         return
-                    if not delivers:  # for the first time, or after a stall, which becomes a gap
+                    if not delivers:
                         self._intake.begin(self._name, self._settings.rate)
-                    delivers, stalled = True, False
-                    samples = pcm.feed(data)
-                    if len(samples):
-                        self._intake.put(samples)
-                    last = self._clock()  # after put(): the time for which we make the program wait is no stall
-                elif self._clock() - last >= STALL_SECONDS and not stalled:
-                    delivers, stalled = False, True
-                    self._intake.fail("stalled", f"{self._name}: runs but delivers nothing")
+                    elif lull == "stall":
+                        data += _burst(pipe, round(delivery.behind(self._clock()) * second) - len(data), second)
+                        missed = delivery.behind(self._clock()) - len(data) / second
+                        self._intake.begin(
+                            self._name, self._settings.rate, missed if missed > TOLERANCE_SECONDS else 0.0
+                        )
+                    if not delivers or lull == "stall":
+                        delivery.begin(self._clock() - len(data) / second)
+                    delivers, lull = True, ""
+                    for start in range(0, len(data), piece):
+                        samples = pcm.feed(data[start : start + piece])
+                        if len(samples):
+                            self._intake.put(samples)
+                    # After put(): the time for which we make the program wait is no stall.
+                    delivery.came(len(data) / second, self._clock())
+                elif (found := delivery.lull(self._clock())) != lull:
+                    lull = found
+                    self._tell(lull, delivers)
+
+    def _tell(self, lull: Lull, delivers: bool) -> None:
+        if lull == "stall":
+            self._intake.fail("stalled", f"{self._name}: runs but delivers nothing")
+        elif lull and delivers:
+            self._intake.pause(long=lull == "long")
+
+
+def _burst(pipe: IO[bytes], wanted: int, second: int) -> bytes:
+    """Read what comes much faster than it would be played (`second` bytes a second), `wanted` bytes at most.
+
+    It may make a pause good, which is then no gap. From a source that goes on in real time it reads 0.2 s.
+    """
+    data, poll, began = b"", select.poll(), time.monotonic()
+    poll.register(pipe, select.POLLIN)
+    while len(data) < wanted and len(data) >= 2 * second * (time.monotonic() - began - BURST_SECONDS):
+        if not poll.poll(BURST_SECONDS * 1000) or not (more := os.read(pipe.fileno(), wanted - len(data))):
+            break
+        data += more
+    return data
 
 
 class _Tail:

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from earmark.audio.types import SECOND, Block, Nanoseconds, Samples
-from earmark.capture.items import Ended, Failed, FailedState, Gap, Item, Notice, Overflowed, Started
+from earmark.capture.items import Ended, Failed, FailedState, Gap, Item, Notice, Overflowed, Paused, Started
 
 QUEUE_SECONDS = 4.0  # of sound; beyond, offer() drops the oldest blocks
 PUT_SECONDS = 1.0  # of sound; beyond, put() waits
@@ -83,6 +83,7 @@ class Intake:
         self._position = 0
         self._last: Nanoseconds | None = None  # when the last sample came; None before the first
         self._resuming = False
+        self._missed: float | None = None  # seconds, as begin() was told
         self._room = room or threading.Event()  # put() waits for it
         self._room.set()
         self._closed = False
@@ -92,15 +93,17 @@ class Intake:
         """Whether close() was called, so that the source should end."""
         return self._closed
 
-    def begin(self, device: str, rate: int) -> None:
+    def begin(self, device: str, rate: int, missed: float | None = None) -> None:
         """Say that the source starts, or starts again, to deliver at `rate` Hz. Call it when there is sound to offer.
 
-        The position of a live source jumps by the time from its last sample before to its first sample after.
+        The position of a live source jumps by the sound that it missed, in seconds; if `missed` is left out, by the
+        time from its last sample before to its first sample after.
         """
         if self._rate:
             self._position = round(self._position * rate / self._rate)
         self._rate = rate
         self._resuming = self.live
+        self._missed = missed
         self._push(Started(device, rate))
 
     def offer(self, samples: Samples, captured: Nanoseconds | None = None) -> None:
@@ -115,7 +118,7 @@ class Intake:
         now = self._clock() if captured is None else captured
         if self._resuming:
             self._resuming = False
-            self._skip_gap(now, len(samples))
+            self._skip_gap(self._missing(now, len(samples)))
         self._last = now
         samples.flags.writeable = False
         block = Block(self._position, samples, self._rate, now)
@@ -148,6 +151,10 @@ class Intake:
         if self._overflows_told == self._overflows_taken:
             self._overflows_told += 1
             self._append(Overflowed(self._position))
+
+    def pause(self, long: bool) -> None:
+        """Say that no sound comes for now. See Paused."""
+        self._push(Paused(long))
 
     def fail(self, state: FailedState, detail: str) -> None:
         """Say that the source does not deliver; `detail` says why and what happens next."""
@@ -190,12 +197,18 @@ class Intake:
         self._closed = True
         self._room.set()
 
-    def _skip_gap(self, now: Nanoseconds, count: int) -> None:
-        """Move the position over the time without sound that ends with a block of `count` samples."""
+    def _missing(self, now: Nanoseconds, count: int) -> int:
+        """Return the samples that are missing before a block of `count` samples, which the source hands over `now`."""
         if self._last is None:
-            return
+            return 0
+        if self._missed is not None:
+            return round(self._missed * self._rate)
         missed = now - self._last - count * SECOND // self._rate  # the block's first sample sounded its length ago
-        if (samples := missed * self._rate // SECOND) > 0:
+        return missed * self._rate // SECOND
+
+    def _skip_gap(self, samples: int) -> None:
+        """Move the position over samples that were not delivered."""
+        if samples > 0:
             start, self._position = self._position, self._position + samples
             self._append(Gap(start, self._position, self._rate))
 

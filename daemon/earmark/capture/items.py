@@ -39,6 +39,16 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """No sound comes for now, though the source has not failed: what is there can be judged.
+
+    `long`: so long that sound which goes on at the end of it counts as ended, too.
+    """
+
+    long: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Overflowed:
     """The sound server lost samples at `position`. It does not say how many."""
 
@@ -52,7 +62,7 @@ class Ended:
     error: str = ""
 
 
-Notice = Started | Failed | Gap | Overflowed | Ended
+Notice = Started | Failed | Gap | Paused | Overflowed | Ended
 Item = Block | Notice
 
 

@@ -113,6 +113,7 @@ class Command(Settings, frozen=True, tag_field="kind", tag="command"):
     rate: Rate = 16000
     channels: Annotated[int, Meta(ge=1, le=64)] = 1
     format: Literal["s16le", "s32le", "f32le"] = "s16le"
+    stall_s: Annotated[float, Meta(ge=0.1, le=3600)] = 2.0  # without sound, after that which came ahead of its time
 
 
 Source = Microphone | File | Command

@@ -67,6 +67,10 @@ class LevelGate:
         """The seconds of sound until the next step is complete."""
         return (self.position + self._step - self.resampled.ring.end) / self.resampled.rate
 
+    def close_if_falling(self) -> list[GateEvent]:
+        """Close if the sound has ended, though not for long enough yet to be sure."""
+        return self._gate.close(self.position) if self._gate.state is State.FALLING else []
+
     def close(self) -> list[GateEvent]:
         """Close at the ring's end, because the stream breaks or ends there."""
         self.position = self.resampled.ring.end
@@ -132,6 +136,10 @@ class SpeechGate:
         if not self._awake:
             return QUIET_GATHER_SECONDS
         return (self.position + STEP - self.resampled.ring.end) / RATE
+
+    def close_if_falling(self) -> list[GateEvent]:
+        """Close if the sound has ended, though not for long enough yet to be sure."""
+        return self._gate.close(self.position) if self._gate.state is State.FALLING else []
 
     def close(self) -> list[GateEvent]:
         """Close at the ring's end, because the stream breaks or ends there."""

@@ -9,7 +9,7 @@ from earmark.audio.resampled import ResampledRing
 from earmark.audio.types import Block, Closed, GateEvent, Opened, Samples
 from earmark.capture.health import Change, Health
 from earmark.capture.intake import Intake
-from earmark.capture.items import Ended, Failed, Gap, Overflowed, Started, joined
+from earmark.capture.items import Ended, Failed, Gap, Overflowed, Paused, Started, joined
 from earmark.config.settings import Vad
 from earmark.errors import AudioError, SourceError
 from earmark.protocol.events import LossCause, OffReason
@@ -71,6 +71,8 @@ class SourceStream:
                     self._change(self._health.failed(state, detail))
                 case Gap():
                     self._skip(item)
+                case Paused(long):
+                    self._pause(long)
                 case Overflowed(position):
                     self._lose(position / (self._rate or 1), position / (self._rate or 1), "overflow")
                 case Ended(error):
@@ -181,13 +183,27 @@ class SourceStream:
         """Judge what is left, and close every gate: nothing is joined across a break in the sound."""
         for ring in self._rings.values():
             ring.flush()
+        self._judge()
+        for gate in self._classifiers:
+            for event in gate.close():
+                self.found(gate, event, gate.position, reason)
+
+    def _judge(self) -> None:
+        """Judge the speech that is there, and make the windows that are complete."""
         if self._silero is not None:
             for speech, event, judged in step_all(self.speech_gates, self._silero):
                 self.found(speech, event, judged)
         self._advance()
+
+    def _pause(self, long: bool) -> None:
+        """Close the gates whose sound has ended, or all after a long pause: what they wait for may come too late."""
+        if long:
+            self._break("quiet")
+            return
+        self._judge()
         for gate in self._classifiers:
-            for event in gate.close():
-                self.found(gate, event, gate.position, reason)
+            for event in gate.close_if_falling():
+                self.found(gate, event, gate.position)
 
     def _finish(self, reason: OffReason, detail: str, error: str = "") -> None:
         self._ended = True

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from earmark.audio.types import Block, Samples
 from earmark.capture.intake import PUT_SECONDS, QUEUE_SECONDS, Intake, IntakeStats
-from earmark.capture.items import Ended, Failed, Gap, Item, Overflowed, Started
+from earmark.capture.items import Ended, Failed, Gap, Item, Overflowed, Paused, Started
 
 RATE = 1000  # Hz: a sample is a millisecond
 FULL = round(QUEUE_SECONDS * RATE)
@@ -402,3 +402,25 @@ def test_every_sample_is_drained_once_or_counted_as_dropped(steps: list[int | st
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(ends))
     assert all(block.samples[0] == block.position for block in got)
     assert [item.detail for item in items if isinstance(item, Failed)] == [str(number) for number in range(notices)]
+
+
+def test_a_source_that_knows_what_it_missed_jumps_by_that() -> None:
+    clock = Clock()
+    intake = new(clock=clock)
+    intake.offer(silence(100))
+    clock.pass_ms(5000)
+    intake.begin("device", RATE, missed=1.5)
+    intake.offer(silence(100))
+    intake.begin("device", RATE, missed=0.0)
+    intake.offer(silence(100))
+    items = intake.drain()
+    assert positions(items) == [(0, 100), (1600, 1700), (1700, 1800)]
+    assert [item for item in items if isinstance(item, Gap)] == [Gap(100, 1600, RATE)]
+
+
+def test_a_pause_is_told_in_its_place() -> None:
+    intake = new()
+    intake.offer(silence(100))
+    intake.pause(long=False)
+    intake.offer(silence(100))
+    assert [type(item) for item in intake.drain()] == [Started, Block, Paused, Block]

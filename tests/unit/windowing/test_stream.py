@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from earmark.audio.types import Samples
 from earmark.protocol.events import OffReason
 from earmark.windowing.messages import AudioLost, GateClosed, Message, SourceChanged, SourceEnded
-from tests.listening import RATE, ByHand, always
-from tests.signals import noise
+from tests.listening import RATE, ByHand, always, classifier_input, windows
+from tests.signals import noise, tone
 
 SECOND = 1_000_000_000
 
@@ -130,3 +132,43 @@ def test_what_ended_the_source_is_why_labels_go_off(error: str, reason: str) -> 
     assert reasons(messages) == [reason]
     assert messages[-1] == SourceEnded("hall", error)
     assert states(messages) == ["listening", "stopped"]
+
+
+def word_then_silence(silence_ms: int) -> Samples:
+    """Half a second of a word, in silence."""
+    word = tone(RATE // 2, 440)
+    return np.concatenate([np.zeros(RATE, np.float32), word, np.zeros(silence_ms * RATE // 1000, np.float32)])
+
+
+@pytest.mark.parametrize(("silence_ms", "long"), [(80, False), (80, True), (0, True)])
+def test_a_word_before_a_pause_is_classified_at_once(silence_ms: int, long: bool) -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("talk", classifier_input())
+    intake.offer(word_then_silence(silence_ms))
+    assert windows(by_hand.round()) == []
+    intake.pause(long=long)
+    messages = by_hand.round()
+    assert len(windows(messages)) == 1
+    assert reasons(messages) == ["quiet"]
+    assert states(messages) == []
+
+
+def test_a_word_that_goes_on_after_a_short_pause_is_one_word() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("talk", classifier_input())
+    intake.offer(word_then_silence(0))
+    intake.pause(long=False)
+    intake.offer(tone(RATE // 4, 440))
+    intake.offer(np.zeros(RATE, np.float32))
+    [window] = windows(by_hand.round())
+    assert (window.span.speech_end - window.span.speech_start) / RATE == pytest.approx(0.75, abs=0.04)
+
+
+def test_a_pause_closes_no_gate_that_is_always_open_unless_it_is_long() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    intake.offer(noise(RATE, -30))
+    intake.pause(long=False)
+    assert reasons(by_hand.round()) == []
+    intake.pause(long=True)
+    assert reasons(by_hand.round()) == ["quiet"]

@@ -310,6 +310,27 @@ def test_a_killed_worker_is_replaced_and_nobody_is_dropped() -> None:
         assert daemon.end() == 0
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("to", ["/dev/full", "-"])
+def test_events_that_a_full_disk_lost_make_the_exit_code_1(to: str, tmp_path: Path) -> None:
+    samples, rate, _ = demo(longest=3.0)
+    soundfile.write(tmp_path / "short.wav", samples, rate)
+    arguments = ("--file", str(tmp_path / "short.wav"), "--fast", "--once", "--events", to)
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "earmark", "--listen", "127.0.0.1:0", *arguments],
+            stdout=full if to == "-" else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=DEADLINE,
+            env=environment(),
+        )
+    assert done.returncode == 1, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"earmarkd: --events: {to}: ")
+    assert last.endswith(" events were lost: No space left on device")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="a spare worker needs Linux")
 def test_windows_that_are_lost_to_a_hung_worker_say_so(tmp_path: Path) -> None:
     file = tmp_path / "earmark.toml"

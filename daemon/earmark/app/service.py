@@ -32,14 +32,14 @@ from earmark.capture.intake import Intake
 from earmark.checkpoints.catalogue import catalogue
 from earmark.config import settings as config
 from earmark.detection.detectors import Detectors
-from earmark.errors import SourceError
+from earmark.errors import EarmarkError, SourceError
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.engine import EngineState
 from earmark.inference.registry import Registry
 from earmark.inference.supervisor import LocalEngine
 from earmark.protocol.endpoints import EVENTS
-from earmark.protocol.events import Hello
+from earmark.protocol.events import Error, Hello
 from earmark.server.events_endpoint import events_endpoint
 from earmark.server.server import Server
 from earmark.windowing.segmenter import Segmenter
@@ -69,7 +69,13 @@ class Service:
         self._serving = False
         self._loop = asyncio.get_running_loop()
         self._hub = Hub(settings.server.backlog, self._hello)
-        self._outputs = Outputs(options.events, quiet=options.quiet, whole=options.once, on_broken=self._broken_pipe)
+        self._outputs = Outputs(
+            options.events,
+            quiet=options.quiet,
+            whole=options.once,
+            on_broken=self._broken_pipe,
+            on_trouble=lambda sentence: call_if_open(self._loop, self._hub.tell, Error(sentence)),
+        )
         self._publisher = Publisher([self._hub, self._outputs])
         ids = (f"{self._publisher.epoch}-{number}" for number in itertools.count(1))
         names = tuple(source.name for source in settings.source)
@@ -138,6 +144,8 @@ class Service:
             notify("STOPPING=1")
         if self._options.once and self._detectors.errors:
             raise SourceError("; ".join(self._detectors.errors.values()))
+        if self._options.once and (losses := self._outputs.losses()):
+            raise EarmarkError(losses)
 
     async def _unless_stopped(self, coroutine: Coroutine[object, object, None]) -> bool:
         """Wait until `coroutine` is done, and raise what it raises. Returns False if the daemon was stopped first."""
@@ -195,7 +203,10 @@ class Service:
 
     def _missing(self) -> dict[str, object] | None:
         alive, stopping = self._segmenter.alive, self._stop.is_set()
-        return status.missing(self._engine.state, serving=self._serving, stopping=stopping, segmenter_alive=alive)
+        trouble = self._outputs.stats().trouble
+        return status.missing(
+            self._engine.state, serving=self._serving, stopping=stopping, segmenter_alive=alive, events=trouble
+        )
 
     def _device(self) -> str:
         return self._engine.state.device or "cpu"

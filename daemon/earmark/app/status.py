@@ -100,8 +100,13 @@ def snapshot(
     )
 
 
-def missing(engine: EngineState, *, serving: bool, stopping: bool, segmenter_alive: bool) -> dict[str, object] | None:
-    """Return what is missing before, or again while, windows are classified, by name; None if nothing is."""
+def missing(
+    engine: EngineState, *, serving: bool, stopping: bool, segmenter_alive: bool, events: str = ""
+) -> dict[str, object] | None:
+    """Return what is missing before, or again while, windows are classified, by name; None if nothing is.
+
+    `events` says why events cannot be written to their file.
+    """
     found: dict[str, object] = {}
     if engine.phase != "ready":
         found["model"] = engine.detail or engine.phase
@@ -109,6 +114,8 @@ def missing(engine: EngineState, *, serving: bool, stopping: bool, segmenter_ali
         found["listening"] = "shutting down" if stopping else "not yet"
     elif not segmenter_alive:
         found["listening"] = "the listening thread has ended"
+    if events:
+        found["events"] = f"--events cannot be written: {events}"
     return found or None
 
 

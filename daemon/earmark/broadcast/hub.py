@@ -18,7 +18,7 @@ from earmark.broadcast.stall import StallWatch
 from earmark.broadcast.subscriber import Clock, Subscriber, Timer
 from earmark.broadcast.subscription import Subscription
 from earmark.broadcast.throttle import Key
-from earmark.protocol.events import Hello, Result, Subscribed, encode
+from earmark.protocol.events import Error, Hello, Result, Subscribed, encode
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +86,14 @@ class Hub:
                 self._send_throttled(members, seq, key, frame)
             else:
                 self._send(members, seq, key, frame)
+
+    def tell(self, error: Error) -> None:
+        """Send an error of the daemon itself to all subscribers but those that are behind, whatever they filter."""
+        frame = text_frame(encode(error))
+        for subscription, members in list(self._groups.items()):
+            if subscription.shape == "event":
+                for member in [member for member in members if member.backlog is None]:
+                    member.write(frame)
 
     def count_refused(self) -> None:
         """Count a handshake that was refused."""

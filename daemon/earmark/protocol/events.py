@@ -161,7 +161,7 @@ class Subscribed(msgspec.Struct, frozen=True, tag_field="type", tag="subscribed"
 
 
 class Error(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
-    """A message of this client was refused, with the reason as a sentence."""
+    """A message of this client was refused, or the daemon cannot do all that it should; the reason as a sentence."""
 
     error: str
 

@@ -47,7 +47,7 @@ def recorded_daemon(engine: EngineState = READY) -> Snapshot:
         server=ServerStats(2, 3),
         hub=HubStats(0, 7, 0, {"oldest": 0, "latest": 0, "close": 0}, 0, 0),
         segmenter=SegmenterStats(9, 0, (SourceStats("desk", IntakeStats(48000, 160, 320, 1), 4, 1),)),
-        outputs=OutputsStats(lost_lines=5, lost_events=6),
+        outputs=OutputsStats(lost_lines=5, lost_events=6, trouble="No space left on device"),
     )
 
 
@@ -72,7 +72,7 @@ def test_every_field_of_info_is_as_it_was_and_new_ones_follow() -> None:
                 }
             ],
         },
-        "outputs": {"lost_lines": 5, "lost_events": 6},
+        "outputs": {"lost_lines": 5, "lost_events": 6, "trouble": "No space left on device"},
         "failed_sinks": {"Journal": 2},
     }
     assert told == expected
@@ -104,3 +104,8 @@ def test_what_is_missing_before_windows_are_classified_is_named(
     engine: EngineState, serving: bool, stopping: bool, alive: bool, found: dict[str, object] | None
 ) -> None:
     assert missing(engine, serving=serving, stopping=stopping, segmenter_alive=alive) == found
+
+
+def test_a_daemon_whose_events_cannot_be_written_is_not_ready() -> None:
+    found = missing(READY, serving=True, stopping=False, segmenter_alive=True, events="No space left on device")
+    assert found == {"events": "--events cannot be written: No space left on device"}

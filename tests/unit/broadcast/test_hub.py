@@ -9,7 +9,7 @@ from earmark.broadcast.hub import TOO_SLOW, Hub, HubStats
 from earmark.broadcast.sink import Published
 from earmark.broadcast.subscriber import Subscriber
 from earmark.broadcast.subscription import Subscription, parse
-from earmark.protocol.events import Hello, Label, Numbered, Result, Score, encode
+from earmark.protocol.events import Error, Hello, Label, Numbered, Result, Score, encode
 from tests.transports import HandClock, HandTransport
 
 TIME = "2026-11-22T07:31:05.120Z"
@@ -299,3 +299,11 @@ def test_a_hub_without_subscribers_publishes_to_nobody() -> None:
     serving = Serving()
     serving.label()
     assert (serving.hub.stats().published, serving.hub.stats().delivered) == (1, 0)
+
+
+def test_an_error_of_the_daemon_is_told_whatever_a_filter_says_but_not_to_the_api_shape_or_to_those_behind() -> None:
+    serving = Serving()
+    picky, plain, behind = serving.peer(types=["label"]), serving.peer(shape="api"), serving.peer()
+    behind.pause()
+    serving.hub.tell(Error("--events cannot be written"))
+    assert (picky.got(), plain.transport.frames, behind.got()) == (["error"], [], [])

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -111,7 +112,7 @@ def test_a_quiet_daemon_prints_nothing(become_stdout: Callable[[], Console]) -> 
     console = become_stdout()
     with outputs(quiet=True) as sink:
         publish(sink, LABEL, LOSS)
-        assert sink.stats() == OutputsStats(0, 0)
+        assert sink.stats() == OutputsStats(0, 0, "")
     assert console.written == b""
 
 
@@ -131,3 +132,23 @@ def test_a_closed_standard_output_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(EarmarkError, match="--events: - is standard output, which is closed"), outputs("-"):
         pass
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_events_for_a_full_disk_are_told_and_counted_with_the_reason() -> None:
+    told: list[str] = []
+    sink = Outputs("/dev/full", quiet=True, whole=True, on_broken=lambda: None, on_trouble=told.append)
+    with sink:
+        publish(sink, LABEL, RESULT)
+    assert told == [
+        f"--events: /dev/full cannot be written: No space left on device; {MAX_WAITING_LINES} events wait at most"
+    ]
+    assert sink.stats() == OutputsStats(0, 2, "No space left on device")
+    assert sink.losses() == "--events: /dev/full: 2 events were lost: No space left on device"
+
+
+def test_nothing_is_said_where_nothing_was_lost(tmp_path: Path) -> None:
+    sink = Outputs(str(tmp_path / "events"), quiet=True, whole=True, on_broken=lambda: None)
+    with sink:
+        publish(sink, LABEL)
+    assert (sink.losses(), (tmp_path / "events").read_bytes()) == ("", b"text 1\n")

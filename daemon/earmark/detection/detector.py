@@ -88,6 +88,10 @@ class Detector:
         """Let every label go off once the windows before this are answered."""
         return self._drafts(self._waiting.append(closed))
 
+    def lose(self, now: Nanoseconds) -> list[Draft]:
+        """Let every label go off once the windows before this are answered, because the source has ended."""
+        return self.close(GateClosed(self.source, self.classifier, self._heard_to / 1000, now, "source_lost"))
+
     def end(self, reason: OffReason, now: Nanoseconds) -> list[Draft]:
         """Give up the windows that wait for their outcome, and let every label go off."""
         drafts: list[Draft] = []

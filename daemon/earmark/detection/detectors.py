@@ -80,7 +80,8 @@ class Detectors:
                 self._running.discard(source)
                 if error:
                     self.errors[source] = error
-                return []
+                # An error of the segmenter may have cost a GateClosed; without that, nothing is left to go off
+                return [draft for key, each in self._detectors.items() if key[0] == source for draft in each.lose(now)]
             case _:
                 assert_never(message)
 

@@ -234,7 +234,7 @@ class Segmenter:
                 self._streams[source] = SourceStream(source.intake, inputs, seconds, silero)
                 return []
             case RemoveSource(source):
-                return self._streams.pop(source).end("reload")
+                return self._remove(source)
             case ChangeClassifier(source, chosen, seconds, silero):
                 return self._streams[source].change_classifier(chosen, seconds, silero)
             case RemoveClassifier(source, classifier):
@@ -244,6 +244,14 @@ class Segmenter:
                 return []
             case _:
                 assert_never(request)
+
+    def _remove(self, source: SharedSource) -> list[Message]:
+        stream = self._streams.pop(source)
+        try:
+            stream.end("reload")
+        except Exception:
+            self._failed("%s: the last of its sound was lost to an error", source.intake.name)
+        return stream.finish_round()
 
     def _read(self, request: Read) -> None:
         if not request.future.set_running_or_notify_cancel():

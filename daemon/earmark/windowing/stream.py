@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import assert_never
 
@@ -9,7 +10,7 @@ from earmark.audio.resampled import ResampledRing
 from earmark.audio.types import Block, Closed, GateEvent, Opened, Samples
 from earmark.capture.health import Change, Health
 from earmark.capture.intake import Intake
-from earmark.capture.items import Ended, Failed, Gap, Overflowed, Paused, Started, joined
+from earmark.capture.items import Ended, Failed, Gap, Item, Overflowed, Paused, Started, joined
 from earmark.config.settings import Vad
 from earmark.errors import AudioError, SourceError
 from earmark.protocol.events import LossCause, OffReason
@@ -36,6 +37,7 @@ class SourceStream:
         self._intake = intake
         self._seconds = seconds
         self._silero = silero
+        self._items: deque[Item] = deque()  # that were drained and not taken yet
         self._messages: list[Message] = []
         self._health = Health()
         self._rings: dict[int, ResampledRing] = {}
@@ -55,30 +57,36 @@ class SourceStream:
 
     def has_enough(self) -> bool:
         """Return whether the intake holds enough for a gate to find anything, or a notice."""
-        return not self._intake.holds_less_than(self._enough)
+        return bool(self._items) or not self._intake.holds_less_than(self._enough)
 
     def listen(self) -> None:
-        """Take all items of the intake into the rings, and run the gates that need no batch."""
-        for item in joined(self._intake.drain()):
-            match item:
-                case Block():
-                    self._take(item)
+        """Take all items of the intake into the rings, and run the gates that need no batch.
+
+        If one of them raises an error, those behind it are left for the next call.
+        """
+        self._items += joined(self._intake.drain())
+        while self._items:
+            match self._items.popleft():
+                case Block() as block:
+                    self._take(block)
                 case Started(device, rate):
                     self._change(self._health.started(device, rate))
                 case Failed(state, detail):
                     self._failure = state
-                    self._break("source_lost")
-                    self._change(self._health.failed(state, detail))
-                case Gap():
-                    self._skip(item)
+                    try:
+                        self._break("source_lost")
+                    finally:
+                        self._change(self._health.failed(state, detail))
+                case Gap() as gap:
+                    self._skip(gap)
                 case Paused(long):
                     self._pause(long)
                 case Overflowed(position):
                     self._lose(position / (self._rate or 1), position / (self._rate or 1), "overflow")
                 case Ended(error):
                     self._finish("source_lost" if error else "quiet", error or "it has ended", error)
-                case _:
-                    assert_never(item)
+                case other:
+                    assert_never(other)
 
     def found(self, gate: SourceGate, event: GateEvent, judged: int, reason: OffReason = "quiet") -> None:
         """Take an event of a gate that has judged up to `judged`. Where it closed, labels go off for `reason`."""
@@ -119,17 +127,21 @@ class SourceStream:
         self._drop_unused()
         return self._take_messages()
 
-    def end(self, reason: OffReason) -> list[Message]:
-        """Judge the sound that was delivered, close the gates for `reason`, and end for good."""
+    def end(self, reason: OffReason) -> None:
+        """Judge the sound that was delivered, close the gates for `reason`, and end for good.
+
+        It ends even if it raises an error. finish_round() returns the last messages.
+        """
         try:
             self.listen()
-            if not self._ended:
-                self._finish(reason, "it was removed")
-            return self.finish_round()
         finally:
-            for gate in self._classifiers:
-                gate.leave()
-            self._classifiers.clear()
+            try:
+                if not self._ended:
+                    self._finish(reason, "it was removed")
+            finally:
+                for gate in self._classifiers:
+                    gate.leave()
+                self._classifiers.clear()
 
     def read(self, rate: int, start: int, end: int) -> Samples:
         """Return a copy of the samples [start, end) at `rate`. Raises AudioError if some of them are not kept."""

@@ -161,6 +161,17 @@ def test_all_is_done_once_every_source_has_ended_and_nothing_waits() -> None:
     assert made.done
 
 
+def test_a_label_goes_off_when_its_source_ends_even_without_a_closed_gate() -> None:
+    made = two_sources()
+    for pair in PAIRS:
+        answer(made, window(*pair, 0, 1000), 0.75)
+    waits = window("kitchen", "moods", 500, 1500)
+    ticket = made.ticket(waits)
+    assert told(made.receive(SourceEnded("kitchen", ""), now=9)) == [("kitchen", "words", "off source_lost")]
+    drafts = made.answered(waits, ticket, scores(0.75))
+    assert told(drafts) == [("kitchen", "moods", "result"), ("kitchen", "moods", "off source_lost")]
+
+
 def test_only_sources_that_ended_with_an_error_have_one() -> None:
     made = two_sources()
     made.receive(SourceEnded("kitchen", ""), now=1)

@@ -355,6 +355,33 @@ def test_an_error_with_one_source_costs_the_others_nothing(caplog: pytest.LogCap
     assert by_hand.segmenter.stats().errors == 1
 
 
+class BrokenAtOnset(UtteranceWindows):
+    """Cannot begin."""
+
+    def opened(self, position: int) -> None:
+        raise ZeroDivisionError("as it was told to")
+
+
+def test_what_a_source_delivered_behind_an_error_is_taken_in_the_next_round() -> None:
+    by_hand = ByHand()
+    kitchen = by_hand.add("kitchen", classifier_input("open", BrokenAtOnset))
+    kitchen.offer(ramp(0, LONG))
+    kitchen.end("the file is damaged")
+    assert SourceEnded("kitchen", "the file is damaged") not in by_hand.round()
+    assert SourceEnded("kitchen", "the file is damaged") in by_hand.round()
+
+
+def test_a_source_that_is_removed_ends_despite_an_error_and_gives_its_speech_slot_back() -> None:
+    by_hand = ByHand()
+    kitchen = by_hand.add("kitchen", classifier_input("open", Broken), classifier_input(name="other"))
+    kitchen.offer(ramp(0, LONG))
+    by_hand.round()
+    by_hand.segmenter.remove_source("kitchen")
+    assert by_hand.round()[-1] == SourceEnded("kitchen", "")
+    assert by_hand.silero.taken == set()
+    assert by_hand.segmenter.stats().errors == 1
+
+
 def test_a_source_that_can_wait_waits_while_too_many_of_its_windows_have_no_answer() -> None:
     by_hand = ByHand()
     intake = by_hand.add("file", always(), live=False, seconds=60.0)

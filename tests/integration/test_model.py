@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -79,6 +81,48 @@ def test_without_a_wish_the_function_is_the_pipelines(tmp_path: Path, problem_ty
     function = default_function(reader.read(path).problem_type)
     ours = apply(function, model.load("test/tiny", path, CPU, "fp32").classify(clips(1)), "test/tiny")[0]
     assert dict(zip(checkpoints.LABELS, ours, strict=True)) == pytest.approx(expected, abs=1e-5)
+
+
+def as_processor(path: Path) -> None:
+    """Move the extractor into the file in which transformers 5 saves it together with a tokenizer."""
+    alone = path / "preprocessor_config.json"
+    extractor = json.loads(alone.read_text())
+    alone.unlink()
+    (path / "processor_config.json").write_text(json.dumps({"feature_extractor": extractor}))
+
+
+def with_a_point(path: Path) -> None:
+    file = path / "preprocessor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"sampling_rate": 16000.0}))
+
+
+def without_names(path: Path) -> None:
+    config = json.loads((path / "config.json").read_text())
+    del config["id2label"], config["label2id"]
+    (path / "config.json").write_text(json.dumps(config | {"num_labels": len(checkpoints.LABELS)}))
+
+
+def not_a_number(path: Path) -> None:
+    checkpoints.edit_config(path, {"mask_value": float("nan"), "limit": float("inf")})
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2", "ast", "whisper"])
+@pytest.mark.parametrize("change", [as_processor, with_a_point, without_names, not_a_number])
+def test_what_the_pipeline_loads_loads_and_scores_the_same(
+    tmp_path: Path, kind: str, change: Callable[[Path], None]
+) -> None:
+    path = checkpoints.save(tmp_path, kind)
+    change(path)
+    found = reader.read(path)
+    clip = clips(1)[0]
+    try:
+        theirs = pipeline("audio-classification", str(path), top_k=None)(clip)
+    except Exception as error:
+        pytest.skip(f"the pipeline itself does not load it: {error!r}")
+    logits = model.load("test/tiny", path, CPU, "fp32").classify(clip[None])
+    ours = apply(default_function(found.problem_type), logits, "test/tiny")[0]
+    expected = {each["label"]: each["score"] for each in theirs}
+    assert dict(zip(found.labels, ours, strict=True)) == pytest.approx(expected, abs=1e-5)
 
 
 def test_scores_do_not_depend_on_company(loaded: model.AudioModel) -> None:

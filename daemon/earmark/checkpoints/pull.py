@@ -21,7 +21,7 @@ from earmark.config.toml import toml
 from earmark.errors import ModelError
 
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
-OPTIONAL_FILES = ("preprocessor_config.json", "README.md")
+OPTIONAL_FILES = (*reader.EXTRACTOR_FILES, "README.md")
 PART = re.compile(r"model-\d{5}-of-\d{5}\.safetensors|model\.safetensors\.index\.json")
 PICKLED_PART = re.compile(r"pytorch_model-\d{5}-of-\d{5}\.bin")
 
@@ -86,12 +86,13 @@ def _fill(staged: Path, listing: hub_client.Listing, tell: Tell) -> None:
         if name not in listing.files:
             raise ModelError(f"{model}: holds no {name}; it is not a model of transformers")
         shutil.copyfile(hub_client.fetch(listing, name), staged / name)
+    if not listing.files.keys() & set(reader.EXTRACTOR_FILES):
+        raise ModelError(f"{model}: holds no preprocessor_config.json, so nobody knows how it wants its sound")
     try:
         reader.require_classifier(staged)
+        reader.require_extractor(staged)
     except ModelError as error:
         raise _public(model, staged, error) from None
-    if "preprocessor_config.json" not in listing.files:
-        raise ModelError(f"{model}: holds no preprocessor_config.json, so nobody knows how it wants its sound")
     names = _weights(listing)
     tell(f"fetching the weights: {', '.join(names)}")
     fetched = [_checked(listing, name, hub_client.fetch(listing, name, bar=True)) for name in names]

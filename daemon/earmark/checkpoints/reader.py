@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from earmark.checkpoints.checkpoint import COMMIT, Checkpoint
 from earmark.checkpoints.lengths import Lengths, lengths
@@ -31,8 +30,16 @@ ARCHITECTURES = {
 KNOWN = ARCHITECTURES | {"earmark-cnn": "EarmarkCnnForAudioClassification"}
 """The same with our own network, of worker/cnn.py."""
 
+EXTRACTOR_FILES = ("processor_config.json", "preprocessor_config.json")
+"""The files that may describe the feature extractor. transformers 5 writes the first for models with a tokenizer."""
+
+ONE_LABEL = "multi_label_classification"
+"""The problem type of a checkpoint with a single label that names none: softmax over one output is always 1."""
+
 EMBEDDED = Path(__file__).parent.parent / "models"
-DEFAULT_RATE = 16000  # Hz, if preprocessor_config.json names none
+DEFAULT_RATE = 16000  # Hz, if the feature extractor names none
+MAX_LABELS = 100_000  # that are numbered; the largest sets have some thousands
+DEFAULT_LABELS = 2  # of transformers, for a checkpoint that names none
 
 
 def read(path: Path, name: str = "") -> Checkpoint:
@@ -45,18 +52,17 @@ def read(path: Path, name: str = "") -> Checkpoint:
     config = _json(path, "config.json", "is this a Hugging Face checkpoint?")
     model_type = _model_type(path, config)
     _require_weights(path)
-    extractor = _json(path, "preprocessor_config.json", "copy it from the checkpoint that this one was trained from")
-    rate = extractor.get("sampling_rate", DEFAULT_RATE)
-    if not isinstance(rate, int) or rate <= 0:
-        raise ModelError(f"{path}: sampling_rate in preprocessor_config.json is {rate!r}, not a rate in Hz")
+    extractor = _extractor(path)
+    rate = _rate(path, extractor)
+    labels = _labels(path, config)
     found = _lengths(path, model_type, config, extractor, rate)
     return Checkpoint(
         name=name or path.name,
         path=str(path),
-        labels=_labels(path, config),
+        labels=labels,
         rate=rate,
         model_type=model_type,
-        problem_type=config.get("problem_type"),
+        problem_type=config.get("problem_type") or (ONE_LABEL if len(labels) == 1 else None),
         window=found.window,
         limit=found.limit,
         minimum=found.minimum,
@@ -72,19 +78,48 @@ def require_classifier(path: Path) -> None:
     _labels(path, config)
 
 
+def require_extractor(path: Path) -> None:
+    """Raise ModelError if folder `path` does not say how the model wants its sound. Weights may be absent."""
+    _rate(path, _extractor(path))
+
+
 def embedded(folder: Path = EMBEDDED) -> dict[str, Path]:
     """Return the folders of the checkpoints that come with Earmark, by model id: `earmark/NAME`."""
     return {f"earmark/{file.parent.name}": file.parent for file in sorted(folder.glob("*/config.json"))}
 
 
 def _json(path: Path, file: str, remedy: str) -> dict[str, Any]:
+    """Return the object in `file`. Python's own reader takes NaN and Infinity, which transformers writes."""
     try:
-        found: dict[str, Any] = msgspec.json.decode((path / file).read_bytes(), type=dict[str, Any])
+        found = json.loads((path / file).read_bytes())
     except FileNotFoundError:
         raise ModelError(f"{path} holds no {file}; {remedy}") from None
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: {file} cannot be read ({error}); fetch the checkpoint again") from error
+    if not isinstance(found, dict):
+        raise ModelError(f"{path}: {file} cannot be read (it holds no object); fetch the checkpoint again")
     return found
+
+
+def _extractor(path: Path) -> dict[str, Any]:
+    """Return the settings of the feature extractor, from the file from which transformers takes them."""
+    remedy = "copy it from the checkpoint that this one was trained from"
+    processor, alone = EXTRACTOR_FILES
+    if (path / processor).is_file():
+        nested = _json(path, processor, remedy)
+        found = nested.get("feature_extractor", nested.get("audio_processor"))
+        if isinstance(found, dict):
+            return found
+    return _json(path, alone, remedy)
+
+
+def _rate(path: Path, extractor: dict[str, Any]) -> int:
+    rate = extractor.get("sampling_rate", DEFAULT_RATE)
+    if isinstance(rate, float) and rate.is_integer():
+        rate = int(rate)
+    if not isinstance(rate, int) or rate <= 0:
+        raise ModelError(f"{path}: sampling_rate of its feature extractor is {rate!r}, not a rate in Hz")
+    return rate
 
 
 def _model_type(path: Path, config: dict[str, Any]) -> str:
@@ -117,7 +152,12 @@ def _require_weights(path: Path) -> None:
 
 
 def _labels(path: Path, config: dict[str, Any]) -> tuple[str, ...]:
+    """Return the labels in their order. Without names, transformers numbers them: LABEL_0, LABEL_1, ..."""
     found = config.get("id2label")
+    if found is None:
+        count = config.get("num_labels", DEFAULT_LABELS)
+        count = count if isinstance(count, int) and count <= MAX_LABELS else 0
+        found = {number: f"LABEL_{number}" for number in range(count)}
     try:
         names = {int(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
     except ValueError:
@@ -130,7 +170,7 @@ def _labels(path: Path, config: dict[str, Any]) -> tuple[str, ...]:
 def _lengths(path: Path, model_type: str, config: dict[str, Any], extractor: dict[str, Any], rate: int) -> Lengths:
     try:
         return lengths(model_type, config, extractor, rate)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"{path}: the lengths of its layers or frames make no sense ({error})") from error
 
 

@@ -136,12 +136,66 @@ def test_weights_in_several_files_are_taken(tmp_path: Path) -> None:
     assert read(folder(tmp_path, weights="model.safetensors.index.json")).labels == ("no", "yes")
 
 
-@pytest.mark.parametrize("labels", [None, {}, {"1": "a"}, {"0": "a", "2": "b"}, {"a": "b"}, ["a"]])
+@pytest.mark.parametrize("labels", [{}, {"1": "a"}, {"0": "a", "2": "b"}, {"a": "b"}, ["a"]])
 def test_labels_that_are_missing_or_have_holes_are_refused(tmp_path: Path, labels: object) -> None:
     assert "names no labels" in refusal(folder(tmp_path, CONFIG | {"id2label": labels}))
 
 
-@pytest.mark.parametrize("rate", [0, "16k", None])
+@pytest.mark.parametrize(
+    ("given", "labels"),
+    [
+        ({}, ("LABEL_0", "LABEL_1")),
+        ({"num_labels": 3}, ("LABEL_0", "LABEL_1", "LABEL_2")),
+        ({"id2label": None}, ("LABEL_0", "LABEL_1")),
+    ],
+)
+def test_labels_without_names_are_numbered_as_transformers_does(
+    tmp_path: Path, given: dict[str, object], labels: tuple[str, ...]
+) -> None:
+    config = {name: value for name, value in CONFIG.items() if name != "id2label"} | given
+    assert read(folder(tmp_path, config)).labels == labels
+
+
+@pytest.mark.parametrize(
+    ("labels", "named", "kept"),
+    [
+        (["cough"], None, "multi_label_classification"),
+        (["cough"], "regression", "regression"),
+        (["no", "yes"], None, None),
+    ],
+)
+def test_a_single_label_without_a_problem_type_has_a_probability_of_its_own(
+    tmp_path: Path, labels: list[str], named: str | None, kept: str | None
+) -> None:
+    config = CONFIG | {"id2label": dict(enumerate(labels)), "problem_type": named}
+    assert read(folder(tmp_path, config)).problem_type == kept
+
+
+def test_the_extractor_may_be_in_the_processors_file_alone_and_goes_before_its_own(tmp_path: Path) -> None:
+    path = folder(tmp_path, extractor={"sampling_rate": 8000})
+    (path / "processor_config.json").write_text(json.dumps({"processor_class": "Wav2Vec2Processor"}))
+    assert read(path).rate == 8000
+    (path / "processor_config.json").write_text(json.dumps({"feature_extractor": {"sampling_rate": 22050}}))
+    assert read(path).rate == 22050
+    (path / "preprocessor_config.json").unlink()
+    assert read(path).rate == 22050
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_json_does_not_have_are_read_as_transformers_writes_them(tmp_path: Path, number: str) -> None:
+    path = folder(tmp_path)
+    text = (path / "config.json").read_text()
+    (path / "config.json").write_text(text.replace("{", f'{{"mask_value": {number}, ', 1))
+    assert read(path).labels == ("no", "yes")
+
+
+@pytest.mark.parametrize("rate", [16000, 16000.0])
+def test_a_rate_may_be_written_with_a_point(tmp_path: Path, rate: float) -> None:
+    found = read(folder(tmp_path, extractor={"sampling_rate": rate})).rate
+    assert (found, type(found)) == (16000, int)
+
+
+@pytest.mark.parametrize("rate", [0, "16k", None, 0.5, float("nan"), float("inf"), -8000.0])
 def test_a_rate_that_is_none_is_refused(tmp_path: Path, rate: object) -> None:
     assert "not a rate in Hz" in refusal(folder(tmp_path, extractor={"sampling_rate": rate}))
 

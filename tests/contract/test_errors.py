@@ -189,13 +189,18 @@ def test_decoded_audio_over_the_limits_is_413(small: Client) -> None:
 def test_too_many_requests_at_once_are_429_with_retry_after(small: Client) -> None:
     host, _, port = small.address.partition(":")
     opened = [socket.create_connection((host, int(port)), timeout=10) for _ in range(2)]
+    worker = small.get("/info").json["worker"]["pid"]
+    os.kill(worker, signal.SIGSTOP)
     try:
-        for sock in opened:  # their bodies never come
-            sock.sendall(f"POST / HTTP/1.1\r\nHost: {small.address}\r\nContent-Length: 100\r\n\r\n".encode())
+        for number, sock in enumerate(opened):
+            clip = encoded(noisy(0.5, number))
+            head = f"POST / HTTP/1.1\r\nHost: {small.address}\r\nContent-Length: {len(clip)}\r\n\r\n"
+            sock.sendall(head.encode() + clip)
         until(lambda: small.get("/info").json["clips"]["waiting"] == 2)
         reply = small.post(CLIP)
         assert (reply.status, int(reply.headers["retry-after"]) > 0) == (429, True)
     finally:
+        os.kill(worker, signal.SIGCONT)
         for sock in opened:
             sock.close()
     until(lambda: small.get("/info").json["clips"]["waiting"] == 0)  # who hangs up frees his place

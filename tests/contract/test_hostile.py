@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
+import socket
 import struct
 from functools import partial
 
@@ -139,3 +141,13 @@ def test_a_flac_bomb_is_refused_without_being_decoded(daemon: Daemon, client: Cl
     peak = max(peak, sizes(daemon)[0])
     assert [reply.status for reply in replies] == [413, 200]
     assert peak - before < GROWTH
+
+
+def test_bodies_that_are_promised_and_do_not_come_keep_nobody_out(client: Client) -> None:
+    host, port = client.address.split(":")
+    head = b"POST /models/earmark/commands HTTP/1.1\r\nHost: localhost\r\nContent-Length: 7999000\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        for _ in range(260):  # more than http.queue, and together more than http.memory_mb
+            stack.enter_context(socket.create_connection((host, int(port)))).sendall(head + b"RIFF")
+        assert client.post(encoded(word("go")), x_use_cache="0").labels[0] == "go"
+        assert client.get("/info").json["clips"]["waiting"] == 0

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "detection": {"windowing.messages", "inference.scores", "audio.types", "config.settings", "protocol"},
     "broadcast": {"detection", "protocol"},
     "server": {"broadcast", "config", "protocol"},
-    "api": {"server.responses", "inference", "checkpoints", "audio", "config", "protocol"},
+    "api": {"server.responses", "server.places", "inference", "checkpoints", "audio", "config", "protocol"},
     "learning": {"windowing", "capture", "audio", "checkpoints", "config"},
     "worker": {"inference.wire", "checkpoints", "learning", "audio"},
     "commands": {"learning", "checkpoints", "devices", "protocol"},

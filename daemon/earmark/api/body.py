@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -13,16 +14,33 @@ from starlette.requests import ClientDisconnect, Request
 from earmark.api.memory import Reservation
 from earmark.errors import RequestError
 
-BODY_SECONDS = 60.0  # for a body to arrive
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a body must come: some bytes every `idle` seconds, and `min_rate` bytes a second after `grace` seconds.
+
+    A slow but steady upload is fine. One that sends a byte now and then only keeps the connection.
+    """
+
+    idle: float = 20.0
+    grace: float = 60.0
+    min_rate: float = 256.0
+
+    def deadline(self, began: float, received: int, now: float) -> float:
+        """Return when the next bytes must have come of a body of which `received` have."""
+        return min(now + self.idle, began + self.grace + received / self.min_rate)
+
+
+PACE = Pace()
 
 Result = TypeVar("Result")
 
 
-async def read_body(request: Request, max_bytes: int, memory: Reservation) -> bytes:
-    """Return the whole body, which `memory` counts.
+async def read_body(request: Request, max_bytes: int, memory: Reservation, pace: Pace = PACE) -> bytes:
+    """Return the whole body, which `memory` counts as it comes: a promise takes no room from others.
 
-    Raises RequestError 413 as soon as it is larger than `max_bytes`, 408 if it does not arrive, and what `memory`
-    raises; ClientDisconnect if the client leaves.
+    Raises RequestError 413 as soon as it is larger than `max_bytes`, 408 if it comes slower than `pace`, and what
+    `memory` raises; ClientDisconnect if the client leaves.
     """
     too_large = RequestError(
         413, f"the body is larger than {max_bytes // 1_000_000} MB, which is all that http.max_body_mb allows"
@@ -32,19 +50,31 @@ async def read_body(request: Request, max_bytes: int, memory: Reservation) -> by
     if promised is not None:
         if promised > max_bytes:
             raise too_large
-        memory.take(promised)  # all of it or nothing: else ten clients could stop each other half way
+        memory.check(promised)  # what has no room now is better refused before it is sent
     body = io.BytesIO()  # grows in place, and getvalue() copies nothing
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                if body.tell() + len(chunk) > max_bytes:
-                    raise too_large
-                if promised is None:
-                    memory.take(len(chunk))
-                body.write(chunk)
-    except TimeoutError:
-        raise RequestError(408, f"the body did not arrive within {BODY_SECONDS:g} s") from None
+    async for chunk in _paced(request, pace):
+        if body.tell() + len(chunk) > max_bytes:
+            raise too_large
+        memory.take(len(chunk))
+        body.write(chunk)
     return body.getvalue()
+
+
+async def _paced(request: Request, pace: Pace) -> AsyncIterator[bytes]:
+    """Yield the parts of the body as they come. Raises RequestError 408 if they come too slowly."""
+    loop = asyncio.get_running_loop()
+    began, received = loop.time(), 0
+    parts = aiter(request.stream())
+    while True:
+        try:
+            async with asyncio.timeout_at(pace.deadline(began, received, loop.time())):
+                part = await anext(parts, None)
+        except TimeoutError:
+            raise RequestError(408, f"the body came too slowly: {received} bytes so far") from None
+        if part is None:
+            return
+        received += len(part)
+        yield part
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:

@@ -18,7 +18,7 @@ from earmark.api.cache import Cache, Key, PoisonClips
 from earmark.api.clip_scorer import ClipScorer
 from earmark.api.decode import MB, Clip, Decoders, Limits
 from earmark.api.loading import BUSY_DELAY_SECONDS, loaded
-from earmark.api.memory import Budget, Reservation
+from earmark.api.memory import Budget, Part, Reservation
 from earmark.api.request import MALFORMED, Options, ParsedRequest, encode_scores, parse_request, parse_switch
 from earmark.checkpoints.catalogue import Entry
 from earmark.checkpoints.checkpoint import Checkpoint
@@ -26,6 +26,7 @@ from earmark.config import settings as config
 from earmark.errors import AudioError, RequestError, TooMuchAudio, WorkerDied, WorkerError
 from earmark.inference.registry import Registry
 from earmark.inference.scores import default_function
+from earmark.server.places import owner_of
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class ClipAnswer:
 
 
 class ClipStats(msgspec.Struct, frozen=True):
-    """What `/info` shows. `waiting` requests are being read, decoded or classified."""
+    """What `/info` shows. `waiting` requests have come whole, and are being decoded or classified."""
 
     waiting: int
     answered: int
@@ -64,6 +65,7 @@ class Clips:
         self._scorer = scorer
         # half for bodies, which come when they want, and half for clips, which can wait their turn
         self.bodies, self.decoded = (Budget(settings.memory_mb * MB // 2) for _ in range(2))
+        self._parts: dict[str, Part] = {}  # of `bodies`, by address
         limits = Limits(settings.max_seconds, settings.max_decoded_mb * MB)
         self._decoders = Decoders(settings.decoders, limits, settings.wait)
         self._cache = Cache(settings.cache_mb * MB)
@@ -85,29 +87,53 @@ class Clips:
         return ClipStats(self._waiting, self._answered, self._refused, self._cached)
 
     @contextlib.contextmanager
-    def admit(self) -> Iterator[Reservation]:
-        """Hold a place in the queue and memory for a body, and count how the request ends.
+    def admit(self, address: str = "") -> Iterator[Reservation]:
+        """Hold the memory for a body that comes from `address`, and count how the request ends.
 
-        Raises RequestError 429 if there is no place.
+        Raises RequestError 429 if the queue is full. A body that is still coming takes no place in it: a client that
+        promises much and sends nothing keeps nobody out.
         """
-        if self._waiting >= self._settings.queue:
-            self._refused += 1
-            raise RequestError(429, f"{self._settings.queue} requests are waiting already", retry_after=1)
-        self._waiting += 1
+        owner = owner_of(address)
         try:
-            with Reservation(self.bodies, MEMORY) as memory:
+            self._check_queue()
+            with Reservation(self._bodies_of(owner), MEMORY) as memory:
                 yield memory
             self._answered += 1
         except RequestError:
             self._refused += 1
             raise
         finally:
-            self._waiting -= 1
+            if owner in self._parts and not self._parts[owner].used:
+                del self._parts[owner]
+
+    def _bodies_of(self, owner: str) -> Budget:
+        """Return the memory for bodies of one address: a part of that for all, or all of it on this machine."""
+        if not owner:
+            return self.bodies
+        # a body of any size that is allowed must fit, with the audio in it
+        part = min(self.bodies.max_bytes, max(self.bodies.max_bytes // 2, 2 * self.max_body_bytes))
+        return self._parts.setdefault(owner, Part(self.bodies, part))
+
+    def _check_queue(self) -> None:
+        if self._waiting >= self._settings.queue:
+            raise RequestError(429, f"{self._settings.queue} requests are waiting already", retry_after=1)
 
     async def classify(
         self, entry: Entry, body: bytes, query: Mapping[str, str], headers: Mapping[str, str], memory: Reservation
     ) -> ClipAnswer:
-        """Return the answer to a request, whose body `memory` counts. Raises RequestError."""
+        """Return the answer to a request, whose body `memory` counts. It waits in the queue. Raises RequestError."""
+        self._check_queue()
+        self._waiting += 1
+        try:
+            classifying = self._classify(entry, body, query, headers, memory)
+            del body
+            return await classifying
+        finally:
+            self._waiting -= 1
+
+    async def _classify(
+        self, entry: Entry, body: bytes, query: Mapping[str, str], headers: Mapping[str, str], memory: Reservation
+    ) -> ClipAnswer:
         began = time.monotonic()
         request = await self._parse(body, query, memory)
         del body  # it may be 64 MB, and the queue long

@@ -65,6 +65,28 @@ class Budget:
             raise
 
 
+class Part(Budget):
+    """A part of another budget: what is taken of it is taken of the whole too."""
+
+    def __init__(self, whole: Budget, max_bytes: int) -> None:
+        super().__init__(max_bytes)
+        self._whole = whole
+
+    def take(self, count: int) -> bool:
+        """Take `count` bytes more if there is room in the part and in the whole. Returns whether there was."""
+        if not super().take(count):
+            return False
+        if self._whole.take(count):
+            return True
+        super().give(count)
+        return False
+
+    def give(self, count: int) -> None:
+        """Give back `count` bytes to the part and to the whole."""
+        super().give(count)
+        self._whole.give(count)
+
+
 class Reservation:
     """The bytes that one request holds of a budget, which is called `name` in the settings.
 
@@ -92,6 +114,11 @@ class Reservation:
         except Full:
             raise RequestError(429, f"too many clips are waiting: {self._name} is used up", retry_after=1) from None
         self._spare -= count
+
+    def check(self, count: int) -> None:
+        """Raise RequestError as take() would, without taking anything."""
+        self.take(count)
+        self.give(count)
 
     def reserve(self, count: int) -> None:
         """Have `count` bytes to use. Raises Full if there is no room now, and RequestError 413 if there never is."""

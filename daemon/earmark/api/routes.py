@@ -74,7 +74,7 @@ class Api:
 
     async def _classify(self, request: Request) -> Response:
         try:
-            with self._clips.admit() as memory:
+            with self._clips.admit(request.client.host if request.client else "") as memory:
                 answer = await self._answer(self._entry(request), request, memory)
         except ClientDisconnect:
             return Response(status_code=CLIENT_CLOSED_REQUEST)

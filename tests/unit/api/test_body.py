@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
-from earmark.api.body import read_body, while_connected
+from earmark.api.body import PACE, Pace, read_body, while_connected
 from earmark.api.memory import Budget, Reservation
 from earmark.errors import RequestError
 
@@ -40,11 +40,12 @@ def chunks(body: bytes, size: int = CHUNK) -> list[dict[str, Any]]:
     ]
 
 
-def read(asked: Request, max_bytes: int = 100 * MB, budget: Budget | None = None) -> bytes:
+def read(asked: Request, max_bytes: int = 100 * MB, budget: Budget | None = None, pace: Pace = PACE) -> bytes:
     found: list[bytes] = []  # not the result of the main task, of which asyncio.run() makes a text
 
     async def main() -> None:
-        found.append(await read_body(asked, max_bytes, Reservation(budget or Budget(100 * MB), "http.memory_mb")))
+        memory = Reservation(budget or Budget(100 * MB), "http.memory_mb")
+        found.append(await read_body(asked, max_bytes, memory, pace))
 
     asyncio.run(main())
     return found[0]
@@ -73,11 +74,25 @@ def test_a_body_is_held_once(promised: bool) -> None:
     assert peak < 1.2 * size  # an eighth is in reserve while it grows
 
 
-def test_a_body_is_counted_as_promised_or_as_it_comes() -> None:
-    for length, held in ((None, 4), (7, 7)):
-        budget = Budget(10)
-        read(request(chunks(b"abcd", 2), length), budget=budget)
-        assert budget.used == held
+@pytest.mark.parametrize("length", [None, 4, 7])
+def test_a_body_is_counted_as_it_comes_and_not_as_promised(length: int | None) -> None:
+    budget = Budget(10)
+    read(request(chunks(b"abcd", 2), length), budget=budget)
+    assert budget.used == 4
+
+
+def test_a_body_that_is_promised_and_does_not_come_takes_no_memory_and_is_408() -> None:
+    budget = Budget(10)
+    with pytest.raises(RequestError, match="2 bytes so far") as caught:
+        read(request(chunks(b"abcd", 2)[:1], 9), budget=budget, pace=Pace(idle=0.01))
+    assert (caught.value.status, budget.used) == (408, 2)
+
+
+def test_a_body_may_come_slowly_if_it_is_steady() -> None:
+    pace = Pace(idle=20, grace=60, min_rate=256)
+    assert pace.deadline(began=100, received=0, now=100) == 120
+    assert pace.deadline(began=100, received=256 * 1000, now=900) == 920  # it has been coming for 800 seconds
+    assert pace.deadline(began=100, received=10, now=159) < 161  # one byte in six seconds only keeps the connection
 
 
 @pytest.mark.parametrize(("length", "max_bytes"), [(11, 10), (None, 3)])

@@ -17,6 +17,7 @@ from tests.posting import LABELS, RATE, as_json, encoded
 
 WORD = encoded(np.zeros(RATE, np.int16))
 MB = 1_000_000
+FAR = "192.0.2.1"
 
 
 def memory(bench: ClipBench) -> int:
@@ -50,14 +51,52 @@ def test_a_refused_clip_is_counted_and_gives_everything_back() -> None:
 
 def test_a_request_beyond_the_queue_is_429_and_counted() -> None:
     async def scene(bench: ClipBench) -> None:
-        with bench.clips.admit():
-            with pytest.raises(RequestError) as caught:
-                await bench.classify(WORD)
-            assert (caught.value.status, caught.value.retry_after) == (429, 1)
-            assert bench.clips.stats() == ClipStats(waiting=1, answered=0, refused=1, cached=0)
+        bench.engine.held = True
+        first = asyncio.create_task(bench.classify(WORD))
+        await bench.engine.began()
+        with pytest.raises(RequestError) as caught:
+            await bench.classify(WORD)
+        assert (caught.value.status, caught.value.retry_after) == (429, 1)
+        assert bench.clips.stats() == ClipStats(waiting=1, answered=0, refused=1, cached=0)
+        bench.engine.release()
+        await first
         await bench.classify(WORD)
 
     play(scene, config.Http(queue=1))
+
+
+def test_bodies_that_are_still_coming_take_no_place_in_the_queue() -> None:
+    async def scene(bench: ClipBench) -> None:
+        with bench.clips.admit(FAR), bench.clips.admit(FAR), bench.clips.admit():
+            await bench.classify(WORD)
+
+    play(scene, config.Http(queue=1))
+
+
+def test_another_machine_gets_half_of_the_memory_for_bodies_and_this_one_all_of_it() -> None:
+    async def scene(bench: ClipBench) -> None:
+        with bench.clips.admit(FAR) as one, bench.clips.admit(FAR) as two, bench.clips.admit("192.0.2.2") as other:
+            one.take(15 * MB)
+            with pytest.raises(RequestError, match=MEMORY) as caught:
+                two.take(6 * MB)
+            assert caught.value.status == 429
+            two.take(5 * MB)
+            other.take(20 * MB)
+            with pytest.raises(RequestError, match=MEMORY), bench.clips.admit("192.0.2.3") as last:
+                last.take(1)
+        with bench.clips.admit("127.0.0.1") as near:
+            near.take(40 * MB)
+        assert memory(bench) == 0
+
+    play(scene, config.Http(memory_mb=80, max_body_mb=8))
+
+
+def test_the_largest_body_that_is_allowed_fits_from_anywhere() -> None:
+    async def scene(bench: ClipBench) -> None:
+        with bench.clips.admit(FAR) as held:
+            held.take(2 * 8 * MB)
+
+    play(scene, config.Http(memory_mb=40, max_body_mb=8))
 
 
 def test_a_client_that_leaves_is_neither_answered_nor_refused() -> None:

@@ -69,7 +69,7 @@ class Detector:
         self._new_id = new_id
         self._top_k = top_k
         self._waiting: ReorderBuffer[Window | GateClosed, Outcome] = ReorderBuffer()
-        self._ids: dict[str, str] = {}  # label that is on → its id
+        self._on: list[tuple[On, str]] = []  # what is on, with its id; some models have two labels of one name
         self._heard_to: Milliseconds = 0  # in the stream: the end of the sound of the newest window
 
     def __len__(self) -> int:
@@ -154,17 +154,24 @@ class Detector:
             case On(score=score, why=why, end=end):
                 identity = self._new_id()
                 if end is None:
-                    self._ids[label] = identity
+                    self._on.append((decision, identity))
                 over = None if end is None else end / 1000
                 reason = None if end is None else "utterance"
                 event = self._event(identity, label, "on", start, score=score, end=over, reason=reason, why=why)
                 return Draft(event, captured, at=at)
             case Off(reason=ended, end=end, peak=peak, on_score=on_score):
-                identity = self._ids.pop(label)
+                identity = self._end_of(decision)
                 event = self._event(identity, label, "off", start, end=end / 1000, peak=peak, reason=ended)
                 return Draft(event, captured, on_score, at)
             case _:
                 assert_never(decision)
+
+    def _end_of(self, off: Off) -> str:
+        """Return the id of the On that `off` ends, and forget that one."""
+        ended = (off.label, off.start, off.on_score)
+        index = next(i for i, (on, _) in enumerate(self._on) if (on.label, on.start, on.score) == ended)
+        _, identity = self._on.pop(index)
+        return identity
 
     def _event(self, identity: str, label: str, state: str, start: float, **more: object) -> Label:
         return Label(0, "", self.source, self.classifier, identity, label, state, start, **more)  # type: ignore[arg-type]

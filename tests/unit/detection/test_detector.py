@@ -276,6 +276,21 @@ def test_at_the_end_what_was_answered_is_told_what_waits_is_lost_and_labels_go_o
     ]
 
 
+def test_labels_of_one_name_go_on_and_off_each_for_itself() -> None:
+    """Some checkpoints give two of their classes one name."""
+    names = ("bird", "bird", "other")
+    decider = SlidingDecider(rules(names, config.Decide(on=0.4, off=0.3, hits=1, smooth=1, exclusive=False)))
+    numbers = itertools.count(1)
+    made = Detector("desk", "words", names, decider, lambda: f"id-{next(numbers)}", None)
+    ends: list[tuple[str, str | None, float]] = []
+    for end, first, second in ((1000, 0.5, 0.0), (2000, 0.5, 0.5), (3000, 0.0, 0.5), (4000, 0.0, 0.0)):
+        outcome = np.array([first, second, 0.0], np.float32)
+        for draft in made.answered(made.ticket(window(end - 1000, end)), outcome):
+            if isinstance(draft.event, Label):
+                ends.append((draft.event.id, draft.event.state, draft.event.start))
+    assert ends == [("id-1", "on", 0.0), ("id-2", "on", 1.0), ("id-1", "off", 0.0), ("id-2", "off", 1.0)]
+
+
 def test_a_closing_that_waits_is_counted_and_a_waiting_window_keeps_no_samples() -> None:
     made = detector()
     assert len(made) == 0

@@ -23,6 +23,7 @@ import soundfile
 import websockets.sync.client
 
 import earmark_client
+from earmark.checkpoints import reader
 from earmark.protocol.events import Label
 from tests.daemon import DEADLINE, ROOT, Daemon, earmarkd, environment, events, heard
 from tests.pulse import Pulse, missing
@@ -348,6 +349,22 @@ def test_windows_that_are_lost_to_a_hung_worker_say_so(tmp_path: Path) -> None:
     losses = [event for event in daemon.events if event["type"] == "loss"]
     assert losses
     assert {loss["cause"] for loss in losses} == {"worker"}
+
+
+def test_a_run_over_a_recording_ends_with_an_error_when_its_model_cannot_be_loaded_again(tmp_path: Path) -> None:
+    model = shutil.copytree(reader.embedded()["earmark/commands"], tmp_path / "model")
+    file = tmp_path / "earmark.toml"
+    soundfile.write(tmp_path / "hiss.wav", noise(16000, -40), 16000)
+    source = ALWAYS.format(path=tmp_path / "hiss.wav").replace("loop", "fast = true\nloop")
+    file.write_text(f'{source}model = "a/model"\n\n[[model]]\nname = "a/model"\npath = "{model}"\n')
+    with Daemon("--config", str(file), "--once") as daemon:
+        daemon.until(lambda event: event["type"] == "result")
+        with urllib.request.urlopen(f"http://{daemon.address}/info", timeout=10) as answer:
+            worker = json.load(answer)["worker"]["pid"]
+        shutil.rmtree(model)
+        os.kill(worker, signal.SIGKILL)
+        daemon.logged("earmarkd: the model process does not serve: a/model")
+        assert daemon.process.wait(DEADLINE) == 1
 
 
 ALWAYS = """

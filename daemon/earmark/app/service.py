@@ -32,10 +32,10 @@ from earmark.capture.intake import Intake
 from earmark.checkpoints.catalogue import catalogue
 from earmark.config import settings as config
 from earmark.detection.detectors import Detectors
-from earmark.errors import EarmarkError, SourceError
+from earmark.errors import EarmarkError, SourceError, WorkerError
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
-from earmark.inference.engine import EngineState
+from earmark.inference.engine import EngineState, until_lost
 from earmark.inference.registry import Registry
 from earmark.inference.supervisor import LocalEngine
 from earmark.protocol.endpoints import EVENTS
@@ -138,7 +138,7 @@ class Service:
             self._serving = True
             notify("READY=1")
             log.info("listening to %s", ", ".join(self._detectors.sources))
-            await (self._unless_stopped(self._live.until_done()) if self._options.once else self._stop.wait())
+            await (self._unless_stopped(self._until_done()) if self._options.once else self._stop.wait())
             self._stop.set()
             self._serving = False
             notify("STOPPING=1")
@@ -158,6 +158,17 @@ class Service:
             return False
         waiting.result()
         return True
+
+    async def _until_done(self) -> None:
+        """Wait until every window is answered. Raises WorkerError if the engine can answer none any more."""
+        done, lost = asyncio.ensure_future(self._live.until_done()), asyncio.ensure_future(until_lost(self._engine))
+        try:
+            await asyncio.wait((done, lost), return_when=asyncio.FIRST_COMPLETED)
+            if not done.done():
+                raise WorkerError(f"the model process does not serve: {lost.result()}")
+        finally:
+            done.cancel()
+            lost.cancel()
 
     async def _close(self, sources: list[SourceShell]) -> None:
         """Close all sources at once, and on other threads: a device may take two seconds."""

@@ -63,3 +63,20 @@ class Engine(Protocol):
         ModelError if the model is unknown or was refused.
         """
         ...
+
+
+async def until_lost(engine: Engine) -> str:
+    """Wait until the engine has failed and will hardly serve again, and return why.
+
+    That is so if nothing that it has been asked to load could be loaded, or if it has failed and then died once more.
+    """
+    failed_at: int | None = None  # the number of restarts
+    while True:
+        state = engine.state
+        if state.phase != "failed":
+            failed_at = None
+        elif not state.loading or (failed_at is not None and state.restarts > failed_at):
+            return state.detail
+        elif failed_at is None:
+            failed_at = state.restarts
+        await engine.changed()

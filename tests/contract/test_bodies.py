@@ -143,3 +143,12 @@ def test_the_old_options_are_honoured(client: Client) -> None:
     content["options"] = {"wait_for_model": True, "unknown": 1}
     waited = client.post(json.dumps(content).encode(), "/models/acme/patient")
     assert waited.status == 200
+
+
+@pytest.mark.parametrize("value", [1e18, 3e38, np.inf, np.nan])
+def test_floats_that_no_sound_has_are_classified_as_something(client: Client, value: float) -> None:
+    samples = word("yes")
+    samples[::100] = value
+    reply = client.post(encoded(samples, subtype="FLOAT"))
+    assert reply.status == 200
+    assert sum(reply.scores.values()) == pytest.approx(1, abs=0.05)

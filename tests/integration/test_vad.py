@@ -9,7 +9,9 @@ import sys
 import numpy as np
 import pytest
 
+from earmark.audio.pcm import mono
 from earmark.audio.types import Samples
+from earmark.learning.find import ExampleFinder
 from earmark.windowing.silero import CONTEXT, STEP, Silero
 from tests.signals import demo, demo_file, noise
 
@@ -73,3 +75,13 @@ def test_a_slot_given_back_begins_afresh(reference: list[float]) -> None:
 
     assert again == slot
     np.testing.assert_allclose(got, reference[:50], atol=1e-3)
+
+
+@pytest.mark.parametrize("value", [3e18, np.inf, np.nan])
+def test_after_floats_that_no_sound_has_speech_is_heard(value: float) -> None:
+    samples, rate, words = demo(longest=8.5)
+    absurd = mono((np.sign(noise(8 * rate, 0)) * value).reshape(-1, 1))
+    finder = ExampleFinder("speech", rate, rate)
+    begun = [begin / rate - 8 for begin, _ in finder.spans(np.concatenate([absurd, samples]))]
+    for word in words:
+        assert any(abs(at - word.start) < 0.15 for at in begun), (word, begun)

@@ -18,6 +18,10 @@ SAMPLE_TYPES: dict[Format, tuple[str, float]] = {  # name of the type in numpy, 
 }
 
 
+LOUDEST = 2.0**32
+"""The largest sample: of floats that are scaled as integers of 32 bits. Squares of it can still be summed."""
+
+
 class Pcm:
     """Convert a stream of bytes of interleaved PCM to mono samples. A chunk may end anywhere, also inside a frame."""
 
@@ -42,9 +46,14 @@ class Pcm:
 def mono(frames: npt.NDArray[Any]) -> Samples:
     """Return the mean of all channels. `frames` are floats of shape (n, channels).
 
-    NaN becomes 0 and infinity becomes full scale: floats from a file or a pipe may be anything, and a single NaN would
-    spoil every later sample that a resampler returns.
+    Floats from a file or a pipe may be anything. NaN becomes 0, infinity becomes full scale, and what is beyond LOUDEST
+    becomes that. Otherwise a single NaN would spoil every later sample that a resampler returns, and the square of a
+    sample that is too large would be infinite, and with it the level that is computed from it.
     """
-    mixed: Samples = frames[:, 0].astype(np.float32) if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)
-    np.nan_to_num(mixed, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
+    with np.errstate(over="ignore", invalid="ignore"):  # such floats are what the lines below are for
+        only = frames.shape[1] == 1
+        mixed: Samples = frames[:, 0].astype(np.float32) if only else frames.mean(axis=1, dtype=np.float32)
+    if not np.abs(mixed).max(initial=0.0) <= LOUDEST:  # or it is not a number
+        np.nan_to_num(mixed, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
+        np.clip(mixed, -LOUDEST, LOUDEST, out=mixed)
     return mixed

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.audio.pcm import Format, Pcm, mono
+from earmark.audio.pcm import LOUDEST, Format, Pcm, mono
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,26 @@ def test_where_the_bytes_are_cut_does_not_matter(cuts: list[int], channels: int)
 def test_what_is_not_a_number_becomes_silence() -> None:
     frames = np.array([[np.nan], [np.inf], [-np.inf], [0.25]], np.float32)
     assert mono(frames).tolist() == [0.0, 1.0, -1.0, 0.25]
+
+
+@pytest.mark.parametrize("value", [1e18, 3e38])
+def test_floats_that_no_sound_has_are_bounded_so_that_their_power_is_finite(value: float) -> None:
+    frames = np.array([[value, value], [-value, -value], [0.25, 0.75]], np.float32)
+    heard = mono(frames)
+    assert np.isfinite(heard).all()
+    assert heard[2] == 0.5
+    hour = np.float32(3600 * 192000)
+    assert np.isfinite(hour * np.float32(LOUDEST) * np.float32(LOUDEST))
+
+
+def test_channels_that_are_both_too_loud_and_opposite_are_bounded_too() -> None:
+    frames = np.array([[np.inf, -np.inf], [3e38, 3e38], [-3e38, -3e38]], np.float32)
+    assert mono(frames).tolist() == [0.0, 1.0, -1.0]
+
+
+def test_floats_in_the_scale_of_integers_stay_as_they_are() -> None:
+    frames = np.array([[2.0**31], [-32768.0], [1.5]], np.float32)
+    assert mono(frames).tolist() == [2.0**31, -32768.0, 1.5]
 
 
 def test_the_result_is_a_copy() -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from earmark.audio.pcm import mono
 from earmark.audio.resampled import ResampledRing
-from earmark.audio.types import Block, Samples
+from earmark.audio.types import Block, Opened, Samples
 from earmark.config.settings import Vad
 from earmark.windowing.gates import RESET_STEPS, LevelGate, SpeechGate, step_all
 from earmark.windowing.silero import RATE, STEP, Silero
@@ -77,3 +78,15 @@ def test_nor_where_little_counts_as_speech() -> None:
     silero = Scripted(0.05)
     hear(silero, 4 * RESET_STEPS, Vad(threshold=0.04, hangover_ms=500))
     assert silero.forgotten == []
+
+
+@pytest.mark.parametrize("value", [3e18, 3e38, np.inf])
+def test_after_floats_that_no_sound_has_a_gate_for_levels_hears_what_follows(value: float) -> None:
+    resampled = ResampledRing(RATE, 30.0, live=False)
+    gate = LevelGate(resampled, Vad(hangover_ms=128))
+    absurd = noise(8 * RATE, 0)
+    absurd = mono((np.sign(absurd) * value).reshape(-1, 1))
+    word = noise(RATE // 2, -20)
+    resampled.feed(Block(0, np.concatenate([absurd, noise(2 * RATE, -60), word, noise(RATE, -60)]), RATE, 0))
+    opened = [event.position for event, _ in gate.run() if isinstance(event, Opened)]
+    assert any(abs(position - 10 * RATE) < RATE // 10 for position in opened)

@@ -101,6 +101,11 @@ class Pulse:
         """Pull a microphone out that add() has plugged in."""
         self._pactl("unload-module", module, check=True)
 
+    def move_recordings(self, sink: str) -> None:
+        """Let all that is recorded come from another microphone."""
+        for line in self._pactl("list", "short", "source-outputs", check=True).stdout.splitlines():
+            self._pactl("move-source-output", line.split()[0], f"{sink}.monitor", check=True)
+
     def name_devices(self, *sinks: str) -> None:
         """Let ALSA, and so PortAudio, have a device for each of these sinks, whether it exists or not."""
         device = 'pcm.{0} {{ type pulse device {0}.monitor hint {{ show on description "{0}" }} }}\n'
@@ -122,10 +127,10 @@ class Pulse:
         """Let the sound server run again."""
         self._signal(signal.SIGCONT)
 
-    def play(self, wav: Path) -> subprocess.Popen[bytes]:
-        """Play a file into the microphone; the caller waits for the process."""
+    def play(self, wav: Path, sink: str = SINK) -> subprocess.Popen[bytes]:
+        """Play a file into a microphone; the caller waits for the process."""
         return subprocess.Popen(
-            ["paplay", f"--device={SINK}", str(wav)], env=self._environment, stdin=subprocess.DEVNULL
+            ["paplay", f"--device={sink}", str(wav)], env=self._environment, stdin=subprocess.DEVNULL
         )
 
     def _signal(self, number: signal.Signals) -> None:

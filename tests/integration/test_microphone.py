@@ -27,6 +27,7 @@ from earmark.capture.items import Failed, Item, Started
 from earmark.capture.microphone import Microphone
 from earmark.config import settings as config
 from earmark.devices.portaudio import PortAudioProcess, ProcessGone
+from earmark.devices.sound_server import ServerSource, SoundServer
 from tests.pulse import Pulse, missing
 
 pytestmark = [pytest.mark.realtime, pytest.mark.skipif(bool(missing()), reason=missing())]
@@ -244,6 +245,92 @@ def test_close_does_not_wait_for_a_device_that_is_absent(pulse: Pulse, out: Path
     with MicrophoneProcess(pulse.environment, out, device="Yeti") as microphone:
         assert "no sound device 'Yeti'; there are: pulse, default" in microphone.until("starting")["detail"]
         assert microphone.close() < 2.0
+
+
+def test_a_device_that_was_away_for_long_is_found_within_two_seconds(pulse: Pulse, out: Path) -> None:
+    with MicrophoneProcess(pulse.environment, out, device="pulse") as microphone:
+        microphone.until("block")
+        pulse.unplug()
+        microphone.until("lost")
+        time.sleep(25.0)
+        plugged = time.monotonic()
+        pulse.replug()
+        assert microphone.until("started")["at"] - plugged < 2.0
+        assert microphone.close() < 2.0
+
+
+def test_a_microphone_that_the_server_swaps_for_another_is_lost_until_it_is_back(pulse: Pulse, out: Path) -> None:
+    pulse.add("other")
+    with MicrophoneProcess(pulse.environment, out, device="pulse") as microphone:
+        microphone.until("block")
+        unplugged = time.monotonic()
+        pulse.unplug()  # the server moves the stream to the other microphone
+        lost = microphone.until("lost")
+        assert lost["at"] - unplugged < 2.0
+        assert "'other.monitor'" in lost["detail"] or "went away" in lost["detail"]
+        refused = microphone.until("lost")
+        assert "'mic.monitor'" in refused["detail"]
+        after = [line for line in microphone.lines if line["kind"] == "block" and line["at"] > lost["at"]]
+        assert after == []
+        plugged = time.monotonic()
+        pulse.replug()
+        assert microphone.until("started")["at"] - plugged < 2.0
+        assert microphone.close() < 2.0
+
+
+def test_a_stream_that_is_moved_to_another_microphone_is_refused_and_goes_on_with_its_own(
+    pulse: Pulse, out: Path
+) -> None:
+    pulse.add("other")
+    with MicrophoneProcess(pulse.environment, out, device="pulse") as microphone:
+        microphone.until("block")
+        time.sleep(1.5)  # so that the stream is known for long enough
+        moved = time.monotonic()
+        pulse.move_recordings("other")
+        lost = microphone.until("lost")
+        assert lost["at"] - moved < 1.0
+        assert "records from 'other.monitor' (Monitor of Null Output) instead of 'mic.monitor'" in lost["detail"]
+        microphone.until("started")
+        assert microphone.close() < 2.0
+
+
+def test_a_stream_that_is_moved_is_followed_and_told_if_the_settings_allow_it(pulse: Pulse, out: Path) -> None:
+    pulse.add("other")
+    with MicrophoneProcess(pulse.environment, out, device="pulse", follow=True) as microphone:
+        microphone.until("block")
+        pulse.move_recordings("other")
+        assert "followed" in microphone.until("lost")["detail"]
+        assert microphone.until("started")["device"] == "Monitor of Null Output"
+        microphone.until("block")
+        assert microphone.close() < 2.0
+
+
+def test_each_microphone_of_a_sound_server_is_a_source_of_its_own(pulse: Pulse, tmp_path: Path) -> None:
+    pulse.add("other")
+    soundfile.write(tmp_path / "played.wav", bursts(48000), 48000)
+    with (
+        MicrophoneProcess(pulse.environment, tmp_path / "mic.f32", device="mic.monitor") as mic,
+        MicrophoneProcess(pulse.environment, tmp_path / "other.f32", device="other.mon") as other,
+    ):
+        mic.until("started")
+        other.until("started")
+        assert pulse.play(tmp_path / "played.wav", "other").wait(SOON) == 0
+        played = time.monotonic()
+        for microphone in (mic, other):
+            microphone.until("block", after=played + 0.5)
+            assert microphone.close() < 2.0
+        assert correlation(other.samples(), bursts(16000)) > 0.99
+        assert np.abs(mic.samples()).max() < 0.01
+
+
+def test_the_microphones_of_a_sound_server_are_listed(pulse: Pulse) -> None:
+    pulse.add("other")
+    server = SoundServer(pulse.environment)
+    found = {source.name: source for source in server.sources()}
+    assert found.keys() == {"mic.monitor", "other.monitor"}
+    assert found["mic.monitor"] == ServerSource("mic.monitor", "Monitor of Null Output", 1, 48000, is_monitor=True)
+    assert server.default() == "mic.monitor"
+    assert server.source_of(1) is None
 
 
 def sound_processes(parent: int) -> list[int]:

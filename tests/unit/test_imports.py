@@ -92,6 +92,7 @@ SHELLS: dict[str, str] = {
     "devices.inputs": "nothing; it asks PortAudio for the sound devices",
     "devices.portaudio": "the process of a sound device",
     "devices.portaudio_process": "the PortAudio library",
+    "devices.sound_server": "the programs that ask the sound server",
     "inference.dispatch": "the task that sends batches",
     "inference.launch": "the template of the model processes",
     "inference.process": "a model process",

@@ -20,6 +20,7 @@ from earmark.config import settings as config
 from earmark.config.complaints import useless
 from earmark.devices.inputs import choose
 from earmark.devices.portaudio import Input, list_inputs
+from earmark.devices.sound_server import ServerSource, SoundServer
 from earmark.errors import EarmarkError, ModelError, SourceError
 from earmark.protocol import licence
 from earmark.server import bind
@@ -57,6 +58,7 @@ class Machine:
     """What of this machine is asked, each with a function."""
 
     inputs: Callable[[], Sequence[Input]] = list_inputs
+    server_sources: Callable[[], Sequence[ServerSource]] = SoundServer().sources
     try_device: Callable[[str, str], None] = lambda device, precision: child.run(
         "earmark.worker.device", device, precision
     )  # in a process of its own, because torch is imported there and nowhere else
@@ -132,7 +134,7 @@ def _check_source(where: str, source: config.Source, report: Report, machine: Ma
     match source:
         case config.Microphone():
             try:
-                found = choose(source.device, machine.inputs())
+                found = choose(source.device, machine.inputs(), machine.server_sources)
             except SourceError as error:
                 report.warnings.append(f"{where}.device: {error}; the daemon would wait for it")
             else:

@@ -6,6 +6,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 
 from earmark.audio.pcm import mono
 from earmark.capture.intake import Intake
@@ -13,6 +15,7 @@ from earmark.capture.items import FailedState
 from earmark.config import settings as config
 from earmark.devices.inputs import choose
 from earmark.devices.portaudio import DeviceGone, Frames, Input, PortAudioProcess, ProcessGone, Recording
+from earmark.devices.sound_server import Connection, ServerSource, SoundServer
 from earmark.errors import SourceError
 
 log = logging.getLogger(__name__)
@@ -20,7 +23,9 @@ log = logging.getLogger(__name__)
 CHECK_SECONDS = 0.1  # the longest wait for a block before the thread looks up
 STALL_SECONDS = 1.3  # without a frame of an open device; so a stall is reported within two seconds
 FIRST_FRAME_SECONDS = 3.0  # Bluetooth devices, and PulseAudio when it rewinds, take more than a second
-MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.5, 4.0  # so a device that appears is found within five seconds
+MIN_RETRY_SECONDS = 0.5
+MAX_RETRY_SECONDS = 4.0  # so a device that appears is found within five seconds
+MAX_REPLUG_SECONDS = 1.0  # so a device that comes back is found within two seconds
 CLOSE_SECONDS = 1.5  # for the thread to end; it takes longer only if the kernel does not end the killed process
 
 Failure = tuple[FailedState, str]
@@ -42,12 +47,14 @@ class Microphone:
         intake: Intake,
         *,
         start_process: Callable[[], Recording] = PortAudioProcess,
+        server: SoundServer | None = None,
         clock: Callable[[], float] = time.monotonic,
         close_seconds: float = CLOSE_SECONDS,
     ) -> None:
         self._settings = settings
         self._intake = intake
         self._start_process = start_process
+        self._server = server or SoundServer()
         self._clock = clock
         self._close_seconds = close_seconds
         self._thread = threading.Thread(target=self._run, name=f"microphone {settings.name}", daemon=True)
@@ -55,6 +62,7 @@ class Microphone:
         self._process: Recording | None = None  # written by the thread
         self._told: Failure | None = None  # the failure that the intake knows
         self._ever_delivered = False
+        self._source = ""  # the sound server's source that is this microphone; empty while it is unknown
         self._last_delivery = clock()
 
     def start(self) -> None:
@@ -98,7 +106,8 @@ class Microphone:
         except SourceError as error:
             self._report(self._absent, f"{error}; tried again every few seconds")
         else:
-            failure = self._record(process, device, rate)
+            with closing(Connection(self._server, process.pid, self._clock)) as connection:
+                failure = self._record(process, device, rate, connection)
             if failure:
                 self._report(*failure)
             self._end_process()
@@ -110,7 +119,11 @@ class Microphone:
         if self._closing.is_set():
             self._process.kill()
         process = self._process
-        device = choose(self._settings.device, process.inputs())
+        device = choose(self._settings.device, process.inputs(), self._server.sources)
+        if device.source and not self._source:
+            self._source = device.source
+        if not self._settings.follow:
+            device = replace(device, source=self._source)
         return process, device, process.open(device, rates=self._rates(device), channels=self._settings.channels)
 
     def _rates(self, device: Input) -> tuple[int, ...]:
@@ -119,12 +132,8 @@ class Microphone:
             return (self._settings.rate,)
         return tuple(dict.fromkeys((self._intake.rates[0], device.rate)))
 
-    def _record(self, process: Recording, device: Input, rate: int) -> Failure | None:
-        """Deliver blocks until the device fails. Return the failure, or None if close() was called.
-
-        Not detected: when the device is unplugged, the sound server may move the stream to another device, within about
-        1.2 s and without notice. To detect that, the server would have to be asked for the stream's device.
-        """
+    def _record(self, process: Recording, device: Input, rate: int, connection: Connection) -> Failure | None:
+        """Deliver blocks until the device fails. Return the failure, or None if close() was called."""
         begun, checks_left = False, _checks(FIRST_FRAME_SECONDS)
         while not self._closing.is_set():
             try:
@@ -137,6 +146,12 @@ class Microphone:
                 break
             match block:
                 case Frames():
+                    source = connection.source()
+                    if source and (moved := self._moved(device, source)):
+                        if not self._settings.follow:
+                            return self._absent, f"{moved}; refused, because `follow` is false"
+                        self._intake.fail("lost", f"{moved}; followed")
+                        device, begun = replace(device, name=source.description), False
                     if not begun:  # not when it opens: a device may open and never deliver
                         self._intake.begin(device.name, rate)
                     begun, checks_left = True, _checks(STALL_SECONDS)
@@ -150,6 +165,19 @@ class Microphone:
                     if checks_left <= 0:
                         return "stalled", f"{device.name!r} is open but delivers nothing; opened again"
         return None
+
+    def _moved(self, device: Input, source: ServerSource) -> str:
+        """Return a sentence if the sound server records from another source than this microphone, else nothing.
+
+        When a microphone is unplugged, the server moves its streams to another one within about 1.2 s, and PortAudio
+        does not tell.
+        """
+        before = self._source
+        if source.name == before:
+            return ""
+        if not before or self._settings.follow:
+            self._source = source.name
+        return f"{device.name!r}: the sound server records from {source} instead of {before!r}" if before else ""
 
     def _deliver(self, block: Frames) -> None:
         self._ever_delivered, self._told, self._last_delivery = True, None, self._clock()
@@ -177,7 +205,8 @@ class Microphone:
 
         So a device that is plugged in again is found soon, and one that stays away costs little.
         """
-        return min(max(MIN_RETRY_SECONDS, (self._clock() - self._last_delivery) / 10), MAX_RETRY_SECONDS)
+        longest = MAX_REPLUG_SECONDS if self._ever_delivered else MAX_RETRY_SECONDS
+        return min(max(MIN_RETRY_SECONDS, (self._clock() - self._last_delivery) / 10), longest)
 
 
 def _checks(seconds: float) -> int:

@@ -25,6 +25,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Print the devices. Raises SourceError if PortAudio is not installed."""
     with needs_daemon_packages("devices"):
-        from earmark.devices.inputs import format_table, list_devices
+        from earmark.devices.inputs import format_sources, format_table, list_devices
+        from earmark.devices.sound_server import SoundServer
     print(format_table(list_devices()))
+    server = SoundServer()
+    if sources := server.sources():
+        print()
+        print(format_sources(sources, server.default()))
     return 0

@@ -94,6 +94,7 @@ class Microphone(Settings, frozen=True, tag_field="kind", tag="microphone"):
     device: Text = "default"  # "default", a name or part of one, or /a regular expression/
     rate: Rate | None = None  # Hz; absent: the classifiers' rate where the device allows
     channels: Annotated[int, Meta(ge=1, le=64)] = 1  # mixed to mono
+    follow: bool = False  # go on with the other device where the sound server moves the stream to
 
 
 class File(Settings, frozen=True, tag_field="kind", tag="file"):

@@ -25,11 +25,15 @@ from earmark.errors import SourceError
 ANSWER_SECONDS = 5.0  # for a list of devices, or for a device to open; then the process counts as hung
 KILL_SECONDS = 0.5  # from SIGKILL until a process that hangs in the kernel is given up
 PIPE_BYTES = 2**20  # 16 s of one channel at 16 kHz; beyond, PortAudio waits, and the sound server keeps the sound
+SOURCE_VARIABLES = ("PULSE_SOURCE", "PIPEWIRE_NODE")  # by which the sound servers' libraries choose a source
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A device in PortAudio's list. `index` is valid until the next list."""
+    """A device in PortAudio's list. `index` is valid until the next list.
+
+    `source`: record from the sound server's source of that name, through this device.
+    """
 
     index: int
     name: str
@@ -37,6 +41,7 @@ class Input:
     channels: int
     rate: int
     is_default: bool
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,13 +156,15 @@ class PortAudioProcess:
         Afterwards only read() may be called. Raises SourceError.
         """
         self._channels = channels
-        self._ask({"do": "open", "index": device.index, "rates": rates, "channels": channels})
+        request = {"do": "open", "index": device.index, "rates": rates, "channels": channels}
+        self._ask(request | {"environment": dict.fromkeys(SOURCE_VARIABLES, device.source) if device.source else {}})
         try:
             rate: int = self._answer(wire.OPENED)
         except ProcessGone:
             raise
         except SourceError as error:
-            raise SourceError(f"{device.name!r} {error}") from error
+            source = f" (source {device.source!r} of the sound server)" * bool(device.source)
+            raise SourceError(f"{device.name!r}{source} {error}") from error
         return rate
 
     def read(self, seconds: float) -> Frames | DeviceGone | None:

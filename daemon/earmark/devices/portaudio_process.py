@@ -85,7 +85,8 @@ class Recorder:
                     self._tell(DEVICES, self._devices())
                 case {"do": "try", "index": index, "rates": rates}:
                     self._tell(RATES, [rate for rate in rates if self._opens_at(index, rate)])
-                case {"do": "open", "index": index, "rates": rates, "channels": channels}:
+                case {"do": "open", "index": index, "rates": rates, "channels": channels, "environment": environment}:
+                    os.environ.update(environment)
                     self._open(index, rates, channels)
                 case _:
                     raise Refused(f"{request!r} is no request")

@@ -33,6 +33,7 @@ def no_sound() -> list[Input]:
 
 WHOLE = Machine(
     inputs=lambda: [DESK],
+    server_sources=lambda: [],
     try_device=lambda device, precision: None,
     is_free=lambda server: True,
     has_package=lambda name: True,

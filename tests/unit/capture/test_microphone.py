@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from earmark.capture.items import Failed, Item, Overflowed, Started
 from earmark.capture.microphone import CLOSE_SECONDS, Microphone
 from earmark.config import settings as config
 from earmark.devices.portaudio import DeviceGone, Frames, Input, ProcessGone
+from earmark.devices.sound_server import ServerSource, SoundServer
 from earmark.errors import SourceError
 
 DEADLINE = 10.0
@@ -30,6 +33,7 @@ class FakeProcess:
     def __init__(self, library: Library) -> None:
         self.rate = 0
         self.asked: Sequence[int] = ()
+        self.source = ""
         self.closed = threading.Event()
         self._library = library
         self._channels = 1
@@ -41,7 +45,7 @@ class FakeProcess:
         return self._library.inputs
 
     def open(self, device: Input, *, rates: Sequence[int], channels: int) -> int:
-        self.asked = rates
+        self.asked, self.source = rates, device.source
         for rate in rates:
             if rate in self._library.rates:
                 self.rate, self._channels = rate, channels
@@ -98,19 +102,51 @@ class Library:
         return FakeProcess(self)
 
 
+class Server(SoundServer):
+    """A sound server that records from `source`, and knows no process if that is None."""
+
+    source: ServerSource | None = None
+    all: Sequence[ServerSource] = ()
+
+    def sources(self) -> list[ServerSource]:
+        return list(self.all)
+
+    def source_of(self, pid: int) -> ServerSource | None:
+        return self.source
+
+    def subscribe(self) -> None:
+        return None
+
+
+DESK = ServerSource("desk", "Desk Microphone", 1, 48000, is_monitor=False)
+HALL = ServerSource("hall", "Hall Microphone", 1, 48000, is_monitor=False)
+
+
 class Bench:
     """A microphone, its fake library, and a listener that waits for what it says."""
 
-    def __init__(self, library: Library, close_seconds: float = CLOSE_SECONDS, **settings: Any) -> None:
+    def __init__(
+        self,
+        library: Library,
+        close_seconds: float = CLOSE_SECONDS,
+        source: ServerSource | None = None,
+        **settings: Any,
+    ) -> None:
         self.library = library
+        self.server = Server()
+        self.now = 0.0
         self._woken = threading.Event()
         self.intake = Intake("test", self._woken.set)
         self.microphone = Microphone(
             config.Microphone(name="test", **settings),
             self.intake,
             start_process=library.start,
+            server=self.server,
+            clock=lambda: self.now,
             close_seconds=close_seconds,
         )
+        self.server.source = source
+        self.server.all = (DESK, HALL)
         self.microphone.start()
 
     def process(self) -> FakeProcess:
@@ -299,3 +335,55 @@ def test_closed_before_start_it_starts_no_process_and_refuses_sound() -> None:
     Microphone(config.Microphone(name="test"), intake, start_process=library.start).close()
     assert intake.closed
     assert library.started == 0
+
+
+def delivering(bench: Callable[..., Bench], **settings: Any) -> tuple[Bench, FakeProcess]:
+    """A microphone that the sound server has connected to one of its sources, and its process."""
+    made = bench(Library(16000), source=DESK, **settings)
+    process = made.process()
+    process.deliver(ones(320))
+    assert made.next()[0] == Started("Mic", 16000)
+    return made, process
+
+
+def test_a_stream_that_the_server_moves_to_another_microphone_is_refused(bench: Callable[..., Bench]) -> None:
+    made, process = delivering(bench)
+    made.server.source, made.now = HALL, 31.0
+    process.deliver(ones(320))
+    lost = made.failure()
+    assert lost.state == "lost"
+    assert lost.detail == (
+        "'Mic': the sound server records from 'hall' (Hall Microphone) instead of 'desk'; "
+        "refused, because `follow` is false"
+    )
+    assert made.process().source == "desk", "it does not ask for its own microphone"
+
+
+def test_a_stream_that_the_server_moves_is_followed_if_the_settings_allow_it(bench: Callable[..., Bench]) -> None:
+    made, process = delivering(bench, follow=True)
+    made.server.source, made.now = HALL, 31.0
+    process.deliver(ones(320))
+    lost, started, block = made.next()
+    assert isinstance(lost, Failed)
+    assert "instead of 'desk'; followed" in lost.detail
+    assert started == Started("Hall Microphone", 16000)
+    assert isinstance(block, Block)
+
+
+def test_a_microphone_of_the_sound_server_is_opened_through_its_alsa_device(bench: Callable[..., Bench]) -> None:
+    library = Library(16000)
+    library.inputs = [replace(MIC, name="pulse")]
+    made = bench(library, device="hall micro", source=HALL)
+    process = made.process()
+    assert process.source == "hall"
+    process.deliver(ones(320))
+    assert made.next()[0] == Started("Hall Microphone", 16000)
+
+
+def test_a_microphone_that_was_there_is_looked_for_every_second(bench: Callable[..., Bench]) -> None:
+    made, process = delivering(bench)
+    made.now = 1000.0
+    process.unplug()
+    before = time.monotonic()
+    made.process()
+    assert time.monotonic() - before < 3.0

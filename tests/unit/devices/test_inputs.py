@@ -3,8 +3,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from earmark.devices.inputs import Device, choose, format_table
+from earmark.devices.inputs import Device, choose, format_sources, format_table
 from earmark.devices.portaudio import Input
+from earmark.devices.sound_server import ServerSource
 from earmark.errors import SourceError
 
 
@@ -76,6 +77,57 @@ def test_a_number_is_a_part_of_a_name_and_never_an_index() -> None:
 def test_a_broken_pattern_is_said() -> None:
     with pytest.raises(SourceError, match=r"'/\(/' is not a regular expression: missing \)"):
         choose("/(/", DEVICES)
+
+
+def source(name: str, description: str, *, is_monitor: bool = False) -> ServerSource:
+    return ServerSource(name, description, 2, 44100, is_monitor)
+
+
+SOURCES = [
+    source("alsa_output.usb-Yeti.monitor", "Monitor of Yeti Headphones", is_monitor=True),
+    source("alsa_input.usb-Yeti", "Yeti Stereo Microphone"),
+    source("alsa_input.pci", "Built-in Audio"),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [
+        ("alsa_input.usb-Yeti", "alsa_input.usb-Yeti"),
+        ("yeti stereo microphone", "alsa_input.usb-Yeti"),
+        ("Yeti", "alsa_input.usb-Yeti"),
+        ("/^built/", "alsa_input.pci"),
+        ("Monitor of Yeti", "alsa_output.usb-Yeti.monitor"),
+    ],
+)
+def test_a_microphone_of_the_sound_server_is_meant_by_its_name_or_description(wanted: str, name: str) -> None:
+    found = choose(wanted, DEVICES, lambda: SOURCES)
+    assert (found.source, found.index, found.channels, found.rate) == (name, DEVICES[3].index, 2, 44100)
+
+
+def test_what_portaudio_lists_is_not_looked_for_at_the_sound_server() -> None:
+    assert choose("Jabra Link", DEVICES, lambda: [source("x", "Jabra Link")]).source == ""
+
+
+def test_what_means_two_microphones_of_the_sound_server_or_none_is_refused_with_the_names() -> None:
+    with pytest.raises(SourceError, match=r"'alsa_input' means more than one; there are: alsa_input.usb-Yeti, "):
+        choose("alsa_input", DEVICES, lambda: SOURCES)
+    with pytest.raises(SourceError, match=r"no sound device 'Zoom'; there are: HDA.*, alsa_input\.pci"):
+        choose("Zoom", DEVICES, lambda: SOURCES)
+
+
+def test_without_its_alsa_plugin_a_microphone_of_the_sound_server_says_what_to_install() -> None:
+    with pytest.raises(SourceError, match="apt install libasound2-plugins"):
+        choose("Yeti", DEVICES[:3], lambda: SOURCES)
+
+
+def test_the_table_of_the_sound_server_stars_the_default_and_ends_with_the_monitors() -> None:
+    assert format_sources(SOURCES, "alsa_input.pci").splitlines() == [
+        "   of the sound server           channels  rate (Hz)  description",
+        "   alsa_input.usb-Yeti           2         44100      Yeti Stereo Microphone",
+        "*  alsa_input.pci                2         44100      Built-in Audio",
+        "   alsa_output.usb-Yeti.monitor  2         44100      Monitor of Yeti Headphones",
+    ]
 
 
 LISTED = [

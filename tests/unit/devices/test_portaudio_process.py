@@ -14,7 +14,7 @@ import pytest
 from earmark.devices import portaudio_process
 from earmark.devices.portaudio_process import HEADER, Recorder, Refused, writer
 
-OPEN = {"do": "open", "index": 0, "rates": [16000, 44100], "channels": 1}
+OPEN = {"do": "open", "index": 0, "rates": [16000, 44100], "channels": 1, "environment": {}}
 
 
 class PortAudioError(Exception):

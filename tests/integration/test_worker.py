@@ -406,6 +406,47 @@ def test_a_process_that_cannot_start_is_reported_after_many_deaths(
     play(scene)
 
 
+ANSWERS_UNASKED = """#!{python}
+import os, sys
+from earmark.inference import wire
+os.write(int(sys.argv[4]), wire.frame(wire.Logits(99, 1, b"")))
+sys.stdin.read()
+"""
+
+
+def test_an_answer_that_no_batch_waits_for_costs_a_restart_and_not_the_supervision(
+    tmp_path: Path, tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "python"
+    program.write_text(ANSWERS_UNASKED.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setattr("earmark.inference.supervisor.FIRST_DELAY_SECONDS", 0.001)
+
+    async def scene() -> None:
+        async with Followed(tiny, settings=config.Worker(threads=1, device="cpu", spare=False)) as engine:
+            with pytest.raises(WorkerError, match="was given up because of an error in the daemon"):
+                await engine.ready()
+            assert (engine.state.phase, engine.state.restarts) == ("failed", 5)
+
+    play(scene)
+
+
+def test_an_engine_without_models_is_ready_and_so_is_one_whose_refused_model_is_unloaded(tiny: Checkpoint) -> None:
+    async def scene() -> None:
+        async with Followed() as engine:
+            await engine.ready()
+            engine.load(tiny)
+            assert (await engine.classify("test/tiny", clips(1))).shape == (1, len(checkpoints.LABELS))
+        async with Followed(replace(tiny, path="/nowhere")) as engine:
+            with pytest.raises(ModelError):
+                await engine.ready()
+            engine.unload("test/tiny")
+            await engine.ready()
+
+    play(scene)
+
+
 DAEMON = """
 import asyncio, sys
 from pathlib import Path

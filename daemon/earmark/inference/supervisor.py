@@ -124,8 +124,8 @@ class LocalEngine:
         if self._process is not None:
             self._unloading[name] += 1
             self._process.unload(name)
-        if self._state.phase == "loading":
-            self._become_ready()
+            if self._state.phase in ("loading", "failed"):
+                self._become_ready()
 
     async def classify(self, model: str, batch: Sequence[Samples], attempts: int = ATTEMPTS) -> Floats:
         """Return logits of shape (windows, labels) for windows of equal length. Waits while the process starts.
@@ -174,7 +174,11 @@ class LocalEngine:
     async def _supervise(self) -> None:
         """Start the process, and again whenever it died. Ends only by being cancelled."""
         while True:
-            died = await self._run_process()
+            try:
+                died = await self._run_process()
+            except Exception:  # a daemon without supervision would wait for its model for ever
+                logger.exception("The supervision of the model process met an error")
+                died = "was given up because of an error in the daemon"
             served = self._serving_since is not None and _now() - self._serving_since >= HEALTHY_SECONDS
             self._serving_since = None
             self._deaths = 1 if served else self._deaths + 1
@@ -223,6 +227,8 @@ class LocalEngine:
                 self._change(phase=self._unless_failed(phase), detail=text)
             case wire.Serving(pid=pid):
                 self._change(pid=pid)
+                if not self._needed:
+                    self._become_ready()
             case wire.Unloaded(model=model):
                 self._unloading[model] -= 1
             case wire.Loaded(model=model) | wire.Refused(model=model) if self._unloading[model]:
@@ -252,7 +258,8 @@ class LocalEngine:
         if self._needed & self._state.loaded or not self._needed:
             self._serving_since = _now()
             self._change(phase="ready", detail="")
-            logger.info("The model process serves %s on %s", self._titles(self._state.loaded), self._state.device)
+            if self._state.loaded:
+                logger.info("The model process serves %s on %s", self._titles(self._state.loaded), self._state.device)
         else:
             self._change(phase="failed", detail="; ".join(self._refused()))
 

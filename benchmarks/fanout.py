@@ -131,7 +131,7 @@ async def earmark(count: int) -> AsyncIterator[Send]:
     publisher = Publisher([hub])
     settings = config.Server(listen="127.0.0.1:0", max_subscribers=count)
     served = {endpoints.EVENTS: events_endpoint(hub, settings.max_subscribers)}
-    async with Server(settings, served, ready=lambda: None, info=hub.stats) as server:
+    async with Server(settings, served, ready=lambda: {}, info=hub.stats) as server:
         async with readers(server.port, count, REQUEST):
             await reached(lambda: hub.stats().subscribers == count)
             yield lambda: publisher.publish([Draft(EVENT, time.monotonic_ns())])

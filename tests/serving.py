@@ -18,6 +18,7 @@ from earmark.config import settings as config
 from earmark.detection.detector import Draft
 from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.events import ClassifierInfo, Hello, Label, Numbered, Result, Score, SourceInfo
+from earmark.protocol.readiness import Need
 from earmark.server.events_endpoint import MAX_FRAMES_PER_SECOND, events_endpoint
 from earmark.server.handshake import Endpoint
 from earmark.server.server import Server
@@ -60,7 +61,7 @@ def hello(epoch: str, seq: int) -> Hello:
 
 
 class Serving:
-    """A hub and its server, and a publisher whose clocks stand still at TIME. `missing` is what `/ready` says."""
+    """A hub and its server, and a publisher whose clocks stand still at TIME. `missing` is what it lacks to listen."""
 
     def __init__(
         self,
@@ -74,11 +75,11 @@ class Serving:
     ) -> None:
         self.hub = Hub(backlog, self.hello, stall=stall)
         self.publisher = Publisher([self.hub], monotonic=lambda: 0, utc=lambda: datetime.fromisoformat(TIME))
-        self.missing: dict[str, object] | None = None
+        self.missing: dict[str, str] = {}
         self.server = Server(
             settings,
             {EVENTS: events_endpoint(self.hub, settings.max_subscribers, max_frames), **endpoints},
-            ready=lambda: self.missing,
+            ready=lambda: {"listening": Need(not self.missing, self.missing), "clips": Need(True)},
             info=lambda: {"version": "0.1.0", "events": self.hub.stats()},
             on_refused=self.hub.count_refused,
             **more,

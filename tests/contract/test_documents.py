@@ -24,6 +24,7 @@ import earmark_client.__main__
 from earmark.api.request import ClipRequest
 from earmark.config.file import parse
 from earmark.protocol.events import decode, encode
+from earmark.protocol.readiness import PURPOSES, Need, answer
 from tests.daemon import environment
 from tests.posting import DEADLINE, Client, encoded, word
 from tests.serving import Serving, serve
@@ -117,6 +118,10 @@ def test_json_is_what_is_sent_and_received(block: Block) -> None:
     for each in found:
         if "inputs" in each:
             assert ClipRequest(each["inputs"])
+            continue
+        if "ready" in each:
+            needs = {name: Need(each[name], each["missing"].get(name, {})) for name in PURPOSES}
+            assert answer(needs)[0] == each
             continue
         told = json.loads(encode(decode(json.dumps(each))))
         assert told == each  # no field that the daemon does not know

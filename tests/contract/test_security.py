@@ -42,13 +42,14 @@ def test_a_token_is_accepted_as_documented_as_misprinted_and_in_any_case(guarded
     assert guarded.get("/status/earmark/commands", authorization=value).status == 200
 
 
-def test_without_a_token_everything_but_health_is_401(guarded: Client) -> None:
-    for path in ("/", "/info", "/ready", "/status/earmark/commands", "/v1/models", "/openapi.json", "/nowhere"):
+def test_without_a_token_everything_but_health_and_readiness_is_401(guarded: Client) -> None:
+    for path in ("/", "/info", "/status/earmark/commands", "/v1/models", "/openapi.json", "/nowhere"):
         reply = guarded.get(path)
         assert (reply.status, reply.headers["www-authenticate"]) == (401, "Bearer")
         assert reply.error
     assert guarded.post(CLIP).status == 401
     assert guarded.get("/health").status == 200
+    assert guarded.get("/ready").json.keys() >= {"ready", "listening", "clips"}
     assert guarded.ask("OPTIONS", COMMANDS).status == 204  # a browser sends no token with a preflight
 
 

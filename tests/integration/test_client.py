@@ -384,7 +384,7 @@ def test_status_tells_whether_the_daemon_is_ready() -> None:
         serving.missing = {"model": "loading"}
         with Running("status", serving.host) as status:
             assert await status.end() == 1
-            assert status.stdout.read().startswith(f"{serving.host}: not ready\n  model: loading\n")
+            assert status.stdout.read().startswith(f"{serving.host}: not ready\n  listening:\n    model: loading\n")
 
     serve(scenario)
 

@@ -274,7 +274,11 @@ def test_http_routes_answer_json() -> None:
         assert (await http(serving, "/ready"))[0] == 200
         serving.missing = {"model": "loading"}
         status, _, body = await http(serving, "/ready")
-        assert (status, body["missing"], body["error"]) == (503, {"model": "loading"}, "not ready: model")
+        assert (status, body["missing"], body["error"]) == (
+            503,
+            {"listening": {"model": "loading"}},
+            "not ready: listening (model)",
+        )
         assert (await http(serving, "/info"))[2]["events"]["subscribers"] == 0
         assert (await http(serving, "/"))[2]["events"] == "/v1/events"
 

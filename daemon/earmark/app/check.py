@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from earmark.app.plan import Plan, plan
+from earmark.app.plan import Plan, default_model, plan
 from earmark.audio import recording
 from earmark.checkpoints import child, weights
 from earmark.checkpoints.catalogue import Entry, catalogue
@@ -101,6 +101,11 @@ def _check_models(settings: config.Config, report: Report) -> None:
     for index in range(len(settings.classifier)):
         with report.collecting():
             report.lines.append(_told(plan(settings, index, entries, read)))
+    if not settings.source:
+        report.lines.append("no source: clips over HTTP are classified, and nothing is listened to")
+    if not settings.classifier:
+        with report.collecting():
+            read(entries[default_model(settings)])
     used = {classifier.model for classifier in settings.classifier}
     for index, model in enumerate(settings.model):
         where = f"model[{index}]"
@@ -125,7 +130,7 @@ def _read(entry: Entry) -> Checkpoint:
 def _told(plan: Plan) -> str:
     return (
         f"classifier {plan.name}: {plan.checkpoint.name}, {len(plan.checkpoint.labels)} labels, "
-        f"{plan.settings.gate} gate, {plan.settings.mode}, hears {', '.join(plan.sources)}; "
+        f"{plan.settings.gate} gate, {plan.settings.mode}, hears {', '.join(plan.sources) or 'nothing'}; "
         f"licence {licence.told(plan.checkpoint.licence)}"
     )
 

@@ -99,6 +99,14 @@ class Plan:
         return Detector(source, settings.name, self.checkpoint.labels, decider, new_id, settings.top_k or None)
 
 
+def default_model(settings: config.Config) -> str:
+    """Return the model for clips that name none: that of the settings, else of the first classifier."""
+    if chosen := next((model.name for model in settings.model if model.default), None):
+        return chosen
+    named = [*(classifier.model for classifier in settings.classifier), *(model.name for model in settings.model)]
+    return named[0] if named else config.DEFAULT_MODEL
+
+
 def plans(settings: config.Config) -> tuple[Plan, ...]:
     """Return one plan per classifier. Raises ConfigError for an unknown model, and ModelError for its folder."""
     entries, read = catalogue(settings), functools.cache(Entry.read)

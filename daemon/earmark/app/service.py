@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,7 @@ from earmark.api.routes import Api
 from earmark.app import status
 from earmark.app.live import Live
 from earmark.app.loop import call_if_open
-from earmark.app.plan import Plan, plans
+from earmark.app.plan import Plan, default_model, plans
 from earmark.app.systemd import notify
 from earmark.audio.recording import check
 from earmark.broadcast.hub import Hub
@@ -40,12 +41,14 @@ from earmark.inference.registry import Registry
 from earmark.inference.supervisor import LocalEngine
 from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.events import Error, Hello
+from earmark.protocol.readiness import Needs
 from earmark.server.events_endpoint import events_endpoint
 from earmark.server.server import Server
 from earmark.windowing.segmenter import Segmenter
 
 log = logging.getLogger(__name__)
 
+NO_SOURCE = "no source; clips over HTTP are classified"
 DRAIN_SECONDS = 1.0  # at shutdown, for windows that are on their way
 
 
@@ -67,6 +70,7 @@ class Service:
         self._plans: dict[str, Plan] = {plan.name: plan for plan in plans(settings)}
         self._stop = asyncio.Event()
         self._serving = False
+        self._began = 0  # when the sources were started, in ns
         self._loop = asyncio.get_running_loop()
         self._hub = Hub(settings.server.backlog, self._hello)
         self._outputs = Outputs(
@@ -85,7 +89,11 @@ class Service:
             for source in plan.sources
         }
         self._detectors = Detectors(detectors, names)
+        entries = catalogue(settings)
         checkpoints = {plan.checkpoint.name: plan.checkpoint for plan in self._plans.values()}
+        if not checkpoints:
+            checkpoint = entries[default_model(settings)].read()
+            checkpoints[checkpoint.name] = checkpoint
         self._engine = LocalEngine(settings.worker, list(checkpoints.values()), on_change=_log_engine)
         chosen = settings.worker
         self._batcher = Batcher(
@@ -102,13 +110,13 @@ class Service:
         )
         self._segmenter = Segmenter(self._live.deliver)
         scorer = ClipScorer(self._dispatcher, settings.http.wait)
-        self._registry = Registry(catalogue(settings), settings.classifier[0].model, self._engine)
+        self._registry = Registry(entries, default_model(settings), self._engine)
         self._clips = Clips(settings.http, self._registry, scorer)
         routes = Api(self._clips, self._registry, self._device, self._snapshot, __version__).routes()
         self._server = Server(
             settings.server,
             {EVENTS: events_endpoint(self._hub, settings.server.max_subscribers)},
-            ready=self._missing,
+            ready=self._needs,
             info=self._snapshot,
             routes=routes,
             on_refused=self._hub.count_refused,
@@ -135,9 +143,9 @@ class Service:
             stack.push_async_callback(self._close, sources)
             for each in sources:
                 each.start()
-            self._serving = True
+            self._serving, self._began = True, time.monotonic_ns()
             notify("READY=1")
-            log.info("listening to %s", ", ".join(self._detectors.sources))
+            log.info("listening to %s", ", ".join(self._detectors.sources) or NO_SOURCE)
             await (self._unless_stopped(self._until_done()) if self._options.once else self._stop.wait())
             self._stop.set()
             self._serving = False
@@ -212,11 +220,17 @@ class Service:
             __version__, self._publisher.epoch, seq, seq + 1, tuple(self._detectors.sources.values()), classifiers
         )
 
-    def _missing(self) -> dict[str, object] | None:
-        alive, stopping = self._segmenter.alive, self._stop.is_set()
-        trouble = self._outputs.stats().trouble
-        return status.missing(
-            self._engine.state, serving=self._serving, stopping=stopping, segmenter_alive=alive, events=trouble
+    def _needs(self) -> Needs:
+        sources, now = self._detectors.sources.values(), time.monotonic_ns()
+        return status.needs(
+            self._engine.state,
+            sources,
+            self._detectors.absences(now, self._began or now),
+            limit=self._settings.server.absent_after,
+            serving=self._serving,
+            stopping=self._stop.is_set(),
+            segmenter_alive=self._segmenter.alive,
+            events_trouble=self._outputs.stats().trouble,
         )
 
     def _device(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import platform
+from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
@@ -16,6 +17,7 @@ from earmark.detection.detectors import DetectorsStats, LossCount
 from earmark.inference.dispatch import DispatcherStats
 from earmark.inference.engine import EngineState, Phase
 from earmark.protocol.events import ClassifierInfo, LossCause, SourceInfo
+from earmark.protocol.readiness import Need, Needs, Purpose
 from earmark.server.server import ServerStats
 from earmark.windowing.segmenter import SegmenterStats
 
@@ -100,23 +102,44 @@ def snapshot(
     )
 
 
-def missing(
-    engine: EngineState, *, serving: bool, stopping: bool, segmenter_alive: bool, events: str = ""
-) -> dict[str, object] | None:
-    """Return what is missing before, or again while, windows are classified, by name; None if nothing is.
+def needs(
+    engine: EngineState,
+    sources: Collection[SourceInfo],
+    absences: Mapping[str, float],
+    *,
+    limit: float,
+    serving: bool,
+    stopping: bool,
+    segmenter_alive: bool,
+    events_trouble: str = "",
+) -> Needs:
+    """Return what each purpose of the daemon needs now.
 
-    `events` says why events cannot be written to their file.
+    `absences` are the seconds since when sources deliver nothing. When all sources have delivered nothing for longer
+    than `limit`, listening is not served; a limit of 0 is none. `events_trouble` says why events cannot be written to
+    their file. Nothing here names a path or a device, because `/ready`
+    is answered without a token.
     """
-    found: dict[str, object] = {}
-    if engine.phase != "ready":
-        found["model"] = engine.detail or engine.phase
+    model = {} if engine.phase == "ready" else {"model": engine.detail or engine.phase}
+    clips = model | ({"server": "shutting down"} if stopping else {})
+    found: dict[Purpose, Need] = {"clips": Need(not clips, clips)}
+    awaited = [source for source in sources if source.state != "stopped"]
+    if not sources:
+        return found
+    listening = dict(model)
     if not serving:
-        found["listening"] = "shutting down" if stopping else "not yet"
+        listening["listening"] = "shutting down" if stopping else "not yet"
     elif not segmenter_alive:
-        found["listening"] = "the listening thread has ended"
-    if events:
-        found["events"] = f"--events cannot be written: {events}"
-    return found or None
+        listening["listening"] = "the listening thread has ended"
+    if events_trouble:
+        listening["events"] = f"--events cannot be written: {events_trouble}"
+    all_absent = bool(limit and awaited) and all(absences.get(source.name, 0.0) > limit for source in awaited)
+    told = {
+        f"source {source.name}": f"{source.state} for {absences[source.name]:.0f} s"
+        for source in awaited
+        if source.name in absences
+    }
+    return {"listening": Need(not listening and not all_absent, listening | told), **found}
 
 
 @functools.cache

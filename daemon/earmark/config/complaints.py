@@ -40,9 +40,7 @@ def complaints(config: Config) -> Iterator[str]:
                 yield f'{table}: {count} are named "{name}"; names must differ'
     yield from _server(config)
     yield from _models(config.model)
-    if not config.source:
-        yield "source: there is none, so there is nothing to listen to"
-    if not config.classifier:
+    if config.source and not config.classifier:
         yield "classifier: there is none, so nothing would be recognised"
     for index, source in enumerate(config.source):
         if isinstance(source, Microphone) and (wrong := _wrong_pattern(source.device)):
@@ -54,6 +52,8 @@ def complaints(config: Config) -> Iterator[str]:
 
 def useless(config: Config) -> Iterator[str]:
     """Yield a sentence for each setting that is not the default and has no effect beside the others."""
+    if not config.source:
+        return  # classifiers then only name the models that are loaded at the start
     heard = {name for classifier in config.classifier for name in classifier.sources}
     for index, source in enumerate(config.source):
         if source.name not in heard and all(classifier.sources for classifier in config.classifier):

@@ -54,6 +54,7 @@ class Server(Settings, frozen=True):
     max_subscribers: Count = 5000
     max_per_address: Count = 256  # connections from one address; those from this machine are not counted
     backlog: Count = 1000  # events kept for a slow subscriber
+    absent_after: NotNegative = 30.0  # seconds without any source, after which /ready says so; 0: never
 
 
 class Http(Settings, frozen=True):

@@ -7,10 +7,13 @@ from typing import assert_never
 
 import msgspec
 
-from earmark.audio.types import Milliseconds, Nanoseconds, Window
+from earmark.audio.types import SECOND, Milliseconds, Nanoseconds, Window
 from earmark.detection.detector import Detector, Draft, Outcome, WindowTicket
-from earmark.protocol.events import Loss, LossCause, OffReason, Source, SourceInfo
+from earmark.protocol.events import Loss, LossCause, OffReason, Source, SourceInfo, SourceState
 from earmark.windowing.messages import AudioLost, GateClosed, SourceChanged, SourceEnded, SourceMessage
+
+ABSENT: tuple[SourceState, ...] = ("starting", "stalled", "lost")
+"""The states of a source that delivers nothing and may deliver again."""
 
 
 class LossCount(msgspec.Struct, frozen=True):
@@ -40,6 +43,7 @@ class Detectors:
         self.errors: dict[str, str] = {}  # sources that ended with an error
         self._lost: dict[LossCause, tuple[int, Milliseconds]] = {}  # times, and the length of all together
         self._running = set(sources)
+        self._absent_since: dict[str, Nanoseconds] = {}
 
     @property
     def done(self) -> bool:
@@ -50,6 +54,17 @@ class Detectors:
         """Return the sources as they are now, and the losses since the beginning."""
         lost = {cause: LossCount(times, length / 1000) for cause, (times, length) in self._lost.items()}
         return DetectorsStats(tuple(self.sources.values()), lost)
+
+    def absences(self, now: Nanoseconds, began: Nanoseconds) -> dict[str, float]:
+        """Return the seconds since when sources deliver nothing, for those that deliver nothing.
+
+        A source that has not said anything yet delivers nothing since it `began`.
+        """
+        return {
+            name: (now - self._absent_since.get(name, began)) / SECOND
+            for name, source in self.sources.items()
+            if source.state in ABSENT
+        }
 
     def ticket(self, window: Window) -> WindowTicket:
         """Take the window's place in the order of its source and classifier."""
@@ -68,6 +83,10 @@ class Detectors:
                 return self._counted([Draft(Loss(0, "", source, start, end, cause), now, at=round(end * 1000))])
             case SourceChanged(source, change):
                 known = self.sources[source]
+                if change.state in ABSENT:
+                    self._absent_since.setdefault(source, now)
+                else:
+                    self._absent_since.pop(source, None)
                 self.sources[source] = msgspec.structs.replace(
                     known,
                     state=change.state,

@@ -39,7 +39,7 @@ class AccessMiddleware:
         if scope["method"] == "OPTIONS":
             await self._options(scope)(scope, receive, send)
             return
-        if scope["path"] != endpoints.HEALTH:  # a program that watches over the daemon needs no token
+        if scope["path"] not in (endpoints.HEALTH, endpoints.READY):  # what watches over the daemon needs no token
             refusal = access.refuse_token(scope_of(scope["method"]), headers.get("authorization"))
         if refusal is not None:
             await error_response(refusal.error, refusal.status, refusal.headers)(scope, receive, send)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -12,26 +12,30 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from earmark.protocol import endpoints
+from earmark.protocol.readiness import PURPOSES, Needs, answer
 from earmark.server.responses import error_response, json_response
 
-Ready = Callable[[], Mapping[str, object] | None]
+Ready = Callable[[], Needs]
 Info = Callable[[], object]
+
+MAX_QUOTED = 100  # characters of a parameter that an error repeats
 
 
 def application(ready: Ready, info: Info, routes: Sequence[BaseRoute] = ()) -> Starlette:
     """Return the application: `routes`, and after them the daemon's own.
 
-    `ready` returns None, or what is missing by name; `info` returns the content of `/info`.
+    `ready` returns what each purpose of the daemon needs; `info` returns the content of `/info`.
     """
 
     async def show_health(request: Request) -> Response:
         return json_response({"status": "ok"})
 
     async def show_ready(request: Request) -> Response:
-        missing = ready()
-        if missing is None:
-            return json_response({"ready": True})
-        return json_response({"ready": False, "error": f"not ready: {', '.join(missing)}", "missing": missing}, 503)
+        asked = request.query_params.get("for")
+        purpose = next((name for name in PURPOSES if name == asked), None)
+        if asked is not None and purpose is None:
+            return error_response(f"for: {asked[:MAX_QUOTED]!r} is none of {', '.join(PURPOSES)}", 400)
+        return json_response(*answer(ready(), purpose))
 
     async def show_info(request: Request) -> Response:
         return json_response(info())

@@ -88,6 +88,13 @@ def test_an_unknown_program_is_a_warning(program: str, told: str) -> None:
     assert warned(settings, replace(WHOLE, has_program=lambda name: False)) == f"source[0].argv: {told}"
 
 
+def test_a_configuration_for_clips_alone_is_right_and_says_so() -> None:
+    told = "no source: clips over HTTP are classified, and nothing is listened to"
+    assert verify(Config(source=(), classifier=()), WHOLE) == Report(lines=[told])
+    with_classifier = verify(Config(source=()), WHOLE)
+    assert (with_classifier.lines[1], with_classifier.warnings, with_classifier.errors) == (told, [], [])
+
+
 def test_an_absent_recording_is_an_error(tmp_path: Path) -> None:
     told, code = refused(Config(source=(File(name="f", path=str(tmp_path / "talk.flac")),)))
     assert "talk.flac" in told

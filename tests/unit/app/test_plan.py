@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from earmark.app.plan import plans
+from earmark.app.plan import default_model, plans
 from earmark.audio.types import milliseconds
 from earmark.config import settings as config
 from earmark.errors import ConfigError
@@ -110,3 +110,17 @@ def test_an_utterance_as_long_as_the_models_window_is_not_too_long_though_that_i
     (plan,) = plans(settings())
     odd = replace(plan, checkpoint=replace(plan.checkpoint, window=15_999))
     assert odd.rules.longest == milliseconds(15_999, odd.checkpoint.rate) == 1000
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, "earmark/commands"),
+        ({"classifier": (config.Classifier(name="c", model="earmark/sounds"),)}, "earmark/sounds"),
+        ({"classifier": (), "model": (config.Model(name="a/b"), config.Model(name="a/c"))}, "a/b"),
+        ({"classifier": (), "model": (config.Model(name="a/b"), config.Model(name="a/c", default=True))}, "a/c"),
+        ({"classifier": ()}, "earmark/commands"),
+    ],
+)
+def test_clips_that_name_no_model_are_for_the_default_one(changes: dict[str, Any], name: str) -> None:
+    assert default_model(config.Config(**changes)) == name

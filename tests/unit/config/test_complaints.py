@@ -76,5 +76,9 @@ def test_a_source_that_no_classifier_hears_is_told() -> None:
     assert list(useless(unheard)) == ["source[0]: no classifier hears kitchen; name it in `sources` of one"]
 
 
+def test_without_sources_a_classifier_is_not_useless() -> None:
+    assert list(useless(Config(source=()))) == []
+
+
 def test_the_presets_and_the_defaults_hold_no_useless_setting() -> None:
     assert list(useless(Config())) == list(useless(Config(classifier=presets.ALL))) == []

@@ -96,7 +96,7 @@ def test_the_documented_alternatives_are_valid() -> None:
             "[[classifier]]\nname='c'\ngate='open'",
             'classifier[0].mode: an open gate never closes, so no utterance ever ends; set mode = "sliding"',
         ),
-        ("source = []", "source: there is none, so there is nothing to listen to"),
+        ("classifier = []", "classifier: there is none, so nothing would be recognised"),
         ('[server]\nlisten = "a\\u0000b"', "server.listen: 'a\\x00b' contains the character NUL"),
         ("[worker]\ndevice = 'gpu'", "worker.device: 'gpu' is not a device (auto, cpu, mps, cuda or cuda:N)"),
         (
@@ -147,6 +147,11 @@ def test_several_mistakes_are_told_at_once_a_line_each_with_the_file(tmp_path: P
     first, second = str(caught.value).splitlines()
     assert first.startswith(f"{file}: server.allow_hosts: ")
     assert second.startswith(f"{file}: classifier[0].sources: ")
+
+
+@pytest.mark.parametrize("text", ["source = []", "source = []\nclassifier = []"])
+def test_a_configuration_without_a_source_is_valid_because_clips_need_none(text: str) -> None:
+    assert parse(tomllib.loads(text)).source == ()
 
 
 def test_a_byte_order_mark_before_the_configuration_is_skipped(tmp_path: Path) -> None:

@@ -5,13 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
-from earmark.audio.types import Span, Window
+from earmark.audio.types import SECOND, Span, Window
 from earmark.capture.health import Change
 from earmark.config import settings as config
 from earmark.detection.decide import SlidingDecider, rules
 from earmark.detection.detector import Detector, Draft, Unscored
 from earmark.detection.detectors import Detectors, LossCount
-from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Source, SourceInfo
+from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Source, SourceInfo, SourceState
 from earmark.windowing.messages import AudioLost, GateClosed, SourceChanged, SourceEnded
 
 RATE = 1000  # a position is a millisecond
@@ -198,3 +198,19 @@ def test_at_the_end_windows_are_lost_and_counted_and_labels_go_off_in_every_sour
     assert [draft.captured for draft in drafts] == [9, 1500, 9, 9]
     assert made.stats().lost == {"overload": LossCount(1, 1.0)}
     assert made.end("reload", now=10) == []
+
+
+def test_a_source_is_absent_since_it_was_lost_however_its_state_changes_until_it_delivers() -> None:
+    made = two_sources()
+
+    def change(state: SourceState, second: int) -> None:
+        made.receive(SourceChanged("hall", Change(state, "")), second * SECOND)
+
+    made.receive(SourceChanged("kitchen", Change("listening", "")), 0)
+    assert made.absences(now=5 * SECOND, began=SECOND) == {"hall": 4.0}  # it has not said anything yet
+    change("listening", 10)
+    change("lost", 20)
+    change("stalled", 25)
+    assert made.absences(now=30 * SECOND, began=0) == {"hall": 10.0}
+    change("muted", 40)
+    assert made.absences(now=50 * SECOND, began=0) == {}

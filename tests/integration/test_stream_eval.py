@@ -224,7 +224,9 @@ def test_the_tables_and_pictures_are_those_of_the_reports(preset: Classifier) ->
 
 @pytest.mark.parametrize("preset", presets.ALL, ids=lambda preset: preset.name)
 def test_what_was_measured_are_the_presets(preset: Classifier) -> None:
+    """But for `min_on` and `min_sound`, which are younger than the measurements, as docs/models.md says."""
     measured = json.loads((REPORTS / f"{preset.name}.json").read_text())["settings"]
+    measured["decide"] = {name: value for name, value in measured["decide"].items() if name != "min_on"}
     assert parse({"classifier": [measured]}).classifier == (preset,)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from earmark.app.loop import call_if_open
-from earmark.audio.types import Floats, Nanoseconds, Window
+from earmark.audio.types import SECOND, Floats, Nanoseconds, Window
 from earmark.detection.detector import Draft, Unscored, WindowTicket
 from earmark.detection.detectors import Detectors
 from earmark.errors import WorkerError
@@ -50,6 +50,7 @@ class Live:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._ended = False
+        self._timer: asyncio.TimerHandle | None = None  # for the next `off` that is held
 
     @property
     def done(self) -> bool:
@@ -73,6 +74,7 @@ class Live:
                 self._submit(message)
             else:
                 self._publish(self._detectors.receive(message, self._clock()))
+        self._watch()
         self._changed.set()
 
     async def wind_up(self, seconds: float) -> None:
@@ -85,6 +87,8 @@ class Live:
             async with asyncio.timeout(seconds):
                 await self._dispatcher.drain()
         self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
         self._publish(self._detectors.end("shutdown", self._clock()))
 
     def _submit(self, window: Window) -> None:
@@ -95,9 +99,23 @@ class Live:
         """Publish what follows from a window's outcome."""
         if self._ended:
             return
-        self._publish(self._detectors.answered(window, ticket, self._scores(window, outcome)))
+        self._publish(self._detectors.answered(window, ticket, self._scores(window, outcome), self._clock()))
+        self._watch()
         self._answered(window.source)
         self._changed.set()
+
+    def _watch(self) -> None:
+        """Set the timer to the next `off` that is held."""
+        due = self._detectors.next_due()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if due is not None:
+            self._timer = self._loop.call_later(max(0, due - self._clock()) / SECOND, self._send_due)
+
+    def _send_due(self) -> None:
+        self._publish(self._detectors.due(self._clock()))
+        self._watch()
 
     def _scores(self, window: Window, outcome: Outcome) -> Floats | Unscored:
         if isinstance(outcome, Drop):

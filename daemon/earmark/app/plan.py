@@ -96,7 +96,9 @@ class Plan:
         decider: decide.Decider = (
             decide.SlidingDecider(rules) if settings.mode == "sliding" else decide.UtteranceDecider(rules)
         )
-        return Detector(source, settings.name, self.checkpoint.labels, decider, new_id, settings.top_k or None)
+        return Detector(
+            source, settings.name, self.checkpoint.labels, decider, new_id, settings.top_k or None, rules.min_on
+        )
 
 
 def default_model(settings: config.Config) -> str:

@@ -156,7 +156,8 @@ class Decide(Settings, frozen=True):
     longest: NotNegative = 0.0  # utterance, seconds: a longer one is no label; 0: the model's own window
     smooth: Annotated[int, Meta(ge=1, le=100)] = 3  # sliding: windows in the mean
     hits: Annotated[int, Meta(ge=1, le=100)] = 2  # sliding: windows over `on` in a row before it goes on
-    min_on: NotNegative = 0.0  # sliding, seconds: a label stays on at least so long
+    min_sound: Unit = 0.2  # sliding: share of a window after the onset from which on its scores count
+    min_on: NotNegative = 1.0  # sliding, seconds: a label stays on at least so long after it was published
     max_on: NotNegative = 0.0  # sliding, seconds: then it goes off with "timeout"; 0: never
     refractory_ms: Milliseconds = 400  # utterance: the same label does not fire again so soon
     exclusive: bool = True  # sliding: one label at a time

@@ -112,6 +112,7 @@ class UtteranceDecider:
         scores: Floats,
         *,
         at: Milliseconds | None = None,
+        share: float = 1.0,
         final: bool = True,
         continued: bool = False,
     ) -> list[Decision]:
@@ -142,6 +143,7 @@ class UtteranceDecider:
 @dataclass(slots=True)
 class _Active:
     start: Milliseconds
+    since: Milliseconds  # end of the window with which it went on
     on_score: float  # as its On told it
     peak: float
 
@@ -178,22 +180,26 @@ class SlidingDecider:
         scores: Floats,
         *,
         at: Milliseconds | None = None,
+        share: float = 1.0,
         final: bool = False,
         continued: bool = False,
     ) -> list[Decision]:
         """Take the scores of a window in which there was sound from `start` to `end`; windows come in order.
 
         The window itself ends at `at`, which is later than `end` if silence follows the sound; without `at`, it is not.
+        `share` is how much of it lies after the onset of the sound: of the first windows, most is the silence before.
         """
         at = end if at is None else at
         if final and at == self._scored_to:
             return []  # the same sound again, to say that it was the last
         self._scored_to = at
+        if share < self.rules.settings.min_sound:
+            return []
         self._recent.append(scores)
         smoothed = np.mean(np.stack(self._recent), axis=0)
         self._count(start, smoothed)
-        decisions: list[Decision] = [*self._fall(end, smoothed)]
-        decisions += self._rise(end, scores, smoothed)
+        decisions: list[Decision] = [*self._fall(end, at, smoothed)]
+        decisions += self._rise(end, at, scores, smoothed)
         for index, active in self._active.items():
             active.peak = max(active.peak, float(smoothed[index]))
         return decisions
@@ -215,19 +221,18 @@ class SlidingDecider:
             del self._hits[index]
             self._expired.discard(index)
 
-    def _fall(self, end: Milliseconds, smoothed: Floats) -> list[Decision]:
+    def _fall(self, end: Milliseconds, at: Milliseconds, smoothed: Floats) -> list[Decision]:
         rules, decisions = self.rules, list[Decision]()
         for index, active in list(self._active.items()):
-            lasted = end - active.start
-            if rules.max_on and lasted >= rules.max_on:
+            if rules.max_on and at - active.start >= rules.max_on:
                 if index in self._hits:
                     self._expired.add(index)
                 decisions.append(self._off(index, end, "timeout"))
-            elif smoothed[index] < rules.off[index] and lasted >= rules.min_on:
+            elif smoothed[index] < rules.off[index] and at - active.since >= rules.min_on:
                 decisions.append(self._off(index, end, "quiet"))
         return decisions
 
-    def _rise(self, end: Milliseconds, scores: Floats, smoothed: Floats) -> list[Decision]:
+    def _rise(self, end: Milliseconds, at: Milliseconds, scores: Floats, smoothed: Floats) -> list[Decision]:
         rules, decisions = self.rules, list[Decision]()
         ready = [
             index
@@ -239,14 +244,14 @@ class SlidingDecider:
             rivals = list(self._active)
             if any(smoothed[best] <= smoothed[rival] for rival in rivals):
                 return []
-            if any(end - self._active[rival].start < rules.min_on for rival in rivals):
+            if any(at - self._active[rival].since < rules.min_on for rival in rivals):
                 return []
             decisions += [self._off(rival, end, "replaced") for rival in rivals]
             ready = [best]
         for index in ready:
             hits = self._hits[index]
             on = self._on(index, hits, scores, smoothed)
-            self._active[index] = _Active(hits.since, on.score, float(smoothed[index]))
+            self._active[index] = _Active(hits.since, at, on.score, float(smoothed[index]))
             decisions.append(on)
         return decisions
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -51,6 +51,9 @@ class Detector:
     The caller takes a ticket() for each window, hands it back to answered() with the scores or with Unscored, and
     reports every closing of the gate with close(). Drafts come out in the order of the sound, whatever the order
     of the outcomes. `new_id` gives an identity for each label that goes on.
+
+    A label of a live source stays on for `min_on` after `now`, the time at which the draft of its `on` came out: where
+    the sound ends sooner, the `off` is held until due() gives it or another label goes on. The caller asks next_due().
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Detector:
         decider: Decider,
         new_id: Callable[[], str],
         top_k: int | None,
+        min_on: Milliseconds = 0,
     ) -> None:
         self.source = source
         self.classifier = classifier
@@ -68,6 +72,9 @@ class Detector:
         self._decider = decider
         self._new_id = new_id
         self._top_k = top_k
+        self._min_on: Nanoseconds = min_on * 1_000_000
+        self._held: list[tuple[Nanoseconds, Draft]] = []  # each `off` that is held, and until when
+        self._shown_until: dict[str, Nanoseconds] = {}  # id of a label that is on → before which it must not go off
         self._waiting: ReorderBuffer[Window | GateClosed, Outcome] = ReorderBuffer()
         self._on: list[tuple[On, str]] = []  # what is on, with its id; some models have two labels of one name
         self._heard_to: Milliseconds = 0  # in the stream: the end of the sound of the newest window
@@ -80,38 +87,73 @@ class Detector:
         """Take the window's place in the order."""
         return self._waiting.reserve(replace(window, samples=_NO_SAMPLES))  # it may wait for long
 
-    def answered(self, ticket: WindowTicket, outcome: Outcome) -> list[Draft]:
+    def answered(self, ticket: WindowTicket, outcome: Outcome, now: Nanoseconds) -> list[Draft]:
         """Take the outcome of a window."""
-        return self._drafts(self._waiting.resolve(ticket, outcome))
+        return self._drafts(self._waiting.resolve(ticket, outcome), now)
 
-    def close(self, closed: GateClosed) -> list[Draft]:
+    def close(self, closed: GateClosed, now: Nanoseconds) -> list[Draft]:
         """Let every label go off once the windows before this are answered."""
-        return self._drafts(self._waiting.append(closed))
+        return self._drafts(self._waiting.append(closed), now)
+
+    def next_due(self) -> Nanoseconds | None:
+        """Return when due() will have an `off` to give, or None if none is held."""
+        return min((until for until, _ in self._held), default=None)
+
+    def due(self, now: Nanoseconds) -> list[Draft]:
+        """Return each `off` that need not be held any longer."""
+        due = [draft for until, draft in self._held if until <= now]
+        self._held = [(until, draft) for until, draft in self._held if until > now]
+        return due
 
     def lose(self, now: Nanoseconds) -> list[Draft]:
         """Let every label go off once the windows before this are answered, because the source has ended."""
-        return self.close(GateClosed(self.source, self.classifier, self._heard_to / 1000, now, "source_lost"))
+        return self.close(GateClosed(self.source, self.classifier, self._heard_to / 1000, now, "source_lost"), now)
 
     def end(self, reason: OffReason, now: Nanoseconds) -> list[Draft]:
         """Give up the windows that wait for their outcome, and let every label go off."""
         drafts: list[Draft] = []
         while (ticket := self._waiting.first_unresolved()) is not None:
-            drafts += self.answered(ticket, Unscored("overload"))
-        return drafts + self.close(GateClosed(self.source, self.classifier, self._heard_to / 1000, now, reason))
+            drafts += self.answered(ticket, Unscored("overload"), now)
+        drafts += self._release()
+        return drafts + self.close(GateClosed(self.source, self.classifier, self._heard_to / 1000, now, reason), now)
 
-    def _drafts(self, released: list[tuple[Window | GateClosed, Outcome | None]]) -> list[Draft]:
+    def _drafts(self, released: list[tuple[Window | GateClosed, Outcome | None]], now: Nanoseconds) -> list[Draft]:
         drafts: list[Draft] = []
         for item, outcome in released:
             match item, outcome:
                 case GateClosed(), _:
-                    drafts += self._closed(item)
+                    drafts += self._shown(self._closed(item), now)
                 case Window(), Unscored(cause):
                     drafts.append(self._loss(item, cause))
                 case Window(), np.ndarray():
-                    drafts += self._scored(item, outcome)
+                    drafts += self._shown(self._scored(item, outcome), now, live=item.live)
                 case _:
                     raise AssertionError("a window is released with its outcome")
         return drafts
+
+    def _shown(self, drafts: Sequence[Draft], now: Nanoseconds, *, live: bool = False) -> list[Draft]:
+        """Return the drafts, without each `off` that comes too soon for its `on` to be seen. That one is held."""
+        shown: list[Draft] = []
+        for draft in drafts:
+            match draft.event:
+                case Label(state="on", end=None, id=identity):
+                    shown += self._release()
+                    if live:  # a recording that is read faster than it sounds is not watched
+                        self._shown_until[identity] = now + self._min_on
+                    shown.append(draft)
+                case Label(state="off", reason=reason, id=identity):
+                    until = self._shown_until.pop(identity, now)
+                    if reason == "quiet" and now < until:
+                        self._held.append((until, draft))
+                    else:
+                        shown.append(draft)
+                case _:
+                    shown.append(draft)
+        return shown
+
+    def _release(self) -> list[Draft]:
+        held, self._held = [draft for _, draft in self._held], []
+        return held
 
     def _closed(self, closed: GateClosed) -> list[Draft]:
         # round() decides a half millisecond by its decimal digits, as it does for every other time in the events
@@ -124,7 +166,10 @@ class Detector:
         start, end = milliseconds(span.speech_start, rate), milliseconds(span.speech_end, rate)
         at = milliseconds(span.end, rate)
         self._heard_to = max(self._heard_to, end)
-        decisions = self._decider.scored(start, end, scores, at=at, final=span.final, continued=span.continued)
+        share = (span.end - span.speech_start) / (span.end - span.start)
+        decisions = self._decider.scored(
+            start, end, scores, at=at, share=share, final=span.final, continued=span.continued
+        )
         told_start, told_end = self._told(window)
         result = Result(
             seq=0,

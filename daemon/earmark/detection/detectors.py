@@ -70,15 +70,24 @@ class Detectors:
         """Take the window's place in the order of its source and classifier."""
         return self._detectors[window.source, window.classifier].ticket(window)
 
-    def answered(self, window: Window, ticket: WindowTicket, outcome: Outcome) -> list[Draft]:
+    def answered(self, window: Window, ticket: WindowTicket, outcome: Outcome, now: Nanoseconds) -> list[Draft]:
         """Take the outcome of a window."""
-        return self._counted(self._detectors[window.source, window.classifier].answered(ticket, outcome))
+        return self._counted(self._detectors[window.source, window.classifier].answered(ticket, outcome, now))
+
+    def next_due(self) -> Nanoseconds | None:
+        """Return when due() will have something to give, or None if nothing is held."""
+        times = (each.next_due() for each in self._detectors.values())
+        return min((time for time in times if time is not None), default=None)
+
+    def due(self, now: Nanoseconds) -> list[Draft]:
+        """Return each `off` that was held so that its label could be seen, and need not be any longer."""
+        return [draft for each in self._detectors.values() for draft in each.due(now)]
 
     def receive(self, message: SourceMessage, now: Nanoseconds) -> list[Draft]:
         """Take a message about a source or one of its gates."""
         match message:
             case GateClosed(source, classifier):
-                return self._detectors[source, classifier].close(message)
+                return self._detectors[source, classifier].close(message, now)
             case AudioLost(source, start, end, cause):
                 return self._counted([Draft(Loss(0, "", source, start, end, cause), now, at=round(end * 1000))])
             case SourceChanged(source, change):

@@ -35,12 +35,14 @@ def first_samples(batch: Sequence[Samples]) -> Floats:
 class Bench:
     """Live with one source, `kitchen`, and one classifier, `words`. `told` is what was published, in short."""
 
-    def __init__(self, *, held: bool = False, queue: int = 100) -> None:
+    def __init__(self, *, held: bool = False, queue: int = 100, min_on: int = 0) -> None:
         self.engine = FakeEngine(first_samples, held=held)
         self.dispatcher = Dispatcher(Batcher(max_batch=1, queue=queue), self.engine, clock=lambda: SECOND)
         made = rules(LABELS, config.Decide(on=0.5, off=0.25, smooth=1, hits=1, ignore=("no",)))
         numbers = itertools.count(1)
-        detector = Detector("kitchen", "words", LABELS, SlidingDecider(made), lambda: f"id-{next(numbers)}", None)
+        detector = Detector(
+            "kitchen", "words", LABELS, SlidingDecider(made), lambda: f"id-{next(numbers)}", None, min_on
+        )
         self.detectors = Detectors({("kitchen", "words"): detector}, ("kitchen",))
         self.told: list[str] = []
         self.answered = 0
@@ -50,8 +52,9 @@ class Bench:
             {"words": "none"},
             self._publish,
             answered=self._count,
-            clock=lambda: SECOND,
+            clock=lambda: self.now,
         )
+        self.now = SECOND
 
     def _publish(self, drafts: Sequence[Draft]) -> None:
         self.told += map(short, drafts)
@@ -81,9 +84,9 @@ def window(start: int, score: float = 0.1, *, live: bool = True) -> Window:
     return Window("kitchen", "words", "a/model", span, samples, RATE, (start + 1) * SECOND, live)
 
 
-def play(scene: Callable[[Bench], Awaitable[None]], *, held: bool = False, queue: int = 100) -> None:
+def play(scene: Callable[[Bench], Awaitable[None]], *, held: bool = False, queue: int = 100, min_on: int = 0) -> None:
     async def bounded() -> None:
-        bench = Bench(held=held, queue=queue)
+        bench = Bench(held=held, queue=queue, min_on=min_on)
         async with asyncio.timeout(10), bench.dispatcher:
             await scene(bench)
 
@@ -98,6 +101,21 @@ def test_a_window_becomes_a_result_and_what_is_decided_by_its_score() -> None:
         assert bench.answered == 2
 
     play(scene)
+
+
+def test_an_off_that_is_held_is_published_by_a_timer() -> None:
+    async def scene(bench: Bench) -> None:
+        bench.live.receive([window(0, 0.9)])
+        await bench.dispatcher.drain()
+        bench.now += 999_999_000  # of the second for which the label stays
+        bench.live.receive([GateClosed("kitchen", "words", 1.0, SECOND, "quiet")])
+        assert bench.told == ["result 0", "on"]
+        bench.now += 1000
+        async with asyncio.timeout(5):
+            while bench.told[-1] != "off quiet":
+                await asyncio.sleep(0)
+
+    play(scene, min_on=1000)
 
 
 def test_windows_that_are_answered_out_of_order_are_published_in_order() -> None:

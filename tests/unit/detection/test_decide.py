@@ -350,13 +350,26 @@ def test_a_sound_whose_only_window_is_its_last_is_judged(ends: tuple[float, ...]
         assert what(end(decider, seconds)) == [("happy", "quiet")]
 
 
+def test_a_window_that_is_nearly_all_silence_before_the_sound_counts_for_nothing() -> None:
+    decider = moods(hits=2, smooth=2, min_sound=0.2)
+    for at, share, told in (
+        (3500, 0.166, []),
+        (4000, 0.2, []),  # the first that counts
+        (4500, 0.5, [("happy", "on")]),
+    ):
+        assert what(decider.scored(3000, at, probabilities(0.9, 0.0), at=at, share=share)) == told
+    decider = moods(hits=1, smooth=2, min_sound=0.2)
+    decider.scored(3000, 3500, probabilities(0.0, 0.0), at=3500, share=0.166)
+    assert what(decider.scored(3000, 4000, probabilities(0.9, 0.0), at=4000, share=0.333)) == [("happy", "on")]
+
+
 def test_labels_that_are_not_exclusive_live_side_by_side() -> None:
     told = play(moods(exclusive=False), (0.9, 0.9), (0.9, 0.9))
     assert told == [(4.0, "happy", "on"), (4.0, "sad", "on")]
 
 
 def test_labels_that_are_not_exclusive_go_on_and_off_whatever_the_others_do() -> None:
-    told = play(moods(exclusive=False, hits=1, min_on=4.0), (0.9, 0.1), (0.9, 0.7), (0.1, 0.95), (0.1, 0.1), (0.1, 0.1))
+    told = play(moods(exclusive=False, hits=1, min_on=1.0), (0.9, 0.1), (0.9, 0.7), (0.1, 0.95), (0.1, 0.1), (0.1, 0.1))
     assert told == [
         (3.0, "happy", "on"),
         (4.0, "sad", "on"),
@@ -414,15 +427,16 @@ def test_a_label_that_timed_out_makes_room_for_another_at_once() -> None:
     assert told == [(3.0, "happy", "on"), (5.0, "happy", "timeout"), (5.0, "sad", "on")]
 
 
-def test_a_label_stays_for_its_minimum() -> None:
-    told = play(moods(hits=1, min_on=5.0), HIGH, LOW, LOW, LOW)
+def test_a_label_stays_for_its_minimum_from_when_it_went_on() -> None:
+    """It began at 0 s, which was known at 3 s."""
+    told = play(moods(hits=1, min_on=2.0), HIGH, LOW, LOW, LOW)
     assert told == [(3.0, "happy", "on"), (5.0, "happy", "quiet")]
-    told = play(moods(hits=1, min_on=5.001), HIGH, LOW, LOW, LOW)
+    told = play(moods(hits=1, min_on=2.001), HIGH, LOW, LOW, LOW)
     assert told == [(3.0, "happy", "on"), (6.0, "happy", "quiet")]
 
 
 def test_a_label_is_not_replaced_before_its_minimum() -> None:
-    for min_on, replaced in [(5.0, 5.0), (5.001, 6.0)]:
+    for min_on, replaced in [(2.0, 5.0), (2.001, 6.0)]:
         told = play(moods(hits=1, min_on=min_on), HIGH, (0.7, 0.9), (0.7, 0.9), (0.7, 0.9))
         assert told == [(3.0, "happy", "on"), (replaced, "happy", "replaced"), (replaced, "sad", "on")]
 
@@ -437,15 +451,15 @@ def test_a_minimum_holds_back_neither_a_timeout_nor_the_end_of_the_sound() -> No
 @pytest.mark.parametrize(
     ("rule", "scores", "told"),
     [
-        ("min_on", (0.1, 0.0), [("happy", "quiet")]),
-        ("max_on", (0.9, 0.0), [("happy", "timeout")]),
-        ("min_on", (0.7, 0.9), [("happy", "replaced"), ("sad", "on")]),
+        ({"min_on": 1.2}, (0.1, 0.0), [("happy", "quiet")]),
+        ({"max_on": 2.2}, (0.9, 0.0), [("happy", "timeout")]),
+        ({"min_on": 1.2}, (0.7, 0.9), [("happy", "replaced"), ("sad", "on")]),
     ],
 )
 def test_how_long_a_label_lasted_is_known_to_the_millisecond(
-    rule: str, scores: tuple[float, float], told: list[tuple[str, str]]
+    rule: dict[str, float], scores: tuple[float, float], told: list[tuple[str, str]]
 ) -> None:
-    decider = moods(hits=1, **{rule: 2.2})
+    decider = moods(hits=1, **rule)
     assert what(hear(decider, 1.1, 2.1, *HIGH)) == [("happy", "on")]
     assert what(hear(decider, 2.299, 3.299, 0.7, 0.7)) == []
     assert what(hear(decider, 2.3, 3.3, *scores)) == told  # 3.3 - 1.1 is less than 2.2 in floats
@@ -551,8 +565,9 @@ def test_durations_of_the_settings_are_rounded_to_the_millisecond() -> None:
 def test_a_duration_that_is_given_never_becomes_the_zero_that_means_none() -> None:
     found = made(("a",), gate="open", longest=0.0001, min_on=0.0004, max_on=0.0004)
     assert (found.longest, found.min_on, found.max_on) == (1, 1, 1)
-    none = made(("a",), gate="open")
+    none = made(("a",), gate="open", min_on=0.0)
     assert (none.longest, none.min_on, none.max_on) == (0, 0, 0)
+    assert made(("a",), gate="open").min_on == 1000
 
 
 @pytest.mark.parametrize(("longest", "allowed"), [(0.0, 1000), (0.5, 500), (2.0, 2000)])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,22 +29,34 @@ def scores(stop: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
 
 
 def detector(
-    decider: type[SlidingDecider] | type[UtteranceDecider] = SlidingDecider, top_k: int | None = None, **changes: object
+    decider: type[SlidingDecider] | type[UtteranceDecider] = SlidingDecider,
+    top_k: int | None = None,
+    held: int = 0,
+    **changes: object,
 ) -> Detector:
-    settings: dict[str, object] = {"on": 0.6, "off": 0.4, "ignore": ("go",), "hits": 1, "smooth": 1, "margin": 0.0}
+    """Make a detector that holds an `off` back for `held` ms after its `on`."""
+    settings: dict[str, object] = {
+        "on": 0.6,
+        "off": 0.4,
+        "ignore": ("go",),
+        "hits": 1,
+        "smooth": 1,
+        "margin": 0.0,
+        "min_on": 0.0,
+    }
     made: Decider = decider(rules(LABELS, config.Decide(**(settings | changes)), gate="speech"))  # type: ignore[arg-type]
     numbers = itertools.count(1)
-    return Detector("desk", "words", LABELS, made, lambda: f"id-{next(numbers)}", top_k)
+    return Detector("desk", "words", LABELS, made, lambda: f"id-{next(numbers)}", top_k, held)
 
 
 def answer(made: Detector, window: Window, stop: float) -> list[Draft]:
     """Take a ticket for the window and answer it at once."""
-    return made.answered(made.ticket(window), scores(stop))
+    return made.answered(made.ticket(window), scores(stop), now=0)
 
 
 def closes(made: Detector, at: float, captured: int, reason: OffReason) -> list[Draft]:
     """Close the gate at `at` seconds."""
-    return made.close(GateClosed("desk", "words", at, captured, reason))
+    return made.close(GateClosed("desk", "words", at, captured, reason), now=0)
 
 
 def told(drafts: list[Draft]) -> list[str]:
@@ -58,7 +71,7 @@ def told(drafts: list[Draft]) -> list[str]:
 
 def test_a_result_precedes_the_label_it_caused_and_both_carry_the_time_and_place_of_the_windows_end() -> None:
     made = detector()
-    drafts = made.answered(made.ticket(window(1000, 2000)), scores(0.9))
+    drafts = made.answered(made.ticket(window(1000, 2000)), scores(0.9), now=0)
 
     assert told(drafts) == ["result", "on"]
     assert {(draft.captured, draft.at) for draft in drafts} == {(2_000_000_007, 2000)}
@@ -70,7 +83,7 @@ def test_a_result_precedes_the_label_it_caused_and_both_carry_the_time_and_place
 
 def test_results_keep_only_the_configured_number_of_labels() -> None:
     made = detector(top_k=1)
-    (result, *_) = made.answered(made.ticket(window(0, 1000)), scores(0.9))
+    (result, *_) = made.answered(made.ticket(window(0, 1000)), scores(0.9), now=0)
     assert isinstance(result.event, Result)
     assert len(result.event.result) == 1
 
@@ -80,8 +93,8 @@ def test_answers_that_overtake_each_other_are_told_in_the_order_of_the_sound() -
     first, second = made.ticket(window(0, 1000)), made.ticket(window(500, 1500))
     assert closes(made, 1.5, 1500, "quiet") == []
 
-    assert made.answered(second, scores(0.9)) == []
-    drafts = made.answered(first, scores(0.1))
+    assert made.answered(second, scores(0.9), now=0) == []
+    drafts = made.answered(first, scores(0.1), now=0)
 
     assert told(drafts) == ["result", "result", "on", "off quiet"]
     assert drafts[2].event.id == drafts[3].event.id == "id-1"  # type: ignore[union-attr]
@@ -91,9 +104,9 @@ def test_answers_that_overtake_each_other_are_told_in_the_order_of_the_sound() -
 def test_a_window_that_was_not_classified_is_a_loss_and_what_follows_is_told() -> None:
     made = detector()
     first, second = made.ticket(window(0, 1000)), made.ticket(window(500, 1500))
-    made.answered(second, scores(0.1))
+    made.answered(second, scores(0.1), now=0)
 
-    (lost, result) = made.answered(first, Unscored("overload"))
+    (lost, result) = made.answered(first, Unscored("overload"), now=0)
 
     assert lost.event == Loss(0, "", "desk", -0.5, 1.0, "overload", "words")
     assert isinstance(result.event, Result)
@@ -101,7 +114,7 @@ def test_a_window_that_was_not_classified_is_a_loss_and_what_follows_is_told() -
 
 def test_an_utterance_ends_in_its_on_and_gets_no_off() -> None:
     made = detector(UtteranceDecider)
-    drafts = made.answered(made.ticket(window(1000, 2000, final=True)), scores(0.9))
+    drafts = made.answered(made.ticket(window(1000, 2000, final=True)), scores(0.9), now=0)
     drafts += closes(made, 2.0, 2000, "quiet")
 
     assert told(drafts) == ["result", "on utterance"]
@@ -109,9 +122,16 @@ def test_an_utterance_ends_in_its_on_and_gets_no_off() -> None:
     assert (drafts[1].event.end, drafts[1].event.reason) == (2.0, "utterance")
 
 
+def test_a_window_counts_once_a_fifth_of_it_lies_after_the_onset() -> None:
+    """It reaches back half a second before that."""
+    made = detector()
+    assert told(answer(made, window(1000, 1124), 0.9)) == ["result"]
+    assert told(answer(made, window(1000, 1125), 0.9)) == ["result", "on"]
+
+
 def test_a_suppressed_candidate_is_a_result_that_says_so() -> None:
     made = detector(UtteranceDecider, on=0.5, ignore=(), margin=0.3)
-    (draft,) = made.answered(made.ticket(window(0, 1000)), scores(0.55))
+    (draft,) = made.answered(made.ticket(window(0, 1000)), scores(0.55), now=0)
     assert isinstance(draft.event, Result)
     assert draft.event.suppressed == "margin"
 
@@ -119,7 +139,7 @@ def test_a_suppressed_candidate_is_a_result_that_says_so() -> None:
 def test_a_label_never_ends_before_it_begins() -> None:
     """A gate that closes says where the sound ended, some time ago: a short window may lie behind that."""
     made = detector()
-    (_, on) = made.answered(made.ticket(window(1300, 2300)), scores(0.9))
+    (_, on) = made.answered(made.ticket(window(1300, 2300)), scores(0.9), now=0)
     (off,) = closes(made, 1.00049, 2300, "quiet")
     assert isinstance(on.event, Label)
     assert isinstance(off.event, Label)
@@ -128,7 +148,7 @@ def test_a_label_never_ends_before_it_begins() -> None:
 
 def test_at_the_end_everything_goes_off_and_what_waits_is_lost() -> None:
     made = detector()
-    made.answered(made.ticket(window(0, 1000)), scores(0.9))
+    made.answered(made.ticket(window(0, 1000)), scores(0.9), now=0)
     made.ticket(window(500, 1500))
 
     drafts = made.end("shutdown", now=9)
@@ -255,7 +275,7 @@ def test_a_window_counts_from_the_end_of_the_sound_in_it_for_the_end_of_a_label_
 @pytest.mark.parametrize("cause", ["overload", "worker"])
 def test_a_window_that_was_lost_says_where_and_why(cause: LossCause) -> None:
     made = detector()
-    (lost,) = made.answered(made.ticket(window(1000, 2500)), Unscored(cause))
+    (lost,) = made.answered(made.ticket(window(1000, 2500)), Unscored(cause), now=0)
     assert lost == Draft(
         Loss(seq=0, time="", source="desk", start=0.5, end=2.5, cause=cause, classifier="words"), 2_500_000_007, at=2500
     )
@@ -265,7 +285,7 @@ def test_at_the_end_what_was_answered_is_told_what_waits_is_lost_and_labels_go_o
     made = detector()
     answer(made, window(0, 1000), 0.75)
     made.ticket(window(500, 1500))
-    made.answered(made.ticket(window(1000, 2000)), scores(0.875))
+    made.answered(made.ticket(window(1000, 2000)), scores(0.875), now=0)
     made.ticket(window(1500, 2500))
 
     assert made.end("shutdown", now=9) == [
@@ -285,7 +305,7 @@ def test_labels_of_one_name_go_on_and_off_each_for_itself() -> None:
     ends: list[tuple[str, str | None, float]] = []
     for end, first, second in ((1000, 0.5, 0.0), (2000, 0.5, 0.5), (3000, 0.0, 0.5), (4000, 0.0, 0.0)):
         outcome = np.array([first, second, 0.0], np.float32)
-        for draft in made.answered(made.ticket(window(end - 1000, end)), outcome):
+        for draft in made.answered(made.ticket(window(end - 1000, end)), outcome, now=0):
             if isinstance(draft.event, Label):
                 ends.append((draft.event.id, draft.event.state, draft.event.start))
     assert ends == [("id-1", "on", 0.0), ("id-2", "on", 1.0), ("id-1", "off", 0.0), ("id-2", "off", 1.0)]
@@ -299,5 +319,58 @@ def test_a_closing_that_waits_is_counted_and_a_waiting_window_keeps_no_samples()
     assert len(made) == 2
     assert isinstance(ticket.item, Window)
     assert ticket.item.samples.size == 0
-    made.answered(ticket, scores(0.25))
+    made.answered(ticket, scores(0.25), now=0)
     assert len(made) == 0
+
+
+MS = 1_000_000  # nanoseconds
+
+
+def goes_on(made: Detector, now: int, *, live: bool = True, start: int = 0) -> list[Draft]:
+    heard = replace(window(start, start + 1000), live=live)
+    return made.answered(made.ticket(heard), scores(0.9), now)
+
+
+def falls_silent(made: Detector, now: int, reason: OffReason = "quiet") -> list[Draft]:
+    return made.close(GateClosed("desk", "words", 1.2, 5, reason), now)
+
+
+def test_a_label_whose_sound_ends_at_once_stays_on_for_as_long_as_people_need_to_see_it() -> None:
+    made = detector(held=1000)
+    assert told(goes_on(made, now=7 * MS)) == ["result", "on"]
+    assert falls_silent(made, now=100 * MS) == []
+    assert made.next_due() == 1007 * MS
+    assert made.due(1007 * MS - 1) == []
+    (off,) = made.due(1007 * MS)
+    assert off == Draft(label_off("id-1", 0.0, 1.2, 0.9, "quiet"), 5, on_score=0.9, at=1200)
+    assert (made.next_due(), made.due(9999 * MS)) == (None, [])
+
+
+def test_a_label_that_was_on_for_long_enough_goes_off_with_its_sound() -> None:
+    made = detector(held=1000)
+    goes_on(made, now=0)
+    assert told(falls_silent(made, now=1000 * MS)) == ["off quiet"]
+    assert made.next_due() is None
+
+
+def test_the_off_that_is_held_comes_before_the_next_on_and_at_the_end() -> None:
+    made = detector(held=1000)
+    goes_on(made, now=0)
+    falls_silent(made, now=100 * MS)
+    assert told(goes_on(made, now=200 * MS, start=2000)) == ["result", "off quiet", "on"]
+    falls_silent(made, now=300 * MS)
+    assert told(made.end("shutdown", now=400 * MS)) == ["off quiet"]
+    assert made.next_due() is None
+
+
+@pytest.mark.parametrize("reason", ["source_lost", "reload", "shutdown"])
+def test_an_off_that_has_another_cause_than_silence_is_not_held(reason: OffReason) -> None:
+    made = detector(held=1000)
+    goes_on(made, now=0)
+    assert told(falls_silent(made, now=1, reason=reason)) == [f"off {reason}"]
+
+
+def test_nothing_is_held_of_a_recording_that_is_read_faster_than_it_sounds() -> None:
+    made = detector(held=1000)
+    goes_on(made, now=0, live=False)
+    assert told(falls_silent(made, now=1)) == ["off quiet"]

@@ -41,7 +41,7 @@ def scores(yes: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
 def answer(made: Detectors, window: Window, outcome: float | LossCause) -> list[Draft]:
     """Take a ticket, and answer it at once with the score of `yes` or with the cause of the loss."""
     return made.answered(
-        window, made.ticket(window), Unscored(outcome) if isinstance(outcome, str) else scores(outcome)
+        window, made.ticket(window), Unscored(outcome) if isinstance(outcome, str) else scores(outcome), now=0
     )
 
 
@@ -71,7 +71,7 @@ def test_an_outcome_waits_for_those_before_it_of_its_own_source_and_classifier_o
     assert answer(made, window("kitchen", "words", 500, 1500), 0.25) == []
     assert told(answer(made, window("kitchen", "moods", 500, 1500), 0.25)) == [("kitchen", "moods", "result")]
     assert told(answer(made, window("hall", "words", 500, 1500), 0.25)) == [("hall", "words", "result")]
-    assert len(made.answered(first, ticket, scores(0.25))) == 2
+    assert len(made.answered(first, ticket, scores(0.25), now=0)) == 2
 
 
 @pytest.mark.parametrize("reason", ["quiet", "source_lost"])
@@ -152,12 +152,12 @@ def test_all_is_done_once_every_source_has_ended_and_nothing_waits() -> None:
     ticket = made.ticket(item)
     assert not made.done
     assert made.receive(SourceEnded("kitchen", ""), now=2) == []
-    made.answered(item, ticket, scores(0.25))
+    made.answered(item, ticket, scores(0.25), now=2)
     assert not made.done  # the hall still runs
     ticket = made.ticket(item)
     made.receive(SourceEnded("hall", ""), now=3)
     assert not made.done  # a window waits
-    made.answered(item, ticket, scores(0.25))
+    made.answered(item, ticket, scores(0.25), now=2)
     assert made.done
 
 
@@ -168,7 +168,7 @@ def test_a_label_goes_off_when_its_source_ends_even_without_a_closed_gate() -> N
     waits = window("kitchen", "moods", 500, 1500)
     ticket = made.ticket(waits)
     assert told(made.receive(SourceEnded("kitchen", ""), now=9)) == [("kitchen", "words", "off source_lost")]
-    drafts = made.answered(waits, ticket, scores(0.75))
+    drafts = made.answered(waits, ticket, scores(0.75), now=9)
     assert told(drafts) == [("kitchen", "moods", "result"), ("kitchen", "moods", "off source_lost")]
 
 

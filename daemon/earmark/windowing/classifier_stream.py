@@ -60,12 +60,12 @@ class ClassifierStream:
         The gate had judged up to `judged` when it found that the sound had ended or must be split.
         """
         position, available = self._scaled(closed.position, gate_rate), self._scaled(judged, gate_rate)
-        messages = self._advance(
-            available - 1, position
-        )  # a window that ends at `available` is made below, as the last one
+        # a window that ends at `available` is made below, as the last one
+        messages = self._advance(available - 1, position)
         ring = self.resampled.ring
         spans = self._chosen.windowing.closed(Closed(position, closed.split), ring.start, min(available, ring.end))
-        messages += [self._window(span) for span in spans]
+        # a classifier that joined an open gate with a rate of its own may have none of that sound in its ring
+        messages += [self._window(span) for span in spans if span.end > ring.start]
         if not closed.split:
             captured = self.resampled.captured(position)
             messages.append(GateClosed(self._source, self.classifier, position / self._chosen.rate, captured, reason))

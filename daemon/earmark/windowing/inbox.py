@@ -57,7 +57,12 @@ class SharedSource:
         self._windows += windows
 
     def answered(self) -> None:
-        """Count a window that was answered or dropped. On the event loop."""
+        """Count a window that was answered or dropped. On the event loop.
+
+        An answer too many is that of an earlier source, which was removed and had the same name.
+        """
+        if self._answered == self._windows:
+            return
         self._answered += 1
         if not self.intake.live and not self.must_wait:
             self.wake()

@@ -109,6 +109,18 @@ def test_the_answer_to_a_window_of_a_removed_source_is_ignored() -> None:
     assert by_hand.segmenter.stats().sources == ()
 
 
+def test_answers_to_a_removed_source_are_not_counted_for_the_next_of_its_name() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always()).offer(ramp(0, LONG))
+    by_hand.round()
+    by_hand.segmenter.remove_source("hall")
+    by_hand.add("hall", always())
+    by_hand.round()
+    by_hand.segmenter.answered("hall")
+    (source,) = by_hand.segmenter.stats().sources
+    assert (source.windows, source.outstanding) == (0, 0)
+
+
 def test_requests_for_an_unknown_source_are_refused_with_its_name() -> None:
     segmenter = ByHand().segmenter
     refusal = 'there is no source "hall"'
@@ -293,6 +305,16 @@ def test_a_changed_rate_is_kept_from_then_on_and_the_old_one_is_not() -> None:
     np.testing.assert_allclose(new.result(0), 2 * ramp(9000, 10_000), rtol=0.01)
     with pytest.raises(SourceError, match="not kept at 16000 Hz, but at 8000 Hz"):
         old.result(0)
+
+
+def test_a_classifier_that_heard_nothing_of_a_sound_gets_no_window_of_it() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", classifier_input())
+    intake.offer(tone(RATE, 1000))
+    by_hand.round()
+    by_hand.segmenter.change_classifier("hall", classifier_input(rate=8000))
+    intake.fail("lost", "it is unplugged")
+    assert [window.rate for window in windows(by_hand.round())] == [RATE]
 
 
 def test_a_changed_classifier_may_need_more_sound_to_be_kept() -> None:

@@ -91,6 +91,13 @@ def test_samples_are_read_scaled_and_mixed(listen: Callable[..., Collector]) -> 
     assert set(heard.tolist()) == {0.375}
 
 
+def test_one_channel_can_be_taken(listen: Callable[..., Collector]) -> None:
+    script = "import array; out.write(array.array('h', [8192, 16384] * 1600).tobytes())" + FOREVER
+    collector = listen(*python(script), channels=2, channel=2)
+    collector.until_position(1600)
+    assert set(collector.blocks[0].samples.tolist()) == {0.5}
+
+
 def test_a_frame_may_be_cut_anywhere(listen: Callable[..., Collector]) -> None:
     script = """
 import array

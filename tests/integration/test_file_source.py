@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from earmark.audio.recording import check
+from earmark.audio.recording import check, open_recording
 from earmark.audio.types import Block, Samples
 from earmark.capture import build
 from earmark.capture.file import File
@@ -224,9 +224,18 @@ def test_silence_of_no_length_is_refused_and_does_not_spin_in_a_loop(tmp_path: P
     assert "holds no sound" in Collector(tmp_path / "a.wav", loop=True).until_ended().error
 
 
+def test_one_channel_of_a_recording_can_be_taken(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.tile([0.25, -0.5], (1600, 1)), 16000)
+    taken = open_recording(str(tmp_path / "a.wav"), channel=2)
+    assert set(taken.read(1600).tolist()) == {-0.5}
+    taken.close()
+    with pytest.raises(AudioError, match=r"a.wav: there is no channel 3; it has 2"):
+        check(str(tmp_path / "a.wav"), channel=3)
+
+
 def test_a_rate_that_no_device_has_is_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", tone(400, 1.0), 400)
-    with pytest.raises(AudioError, match=r"a.wav: 400 is not a sample rate \(Hz, 8000 to 192000\); convert it"):
+    with pytest.raises(AudioError, match=r"a.wav: 400 is not a sample rate \(Hz, 1000 to 768000\); convert it"):
         check(str(tmp_path / "a.wav"))
 
 

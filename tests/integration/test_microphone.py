@@ -155,6 +155,15 @@ def test_what_is_heard_is_what_was_played(pulse: Pulse, out: Path, tmp_path: Pat
         assert correlation(microphone.samples(), bursts(16000)) > 0.99
 
 
+@pytest.mark.parametrize("rate", [1000, 384_000])
+def test_a_rate_that_few_devices_have_is_recorded(pulse: Pulse, out: Path, rate: int) -> None:
+    with MicrophoneProcess(pulse.environment, out, device="pulse", rate=rate) as microphone:
+        started = microphone.until("started")
+        assert started["rate"] == rate
+        assert microphone.until("block")["count"] == rate // 50
+        assert microphone.close() < 2.0
+
+
 def test_rate_and_channels_are_as_configured(pulse: Pulse, out: Path) -> None:
     with MicrophoneProcess(pulse.environment, out, device="PUL", rate=44100, channels=2) as microphone:
         started = microphone.until("started")

@@ -143,13 +143,14 @@ def _check_source(where: str, source: config.Source, report: Report, machine: Ma
             except SourceError as error:
                 report.warnings.append(f"{where}.device: {error}; the daemon would wait for it")
             else:
-                if source.channels > found.channels:
+                needed = max(source.channels, source.channel or 1)
+                if needed > found.channels:
                     report.warnings.append(
-                        f"{where}.channels: {found.name} has {found.channels}, not {source.channels}: it may not open"
+                        f"{where}.channels: {found.name} has {found.channels}, not {needed}: it may not open"
                     )
         case config.File():
             with report.collecting():
-                recording.check(source.path)
+                recording.check(source.path, source.channel)
         case config.Command():
             if not machine.has_program(source.argv[0]):
                 what = "file that can be run" if Path(source.argv[0]).is_absolute() else "program"

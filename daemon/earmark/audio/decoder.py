@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from earmark.audio.types import Samples
+import numpy.typing as npt
+
 from earmark.errors import AudioError
 
 
@@ -26,11 +27,10 @@ class NeedsFFmpeg(AudioError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """Some mono samples, mixed from `channels`, at `rate` Hz."""
+    """Some frames at `rate` Hz: floats of shape (n, channels)."""
 
-    samples: Samples
+    frames: npt.NDArray[Any]
     rate: int
-    channels: int
 
 
 class Decoder(Protocol):

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from earmark.audio import mpeg, ogg
 from earmark.audio.decoder import Decoded, Decoder, NeedsFFmpeg, Readable
-from earmark.audio.pcm import mono
 from earmark.audio.splice import Splice
 from earmark.errors import AudioError
 
@@ -78,7 +77,7 @@ class FFmpegFile:
         """See Decoder."""
         frame = self._first
         while frame is not None:
-            yield Decoded(mono(_floats(frame)), frame.sample_rate, frame.layout.nb_channels)
+            yield Decoded(_floats(frame), frame.sample_rate)
             frame = next(self._frames, None)
 
     def close(self) -> None:

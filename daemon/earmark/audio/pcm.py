@@ -23,12 +23,16 @@ LOUDEST = 2.0**32
 
 
 class Pcm:
-    """Convert a stream of bytes of interleaved PCM to mono samples. A chunk may end anywhere, also inside a frame."""
+    """Convert a stream of bytes of interleaved PCM to mono samples. A chunk may end anywhere, also inside a frame.
 
-    def __init__(self, form: Format, channels: int) -> None:
+    The channels are mixed, or `channel`, counted from 1, is taken.
+    """
+
+    def __init__(self, form: Format, channels: int, channel: int | None = None) -> None:
         name, self._full_scale = SAMPLE_TYPES[form]
         self._type = np.dtype(name)
         self._channels = channels
+        self._channel = channel
         self.frame_bytes = self._type.itemsize * channels
         """The size of one frame: one sample of every channel."""
         self._rest = b""  # the beginning of a frame whose end has not come yet
@@ -40,17 +44,21 @@ class Pcm:
         self._rest = data[whole:]
         frames = np.frombuffer(data[:whole], self._type).reshape(-1, self._channels).astype(np.float32)
         frames /= np.float32(self._full_scale)
-        return mono(frames)
+        return mono(frames, self._channel)
 
 
-def mono(frames: npt.NDArray[Any]) -> Samples:
-    """Return the mean of all channels. `frames` are floats of shape (n, channels).
+def mono(frames: npt.NDArray[Any], channel: int | None = None) -> Samples:
+    """Return the mean of all channels, or the one with this number, from 1, if it is there.
+
+    `frames` are floats of shape (n, channels).
 
     Floats from a file or a pipe may be anything. NaN becomes 0, infinity becomes full scale, and what is beyond LOUDEST
     becomes that. Otherwise a single NaN would spoil every later sample that a resampler returns, and the square of a
     sample that is too large would be infinite, and with it the level that is computed from it.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # such floats are what the lines below are for
+        if channel is not None and channel <= frames.shape[1]:
+            frames = frames[:, channel - 1 : channel]
         only = frames.shape[1] == 1
         mixed: Samples = frames[:, 0].astype(np.float32) if only else frames.mean(axis=1, dtype=np.float32)
     if not np.abs(mixed).max(initial=0.0) <= LOUDEST:  # or it is not a number

@@ -20,12 +20,12 @@ import soxr
 from earmark.audio import ffmpeg, sndfile
 from earmark.audio.content import HEAD_BYTES, audio_format, described
 from earmark.audio.decoder import Decoder, NeedsFFmpeg, Readable
+from earmark.audio.pcm import mono
 from earmark.audio.types import Samples
 from earmark.audio.wav import read_wav
 from earmark.errors import AudioError, SourceError
 
-SOURCE_RATES = range(8000, 192_001)  # Hz; a header that names another is wrong, or no model was trained on the sound
-CLIP_RATES = range(1000, 768_001)  # Hz; clients may send any rate that exists
+RATES = range(1000, 768_001)  # Hz; a header that names another is wrong
 SECONDS_PER_BYTE = 0.002  # of a file that is compressed well: Opus at 4 kbit/s
 CLIP_NAME = "the clip"  # in errors about the sound that a client sent
 
@@ -36,12 +36,16 @@ OPENERS: Sequence[Opener] = (ffmpeg.open_all, sndfile.open_all)
 class Recording:
     """The mono sound of a file, at the rate of its beginning. Owns the file.
 
-    Files that were joined are read one after the other, and what cannot be decoded is left out.
+    Files that were joined are read one after the other, and what cannot be decoded is left out. The channels are mixed,
+    or `channel`, counted from 1, is taken.
     """
 
-    def __init__(self, file: BinaryIO, name: str, openers: Sequence[Opener] = OPENERS) -> None:
+    def __init__(
+        self, file: BinaryIO, name: str, openers: Sequence[Opener] = OPENERS, *, channel: int | None = None
+    ) -> None:
         """Take over a file object, closing it also if this raises AudioError."""
         self._file = file
+        self._channel = channel
         self._part: Decoder | None = None
         try:
             self._parts = _open(file, name, openers)
@@ -100,13 +104,14 @@ class Recording:
         while (part := self._part) is not None:
             heard = 0.0
             for block in part.blocks():
-                heard += len(block.samples) / block.rate
-                self.channels = max(self.channels, block.channels)
+                heard += len(block.frames) / block.rate
+                self.channels = max(self.channels, block.frames.shape[1])
                 if block.rate != rate:
                     yield from self._flushed(resampler)
                     rate = block.rate
                     resampler = None if rate == self.rate else soxr.ResampleStream(rate, self.rate, 1, dtype="float32")
-                samples = block.samples if resampler is None else resampler.resample_chunk(block.samples)
+                samples = mono(block.frames, self._channel)
+                samples = samples if resampler is None else resampler.resample_chunk(samples)
                 self._heard += len(samples)
                 yield samples
             self._judge(part, heard)
@@ -128,15 +133,19 @@ class Recording:
             self._broken_promises.append(f"the header promises {part.promised:.6g} s and {heard:.6g} s are there")
 
 
-def open_recording(path: str) -> Recording:
-    """Open a file. Raises SourceError if it cannot be read, and AudioError if it holds no audio that can be used."""
+def open_recording(path: str, channel: int | None = None) -> Recording:
+    """Open a file; see Recording for `channel`.
+
+    Raises SourceError if it cannot be read, and AudioError if it holds no audio that can be used.
+    """
     _check_readable(path)
-    recording = Recording(Path(path).open("rb"), path)
-    if recording.rate not in SOURCE_RATES:
+    recording = Recording(Path(path).open("rb"), path, channel=channel)
+    if recording.rate not in RATES:
         recording.close()
-        raise AudioError(
-            f"{path}: {recording.rate} is not a sample rate (Hz, {SOURCE_RATES[0]} to {SOURCE_RATES[-1]}); convert it"
-        )
+        raise AudioError(f"{path}: {recording.rate} is not a sample rate (Hz, {RATES[0]} to {RATES[-1]}); convert it")
+    if channel is not None and channel > recording.channels:
+        recording.close()
+        raise AudioError(f"{path}: there is no channel {channel}; it has {recording.channels}")
     return recording
 
 
@@ -146,15 +155,15 @@ def open_clip(content: bytes) -> Recording:
     Paths and URLs inside it are never followed.
     """
     recording = Recording(io.BytesIO(content), CLIP_NAME)
-    if recording.rate not in CLIP_RATES:
+    if recording.rate not in RATES:
         recording.close()
         raise AudioError(f"{CLIP_NAME}: {recording.rate} is not a sample rate")
     return recording
 
 
-def check(path: str) -> None:
+def check(path: str, channel: int | None = None) -> None:
     """Raise SourceError, a sentence with the file's name and a remedy, unless the file begins with sound."""
-    recording = open_recording(path)
+    recording = open_recording(path, channel)
     try:
         if not len(recording.read(recording.rate // 10)):
             raise AudioError(f"{path}: holds no sound")

@@ -11,7 +11,6 @@ import soundfile
 
 from earmark.audio import mpeg, ogg
 from earmark.audio.decoder import Decoded, Decoder, Readable
-from earmark.audio.pcm import mono
 from earmark.audio.splice import Splice, Stretch
 from earmark.audio.wav import Wav
 from earmark.errors import AudioError
@@ -55,7 +54,7 @@ class SndFile:
                 self.damaged += not errors
             errors = errors + 1 if failed else 0
             if len(frames):
-                yield Decoded(mono(frames), self.rate, self.channels)
+                yield Decoded(frames, self.rate)
             elif not failed:
                 return
 

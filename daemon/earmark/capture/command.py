@@ -104,7 +104,7 @@ class Command:
 
     def _read(self, pipe: IO[bytes], tail: _Tail) -> None:
         """Deliver sound until the pipe ends or close() is called."""
-        pcm = Pcm(self._settings.format, self._settings.channels)
+        pcm = Pcm(self._settings.format, self._settings.channels, self._settings.channel)
         second = self._settings.rate * pcm.frame_bytes
         piece = max(pcm.frame_bytes, self._settings.rate // 10 * pcm.frame_bytes)  # bytes
         delivery, delivers = Delivery(self._settings.stall_s), False

@@ -76,7 +76,7 @@ class File:
 
     def _play(self) -> None:
         """Play the recording once, from its start to its end."""
-        recording = open_recording(self._settings.path)
+        recording = open_recording(self._settings.path, self._settings.channel)
         try:
             self._begin(recording.rate)
             if not self._deliver_all(recording):  # an error, because a loop would never wait

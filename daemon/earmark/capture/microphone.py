@@ -122,9 +122,10 @@ class Microphone:
         device = choose(self._settings.device, process.inputs(), self._server.sources)
         if device.source and not self._source:
             self._source = device.source
+        channels = max(self._settings.channels, self._settings.channel or 1)
         if not self._settings.follow:
             device = replace(device, source=self._source)
-        return process, device, process.open(device, rates=self._rates(device), channels=self._settings.channels)
+        return process, device, process.open(device, rates=self._rates(device), channels=channels)
 
     def _rates(self, device: Input) -> tuple[int, ...]:
         """Return the rates to try, in order. PortAudio has no cheaper test of a rate than to open the device."""
@@ -183,7 +184,7 @@ class Microphone:
         self._ever_delivered, self._told, self._last_delivery = True, None, self._clock()
         if block.overflowed:
             self._intake.overflow()
-        self._intake.offer(mono(block.samples), captured=block.captured)
+        self._intake.offer(mono(block.samples, self._settings.channel), captured=block.captured)
 
     def _end_process(self) -> None:
         process, self._process = self._process, None

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from earmark.config.settings import Classifier, Config, Decide, Microphone, Model, Vad
+from earmark.config.settings import Classifier, Command, Config, Decide, Microphone, Model, Vad
 from earmark.hints import did_you_mean
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s*]+|null", re.IGNORECASE)
@@ -45,6 +45,8 @@ def complaints(config: Config) -> Iterator[str]:
     for index, source in enumerate(config.source):
         if isinstance(source, Microphone) and (wrong := _wrong_pattern(source.device)):
             yield f"source[{index}].device: {source.device!r} is not a regular expression: {wrong}"
+        if isinstance(source, Command) and (source.channel or 1) > source.channels:
+            yield f"source[{index}].channel: there is no channel {source.channel}; `channels` says {source.channels}"
     sources = [source.name for source in config.source]
     for index, classifier in enumerate(config.classifier):
         yield from _classifier(f"classifier[{index}]", classifier, sources)

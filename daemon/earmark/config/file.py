@@ -85,7 +85,7 @@ def anchored(config: Config, folder: Path) -> Config:
 
 
 def _explain(message: str, tables: dict[str, Any]) -> str:
-    """Turn msgspec's message into `source[0].rate: 0 is not a sample rate (Hz, 8000 to 192000)`."""
+    """Turn msgspec's message into `source[0].rate: 0 is not a sample rate (Hz, 1000 to 768000)`."""
     at = _AT.search(message)
     path = at["path"].lstrip(".") if at else ""
     text = message[: at.start()] if at else message

@@ -29,7 +29,8 @@ Device = Annotated[
     str,
     Meta(pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)\Z", description="a device (auto, cpu, mps, cuda or cuda:N)"),
 ]
-Rate = Annotated[int, Meta(ge=8000, le=192000, description="a sample rate (Hz, 8000 to 192000)")]
+Rate = Annotated[int, Meta(ge=1000, le=768_000, description="a sample rate (Hz, 1000 to 768000)")]
+Channels = Annotated[int, Meta(ge=1, le=64)]
 Unit = Annotated[float, Meta(ge=0, le=1)]
 # Each number has both limits: without an upper one, `inf` and integers of a hundred digits would be valid
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -94,7 +95,8 @@ class Microphone(Settings, frozen=True, tag_field="kind", tag="microphone"):
     name: Name
     device: Text = "default"  # "default", a name or part of one, or /a regular expression/
     rate: Rate | None = None  # Hz; absent: the classifiers' rate where the device allows
-    channels: Annotated[int, Meta(ge=1, le=64)] = 1  # mixed to mono
+    channels: Channels = 1  # mixed to mono
+    channel: Channels | None = None  # only this one of them, from 1; as many are opened as that takes
     follow: bool = False  # go on with the other device where the sound server moves the stream to
 
 
@@ -105,6 +107,7 @@ class File(Settings, frozen=True, tag_field="kind", tag="file"):
     path: FilePath
     fast: bool = False  # flat out, with backpressure: nothing is dropped
     loop: bool = False
+    channel: Channels | None = None  # only this one, from 1; absent: all, mixed to mono
 
 
 class Command(Settings, frozen=True, tag_field="kind", tag="command"):
@@ -113,7 +116,8 @@ class Command(Settings, frozen=True, tag_field="kind", tag="command"):
     name: Name
     argv: Annotated[tuple[Text, ...], Meta(min_length=1)]  # program and arguments; no shell
     rate: Rate = 16000
-    channels: Annotated[int, Meta(ge=1, le=64)] = 1
+    channels: Channels = 1  # mixed to mono
+    channel: Channels | None = None  # only this one of them, from 1
     format: Literal["s16le", "s32le", "f32le"] = "s16le"
     stall_s: Annotated[float, Meta(ge=0.1, le=3600)] = 2.0  # without sound, after that which came ahead of its time
 

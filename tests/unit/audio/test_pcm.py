@@ -63,3 +63,14 @@ def test_floats_in_the_scale_of_integers_stay_as_they_are() -> None:
 def test_the_result_is_a_copy() -> None:
     frames = np.zeros((4, 1), np.float32)
     assert not np.shares_memory(mono(frames), frames)
+
+
+def test_one_channel_of_several_can_be_taken() -> None:
+    frames = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
+    assert mono(frames, channel=1).tolist() == [1.0, 4.0]
+    assert mono(frames, channel=3).tolist() == [3.0, 6.0]
+    assert Pcm("f32le", channels=3, channel=2).feed(frames.tobytes()).tolist() == [2.0, 5.0]
+
+
+def test_a_channel_that_is_not_there_leaves_the_mean() -> None:
+    assert mono(np.array([[1, 2]], np.float32), channel=3).tolist() == [1.5]

@@ -155,3 +155,12 @@ def test_before_any_sound_nothing_is_kept() -> None:
     kept = ResampledRing(16000, 2.0)
     kept.flush()
     assert (kept.ring.start, kept.ring.end, kept.captured(0)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("rate", [1000, 768_000])
+def test_the_lowest_and_the_highest_rate_of_a_source_are_resampled(rate: int) -> None:
+    kept = ResampledRing(16000, 2.0)
+    kept.feed(block(0, tone(rate, rate), rate))
+    kept.flush()
+    assert kept.ring.end == pytest.approx(16000, abs=1)
+    assert np.abs(kept.ring.read(2000, 14000) - tone(16000, 16000)[2000:14000]).max() < 0.01

@@ -220,6 +220,14 @@ def test_channels_are_averaged(bench: Callable[..., Bench]) -> None:
     assert block.samples.tolist() == [0.375, 0.0]
 
 
+def test_one_channel_can_be_taken_and_as_many_are_opened_as_that_takes(bench: Callable[..., Bench]) -> None:
+    made = bench(Library(16000), channel=2)
+    made.process().deliver(np.array([[0.5, 0.25], [-1.0, 1.0]]))
+    _, block = made.next()
+    assert isinstance(block, Block)
+    assert block.samples.tolist() == [0.25, 1.0]
+
+
 def test_an_overflow_is_told_before_the_block_that_follows_it(bench: Callable[..., Bench]) -> None:
     made = bench(Library(16000))
     process = made.process()

@@ -82,3 +82,12 @@ def test_without_sources_a_classifier_is_not_useless() -> None:
 
 def test_the_presets_and_the_defaults_hold_no_useless_setting() -> None:
     assert list(useless(Config())) == list(useless(Config(classifier=presets.ALL))) == []
+
+
+def test_a_channel_that_a_stream_does_not_have_is_told() -> None:
+    command = config.Command(name="c", argv=("true",), channels=2, channel=3)
+    assert list(complaints(Config(source=(command,)))) == [
+        "source[0].channel: there is no channel 3; `channels` says 2"
+    ]
+    assert list(complaints(Config(source=(config.Command(name="c", argv=("true",), channels=2, channel=2),)))) == []
+    assert list(complaints(Config(source=(config.Microphone(name="m", channel=2),)))) == []

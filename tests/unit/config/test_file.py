@@ -58,7 +58,7 @@ def test_the_documented_alternatives_are_valid() -> None:
         ("serve = 1", "serve: no such setting; did you mean server?"),
         (
             '[[source]]\nname = "a"\nkind = "microphone"\nrate = 0',
-            "source[0].rate: 0 is not a sample rate (Hz, 8000 to 192000)",
+            "source[0].rate: 0 is not a sample rate (Hz, 1000 to 768000)",
         ),
         (
             '[[source]]\nname = "a"\nkind = "microfone"',

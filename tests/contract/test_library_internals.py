@@ -119,7 +119,7 @@ def test_uvicorn_gives_its_websocket_hook_the_whole_request_at_once() -> None:
     assert (data.startswith(b"GET /v1/events?a=b HTTP/1.1\r\n"), data.endswith(b"\r\n\r\n")) == (True, True)
 
 
-@pytest.mark.parametrize("name", ["handshake", "respond", "process_event", "connection_made", "start_keepalive"])
+@pytest.mark.parametrize("name", ["handshake", "respond", "process_event", "connection_made"])
 def test_websockets_has_the_methods_of_a_server_connection_that_ours_extends(name: str) -> None:
     demand("websockets", CONNECTION, "ServerConnection", ServerConnection, [name])
 
@@ -139,7 +139,7 @@ def test_websockets_has_the_attributes_of_a_connection_that_ours_reads(name: str
     asyncio.run(scene())
 
 
-@pytest.mark.parametrize("name", ["fail", "send_text", "reject", "available_subprotocols"])
+@pytest.mark.parametrize("name", ["fail", "send_text", "send_ping", "reject", "available_subprotocols"])
 def test_websockets_has_the_names_that_are_used_of_its_protocol_without_io(name: str) -> None:
     demand("websockets", CONNECTION, "ServerProtocol", ServerProtocol(), [name])
     takes("websockets", CONNECTION, ServerProtocol, ["subprotocols", "select_subprotocol", "max_size", "logger"])

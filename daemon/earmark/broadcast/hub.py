@@ -22,7 +22,7 @@ from earmark.protocol.events import Error, Hello, Result, Subscribed, encode
 
 log = logging.getLogger(__name__)
 
-STALL_SECONDS = 30.0
+STALL_SECONDS = 600.0  # one message in ten seconds opens the window of TCP only every seven minutes
 LOOKS_PER_STALL = 10  # how often transports are looked at before one counts as stalled
 TOO_SLOW = 1013  # RFC 6455 and IANA: try again later
 

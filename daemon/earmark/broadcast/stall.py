@@ -9,14 +9,14 @@ from earmark.broadcast.subscriber import Subscriber
 
 @dataclass(slots=True)
 class _Progress:
-    buffered: int  # bytes in the transport when it was last looked at
-    moved: float  # when bytes last left it, in seconds
+    buffered: int  # bytes that had not left when it was last looked at
+    moved: float  # when bytes last left, in seconds
 
 
 class StallWatch:
     """Watch subscribers whose transports are full.
 
-    One from whose transport no byte leaves in `seconds` has stalled. The caller owns the clock, and asks often enough.
+    One for which no byte leaves in `seconds` has stalled. The caller owns the clock, and asks often enough.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -28,20 +28,20 @@ class StallWatch:
 
     def note(self, subscriber: Subscriber, now: float) -> None:
         """Watch the subscriber from now on. One that is watched already has made progress."""
-        self._watched[subscriber] = _Progress(subscriber.transport.get_write_buffer_size(), now)
+        self._watched[subscriber] = _Progress(subscriber.unsent(), now)
 
     def forget(self, subscriber: Subscriber) -> None:
         """Watch the subscriber no more. May be called twice."""
         self._watched.pop(subscriber, None)
 
     def stalled(self, now: float) -> list[Subscriber]:
-        """Look at every transport, and return the subscribers that have stalled."""
+        """Look at each of them, and return the subscribers that have stalled."""
         stalled = []
         for subscriber, progress in self._watched.items():
-            buffered = subscriber.transport.get_write_buffer_size()
+            buffered = subscriber.unsent()
             if buffered < progress.buffered:
                 progress.moved = now
             elif now - progress.moved >= self.seconds:
                 stalled.append(subscriber)
-            progress.buffered = buffered  # it may also grow: the library answers pings
+            progress.buffered = buffered  # it may also grow: pings are answered
         return stalled

@@ -43,14 +43,34 @@ class Subscriber:
     """One subscriber and what the hub keeps for it.
 
     Its owner calls Hub.pause() and Hub.resume() when the transport says so, and Hub.leave() before anything else
-    is written to a transport that is about to close.
+    is written to a transport that is about to close. `unsent` returns how many bytes have not left for the client: the
+    transport sees them leave in large steps only, a kernel that is asked sees every step.
     """
 
-    __slots__ = ("backlog", "close", "name", "paused", "subscription", "throttle", "timer", "transport", "write")
+    __slots__ = (
+        "backlog",
+        "close",
+        "name",
+        "paused",
+        "subscription",
+        "throttle",
+        "timer",
+        "transport",
+        "unsent",
+        "write",
+    )
 
-    def __init__(self, transport: Transport, subscription: Subscription, close: Close, name: str = "") -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        subscription: Subscription,
+        close: Close,
+        name: str = "",
+        unsent: Callable[[], int] | None = None,
+    ) -> None:
         self.transport = transport
         self.write = transport.write
+        self.unsent = unsent or transport.get_write_buffer_size
         self.close = close
         self.name = name
         self.backlog: Backlog | None = None  # None: it keeps up, and frames go to the transport at once

@@ -7,7 +7,12 @@ tests/contract/test_library_internals.py.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import logging
+import socket
+import struct
+import termios
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -19,9 +24,11 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 WRITE_LIMIT = (64 * 1024, 16 * 1024)  # bytes in the transport: full above the first, free again below the second
-PING_SECONDS = 20.0
 CLOSE_SECONDS = 2.0  # for a client to answer a close frame
 POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
+TRY_AGAIN_LATER = 1013  # IANA's registry of close codes
+_TCP_INFO = struct.Struct("=2x3B51xI")  # of linux/tcp.h: retransmits, probes, backoff, and ms since the last ACK
+_MIN_RETRANSMITS = 4  # in a row without an answer, before a machine counts as gone
 PARSE_BYTES = 4096  # parsed between two looks at the rate of frames: a read can hold 40,000 pings
 
 _library_log = logging.getLogger("earmark.websockets")
@@ -33,13 +40,17 @@ class Limits:
     """Limits on the clients of an endpoint.
 
     A client that sends a larger message is closed with 1009, one that sends more messages and pings a second with
-    1008. A client that has fallen behind when its connection is closed gets `stall_seconds` to read on.
+    1008. Every `ping_seconds` a client is sent a ping. If its machine has stopped to acknowledge what is sent, the
+    connection is aborted after that time. A client that only reads slowly is alive as long as bytes leave for it; one
+    that neither reads nor says anything for `stall_seconds` is closed with 1013. It has as long to read on when its
+    connection is closed.
     """
 
     max_message_bytes: int
     max_frames_per_second: int
     max_connections: int
-    stall_seconds: float = 30.0
+    stall_seconds: float = 600.0
+    ping_seconds: float = 20.0
 
 
 class Conversation(Protocol):
@@ -77,8 +88,7 @@ class WebSocketConnection(ServerConnection):
         super().__init__(
             protocol,
             cast(Server, server),
-            ping_interval=PING_SECONDS,
-            ping_timeout=PING_SECONDS,
+            ping_interval=None,  # the library would close a slow reader, and with 1011
             close_timeout=CLOSE_SECONDS,
             write_limit=WRITE_LIMIT,
         )
@@ -86,14 +96,29 @@ class WebSocketConnection(ServerConnection):
         self._conversation: Conversation | None = None  # while it is open
         self._second = 0.0  # when the second began in which frames are counted
         self._frames = 0
+        self._received = 0  # bytes
         self._abort: asyncio.TimerHandle | None = None  # of a client that does not close its side
 
     async def run(self, conversation: Conversation) -> None:
         """Let `conversation` talk until it or the client has enough, and close the connection."""
-        self.start_keepalive()
-        async with self:
-            self._conversation = conversation
-            await conversation.converse(self)
+        watch = self.loop.create_task(self._watch())
+        try:
+            async with self:
+                self._conversation = conversation
+                await conversation.converse(self)
+        finally:
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+
+    def unsent(self) -> int:
+        """Return how many bytes the client's machine has not acknowledged, here and in the kernel."""
+        waiting = self.transport.get_write_buffer_size()
+        with contextlib.suppress(OSError, ValueError):  # it is closed, or is no socket of TCP
+            count = bytearray(4)
+            fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, count)
+            waiting += int.from_bytes(count, "little" if struct.pack("H", 1)[0] else "big")
+        return waiting
 
     def say(self, text: bytes) -> None:
         """Send a text message without waiting, after everything that was written before."""
@@ -113,8 +138,7 @@ class WebSocketConnection(ServerConnection):
         conversation, self._conversation = self._conversation, None
         conversation.ended()
         # a client that neither reads nor closes would keep the socket for ever
-        timeout = self._limits.stall_seconds if self.paused else CLOSE_SECONDS
-        self._abort = self.loop.call_later(timeout, self.transport.abort)
+        self._abort = self.loop.call_later(CLOSE_SECONDS, self._abort_unless_read, self.unsent(), self.loop.time())
 
     def send_data(self) -> None:
         """Every way out of the state OPEN passes through here, after the close frame and before the end of file."""
@@ -132,6 +156,7 @@ class WebSocketConnection(ServerConnection):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._received += len(data)
         if len(data) <= PARSE_BYTES:
             super().data_received(data)
             return
@@ -158,6 +183,55 @@ class WebSocketConnection(ServerConnection):
         super().resume_writing()
         if self._conversation is not None:
             self._conversation.resumed()
+
+    async def _watch(self) -> None:
+        """Ping the client, and end a connection whose client shows no life. Ends by being cancelled."""
+        alive = self.loop.time()
+        await asyncio.sleep(self._limits.ping_seconds)
+        while self.state is OPEN:
+            received, unsent = self._received, self.unsent()
+            if not self.paused:  # else a ping would wait behind all that is unread
+                self.protocol.send_ping(b"")
+                self.send_data()
+            await asyncio.sleep(self._limits.ping_seconds)
+            now = self.loop.time()
+            if self._received > received or self.unsent() < unsent:
+                alive = now
+            elif self._machine_is_gone():
+                self.transport.abort()
+            elif now - alive >= self._limits.stall_seconds:
+                self.end(TRY_AGAIN_LATER, f"no sign of life for {now - alive:.0f} s")
+
+    def _machine_is_gone(self) -> bool:
+        """Return whether the kernel has tried for `ping_seconds` to send something and got no answer."""
+        if not hasattr(socket, "TCP_INFO"):
+            return False
+        try:
+            info = self.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        except OSError:
+            return False
+        return bool(self.unsent()) and is_unanswered(info, self._limits.ping_seconds)
+
+    def _abort_unless_read(self, before: int, moved: float) -> None:
+        """Abort a connection that was closed, unless its client still reads what was sent before."""
+        left, now = self.unsent(), self.loop.time()
+        if left < before:
+            moved = now
+        if not left or now - moved >= self._limits.stall_seconds or self._machine_is_gone():
+            self.transport.abort()
+        else:
+            self._abort = self.loop.call_later(CLOSE_SECONDS, self._abort_unless_read, left, moved)
+
+
+def is_unanswered(tcp_info: bytes, seconds: float) -> bool:
+    """Return whether, in Linux's `tcp_info`, several attempts and `seconds` have passed without an acknowledgement.
+
+    A machine whose program reads nothing answers the probes of its closed window, so it is not gone.
+    """
+    if len(tcp_info) < _TCP_INFO.size:
+        return False
+    retransmits, probes, _backoff, since_ack = _TCP_INFO.unpack_from(tcp_info)
+    return bool(retransmits + probes >= _MIN_RETRANSMITS and since_ack >= seconds * 1000)
 
 
 def _select(protocol: ServerProtocol, offered: object) -> Subprotocol | None:

@@ -55,7 +55,9 @@ class SubscriberConversation:
         """Subscribe, then take changes of the filter until the connection is closed."""
         peer = connection.remote_address
         name = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "?"
-        self._subscriber = subscriber = Subscriber(connection.transport, self._subscription, connection.end, name)
+        self._subscriber = subscriber = Subscriber(
+            connection.transport, self._subscription, connection.end, name, connection.unsent
+        )
         log.info("subscriber %s connected", name)
         self._hub.join(subscriber)
         try:

@@ -1,0 +1,191 @@
+"""Subscribers that read slowly or not at all: bytes that leave count as life, and policies do what they say."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from earmark.broadcast.hub import STALL_SECONDS
+from earmark.errors import RequestError
+from earmark.server.connection import Limits, WebSocketConnection, is_unanswered
+from earmark.server.handshake import Endpoint, Query
+from tests.serving import DEADLINE, Serving, serve
+
+PADDING = "x" * 2000
+HANDSHAKE = (
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+)
+
+
+@contextlib.contextmanager
+def small_window(serving: Serving, target: str) -> Iterator[socket.socket]:
+    """A WebSocket client whose kernel takes only 8 kB for it."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        client.connect(("127.0.0.1", serving.server.port))
+        client.setblocking(False)
+        client.sendall(f"GET {target} HTTP/1.1\r\nHost: {serving.host}\r\n{HANDSHAKE}".encode())
+        yield client
+
+
+async def read_on(client: socket.socket) -> list[tuple[int, bytes]]:
+    """Read all that comes until the end, or until nothing has come for a while; opcode and payload of each frame."""
+    loop, data = asyncio.get_running_loop(), b""
+    with contextlib.suppress(TimeoutError, ConnectionError):
+        while True:
+            async with asyncio.timeout(2):
+                part = await loop.sock_recv(client, 65536)
+            if not part:
+                break
+            data += part
+    data = data.partition(b"\r\n\r\n")[2]
+    frames = []
+    while len(data) >= 2:
+        opcode, size, start = data[0], data[1], 2
+        if size == 126:
+            size, start = struct.unpack("!H", data[2:4])[0], 4
+        frames.append((opcode, data[start : start + size]))
+        data = data[start + size :]
+    return frames
+
+
+def messages(frames: list[tuple[int, bytes]]) -> list[Any]:
+    return [json.loads(payload) for opcode, payload in frames if opcode == 0x81]
+
+
+@pytest.mark.parametrize("policy", ["oldest", "latest", "close"])
+def test_a_reader_that_falls_behind_is_told_what_its_policy_says(policy: str) -> None:
+    async def scenario(serving: Serving) -> None:
+        with small_window(serving, f"/v1/events?policy={policy}") as client:
+            await serving.until(lambda: serving.hub.stats().subscribers == 1)
+            while not sum(serving.hub.stats().dropped.values()):
+                serving.hear(PADDING) if policy == "close" else serving.score(source=PADDING)
+                await asyncio.sleep(0)
+            newest = serving.score(source=PADDING)
+            frames = await read_on(client)
+        assert serving.hub.stats().aborted == 0
+        found = messages(frames)
+        match policy:
+            case "oldest":
+                gap = next(message for message in found if message["type"] == "gap")
+                assert (gap["cause"], found[-1]["seq"]) == ("slow", newest)
+            case "latest":
+                assert (found[-1]["seq"], [message for message in found if message["type"] == "gap"]) == (newest, [])
+            case _:
+                assert frames[-1] == (0x88, struct.pack("!H", 1013) + b"too slow")
+
+    serve(scenario, backlog=20)
+
+
+class Talk:
+    """Writes one message and waits."""
+
+    def __init__(self, connections: list[WebSocketConnection], size: int) -> None:
+        self._connections = connections
+        self._size = size
+
+    async def converse(self, connection: WebSocketConnection) -> None:
+        self._connections.append(connection)
+        connection.say(b"x" * self._size)
+        async for _ in connection:
+            pass
+
+    def paused(self) -> None: ...
+
+    def resumed(self) -> None: ...
+
+    def ended(self) -> None: ...
+
+
+def talk(connections: list[WebSocketConnection], limits: Limits, size: int) -> Endpoint:
+    def accept(query: Query) -> Talk:
+        if query:
+            raise RequestError(400, "no parameters here")
+        return Talk(connections, size)
+
+    return Endpoint("talks", limits, accept, "full", "send")
+
+
+def test_bytes_that_leave_are_seen_long_before_the_transport_sees_them() -> None:
+    async def scenario(serving: Serving) -> None:
+        with small_window(serving, "/v1/talk") as client:
+            await serving.until(lambda: bool(connections))
+            connection, loop = connections[0], asyncio.get_running_loop()
+            buffered = connection.transport.get_write_buffer_size()
+            assert connection.unsent() > buffered > 0
+            await asyncio.sleep(0.2)  # for what is on its way into the client's buffer
+            before = connection.unsent()
+            async with asyncio.timeout(DEADLINE):
+                while connection.unsent() == before:
+                    await loop.sock_recv(client, 300)
+            assert connection.unsent() < before
+            assert connection.transport.get_write_buffer_size() == buffered
+
+    connections: list[WebSocketConnection] = []
+    serve(scenario, endpoints={"/v1/talk": talk(connections, Limits(0, 100, 1), 400_000)})
+
+
+def test_a_client_that_answers_no_ping_is_not_closed_before_its_time_and_then_with_1013() -> None:
+    async def scenario(serving: Serving) -> None:
+        with small_window(serving, "/v1/talk") as client:
+            frames = await read_on(client)
+            assert len([opcode for opcode, _ in frames if opcode == 0x89]) > 3
+            opcode, payload = frames[-1]
+            assert (opcode, struct.unpack("!H", payload[:2])[0]) == (0x88, 1013)
+            assert payload[2:].startswith(b"no sign of life for ")
+        await serving.until(lambda: serving.server.stats().open == 0)
+
+    limits = Limits(0, 100, 1, stall_seconds=0.5, ping_seconds=0.1)
+    serve(scenario, endpoints={"/v1/talk": talk([], limits, 10)})
+
+
+def test_a_client_that_answers_pings_stays() -> None:
+    async def scenario(serving: Serving) -> None:
+        async with serving.connect(path="/v1/talk") as connection:
+            await connection.recv()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await connection.recv()
+
+    limits = Limits(0, 100, 1, stall_seconds=0.5, ping_seconds=0.1)
+    serve(scenario, endpoints={"/v1/talk": talk([], limits, 10)})
+
+
+def info(retransmits: int, probes: int, since_ack: int) -> bytes:
+    """Return the part of Linux's tcp_info that is read."""
+    return bytes([1, 0, retransmits, probes, 9]) + bytes(51) + struct.pack("=I", since_ack) + bytes(44)
+
+
+@pytest.mark.parametrize(
+    ("tcp_info", "gone"),
+    [
+        (info(7, 0, 20_000), True),
+        (info(0, 4, 20_000), True),
+        (info(7, 0, 19_999), False),
+        (info(3, 0, 60_000), False),
+        (info(0, 0, 120_000), False),  # it answered the last probe of its closed window
+        (b"", False),
+    ],
+)
+def test_a_machine_is_gone_when_several_attempts_were_not_answered(tcp_info: bytes, gone: bool) -> None:
+    assert is_unanswered(tcp_info, 20) is gone
+
+
+def test_the_kernel_tells_of_a_live_connection_that_nothing_is_unanswered() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        told = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        assert len(told) == 104
+        assert not is_unanswered(told, 0)
+
+
+def test_one_message_in_ten_seconds_is_enough_to_stay() -> None:
+    event, window = 300, 12_288  # bytes: of an event, and for which the window of a buffer of 8 kB opens (measured)
+    assert window / event * 10 < STALL_SECONDS

@@ -22,7 +22,8 @@ def set_up(*, verbose: bool = False) -> None:
     if "JOURNAL_STREAM" in os.environ:
         handler.setFormatter(_Journal("%(message)s"))
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S"))
+        clear = "\x1b[K" if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else ""  # of what is being loaded
+        handler.setFormatter(logging.Formatter(f"{clear}%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

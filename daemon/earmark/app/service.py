@@ -18,8 +18,9 @@ from earmark import __version__
 from earmark.api.clip_scorer import ClipScorer
 from earmark.api.clips import Clips
 from earmark.api.routes import Api
-from earmark.app import status
+from earmark.app import loading, status
 from earmark.app.live import Live
+from earmark.app.loading import EngineLog
 from earmark.app.loop import call_if_open
 from earmark.app.plan import Plan, default_model, plans
 from earmark.app.systemd import notify
@@ -36,7 +37,7 @@ from earmark.detection.detectors import Detectors
 from earmark.errors import EarmarkError, SourceError, WorkerError
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
-from earmark.inference.engine import EngineState, until_lost
+from earmark.inference.engine import until_lost
 from earmark.inference.registry import Registry
 from earmark.inference.supervisor import LocalEngine
 from earmark.protocol.endpoints import EVENTS
@@ -94,7 +95,7 @@ class Service:
         if not checkpoints:
             checkpoint = entries[default_model(settings)].read()
             checkpoints[checkpoint.name] = checkpoint
-        self._engine = LocalEngine(settings.worker, list(checkpoints.values()), on_change=_log_engine)
+        self._engine = LocalEngine(settings.worker, list(checkpoints.values()), on_change=EngineLog().changed)
         chosen = settings.worker
         self._batcher = Batcher(
             max_batch=chosen.max_batch, queue=chosen.queue, max_age=chosen.max_age, max_wait_ms=chosen.max_wait_ms
@@ -136,8 +137,9 @@ class Service:
             sources = [build(source, self._add(source)) for source in self._settings.source]
             await stack.enter_async_context(self._dispatcher)
             stack.enter_context(self._clips)
-            if not await self._unless_stopped(self._engine.ready()):
-                return
+            async with loading.shown(lambda: self._engine.state, sys.stderr, loading.is_animated(sys.stderr)):
+                if not await self._unless_stopped(self._engine.ready()):
+                    return
             stack.push_async_callback(self._live.wind_up, DRAIN_SECONDS)
             stack.enter_context(self._segmenter)
             stack.push_async_callback(self._close, sources)
@@ -251,15 +253,6 @@ class Service:
             segmenter=self._segmenter.stats(),
             outputs=self._outputs.stats(),
         )
-
-
-def _log_engine(state: EngineState) -> None:
-    log.log(
-        logging.WARNING if state.phase in ("unresponsive", "restarting", "failed") else logging.DEBUG,
-        "model process: %s%s",
-        state.phase,
-        f": {state.detail}" if state.detail else "",
-    )
 
 
 def run(settings: config.Config, options: Options, *, main: Callable[..., None] = asyncio.run) -> None:

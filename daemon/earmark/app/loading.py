@@ -1,0 +1,75 @@
+"""What a person who has started the daemon sees until it listens: what is being loaded, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import TextIO
+
+from earmark.inference.engine import EngineState
+
+log = logging.getLogger(__name__)
+
+REDRAW_SECONDS = 0.25
+CLEAR_LINE = "\r\x1b[K"
+TROUBLE = ("unresponsive", "restarting", "failed")
+
+
+class EngineLog:
+    """Logs what the engine does, a line for each change that tells something new."""
+
+    def __init__(self) -> None:
+        self._told = ""
+
+    def changed(self, state: EngineState) -> None:
+        """Take the engine's new state. What it is loading is news to everyone before it is ready."""
+        detail = f"{state.phase}: {state.detail}" if state.detail else state.phase
+        if state.phase in TROUBLE:
+            log.warning("model process: %s", detail)
+        elif state.phase in ("starting", "loading") and state.detail:
+            if state.detail != self._told:
+                log.info("model process: %s", state.detail)
+        else:
+            log.debug("model process: %s", detail)
+        self._told = state.detail
+
+
+def is_animated(stream: TextIO) -> bool:
+    """Return whether a line can be drawn over on the stream."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+@contextlib.asynccontextmanager
+async def shown(state: Callable[[], EngineState], stream: TextIO, animated: bool) -> AsyncIterator[None]:
+    """Show on a terminal what the engine is loading, in a line that is drawn again and again and cleared at the end."""
+    if not animated:
+        yield
+        return
+    drawing = asyncio.create_task(_draw(state, stream), name="loading")
+    try:
+        yield
+    finally:
+        drawing.cancel()
+        await asyncio.wait([drawing])
+        stream.write(CLEAR_LINE)
+        stream.flush()
+
+
+async def _draw(state: Callable[[], EngineState], stream: TextIO) -> None:
+    """Draw until cancelled. The line ends where it began, so that a line of the log takes its place."""
+    began = time.monotonic()
+    while True:
+        stream.write(f"{CLEAR_LINE}{progress(state(), time.monotonic() - began)}\r")
+        stream.flush()
+        await asyncio.sleep(REDRAW_SECONDS)
+
+
+def progress(state: EngineState, seconds: float) -> str:
+    """Return `loading earmark/emotion: 1 of 3 models, 4 s`."""
+    count = len(state.loaded) + len(state.loading) + len(state.refused)
+    models = f"{len(state.loaded)} of {count} models, " if count > 1 else ""
+    return f"{state.detail or state.phase}: {models}{seconds:.0f} s"

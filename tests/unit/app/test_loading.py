@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+
+import pytest
+
+from earmark.app.loading import EngineLog, progress, shown
+from earmark.inference.engine import EngineState
+
+ONE = EngineState("loading", "loading earmark/commands", loading=frozenset({"earmark/commands"}))
+THREE = EngineState("loading", "loading a", loaded=frozenset({"b"}), loading=frozenset({"a", "c"}))
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        (EngineState(), "starting: 4 s"),
+        (EngineState("starting", "importing torch and transformers"), "importing torch and transformers: 4 s"),
+        (ONE, "loading earmark/commands: 4 s"),
+        (THREE, "loading a: 1 of 3 models, 4 s"),
+    ],
+)
+def test_the_line_tells_what_is_being_loaded_and_for_how_long(state: EngineState, text: str) -> None:
+    assert progress(state, 4.2) == text
+
+
+def drawn(animated: bool) -> str:
+    stream = io.StringIO()
+
+    async def main() -> None:
+        async with shown(lambda: THREE, stream, animated):
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    return stream.getvalue()
+
+
+def test_a_terminal_shows_the_line_and_loses_it_at_the_end() -> None:
+    assert drawn(True) == "\r\x1b[Kloading a: 1 of 3 models, 0 s\r\r\x1b[K"
+
+
+def test_a_pipe_shows_no_line() -> None:
+    assert drawn(False) == ""
+
+
+def test_the_log_tells_each_thing_that_is_loaded_once(caplog: pytest.LogCaptureFixture) -> None:
+    changed = EngineLog().changed
+    with caplog.at_level(logging.INFO):
+        for state in (EngineState(), ONE, ONE, THREE, EngineState("ready"), EngineState("failed", "it died")):
+            changed(state)
+    assert [record.getMessage() for record in caplog.records] == [
+        "model process: loading earmark/commands",
+        "model process: loading a",
+        "model process: failed: it died",
+    ]

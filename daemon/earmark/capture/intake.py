@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 import time
 from collections import deque
@@ -15,6 +16,7 @@ import msgspec
 from earmark.audio.types import SECOND, Block, Nanoseconds, Samples
 from earmark.capture.items import Ended, Failed, FailedState, Gap, Item, Notice, Overflowed, Paused, Started
 
+LONE_SURROGATES = re.compile("[\ud800-\udfff]")  # what Python makes of bytes that are no UTF-8
 QUEUE_SECONDS = 4.0  # of sound; beyond, offer() drops the oldest blocks
 PUT_SECONDS = 1.0  # of sound; beyond, put() waits
 
@@ -104,7 +106,7 @@ class Intake:
         self._rate = rate
         self._resuming = self.live
         self._missed = missed
-        self._push(Started(device, rate))
+        self._push(Started(_readable(device), rate))
 
     def offer(self, samples: Samples, captured: Nanoseconds | None = None) -> None:
         """Take the next mono samples. Made for the real-time thread: it copies nothing and never waits for room.
@@ -158,11 +160,11 @@ class Intake:
 
     def fail(self, state: FailedState, detail: str) -> None:
         """Say that the source does not deliver; `detail` says why and what happens next."""
-        self._push(Failed(state, detail))
+        self._push(Failed(state, _readable(detail)))
 
     def end(self, error: str = "") -> None:
         """Say that the source will never deliver again."""
-        self._push(Ended(error))
+        self._push(Ended(_readable(error)))
 
     def drain(self) -> list[Item]:
         """Take all items in their order. On the segmenter thread, which re-arms `wake` before it calls this.
@@ -247,3 +249,8 @@ def _take_all(queue: deque[_Numbered[T]]) -> list[_Numbered[T]]:
 
 def _number(numbered: _Numbered[Item]) -> int:
     return numbered.number
+
+
+def _readable(text: str) -> str:
+    """Return the text as it can be encoded: names of files and devices may hold bytes that are no UTF-8."""
+    return LONE_SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -424,3 +424,15 @@ def test_a_pause_is_told_in_its_place() -> None:
     intake.pause(long=False)
     intake.offer(silence(100))
     assert [type(item) for item in intake.drain()] == [Started, Block, Paused, Block]
+
+
+def test_names_that_are_no_utf8_are_told_as_text_that_can_be_encoded() -> None:
+    intake = Intake("file", lambda: None)
+    intake.begin("caf\udce9.wav", RATE)
+    intake.fail("lost", "caf\ud800.wav is gone")
+    intake.end("Caf\u00e9, caf\udce9.wav: no such file")
+    assert intake.drain() == [
+        Started("caf\ufffd.wav", RATE),
+        Failed("lost", "caf\ufffd.wav is gone"),
+        Ended("Caf\u00e9, caf\ufffd.wav: no such file"),
+    ]

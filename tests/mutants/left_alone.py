@@ -28,6 +28,8 @@ def is_left_alone(node: ast.AST) -> bool:
             return True
         case ast.Call(func=func):
             return _name(func) in ALIAS_MAKERS
+        case ast.FunctionDef(body=body) | ast.AsyncFunctionDef(body=body):  # of a Protocol: a signature, no code
+            return all(isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) for one in body)
         case ast.keyword(arg="strict" | "encoding"):  # guards against a bug of ours; restates a default
             return True
         case ast.Subscript(value=value):

@@ -14,8 +14,13 @@ def test_a_wrong_configuration_ends_with_2_and_any_other_trouble_with_1(kind: ty
 def test_a_refused_request_has_its_status_and_when_to_try_again() -> None:
     refused, later = RequestError(404, "no such model"), RequestError(429, "too many", retry_after=5)
 
-    assert (str(refused), refused.status, refused.retry_after) == ("no such model", 404, None)
+    assert (str(refused), refused.status, refused.reason, refused.retry_after) == ("no such model", 404, "", None)
     assert (str(later), later.status, later.retry_after) == ("too many", 429, 5)
+
+
+def test_a_refused_request_may_have_a_sentence_beside_its_fixed_text() -> None:
+    refused = RequestError(404, "not_found", reason="there is no model x")
+    assert (str(refused), refused.reason) == ("not_found", "there is no model x")
 
 
 def test_all_errors_are_of_one_tree_and_in_its_picture() -> None:

@@ -89,6 +89,7 @@ def test_a_statement_has_these_mutants(source: str, expected: set[str]) -> None:
         "if TYPE_CHECKING:\n  x = 1",
         "Names = dict[str, int] | None",
         "Shape = Literal['event', 'api']",
+        "def read(self, count=-1): ...",
         "T = TypeVar('T', bound=int)",
         "Id = NewType('Id', int)",
         "log.info('%s', 1)",

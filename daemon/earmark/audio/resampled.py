@@ -20,24 +20,22 @@ class ResampledRing:
         self._live = live
         self.ring = Ring(int(seconds * rate))
         self._resampler: soxr.ResampleStream | None = None
-        self._source_rate = 0
-        self._expected = 0  # position of the next block, at the source's rate
+        self._following: tuple[int, int] | None = None  # position and rate of a block that follows the last one
         self._captured: Nanoseconds = 0  # capture time of the last block
         self._length: Nanoseconds = 0  # of the stream so far
 
     def feed(self, block: Block) -> None:
         """Append the next block. The caller has closed the gates if the block does not follow the last one."""
         samples = block.samples
-        start = self.ring.end
-        if block.position != self._expected or block.rate != self._source_rate:
+        start, end = self.ring.end, block.position + len(samples)
+        if (block.position, block.rate) != self._following:
             self.flush()
-            self._source_rate = block.rate
             start = max(self.ring.end, round(block.position * self.rate / block.rate))
             if block.rate != self.rate:
                 self._resampler = soxr.ResampleStream(block.rate, self.rate, 1, dtype="float32")
-        self._expected = block.position + len(samples)
+        self._following = (end, block.rate)
         self._captured = block.captured
-        self._length = self._expected * SECOND // block.rate
+        self._length = end * SECOND // block.rate
         if self._resampler is not None:
             samples = self._resampler.resample_chunk(samples)
         self.ring.append(start, samples)
@@ -48,7 +46,7 @@ class ResampledRing:
             empty = self.ring.view(self.ring.end, self.ring.end)
             self.ring.append(self.ring.end, self._resampler.resample_chunk(empty, last=True))
             self._resampler = None
-        self._source_rate = 0
+        self._following = None
 
     def keep(self, seconds: float) -> None:
         """Keep at least so many seconds from now on."""

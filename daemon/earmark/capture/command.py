@@ -107,8 +107,7 @@ class Command:
         pcm = Pcm(self._settings.format, self._settings.channels, self._settings.channel)
         second = self._settings.rate * pcm.frame_bytes
         piece = max(pcm.frame_bytes, self._settings.rate // 10 * pcm.frame_bytes)  # bytes
-        delivery, delivers = Delivery(self._settings.stall_s), False
-        delivery.begin(self._clock())
+        delivery, delivers = Delivery(self._settings.stall_s, self._clock()), False
         lull: Lull = ""
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)

@@ -18,14 +18,14 @@ class Delivery:
     only when all that it has delivered since its beginning would have been played in real time, `stall_seconds` ago.
     """
 
-    def __init__(self, stall_seconds: float) -> None:
+    def __init__(self, stall_seconds: float, now: float) -> None:
         self._stall_seconds = stall_seconds
-        self._last = 0.0  # when sound came
-        self._played = 0.0  # when all sound that came would have been played
+        self.begin(now)
 
     def begin(self, now: float) -> None:
         """Note that the source begins to deliver, or begins again, with sound that began at `now`."""
-        self._last = self._played = now
+        self._last = now  # when sound came
+        self._played = now  # when all sound that came would have been played
 
     def came(self, seconds: float, now: float) -> None:
         """Note that so many seconds of sound came."""

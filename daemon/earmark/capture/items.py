@@ -68,8 +68,6 @@ Item = Block | Notice
 
 def joined(items: Sequence[Item]) -> Sequence[Item]:
     """Join blocks that follow each other without a gap, because later stages cost time per block."""
-    if len(items) < 2:
-        return items
     result: list[Item] = []
     run: list[Block] = []
     for item in items:
@@ -88,7 +86,8 @@ def _follows(block: Block, before: Block) -> bool:
 
 
 def _one(run: list[Block]) -> Block:
-    if len(run) == 1:
-        return run[0]
+    first, *others = run
+    if not others:
+        return first
     samples = np.concatenate([block.samples for block in run])
-    return Block(run[0].position, samples, run[0].rate, run[-1].captured)
+    return Block(first.position, samples, first.rate, run[-1].captured)

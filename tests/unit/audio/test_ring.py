@@ -216,3 +216,31 @@ def test_a_ring_never_shrinks() -> None:
     for capacity in (100, 99, 1):
         ring.grow(capacity)
     assert (ring.start, ring.end, ring.capacity) == (0, 100, 100)
+
+
+def test_samples_move_to_the_front_only_when_the_buffer_is_full() -> None:
+    ring = Ring(10, slack=10)
+    for start in (0, 8):
+        ring.append(start, ramp(start, start + 8))
+    before = ring.view(10, 16)
+    ring.append(16, ramp(16, 20))
+    assert np.shares_memory(before, ring.view(10, 16))
+    ring.append(20, ramp(20, 21))
+    assert not np.shares_memory(before, ring.view(15, 21))
+
+
+def test_a_ring_that_grows_has_an_eighth_of_slack_but_no_less_than_before() -> None:
+    for slack, capacity, expected in [(10, 800, 900), (50, 200, 250), (10, 100, 110)]:
+        ring = Ring(100, slack)
+        ring.grow(capacity)
+        assert room(ring) == expected
+        assert ring.view(0, 0).dtype == np.float32
+
+
+def test_what_lay_in_the_slack_is_gone_when_the_ring_grows() -> None:
+    ring = Ring(10, slack=10)
+    ring.append(0, ramp(0, 9))
+    ring.append(9, ramp(9, 15))
+    ring.grow(30)
+    assert (ring.start, ring.end) == (5, 15)
+    np.testing.assert_array_equal(ring.view(5, 15), ramp(5, 15))

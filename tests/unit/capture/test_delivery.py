@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.capture.delivery import Delivery
+from earmark.capture.delivery import LONG_PAUSE_SECONDS, SHORT_PAUSE_SECONDS, Delivery
 
 
 def begun(stall_seconds: float = 2.0) -> Delivery:
-    delivery = Delivery(stall_seconds)
-    delivery.begin(100.0)
-    return delivery
+    return Delivery(stall_seconds, now=100.0)
 
 
 @pytest.mark.parametrize(
@@ -58,3 +56,18 @@ def test_the_time_after_which_it_counts_as_stalled_can_be_set() -> None:
     delivery = begun(stall_seconds=0.5)
     assert delivery.lull(100.49) == "short"
     assert delivery.lull(100.5) == "stall"
+
+
+@pytest.mark.parametrize(
+    ("silent", "lull"), [(SHORT_PAUSE_SECONDS, "short"), (LONG_PAUSE_SECONDS, "long"), (2.0, "stall")]
+)
+def test_a_lull_begins_exactly_at_its_time(silent: float, lull: str) -> None:
+    assert Delivery(2.0, now=0.0).lull(silent) == lull
+
+
+def test_a_source_that_begins_again_owes_nothing_and_has_nothing_ahead() -> None:
+    late, ahead = begun(), begun()
+    ahead.came(30.0, 101.0)
+    for delivery in (late, ahead):
+        delivery.begin(110.0)
+        assert (delivery.lull(110.0), delivery.behind(111.0)) == ("", 1.0)

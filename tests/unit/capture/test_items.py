@@ -60,3 +60,9 @@ def test_joining_loses_no_sample_and_leaves_no_two_blocks_that_follow(steps: lis
     assert all(each.samples[0] == each.position for each in blocks)
     ends = [each.position + len(each.samples) for each in blocks]
     assert all(end < following.position for end, following in zip(ends, blocks[1:], strict=False))
+
+
+def test_a_block_alone_is_passed_on_and_not_copied() -> None:
+    alone = block(10, 20)
+    assert list(joined([alone])) == [alone]
+    assert list(joined([])) == []

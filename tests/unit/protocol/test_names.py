@@ -41,10 +41,11 @@ def test_what_is_joined_is_split_into_the_same_names(names: list[str]) -> None:
 
 
 def test_names_are_quoted_only_where_they_must_be() -> None:
-    assert [quote(name) for name in ("Dog", "Male speech, man speaking", 'a"b', '"a"', " a")] == [
+    assert [quote(name) for name in ("Dog", "Male speech, man speaking", 'a"b', '"a"', " a", "")] == [
         "Dog",
         '"Male speech, man speaking"',
         'a"b',
         '"""a"""',
         '" a"',
+        '""',
     ]

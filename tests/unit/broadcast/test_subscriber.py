@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from earmark.broadcast.subscriber import Subscriber
+from earmark.broadcast.subscription import Subscription
+from tests.transports import HandTransport
+
+
+def subscriber(subscription: Subscription, name: str = "") -> Subscriber:
+    return Subscriber(HandTransport(), subscription, lambda _code, _reason: None, name)
+
+
+def test_a_new_subscriber_keeps_up_and_waits_for_nothing() -> None:
+    new = subscriber(Subscription())
+    assert (new.backlog, new.paused, new.timer) == (None, False, None)
+
+
+def test_a_subscriber_writes_to_its_own_transport() -> None:
+    new = subscriber(Subscription())
+    new.write(b"frame")
+    assert isinstance(new.transport, HandTransport)
+    assert new.transport.frames == [b"frame"]
+
+
+def test_a_subscriber_has_a_name_only_if_it_was_given_one() -> None:
+    assert [subscriber(Subscription(), *names).name for names in ([], ["dashboard"])] == ["", "dashboard"]
+
+
+def test_results_are_thinned_only_for_a_subscriber_that_wants_them_so() -> None:
+    assert subscriber(Subscription()).throttle is None
+    throttle = subscriber(Subscription(every=2.0)).throttle
+    assert throttle is not None
+    assert throttle.every == 2.0
+
+
+def test_a_new_filter_takes_the_place_of_the_old_one_and_of_its_throttle() -> None:
+    changed = subscriber(Subscription(every=2.0))
+    for wanted in (Subscription(every=5.0), Subscription(top_k=1)):
+        changed.set_filter(wanted)
+        assert changed.subscription is wanted
+        assert (changed.throttle.every if changed.throttle else 0.0) == wanted.every

@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 
 from earmark.config import presets
-from earmark.config import settings as config
-from earmark.config.complaints import complaints, useless
-from earmark.config.settings import Classifier, Config, Decide, Server, Vad
+from earmark.config.complaints import complaints, nearest, useless
+from earmark.config.settings import Classifier, Command, Config, Decide, File, Microphone, Model, Server, Vad
 
 
 def of(**classifier: Any) -> Config:
@@ -35,13 +34,151 @@ def test_names_addresses_and_origins_in_full_are_allowed() -> None:
 
 @pytest.mark.parametrize("device", ["/(/", "/a{99999999999}/"])
 def test_a_device_that_is_no_regular_expression_is_told(device: str) -> None:
-    (told,) = complaints(Config(source=(config.Microphone(name="m", device=device),)))
+    (told,) = complaints(Config(source=(Microphone(name="m", device=device),)))
     assert told.startswith(f"source[0].device: {device!r} is not a regular expression: ")
 
 
-def test_a_label_cannot_end_before_it_may() -> None:
-    (told,) = complaints(of(mode="sliding", decide=Decide(min_on=2.0, max_on=1.0)))
-    assert told == "classifier[0].decide.max_on: 1.0 s is shorter than min_on = 2.0 s"
+@pytest.mark.parametrize("device", ["/hall|kitchen/", "(", "/(", "(/", "/", "//", "/a"])
+def test_a_device_that_is_a_regular_expression_or_a_plain_name_is_no_complaint(device: str) -> None:
+    assert list(complaints(Config(source=(Microphone(name="m", device=device),)))) == []
+
+
+def test_only_the_text_between_the_slashes_is_the_regular_expression() -> None:
+    (told,) = complaints(Config(source=(Microphone(name="m", device="/)+/"),)))
+    assert told == "source[0].device: '/)+/' is not a regular expression: unbalanced parenthesis at position 0"
+
+
+def test_the_path_of_a_recording_is_no_regular_expression() -> None:
+    assert list(complaints(Config(source=(File(name="talk", path="/(/"),)))) == []
+
+
+def test_a_source_that_no_classifier_is_there_for_is_told_but_a_daemon_for_clips_needs_neither() -> None:
+    assert list(complaints(Config(classifier=()))) == ["classifier: there is none, so nothing would be recognised"]
+    assert list(complaints(Config(source=(), classifier=()))) == list(complaints(Config(source=()))) == []
+
+
+@pytest.mark.parametrize(
+    ("configuration", "told"),
+    [
+        (Config(source=(Microphone(name="a"), Microphone(name="a"))), 'source: 2 are named "a"; names must differ'),
+        (Config(classifier=(Classifier(name="c"),) * 3), 'classifier: 3 are named "c"; names must differ'),
+    ],
+)
+def test_names_that_do_not_differ_are_told(configuration: Config, told: str) -> None:
+    assert list(complaints(configuration)) == [told]
+
+
+@pytest.mark.parametrize(
+    ("models", "told"),
+    [
+        ([Model(name="a"), Model(name="b", aliases=("c", "d"))], []),
+        ([Model(name="a", aliases=("a", "a"))], []),
+        ([Model(name="a"), Model(name="a")], ['model: 2 are named "a"; names must differ']),
+        (
+            [Model(name="a"), Model(name="b", aliases=("a",))],
+            ['model: "a" is the name or alias of 2 models; names must differ'],
+        ),
+        (
+            [Model(name="a", aliases=("x",)), Model(name="b", aliases=("x",)), Model(name="c", aliases=("x",))],
+            ['model: "x" is the name or alias of 3 models; names must differ'],
+        ),
+    ],
+)
+def test_no_two_models_share_a_name_or_an_alias(models: list[Model], told: list[str]) -> None:
+    assert list(complaints(Config(model=tuple(models)))) == told
+
+
+@pytest.mark.parametrize(
+    ("defaults", "told"),
+    [
+        ([False, False, False], []),
+        ([True, False, False], []),
+        ([True, True, False], ["model: 2 are the default; there can be one"]),
+        ([True, True, True], ["model: 3 are the default; there can be one"]),
+    ],
+)
+def test_one_model_at_most_is_the_default(defaults: list[bool], told: list[str]) -> None:
+    models = tuple(Model(name=f"m{number}", default=default) for number, default in enumerate(defaults))
+    assert list(complaints(Config(model=models))) == told
+
+
+def test_a_classifier_cannot_hear_a_source_that_does_not_exist() -> None:
+    sources = (Microphone(name="kitchen"), Microphone(name="hall"))
+    heard = Classifier(name="c", sources=("hall", "kichen"))
+    assert list(complaints(Config(source=sources, classifier=(Classifier(name="all"), heard)))) == [
+        'classifier[1].sources: there is no source "kichen"; did you mean kitchen?'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "end"),
+    [
+        ("kichen", ["hall", "kitchen"], "; did you mean kitchen?"),
+        ("abxy", ["abcd"], "; did you mean abcd?"),  # half of the letters are alike
+        ("abcxyzu", ["abcdefg"], "; there are: abcdefg"),  # 3 of 7
+        ("abcdefghijABCDEFGHIJ", ["abcdefghijklmnopqrst"], "; did you mean abcdefghijklmnopqrst?"),  # 10 of 20
+        ("abcdefghijABCDEFGHIJK", ["abcdefghijklmnopqrstu"], "; there are: abcdefghijklmnopqrstu"),  # 10 of 21
+        ("garden", ["hall", "cellar"], "; there are: hall, cellar"),
+        ("garden", [], ""),
+    ],
+)
+def test_the_nearest_name_is_meant_if_half_of_it_is_alike_and_else_all_are_listed(
+    word: str, known: list[str], end: str
+) -> None:
+    assert nearest(word, known) == end
+
+
+SLIDING_OFF = "classifier[0].decide.off: 0.6 is above on = 0.5; a label goes off below where it goes on"
+
+
+@pytest.mark.parametrize(
+    ("mode", "decide", "told"),
+    [
+        ("sliding", Decide(on=0.5, off=0.6), [SLIDING_OFF]),
+        ("sliding", Decide(on=0.5, off=0.5), []),
+        ("utterance", Decide(on=0.5, off=0.6), []),
+        (
+            "sliding",
+            Decide(min_on=2.0, max_on=1.0),
+            ["classifier[0].decide.max_on: 1.0 s is shorter than min_on = 2.0 s"],
+        ),
+        ("sliding", Decide(min_on=2.0, max_on=2.0), []),
+        ("sliding", Decide(min_on=1.0, max_on=2.0), []),
+        ("sliding", Decide(min_on=2.0), []),
+        ("utterance", Decide(min_on=2.0, max_on=1.0), []),
+    ],
+)
+def test_a_label_cannot_end_before_it_may(mode: Any, decide: Decide, told: list[str]) -> None:
+    assert list(complaints(of(mode=mode, decide=decide))) == told
+
+
+@pytest.mark.parametrize(
+    ("gate", "mode", "told"),
+    [
+        (
+            "open",
+            "utterance",
+            ['classifier[0].mode: an open gate never closes, so no utterance ever ends; set mode = "sliding"'],
+        ),
+        ("open", "sliding", []),
+        ("level", "utterance", []),
+    ],
+)
+def test_an_open_gate_ends_no_utterance(gate: Any, mode: Any, told: list[str]) -> None:
+    assert list(complaints(of(gate=gate, mode=mode))) == told
+
+
+@pytest.mark.parametrize(
+    ("window", "max_window", "told"),
+    [
+        (2.0, 1.5, ["classifier[0].max_window: 1.5 s is shorter than window = 2.0 s"]),
+        (2.0, 2.0, []),
+        (2.0, 3.0, []),
+        (2.0, 0.0, []),
+    ],
+)
+def test_the_longest_window_is_no_shorter_than_the_usual_one(window: float, max_window: float, told: list[str]) -> None:
+    assert list(complaints(of(window=window, max_window=max_window))) == told
 
 
 @pytest.mark.parametrize(
@@ -71,23 +208,34 @@ def test_a_setting_without_effect_is_told(changes: dict[str, Any], told: str) ->
 
 
 def test_a_source_that_no_classifier_hears_is_told() -> None:
-    sources = (config.Microphone(name="kitchen"), config.Microphone(name="hall"))
+    sources = (Microphone(name="kitchen"), Microphone(name="hall"))
     unheard = Config(source=sources, classifier=(Classifier(name="c", sources=("hall",)),))
     assert list(useless(unheard)) == ["source[0]: no classifier hears kitchen; name it in `sources` of one"]
 
 
-def test_without_sources_a_classifier_is_not_useless() -> None:
-    assert list(useless(Config(source=()))) == []
+def test_a_classifier_that_names_no_source_hears_all() -> None:
+    sources = (Microphone(name="kitchen"), Microphone(name="hall"))
+    heard = Config(source=sources, classifier=(Classifier(name="c", sources=("hall",)), Classifier(name="d")))
+    assert list(useless(heard)) == []
+
+
+def test_without_sources_no_setting_of_a_classifier_is_told_to_be_useless() -> None:
+    assert list(useless(Config(source=(), classifier=(Classifier(name="c", hop=0.5),)))) == []
 
 
 def test_the_presets_and_the_defaults_hold_no_useless_setting() -> None:
     assert list(useless(Config())) == list(useless(Config(classifier=presets.ALL))) == []
+    assert list(complaints(Config())) == list(complaints(Config(classifier=presets.ALL))) == []
 
 
 def test_a_channel_that_a_stream_does_not_have_is_told() -> None:
-    command = config.Command(name="c", argv=("true",), channels=2, channel=3)
+    command = Command(name="c", argv=("true",), channels=2, channel=3)
     assert list(complaints(Config(source=(command,)))) == [
         "source[0].channel: there is no channel 3; `channels` says 2"
     ]
-    assert list(complaints(Config(source=(config.Command(name="c", argv=("true",), channels=2, channel=2),)))) == []
-    assert list(complaints(Config(source=(config.Microphone(name="m", channel=2),)))) == []
+    for there in (
+        Command(name="c", argv=("true",), channels=2, channel=2),
+        Command(name="c", argv=("true",), channels=1),
+        Microphone(name="m", channel=2),
+    ):
+        assert list(complaints(Config(source=(there,)))) == []

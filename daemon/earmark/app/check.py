@@ -83,6 +83,8 @@ def _check_server(server: config.Server, report: Report, machine: Machine) -> No
     with report.collecting():
         read_access(server)
     with report.collecting():
+        if (warning := bind.exposed(server)) is not None:
+            report.warnings.append(warning)
         if not machine.is_free(server):
             report.warnings.append(f"server.listen: somebody listens on {server.listen} now, perhaps another earmarkd")
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from earmark.server.origins import Origins
-from earmark.server.tokens import Refusal, Tokens, TokenScope
+from earmark.server.tokens import CHALLENGE, Refusal, Tokens, TokenScope
 
-FORBIDDEN = 403
+BAD_REQUEST, UNAUTHORIZED, FORBIDDEN = 400, 401, 403
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +18,25 @@ class Access:
     origins: Origins
     tokens: Tokens = field(default_factory=Tokens)
 
-    def refuse_origin(self, host: str | None, origin: str | None) -> Refusal | None:
-        """Return the refusal of a request with a foreign Host or Origin header, or None."""
-        sentence = self.origins.refusal(host, origin)
+    def refuse_origin(self, hosts: Sequence[str], origins: Sequence[str]) -> Refusal | None:
+        """Return the refusal of a request with these Host and Origin headers, or None.
+
+        One that comes twice is refused: two programs on the way could each have looked at another.
+        """
+        for name, values in (("Host", hosts), ("Origin", origins)):
+            if len(values) > 1:
+                return Refusal(BAD_REQUEST, f"{name}: the header is there {len(values)} times")
+        sentence = self.origins.refusal(hosts[0] if hosts else None, origins[0] if origins else None)
         return None if sentence is None else Refusal(FORBIDDEN, sentence)
 
     def refuse_token(
-        self, scope: TokenScope | None, authorization: str | None, subprotocols: Sequence[str] = ()
+        self, scope: TokenScope | None, authorizations: Sequence[str], subprotocols: Sequence[str] = ()
     ) -> Refusal | None:
         """Return the refusal of a request that shows no token with this scope, or None. See Tokens.refusal()."""
-        return self.tokens.refusal(scope, authorization, subprotocols)
+        if len(authorizations) > 1 and self.tokens.required:
+            sentence = f"Authorization: the header is there {len(authorizations)} times"
+            return Refusal(UNAUTHORIZED, sentence, CHALLENGE)
+        return self.tokens.refusal(scope, authorizations[0] if authorizations else None, subprotocols)
 
 
 @dataclass(slots=True)

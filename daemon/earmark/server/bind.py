@@ -59,6 +59,21 @@ def place(settings: config.Server) -> tuple[int, tuple[str, int]]:
     return family, (str(where[0]), port)
 
 
+def exposed(settings: config.Server) -> str | None:
+    """Return the sentence about an address at which tokens and sound go over the network unencrypted, if it is one.
+
+    Raises ServerError as place() does.
+    """
+    _, (host, _port) = place(settings)
+    if settings.insecure or ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        return None
+    return (
+        f"server.listen: {settings.listen} can be reached from other machines and is not encrypted, so the token and "
+        "all that is heard can be read on the way; listen on 127.0.0.1 behind a proxy that speaks TLS, or set "
+        "server.insecure = true if you want that"
+    )
+
+
 def is_free(settings: config.Server) -> bool:
     """Return whether nobody listens at the address now. Raises ServerError as listen() does for other reasons."""
     family, where = place(settings)

@@ -162,8 +162,8 @@ class Handshake:
         offered = headers.get_all("Sec-WebSocket-Protocol")
         subprotocols = [name.strip() for line in offered for name in line.split(",")]
         scope = None if site is None else site.endpoint.token_scope
-        return access.refuse_origin(headers.get("Host"), headers.get("Origin")) or access.refuse_token(
-            scope, headers.get("Authorization"), subprotocols
+        return access.refuse_token(scope, headers.get_all("Authorization"), subprotocols) or access.refuse_origin(
+            headers.get_all("Host"), headers.get_all("Origin")
         )
 
     def _refuse(self, connection: WebSocketConnection, status: int, text: str, headers: Mapping[str, str]) -> Response:

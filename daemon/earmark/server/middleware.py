@@ -13,9 +13,11 @@ from earmark.protocol import endpoints
 from earmark.server.access import CurrentAccess, scope_of
 from earmark.server.responses import error_response
 from earmark.server.routes import methods_of
+from earmark.server.tokens import Refusal
 
 EXPOSED_HEADERS = "x-compute-type, x-compute-time, x-compute-audio-length, x-audio-warning"
 ALLOWED_HEADERS = "authorization, content-type, x-use-cache, x-wait-for-model, x-load-model"
+TWO_LENGTHS = "Content-Length and Transfer-Encoding are both there: it is not certain where the body ends"
 PREFLIGHT_SECONDS = "600"  # for which a browser may remember the answer to a preflight
 
 
@@ -31,25 +33,32 @@ class AccessMiddleware:
         headers = Headers(scope=scope)
         if len(scope["path"]) > 1:
             scope = {**scope, "path": scope["path"].rstrip("/") or "/"}
-        refusal = access.refuse_origin(headers.get("host"), headers.get("origin"))
+        refusal = access.refuse_origin(headers.getlist("host"), headers.getlist("origin"))
+        if refusal is None:
+            send = _shared(send, headers.get("origin"))
+        if _needs_token(scope):  # who has none learns nothing else
+            scopes = scope_of(scope["method"])
+            refusal = access.refuse_token(scopes, headers.getlist("authorization")) or refusal
+        if refusal is None and "content-length" in headers and "transfer-encoding" in headers:
+            refusal = Refusal(400, TWO_LENGTHS)
         if refusal is not None:
-            await error_response(refusal.error, refusal.status)(scope, receive, send)
-            return
-        send = _shared(send, headers.get("origin"))
-        if scope["method"] == "OPTIONS":
+            # where one request ends may be in doubt, so no other follows on the connection
+            close = {"connection": "close"} if refusal.status == 400 else {}
+            await error_response(refusal.error, refusal.status, refusal.headers | close)(scope, receive, send)
+        elif scope["method"] == "OPTIONS":
             await self._options(scope)(scope, receive, send)
-            return
-        if scope["path"] not in (endpoints.HEALTH, endpoints.READY):  # what watches over the daemon needs no token
-            refusal = access.refuse_token(scope_of(scope["method"]), headers.get("authorization"))
-        if refusal is not None:
-            await error_response(refusal.error, refusal.status, refusal.headers)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
     def _options(self, scope: Scope) -> Response:
         """Answer OPTIONS, which needs no token: a browser sends none. An unknown path allows nothing else."""
         methods = {"OPTIONS"} | methods_of(self._app.routes, scope)
         return Response(status_code=204, headers={"allow": ", ".join(sorted(methods))})
+
+
+def _needs_token(scope: Scope) -> bool:
+    """Return whether a request needs a token, if there are any: not a browser's preflight, and no probe."""
+    return scope["method"] != "OPTIONS" and scope["path"] not in (endpoints.HEALTH, endpoints.READY)
 
 
 def _shared(send: Send, origin: str | None) -> Send:

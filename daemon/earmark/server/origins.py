@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_HOST = re.compile(r"(\[[0-9a-f:.]+(%[\w.~-]+)?\]|[^\s\[\]:/@?#\\]+)(:[0-9]{0,5})?")  # an IPv6 address may have a zone
 MAX_QUOTED = 100  # characters of a header that a refusal repeats
 
 
@@ -27,12 +29,19 @@ class Origins:
         """Return the sentence with which a request with these headers is refused, or None."""
         if host is None:
             return "Host: the header is missing"
-        name = host_name(host)
+        name = _name_in(host)
+        if name is None:
+            return f"Host: {host[:MAX_QUOTED]!r} is neither HOST nor HOST:PORT"
         if name not in self._hosts and not (self._any_address and _is_address(name)):
             return f"Host: {name[:MAX_QUOTED]!r} is not a name of this daemon; server.allow_hosts can add it"
         if origin is None or origin.lower() in self._origins or _same_origin(origin, host):
             return None
         return f"Origin: pages of {origin[:MAX_QUOTED]!r} may not connect; server.allow_origins can add it"
+
+
+def _name_in(header: str) -> str | None:
+    """Return the name or address in a Host header, or None where the header has another form (RFC 9110, 7.2)."""
+    return host_name(header) if _HOST.fullmatch(header.strip().lower()) else None
 
 
 def host_name(host: str) -> str:

@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute
 from earmark.config import settings as config
 from earmark.server import token_file
 from earmark.server.access import Access, CurrentAccess
-from earmark.server.bind import Acceptor, address, listen, make_room
+from earmark.server.bind import Acceptor, address, exposed, listen, make_room
 from earmark.server.handshake import Endpoint, Handshake
 from earmark.server.http import Deadlines, HttpConnection
 from earmark.server.middleware import AccessMiddleware
@@ -95,6 +95,8 @@ class Server:
         possible = make_room(self._settings.max_subscribers)
         self._places.max_total = possible if self._max_connections is None else self._max_connections
         sock = listen(self._settings)
+        if (warning := exposed(self._settings)) is not None:
+            log.warning("%s", warning)
         self.port = sock.getsockname()[1]
         self._uvicorn = _Uvicorn(
             uvicorn.Config(

@@ -19,6 +19,8 @@ TokenScope = Literal["listen", "clips", "send", "admin"]
 
 ALL_SCOPES: frozenset[TokenScope] = frozenset(get_args(TokenScope))
 
+CHALLENGE = "Bearer"  # of a 401, in the header WWW-Authenticate
+
 # The page of the Inference API misprints it as "Bearer: TOKEN", and some clients do the same
 _BEARER = re.compile(r"\s*bearer(?:\s*:\s*|\s+)(\S+)\s*", re.IGNORECASE)
 
@@ -66,11 +68,11 @@ class Tokens:
             shown.append(found[1] if found else "")
         if not shown:
             sentence = "Authorization header is missing: this daemon wants `Authorization: Bearer TOKEN`"
-            return Refusal(401, sentence, "Bearer")
+            return Refusal(401, sentence, CHALLENGE)
         digests = [_digest(token) for token in shown]
         known = [scopes for one in digests for other, scopes in self._scopes if hmac.compare_digest(one, other)]
         if not known:
-            return Refusal(401, "Invalid credentials in Authorization header", "Bearer")
+            return Refusal(401, "Invalid credentials in Authorization header", CHALLENGE)
         if scope is None or any(scope in scopes for scopes in known):
             return None
         challenge = f'Bearer error="insufficient_scope", scope="{scope}"'  # RFC 6750, section 3.1

@@ -136,6 +136,14 @@ def test_an_address_without_a_port_is_one_error() -> None:
     assert code == 2
 
 
+def test_an_address_that_others_reach_unencrypted_is_a_warning(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("secret")
+    file.chmod(0o600)
+    server = Server(listen="0.0.0.0:8765", token_file=str(file))
+    assert "0.0.0.0:8765 can be reached from other machines and is not encrypted" in warned(Config(server=server))
+
+
 def test_a_port_that_is_taken_is_a_warning_because_it_may_be_the_daemon_that_is_to_be_restarted() -> None:
     assert warned(Config(), replace(WHOLE, is_free=lambda server: False)) == (
         "server.listen: somebody listens on 127.0.0.1:8765 now, perhaps another earmarkd"

@@ -10,19 +10,29 @@ ACCESS = Access(Origins("127.0.0.1"), Tokens({"ear": {"listen"}}))
 
 
 def test_a_foreign_host_or_page_is_forbidden_with_the_sentence_of_the_rule() -> None:
-    assert ACCESS.refuse_origin("localhost", None) is None
-    assert ACCESS.refuse_origin(None, None) == Refusal(403, "Host: the header is missing")
-    refused = ACCESS.refuse_origin("localhost", "https://evil.example")
+    assert ACCESS.refuse_origin(["localhost"], []) is None
+    assert ACCESS.refuse_origin([], []) == Refusal(403, "Host: the header is missing")
+    refused = ACCESS.refuse_origin(["localhost"], ["https://evil.example"])
     assert refused is not None
     assert (refused.status, refused.error.startswith("Origin: ")) == (403, True)
 
 
+def test_a_header_that_comes_twice_is_refused_though_both_are_right() -> None:
+    twice = ["localhost", "localhost"]
+    assert ACCESS.refuse_origin(twice, []) == Refusal(400, "Host: the header is there 2 times")
+    page = "http://localhost"
+    assert ACCESS.refuse_origin(["localhost"], [page] * 3) == Refusal(400, "Origin: the header is there 3 times")
+    refused = Refusal(401, "Authorization: the header is there 2 times", "Bearer")
+    assert ACCESS.refuse_token("listen", ["Bearer ear", "Bearer ear"]) == refused
+
+
 def test_a_token_is_looked_at_with_the_scope_that_is_asked_for() -> None:
-    assert ACCESS.refuse_token("listen", "Bearer ear") is None
-    refused = ACCESS.refuse_token("admin", "Bearer ear")
+    assert ACCESS.refuse_token("listen", ["Bearer ear"]) is None
+    refused = ACCESS.refuse_token("admin", ["Bearer ear"])
     assert refused is not None
     assert refused.status == 403
-    assert Access(Origins("127.0.0.1")).refuse_token("admin", None) is None  # no tokens, so nobody needs one
+    without = Access(Origins("127.0.0.1"))  # no tokens, so nobody needs one
+    assert [without.refuse_token("admin", shown) for shown in ([], ["a", "b"])] == [None, None]
 
 
 @pytest.mark.parametrize(("method", "scope"), [("POST", "clips"), ("GET", None), ("HEAD", None)])

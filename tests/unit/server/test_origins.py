@@ -27,7 +27,7 @@ def test_our_own_names_are_answered(host: str) -> None:
     assert LOCAL.refusal(host, None) is None
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:8765", "localhost", "[::1]:8765", "::1", "kiosk:8765", "Kiosk."])
+@pytest.mark.parametrize("host", ["127.0.0.1:8765", "localhost", "[::1]:8765", "kiosk:8765", "Kiosk."])
 def test_the_loopback_and_the_address_listened_on_are_always_ours(host: str) -> None:
     assert KIOSK.refusal(host, None) is None
 
@@ -53,6 +53,26 @@ def test_a_refusal_names_the_origin_and_the_setting_that_would_add_it() -> None:
 def test_a_refusal_repeats_a_hundred_characters_at_most() -> None:
     assert f"Host: '{'x' * 100}' is not" in (LOCAL.refusal("x" * 101, None) or "")
     assert f"Origin: pages of '{'x' * 100}' may" in (LOCAL.refusal("localhost", "x" * 101) or "")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("[::1]evil.com", "[::1", "::1", "[::1]:80:80", "[localhost]", "localhost:80:80", "localhost:x", "localhost/"),
+        *("user@localhost", "localhost ,evil", "localhost?", "localhost#", "[]", ":8765", ""),
+    ],
+)
+def test_a_host_of_another_form_is_refused_whatever_its_name(host: str) -> None:
+    assert LOCAL.refusal(host, None) == f"Host: {host!r} is neither HOST nor HOST:PORT"
+
+
+@pytest.mark.parametrize("host", ["localhost:", "[::1]:", "[::1]:8765", "localhost:65535"])
+def test_a_port_may_be_there_or_not(host: str) -> None:
+    assert LOCAL.refusal(host, None) is None
+
+
+def test_a_zone_belongs_to_an_address_and_not_to_a_name() -> None:
+    assert Origins("::").refusal("[fe80::1%eth0]:8765", None) is None
 
 
 def test_a_missing_host_is_refused() -> None:

@@ -60,6 +60,7 @@ SHELLS: dict[str, str] = {
     "app.live": "the windows that are on their way through the engine",
     "app.plan": "the checkpoint folders that the settings name",
     "app.loading": "the line on the terminal that tells what is being loaded",
+    "app.memory": "the allocator of the C library",
     "app.loop": "nothing; it calls functions on the event loop",
     "app.service": "the running daemon",
     "app.status": "nothing; it collects what the other shells count",

@@ -18,7 +18,7 @@ from earmark import __version__
 from earmark.api.clip_scorer import ClipScorer
 from earmark.api.clips import Clips
 from earmark.api.routes import Api
-from earmark.app import loading, status
+from earmark.app import loading, memory, status
 from earmark.app.live import Live
 from earmark.app.loading import EngineLog
 from earmark.app.loop import call_if_open
@@ -252,11 +252,14 @@ class Service:
             hub=self._hub.stats(),
             segmenter=self._segmenter.stats(),
             outputs=self._outputs.stats(),
+            memory=memory.memory(self._engine.state.pid),
         )
 
 
 def run(settings: config.Config, options: Options, *, main: Callable[..., None] = asyncio.run) -> None:
     """Run the daemon until it ends. Raises EarmarkError with what a person should know."""
+
+    memory.return_freed()
 
     async def serve() -> None:
         await Service(settings, options).run()

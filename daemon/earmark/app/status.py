@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import msgspec
 
 from earmark.api.clips import ClipStats
+from earmark.app.memory import MemoryInfo
 from earmark.broadcast.hub import HubStats
 from earmark.broadcast.outputs import OutputsStats
 from earmark.broadcast.publisher import PublisherStats
@@ -64,6 +65,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     segmenter: SegmenterStats
     outputs: OutputsStats
     failed_sinks: dict[str, int]
+    memory: MemoryInfo
 
 
 def snapshot(
@@ -80,6 +82,7 @@ def snapshot(
     hub: HubStats,
     segmenter: SegmenterStats,
     outputs: OutputsStats,
+    memory: MemoryInfo,
 ) -> Snapshot:
     """Make the snapshot from what each part tells of itself."""
     return Snapshot(
@@ -99,6 +102,7 @@ def snapshot(
         segmenter=segmenter,
         outputs=outputs,
         failed_sinks=publisher.failed,
+        memory=memory,
     )
 
 

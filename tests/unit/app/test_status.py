@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from earmark.api.clips import ClipStats
+from earmark.app.memory import MemoryInfo
 from earmark.app.status import Snapshot, needs, snapshot, versions
 from earmark.broadcast.hub import HubStats
 from earmark.broadcast.outputs import OutputsStats
@@ -48,6 +49,7 @@ def recorded_daemon(engine: EngineState = READY) -> Snapshot:
         hub=HubStats(0, 7, 0, {"oldest": 0, "latest": 0, "close": 0}, 0, 0),
         segmenter=SegmenterStats(9, 0, (SourceStats("desk", IntakeStats(48000, 160, 320, 1), 4, 1),)),
         outputs=OutputsStats(lost_lines=5, lost_events=6, trouble="No space left on device"),
+        memory=MemoryInfo(daemon_mb=82.5, worker_mb=None),
     )
 
 
@@ -74,6 +76,7 @@ def test_every_field_of_info_is_as_it_was_and_new_ones_follow() -> None:
         },
         "outputs": {"lost_lines": 5, "lost_events": 6, "trouble": "No space left on device"},
         "failed_sinks": {"Journal": 2},
+        "memory": {"daemon_mb": 82.5, "worker_mb": None},
     }
     assert told == expected
 

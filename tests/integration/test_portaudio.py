@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -150,6 +152,33 @@ def test_the_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
     while Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes():
         assert time.monotonic() < deadline, "the process goes on"
         time.sleep(0.01)
+
+
+def test_without_descriptors_no_process_is_started_and_nothing_else_breaks(tmp_path: Path) -> None:
+    (tmp_path / "sounddevice.py").write_text(SOUNDDEVICE)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken: list[int] = []
+    refused = 0
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 20, hard))
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        while taken:
+            try:
+                PortAudioProcess(environment=environment).close()
+            except SourceError as error:
+                refused += "cannot be started: Too many open files" in str(error)
+                os.close(taken.pop())
+            else:
+                break
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert refused > 2
+    assert taken, "it never started"
 
 
 def test_a_program_that_cannot_be_started_is_a_source_error(tmp_path: Path) -> None:

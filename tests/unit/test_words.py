@@ -23,7 +23,7 @@ RETIRED = {
     **{"Share": "Reservation", "Suspects": "PoisonClips", "Asked": "ParsedRequest", "Standing": "ModelStatus"},
     **{"settled": "wait_settled", "Thinner": "Throttle", "Upgrades": "Handshake", "Guard": "AccessMiddleware"},
     **{"Take": "Example", "Finder": "ExampleFinder", "Wish": "LearnRequest", "Learned": "LearnedModel"},
-    **{"Lessons": "TrainingSet", "Figures": "Evaluation", "Opening": "Recording", "stir": "wake"},
+    **{"Lessons": "TrainingSet", "Figures": "Evaluation", "Opening": "SoundProcess", "stir": "wake"},
     **{"deaf": "detached", "patience": "timeout", "Printer": "LineWriter", "WorkerState": "EngineState"},
     **{"ear": "stream", "ears": "streams", "hearing": "classifier input", "hearings": "classifier inputs"},
     **{"news": "messages", "desk": "detectors", "reporter": "detector", "reporters": "detectors", "lane": "buffer"},

@@ -109,7 +109,7 @@ class Command:
         piece = max(pcm.frame_bytes, self._settings.rate // 10 * pcm.frame_bytes)  # bytes
         delivery, delivers = Delivery(self._settings.stall_s, self._clock()), False
         lull: Lull = ""
-        with selectors.DefaultSelector() as selector:
+        with selectors.PollSelector() as selector:  # which needs no descriptor: there may be none left
             selector.register(pipe, selectors.EVENT_READ)
             selector.register(tail.pipe, selectors.EVENT_READ)
             while not self._closing.is_set():

@@ -14,7 +14,7 @@ from earmark.capture.intake import Intake
 from earmark.capture.items import FailedState
 from earmark.config import settings as config
 from earmark.devices.inputs import choose
-from earmark.devices.portaudio import DeviceGone, Frames, Input, PortAudioProcess, ProcessGone, Recording
+from earmark.devices.portaudio import DeviceGone, Frames, Input, PortAudioProcess, ProcessGone, SoundProcess
 from earmark.devices.sound_server import Connection, ServerSource, SoundServer
 from earmark.errors import SourceError
 
@@ -46,7 +46,7 @@ class Microphone:
         settings: config.Microphone,
         intake: Intake,
         *,
-        start_process: Callable[[], Recording] = PortAudioProcess,
+        start_process: Callable[[], SoundProcess] = PortAudioProcess,
         server: SoundServer | None = None,
         clock: Callable[[], float] = time.monotonic,
         close_seconds: float = CLOSE_SECONDS,
@@ -59,7 +59,7 @@ class Microphone:
         self._close_seconds = close_seconds
         self._thread = threading.Thread(target=self._run, name=f"microphone {settings.name}", daemon=True)
         self._closing = threading.Event()
-        self._process: Recording | None = None  # written by the thread
+        self._process: SoundProcess | None = None  # written by the thread
         self._told: Failure | None = None  # the failure that the intake knows
         self._ever_delivered = False
         self._source = ""  # the sound server's source that is this microphone; empty while it is unknown
@@ -112,7 +112,7 @@ class Microphone:
                 self._report(*failure)
             self._end_process()
 
-    def _open(self) -> tuple[Recording, Input, int]:
+    def _open(self) -> tuple[SoundProcess, Input, int]:
         """Open the configured device at the best rate that it accepts, in the process that there is or a new one."""
         if self._process is None:
             self._process = self._start_process()
@@ -133,7 +133,7 @@ class Microphone:
             return (self._settings.rate,)
         return tuple(dict.fromkeys((self._intake.rates[0], device.rate)))
 
-    def _record(self, process: Recording, device: Input, rate: int, connection: Connection) -> Failure | None:
+    def _record(self, process: SoundProcess, device: Input, rate: int, connection: Connection) -> Failure | None:
         """Deliver blocks until the device fails. Return the failure, or None if close() was called."""
         begun, checks_left = False, _checks(FIRST_FRAME_SECONDS)
         while not self._closing.is_set():

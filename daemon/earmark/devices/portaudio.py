@@ -25,6 +25,7 @@ from earmark.errors import SourceError
 ANSWER_SECONDS = 5.0  # for a list of devices, or for a device to open; then the process counts as hung
 KILL_SECONDS = 0.5  # from SIGKILL until a process that hangs in the kernel is given up
 PIPE_BYTES = 2**20  # 16 s of one channel at 16 kHz; beyond, PortAudio waits, and the sound server keeps the sound
+NOT_STARTED = "the process for the sound device cannot be started"
 SOURCE_VARIABLES = ("PULSE_SOURCE", "PIPEWIRE_NODE")  # by which the sound servers' libraries choose a source
 
 
@@ -65,7 +66,7 @@ class ProcessGone(SourceError):
     """The process crashed, or hung and was killed. Another one is needed."""
 
 
-class Recording(Protocol):
+class SoundProcess(Protocol):
     """A process in which PortAudio lists the devices and then records from one.
 
     kill() may be called from any thread, everything else from one thread. inputs(), open() and read() raise ProcessGone
@@ -100,7 +101,7 @@ class Recording(Protocol):
 
 
 class PortAudioProcess:
-    """The Recording that is a child process. Its methods return within ANSWER_SECONDS, whatever a sound server does."""
+    """The SoundProcess that is a child process. It answers or fails in ANSWER_SECONDS, whatever a sound server does."""
 
     def __init__(
         self,
@@ -114,7 +115,10 @@ class PortAudioProcess:
         self._clock = clock
         self._buffer = bytearray()
         self._channels = 1
-        self._pipe, theirs = os.pipe()
+        try:
+            self._pipe, theirs = os.pipe()
+        except OSError as error:
+            raise SourceError(f"{NOT_STARTED}: {error.strerror}") from error
         try:
             with contextlib.suppress(OSError, AttributeError):  # not Linux, or beyond what a user may have
                 fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -130,7 +134,7 @@ class PortAudioProcess:
             )
         except (OSError, ValueError) as error:
             os.close(self._pipe)
-            raise SourceError(f"the process for the sound device cannot be started: {error}") from error
+            raise SourceError(f"{NOT_STARTED}: {getattr(error, 'strerror', None) or error}") from error
         finally:
             os.close(theirs)
         self._poll = select.poll()

@@ -68,12 +68,18 @@ class Live:
         call_if_open(self._loop, self.receive, messages)
 
     def receive(self, messages: Sequence[Message]) -> None:
-        """Submit the windows to the engine, and publish what the other messages mean."""
+        """Submit the windows to the engine, and publish what the other messages mean.
+
+        An error with one message is logged and affects no other: among them may be that a source has ended.
+        """
         for message in messages:
-            if isinstance(message, Window):
-                self._submit(message)
-            else:
-                self._publish(self._detectors.receive(message, self._clock()))
+            try:
+                if isinstance(message, Window):
+                    self._submit(message)
+                else:
+                    self._publish(self._detectors.receive(message, self._clock()))
+            except Exception:
+                log.exception("%s: a %s was lost to an error", message.source, type(message).__name__)
         self._watch()
         self._changed.set()
 
@@ -99,10 +105,12 @@ class Live:
         """Publish what follows from a window's outcome."""
         if self._ended:
             return
-        self._publish(self._detectors.answered(window, ticket, self._scores(window, outcome), self._clock()))
-        self._watch()
-        self._answered(window.source)
-        self._changed.set()
+        try:
+            self._publish(self._detectors.answered(window, ticket, self._scores(window, outcome), self._clock()))
+            self._watch()
+        finally:
+            self._answered(window.source)
+            self._changed.set()
 
     def _watch(self) -> None:
         """Set the timer to the next `off` that is held."""

@@ -7,6 +7,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -173,6 +174,18 @@ def test_logits_that_are_not_finite_are_a_loss_and_the_next_window_is_scored(
     assert [record.getMessage() for record in caplog.records] == [
         "a/model: the model's answer is not finite (NaN or infinity)"
     ]
+
+
+def test_an_error_with_one_message_or_answer_costs_the_others_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(bench: Bench) -> None:
+        bench.engine.logits = lambda batch: np.ones((len(batch), 3), np.float32)  # one label too many
+        elsewhere = replace(window(0), source="attic")
+        bench.live.receive([elsewhere, window(1), SourceEnded("kitchen", "")])
+        await bench.live.until_done()
+        assert bench.answered == 1
+        assert "attic: a Window was lost to an error" in caplog.text
+
+    play(scene)
 
 
 def test_it_is_done_when_the_source_has_ended_and_every_window_is_answered() -> None:

@@ -17,11 +17,11 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from earmark.errors import EarmarkError, ServerError
-from earmark.protocol.endpoints import DEFAULT_ADDRESS
 from earmark.protocol.events import Score
-from earmark_client.address import Address, address
+from earmark_client.address import Address
+from earmark_client.arguments import add_daemon, daemon_of, token_of
 from earmark_client.request import NothingListens, Response, bearer, printable, send
-from earmark_client.watch import has_colour
+from earmark_client.watchers import has_colour
 
 TABLE_LABELS = 5  # labels of a file in the table, without --top-k
 TIMEOUT = 600.0  # seconds for one response: an hour of sound on a slow machine takes minutes
@@ -34,7 +34,7 @@ examples:
   earmark classify dog.wav                            with the daemon's default model
   earmark classify *.flac --model earmark/commands    another of its models; see: earmark models
   earmark classify talk.mp3 --top-k 3 --json | jq .   for other programs, a line for each file
-exit code: 0 if every file was classified, 1 if one was not. EARMARK_TOKEN is shown to a daemon that wants one.
+exit code: 0 if every file was classified, 1 if one was not
 """
 
 
@@ -67,7 +67,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("files", metavar="FILE", nargs="+")
     parser.add_argument("--model", metavar="ID", help="default: the daemon's default model")
-    parser.add_argument("--url", default=DEFAULT_ADDRESS, help=f"HOST:PORT of the daemon (default {DEFAULT_ADDRESS})")
+    add_daemon(parser, positional=False)
     parser.add_argument(
         "--top-k", metavar="N", type=int, help=f"so many labels (default: {TABLE_LABELS}, with --json all)"
     )
@@ -75,14 +75,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--function", choices=("softmax", "sigmoid", "none"), help="from logits to scores; default: the model's own"
     )
     parser.add_argument("--json", action="store_true", help="a line for each file: file and result, or file and error")
-    parser.add_argument("--token", default=os.environ.get("EARMARK_TOKEN"), help="default: EARMARK_TOKEN")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Classify the files one after the other. Returns 1 if one failed. Raises ServerError if nothing listens."""
     top_k = TABLE_LABELS if args.top_k is None and not args.json else args.top_k
-    query = Query(address(args.url), args.model, top_k, args.function, args.token)
+    query = Query(daemon_of(args), args.model, top_k, args.function, token_of(args))
     output = _Json() if args.json else _Table(args.files)
     failed = 0
     for number, file in enumerate(args.files, 1):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from earmark.columns import padded
 from earmark.errors import ServerError
-from earmark.protocol.endpoints import DEFAULT_ADDRESS, MODELS
+from earmark.protocol.endpoints import MODELS
 from earmark.protocol.licence import told
-from earmark_client.address import address
+from earmark_client.arguments import add_daemon, daemon_of, token_of
 from earmark_client.request import bearer, printable, send
 
 HEAD = ("", "model", "state", "labels", "rate", "size", "licence", "from")
@@ -21,7 +20,7 @@ examples:
   earmark models                       of the daemon on this machine
   earmark models 192.168.1.20:8765     of another one
   earmark models --json | jq '.[].id'  for other programs
-The default model is starred. EARMARK_TOKEN is shown to a daemon that wants one.
+The default model is starred.
 """
 
 
@@ -50,18 +49,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "url", metavar="URL", nargs="?", default=DEFAULT_ADDRESS, help=f"HOST:PORT (default {DEFAULT_ADDRESS})"
-    )
+    add_daemon(parser, positional=True)
     parser.add_argument("--json", action="store_true", help="print the daemon's own list, unchanged")
-    parser.add_argument("--token", default=os.environ.get("EARMARK_TOKEN"), help="default: EARMARK_TOKEN")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the list. Returns the exit code. Raises ServerError."""
-    daemon = address(args.url)
-    response = send(daemon, MODELS, headers=bearer(args.token))
+    daemon = daemon_of(args)
+    response = send(daemon, MODELS, headers=bearer(token_of(args)))
     if response.status != 200:
         raise ServerError(f"{daemon.host} does not list its models: {response.error()}")
     try:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import os
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from earmark.errors import ServerError
-from earmark.protocol.endpoints import DEFAULT_ADDRESS, INFO, READY
-from earmark_client.address import Address, address
+from earmark.protocol.endpoints import INFO, READY
+from earmark_client.address import Address
+from earmark_client.arguments import add_daemon, daemon_of, token_of
 from earmark_client.request import bearer, printable, send
 
 EXAMPLES = """\
 examples:
   earmark status                     the daemon on this machine
   earmark status 192.168.1.20:8765   another one
+  earmark status --json | jq .info   for other programs
 exit code: 0 if the daemon is ready, 1 if it is not or cannot be reached
 """
 
@@ -31,28 +33,31 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "url", metavar="URL", nargs="?", default=DEFAULT_ADDRESS, help=f"HOST:PORT (default {DEFAULT_ADDRESS})"
-    )
+    add_daemon(parser, positional=True)
+    parser.add_argument("--json", action="store_true", help="print one JSON object: ready, missing and info")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print `/ready` and `/info`. Returns 0 if the daemon is ready. Raises ServerError."""
-    daemon = address(args.url)
-    ready = fetch(daemon, READY)
+    daemon, token = daemon_of(args), token_of(args)
+    ready = fetch(daemon, READY, token)
     is_ready = isinstance(ready, dict) and ready.get("ready") is True
+    if args.json:
+        missing = {} if is_ready or not isinstance(ready, dict) else ready.get("missing", {})
+        print(json.dumps({"ready": is_ready, "missing": missing, "info": fetch(daemon, INFO, token)}))
+        return 0 if is_ready else 1
     print(f"{daemon.host}: ready" if is_ready else f"{daemon.host}: not ready")
     if not is_ready and isinstance(ready, dict):
         print(*_indented(ready.get("missing", {}), 1), sep="\n")
-    print(*_indented(fetch(daemon, INFO), 0), sep="\n")
+    print(*_indented(fetch(daemon, INFO, token), 0), sep="\n")
     return 0 if is_ready else 1
 
 
-def fetch(daemon: Address, path: str) -> Any:
+def fetch(daemon: Address, path: str, token: str | None = None) -> Any:
     """Return the JSON that a route responds with, whatever the status. Raises ServerError."""
     try:
-        return send(daemon, path, headers=bearer(os.environ.get("EARMARK_TOKEN"))).json()
+        return send(daemon, path, headers=bearer(token)).json()
     except msgspec.DecodeError:
         raise ServerError(f"{daemon.host} answers {path} with something that is not JSON: is it earmarkd?") from None
 

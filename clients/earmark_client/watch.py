@@ -1,20 +1,16 @@
-"""`earmark watch`: print the stream for people, or as JSON for other programs."""
+"""`earmark watch`: print the stream for people or for other programs, or run a program for each event."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from typing import TextIO
 
-import msgspec
-
-from earmark.errors import EarmarkError, ServerError
-from earmark.protocol.endpoints import DEFAULT_ADDRESS
-from earmark.protocol.events import Hello, decode
-from earmark.protocol.text import header, line
-from earmark_client.address import Filter, address
+from earmark.errors import EarmarkError, ServerError, SubscriptionError
+from earmark.protocol.names import split
+from earmark_client.address import Filter
+from earmark_client.arguments import add_daemon, daemon_of, token_of
 from earmark_client.stream import messages_sync
+from earmark_client.watchers import Lines, Program, Raw, Table, Watcher
 
 DEFAULT_TYPES = "label,source,loss"
 FILTERS = ("sources", "classifiers", "types", "labels", "min_score", "top_k", "every", "shape", "policy")
@@ -25,6 +21,8 @@ examples:
   earmark watch --labels '"Speech, sung",Dog'      a name with a comma stands between double quotes
   earmark watch --types result --every 1           what the models say, not more than once a second
   earmark watch --json | jq .label                 the messages as they come, for other programs
+  earmark watch --classifiers emotion --csv        a table of the scores
+  earmark watch --labels stop --exec ./stop.sh     run a program
   earmark watch 192.168.1.20:8765                  another machine's daemon
 """
 
@@ -38,9 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "url", metavar="URL", nargs="?", default=DEFAULT_ADDRESS, help=f"HOST:PORT (default {DEFAULT_ADDRESS})"
-    )
+    add_daemon(parser, positional=True)
     parser.add_argument("--sources", metavar="NAMES", help="only these sources, separated by commas")
     parser.add_argument("--classifiers", metavar="NAMES", help="only these classifiers")
     parser.add_argument(
@@ -53,6 +49,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--policy", metavar="POLICY", help="when this reader is too slow: oldest, latest or close")
     parser.add_argument("--shape", metavar="SHAPE", help="event, or api: bare arrays as the HTTP API answers them")
     parser.add_argument("--json", action="store_true", help="print the messages unchanged, one a line")
+    parser.add_argument("--csv", action="store_true", help="print results as a table, with a column for each label")
+    parser.add_argument(
+        "--exec",
+        metavar="PROGRAM ...",
+        nargs=argparse.REMAINDER,
+        help="run this program with these arguments for each label that begins or ends (or for what --types names), one"
+        " after the other; EARMARK_LABEL, EARMARK_STATE (on, off, unknown), EARMARK_SCORE and so on are in its"
+        " environment, and the event as JSON on its standard input. The last option",
+    )
     parser.add_argument("--no-reconnect", action="store_true", help="end when the connection cannot be had or is lost")
     parser.add_argument("--quiet", action="store_true", help="say nothing about the connection on stderr")
     parser.set_defaults(run=run)
@@ -61,49 +66,48 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Print events until the stream ends or Ctrl-C comes. Raises EarmarkError."""
     filters: dict[str, Filter | None] = {name: getattr(args, name) for name in FILTERS}
-    raw = args.json or args.shape == "api"
+    watcher, types = _watcher(args)
     if args.types is None and args.shape != "api":
-        filters["types"] = DEFAULT_TYPES
-    daemon = address(args.url)
-    colour = has_colour(sys.stdout)
-    notices = _Notices(quiet=args.quiet)
-    if sys.stdout.isatty() and not raw:
-        print(header(colour), flush=True)
-    for text in messages_sync(daemon, filters, reconnect=not args.no_reconnect, on_failure=notices.failed):
-        notices.connected()
-        if raw:
-            print(text, flush=True)
-        else:
-            _show(text, colour, args.quiet)
+        filters["types"] = types
+    notices = _Notices(watcher, quiet=args.quiet)
+    given = messages_sync(
+        daemon_of(args), filters, reconnect=not args.no_reconnect, token=token_of(args), on_failure=notices.failed
+    )
+    try:
+        for text in given:
+            notices.connected()
+            watcher.take(text)
+    except ServerError:
+        watcher.lost()
+        raise
+    watcher.lost()
     return 0
 
 
-def has_colour(stream: TextIO) -> bool:
-    """Return whether the stream is a terminal whose user has not refused colours (no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def _show(text: str, colour: bool, quiet: bool) -> None:
-    try:
-        event = decode(text)
-    except msgspec.ValidationError:  # a message of a newer daemon
-        return
-    except msgspec.DecodeError:
-        raise ServerError("what answers there is no Earmark daemon: its messages are not JSON") from None
-    is_hello = isinstance(event, Hello)
-    shown = line(event, has_colour(sys.stderr) if is_hello else colour)
-    if shown is not None and not (is_hello and quiet):
-        print(shown, file=sys.stderr if is_hello else sys.stdout, flush=True)
+def _watcher(args: argparse.Namespace) -> tuple[Watcher, str]:
+    """Return what takes the messages, and the types of events that it wants. Raises SubscriptionError."""
+    api = args.shape == "api"
+    if sum((args.json, args.csv, args.exec is not None)) > 1 or (api and (args.csv or args.exec is not None)):
+        raise SubscriptionError("--json, --csv, --exec and --shape api exclude each other")
+    if args.csv:
+        if args.types not in (None, "result"):
+            raise SubscriptionError("--csv prints results, so --types can only be result")
+        return Table(split(args.classifiers or ""), quiet=args.quiet), "result"
+    if args.exec is not None:
+        return Program(args.exec, quiet=args.quiet), "label"
+    return Raw() if args.json or api else Lines(quiet=args.quiet), DEFAULT_TYPES
 
 
 class _Notices:
-    """Prints why there is no connection, once for each new reason and not at every try."""
+    """Prints why there is no connection, once for each new reason and not at every try, and tells the watcher."""
 
-    def __init__(self, quiet: bool) -> None:
+    def __init__(self, watcher: Watcher, *, quiet: bool) -> None:
+        self._watcher = watcher
         self._quiet = quiet
         self._last = ""
 
     def failed(self, error: EarmarkError) -> None:
+        self._watcher.lost()
         if str(error) != self._last and not self._quiet:
             print(f"earmark: {error} (trying again)", file=sys.stderr, flush=True)
         self._last = str(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from earmark.config import settings as config
@@ -20,7 +22,7 @@ from earmark.errors import EarmarkError, ServerError, SubscriptionError
 from earmark.protocol.events import Score, encode
 from earmark_client import Event, Hello, Label, events, events_sync
 from earmark_client.address import address
-from tests.serving import DEADLINE, Serving, command, hello, result, serve
+from tests.serving import DEADLINE, TIME, Serving, command, hello, result, serve
 
 COMMAND = [sys.executable, "-W", "error", "-m", "earmark_client"]
 ENVIRONMENT = os.environ | {"TZ": "UTC", "PYTHONPATH": "daemon:clients"}
@@ -362,6 +364,100 @@ def test_watch_no_reconnect_ends_where_nothing_listens() -> None:
     assert done.stderr == f"earmark: nothing listens on 127.0.0.1:{port}: is earmarkd running?\n"
 
 
+def test_watch_shows_what_is_unknown_when_the_connection_is_lost_while_a_label_is_on() -> None:
+    port = free_port()
+
+    async def main() -> None:
+        first = Serving(config.Server(listen=f"127.0.0.1:{port}"))
+        with Running("watch", "--url", f"127.0.0.1:{port}", "--quiet") as watch:
+            async with first.server:
+                await first.until(lambda: first.hub.stats().subscribers == 1)
+                first.publish(lasting("e-1", "happy"))
+                first.publish(lasting("e-2", "calm"))
+                first.publish(msgspec.structs.replace(lasting("e-2", "calm"), state="off", end=3.0, reason="quiet"))
+                first.hear("stop")
+                lines = [await watch.line() for _ in range(4)]
+            assert [line.split()[3] for line in lines] == ["happy", "calm", "calm", "stop"]
+            unknown = (await watch.line()).split(maxsplit=4)
+            assert unknown[1:] == ["desk", "emotion", "happy", "unknown: the connection was lost"]
+
+    asyncio.run(main())
+
+
+def lasting(identity: str, label: str) -> Label:
+    """The `on` of a label that lasts."""
+    return Label(0, TIME, "desk", "emotion", identity, label, "on", 1.0, score=0.7)
+
+
+def test_watch_csv_has_a_column_for_each_label_in_a_stable_order() -> None:
+    async def scenario(serving: Serving) -> None:
+        with Running("watch", serving.host, "--csv", "--quiet", "--classifiers", "commands") as watch:
+            names = await watch.line()
+            assert names == (
+                'time,source,classifier,start_time,end_time,stop,go,left,Male speech,"Male speech, man speaking"'
+            )
+            serving.hear()
+            serving.score()
+            serving.score(result=(Score(0.9, "go"),))
+            assert await watch.line() == f"{TIME},desk,commands,,,0.8100,0.1000,0.0900,,"
+            assert await watch.line() == f"{TIME},desk,commands,,,,0.9000,,,"
+
+    serve(scenario)
+
+
+SHOW = """
+import json, os, sys
+event = json.load(sys.stdin)
+names = ("TYPE", "LABEL", "STATE", "SCORE", "REASON")
+print(*sys.argv[1:], *(os.environ.get(f"EARMARK_{name}") for name in names), event["label"], flush=True)
+"""
+
+
+def test_watch_exec_runs_a_program_for_each_label_with_the_event_in_its_environment() -> None:
+    port = free_port()
+
+    async def main() -> None:
+        serving = Serving(config.Server(listen=f"127.0.0.1:{port}"))
+        program = [sys.executable, "-c", SHOW, "an argument", "--quiet"]
+        with Running("watch", f"127.0.0.1:{port}", "--quiet", "--exec", *program) as watch:
+            async with serving.server:
+                await serving.until(lambda: serving.hub.stats().subscribers == 1)
+                serving.score()
+                serving.hear("stop")
+                serving.publish(lasting("e-1", "happy"))
+                assert await watch.line() == "an argument --quiet label stop on 0.97 utterance stop"
+                assert await watch.line() == "an argument --quiet label happy on 0.7 None happy"
+            assert await watch.line() == "an argument --quiet label happy unknown 0.7 None happy"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--exec", "no-such-program"), "--exec: no-such-program: there is no such program"),
+        (("--exec",), "--exec: no program is named after it"),
+        (("--csv", "--json"), "--json, --csv, --exec and --shape api exclude each other"),
+        (("--csv", "--types", "label"), "--csv prints results, so --types can only be result"),
+        (("one", "--url", "two"), "the daemon is given twice, as one and as --url two"),
+    ],
+)
+def test_watch_refuses_what_makes_no_sense(arguments: tuple[str, ...], told: str) -> None:
+    done = earmark("watch", *arguments)
+    assert (done.returncode, done.stderr) == (1, f"earmark: {told}\n")
+
+
+@pytest.mark.parametrize("command", ["watch", "status", "models"])
+def test_every_command_takes_the_daemon_the_same_way(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = ["--no-reconnect"] if command == "watch" else []
+    port = free_port()
+    told = f"earmark: nothing listens on 127.0.0.1:{port}: is earmarkd running?\n"
+    for given in ([f"127.0.0.1:{port}"], ["--url", f"http://127.0.0.1:{port}/earmark"]):
+        assert earmark(command, *given, *more, "--token", "x").stderr == told
+    monkeypatch.setitem(ENVIRONMENT, "EARMARK_URL", f"127.0.0.1:{port}")
+    assert earmark(command, *more).stderr == told
+
+
 def test_watch_ends_quietly_when_its_reader_goes() -> None:
     async def scenario(serving: Serving) -> None:
         with Running("watch", serving.host, "--quiet") as watch:
@@ -385,6 +481,20 @@ def test_status_tells_whether_the_daemon_is_ready() -> None:
         with Running("status", serving.host) as status:
             assert await status.end() == 1
             assert status.stdout.read().startswith(f"{serving.host}: not ready\n  listening:\n    model: loading\n")
+
+    serve(scenario)
+
+
+def test_status_json_is_one_object_for_programs() -> None:
+    async def scenario(serving: Serving) -> None:
+        with Running("status", "--url", serving.host, "--json") as status:
+            assert await status.end() == 0
+            told = json.loads(status.stdout.read())
+            assert (told["ready"], told["missing"], told["info"]["version"]) == (True, {}, "0.1.0")
+        serving.missing = {"model": "loading"}
+        with Running("status", "--url", serving.host, "--json") as status:
+            assert await status.end() == 1
+            assert "loading" in str(json.loads(status.stdout.read())["missing"])
 
     serve(scenario)
 

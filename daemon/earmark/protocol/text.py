@@ -50,6 +50,12 @@ def line(event: Event, colour: bool = False, zone: tzinfo | None = None) -> str 
             return None
 
 
+def unknown(event: Label, reason: str, time: str, colour: bool = False, zone: tzinfo | None = None) -> str:
+    """Return the line that nobody knows whether the label of `event`, which was on, still is."""
+    parts = (clock(time, zone), event.source, event.classifier, event.label, "", f"unknown: {reason}")
+    return _styled(_DIM, parts, colour)
+
+
 def header(colour: bool = False) -> str:
     """Return the line that names the columns of label events."""
     return _styled(_DIM, _COLUMNS, colour)

@@ -1,0 +1,36 @@
+"""How every command is told which daemon to ask, and with which token."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from earmark.errors import SubscriptionError
+from earmark.protocol.endpoints import DEFAULT_ADDRESS
+from earmark_client.address import Address, address
+
+
+def add_daemon(parser: argparse.ArgumentParser, *, positional: bool) -> None:
+    """Add `--url` and `--token`, and where `positional` is true the URL as an argument of its own."""
+    if positional:
+        parser.add_argument("address", metavar="URL", nargs="?", help="the same as --url")
+    parser.add_argument(
+        "--url",
+        metavar="URL",
+        help="HOST:PORT of the daemon, or a URL, which may have a path that a proxy serves it at"
+        f" (default: EARMARK_URL, or else {DEFAULT_ADDRESS})",
+    )
+    parser.add_argument("--token", metavar="TOKEN", help="for a daemon that wants one (default: EARMARK_TOKEN)")
+
+
+def daemon_of(args: argparse.Namespace) -> Address:
+    """Return the address in the arguments. Raises SubscriptionError."""
+    given: str | None = getattr(args, "address", None)
+    if given is not None and args.url is not None:
+        raise SubscriptionError(f"the daemon is given twice, as {given} and as --url {args.url}")
+    return address(args.url if given is None else given)
+
+
+def token_of(args: argparse.Namespace) -> str | None:
+    """Return the token in the arguments, or else in the environment, if there is one."""
+    return args.token or os.environ.get("EARMARK_TOKEN")

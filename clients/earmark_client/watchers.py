@@ -1,0 +1,210 @@
+"""What `earmark watch` makes of the messages: lines for people, JSON, a table, or the runs of a program."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Protocol, TextIO
+
+import msgspec
+
+from earmark.errors import EarmarkError, ServerError
+from earmark.protocol.events import Error, Event, Gap, Hello, Label, Loss, Result, Source, decode
+from earmark.protocol.text import header, line, unknown
+
+LOST = "the connection was lost"
+
+
+class Watcher(Protocol):
+    """Takes the messages of a stream, whose connection may be lost and made again."""
+
+    def take(self, text: str) -> None:
+        """Take a message as it came."""
+        ...
+
+    def lost(self) -> None:
+        """Note that there is no connection: the `off` of a label that is on may be missed."""
+        ...
+
+
+class Lit:
+    """The labels that are on, as far as the stream has told."""
+
+    def __init__(self) -> None:
+        self._labels: dict[str, Label] = {}
+
+    def take(self, event: Event) -> None:
+        """Note whether `event` turns a label on or off."""
+        if isinstance(event, Label):
+            if event.state == "on" and event.end is None:
+                self._labels[event.id] = event
+            else:
+                self._labels.pop(event.id, None)
+
+    def forget(self) -> list[Label]:
+        """Return each `on` that nothing is known of any more."""
+        labels = list(self._labels.values())
+        self._labels.clear()
+        return labels
+
+
+class Raw:
+    """Prints the messages unchanged."""
+
+    def take(self, text: str) -> None:
+        print(text, flush=True)
+
+    def lost(self) -> None:
+        """Print nothing: programs get what the daemon sends."""
+
+
+class Lines:
+    """Prints a line for each event, and the greeting on standard error."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._colour = has_colour(sys.stdout)
+        self._lit = Lit()
+        if sys.stdout.isatty():
+            print(header(self._colour), flush=True)
+
+    def take(self, text: str) -> None:
+        event = parsed(text)
+        if event is None:
+            return
+        self._lit.take(event)
+        if isinstance(event, Hello):
+            greet(event, self._quiet)
+        elif (shown := line(event, self._colour)) is not None:
+            print(shown, flush=True)
+
+    def lost(self) -> None:
+        for label in self._lit.forget():
+            print(unknown(label, LOST, datetime.now(UTC).isoformat(), self._colour), flush=True)
+
+
+class Table:
+    """Prints results as CSV: a row for each, and a column for each label of the classifiers that the first hello tells.
+
+    A classifier publishes the scores of its `top_k` best labels; the others' cells are empty. `classifiers` are those
+    that were asked for; all if there is none.
+    """
+
+    FIRST = ("time", "source", "classifier", "start_time", "end_time")
+
+    def __init__(self, classifiers: Sequence[str], *, quiet: bool) -> None:
+        self._chosen = set(classifiers)
+        self._quiet = quiet
+        self._labels: list[str] | None = None
+        self._writer = csv.writer(sys.stdout, lineterminator="\n")
+
+    def take(self, text: str) -> None:
+        event = parsed(text)
+        match event:
+            case Hello():
+                greet(event, self._quiet)
+                self._name(event)
+            case Result():
+                scores = {score.label: f"{score.score:.4f}" for score in event.result}
+                first = (event.time, event.source, event.classifier, event.start_time, event.end_time)
+                self._write([*first, *(scores.get(label, "") for label in self._labels or ())])
+            case Gap() | Error():
+                print(line(event), file=sys.stderr, flush=True)
+
+    def lost(self) -> None:
+        """Print nothing: a table has no row for what is not known."""
+
+    def _name(self, hello: Hello) -> None:
+        chosen = [each for each in hello.classifiers if not self._chosen or each.name in self._chosen]
+        labels = list(dict.fromkeys(label for each in chosen for label in each.labels))
+        if self._labels is None:
+            self._labels = labels
+            self._write([*self.FIRST, *labels])
+        elif more := [label for label in labels if label not in self._labels]:
+            print(f"earmark: these labels are new and have no column: {', '.join(more)}", file=sys.stderr, flush=True)
+
+    def _write(self, row: Sequence[str]) -> None:
+        self._writer.writerow(row)
+        sys.stdout.flush()
+
+
+class Program:
+    """Runs a program for each event, one after the other, with the event in its environment and on its standard input.
+
+    Each field that is no list or object is in a variable, such as EARMARK_LABEL and EARMARK_STATE; the whole event is
+    on standard input as a line of JSON. When the connection is lost, the program runs for each label that is on, with
+    EARMARK_STATE=unknown. Raises EarmarkError if there is no such program.
+    """
+
+    def __init__(self, argv: Sequence[str], *, quiet: bool) -> None:
+        if not argv:
+            raise EarmarkError("--exec: no program is named after it")
+        if shutil.which(argv[0]) is None:
+            raise EarmarkError(f"--exec: {argv[0]}: there is no such program")
+        self._argv = list(argv)
+        self._quiet = quiet
+        self._lit = Lit()
+
+    def take(self, text: str) -> None:
+        event = parsed(text)
+        if event is None:
+            return
+        self._lit.take(event)
+        match event:
+            case Hello():
+                greet(event, self._quiet)
+            case Result() | Label() | Source() | Loss():
+                self._run(json.loads(text))
+            case Gap() | Error():
+                print(line(event), file=sys.stderr, flush=True)
+
+    def lost(self) -> None:
+        for label in self._lit.forget():
+            self._run(msgspec.to_builtins(label) | {"state": "unknown"})
+
+    def _run(self, event: Mapping[str, object]) -> None:
+        try:
+            done = subprocess.run(
+                self._argv, input=json.dumps(event) + "\n", text=True, env=os.environ | dict(variables(event))
+            )
+        except OSError as error:
+            print(f"earmark: {self._argv[0]}: {error.strerror}", file=sys.stderr, flush=True)
+            return
+        if done.returncode and not self._quiet:
+            print(f"earmark: {self._argv[0]} ended with {done.returncode}", file=sys.stderr, flush=True)
+
+
+def variables(event: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield the environment variables of an event: one for each field that is a text, a number, true or false."""
+    for name, value in event.items():
+        if isinstance(value, bool):
+            yield f"EARMARK_{name.upper()}", str(value).lower()
+        elif isinstance(value, str | int | float):
+            yield f"EARMARK_{name.upper()}", str(value).replace("\0", "?")
+
+
+def parsed(text: str) -> Event | None:
+    """Return the event in a message, or None for one of a newer daemon. Raises ServerError for what is no message."""
+    try:
+        return decode(text)
+    except msgspec.ValidationError:
+        return None
+    except msgspec.DecodeError:
+        raise ServerError("what answers there is no Earmark daemon: its messages are not JSON") from None
+
+
+def greet(hello: Hello, quiet: bool) -> None:
+    """Print on standard error that there is a connection."""
+    if not quiet:
+        print(line(hello, has_colour(sys.stderr)), file=sys.stderr, flush=True)
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Return whether the stream is a terminal whose user has not refused colours (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +93,70 @@ def test_a_body_with_two_lengths_is_refused_and_its_connection_is_not_used_again
         assert body["error"].startswith("Content-Length and Transfer-Encoding")
 
     serve(scenario)
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+def test_a_health_check_of_http_1_0_needs_no_host(path: str) -> None:
+    async def scenario(serving: Serving) -> None:
+        assert (await ask(serving, f"GET {path} HTTP/1.0"))[0] == 200
+        assert (await ask(serving, f"GET {path} HTTP/1.0", "Host: evil.example"))[0] == 403
+        assert (await ask(serving, f"GET {path} HTTP/1.0", "Origin: https://evil.example"))[0] == 403
+        assert (await ask(serving, f"GET {path} HTTP/1.1"))[0] == 400
+
+    serve(scenario)
+
+
+def test_targets_with_an_authority_or_two_slashes_are_understood() -> None:
+    async def scenario(serving: Serving) -> None:
+        host = f"Host: {serving.host}"
+        for target in ("//health", "/health/", f"http://{serving.host}/health", f"HTTP://{serving.host}//health?a=b"):
+            assert (await ask(serving, f"GET {target} HTTP/1.1", host))[0] == 200, target
+        assert (await ask(serving, f"GET http://{serving.host} HTTP/1.1", host))[2]["name"] == "earmark"
+        assert (await ask(serving, "GET http://evil.example/health HTTP/1.1", host))[0] == 403  # it replaces the Host
+        for target in ("//v1/events", "/v1/events/?types=label", f"http://{serving.host}/v1/events"):
+            assert (await ask(serving, f"GET {target} HTTP/1.1", host, *UPGRADE))[0] == 101, target
+        assert (await ask(serving, "GET http://evil.example/v1/events HTTP/1.1", host, *UPGRADE))[0] == 403
+
+    serve(scenario)
+
+
+def test_a_handshake_may_have_headers_as_large_as_a_request() -> None:
+    async def scenario(serving: Serving) -> None:
+        cookies = [f"Cookie: a={'x' * 30_000}", *(f"X-More-{number}: y" for number in range(150))]
+        first, host = "GET /v1/events HTTP/1.1", f"Host: {serving.host}"
+        assert (await ask(serving, "GET /health HTTP/1.1", host, *cookies))[0] == 200
+        assert (await ask(serving, first, host, *cookies, *UPGRADE))[0] == 101
+
+    serve(scenario)
+
+
+@pytest.mark.parametrize(
+    ("first", "line", "status"),
+    [
+        ("GET /v1/events HTTP/1.1", f"Authorization: Bearer {'x' * 9000}", 431),
+        (f"GET /v1/events?labels={'x' * 9000} HTTP/1.1", "X-More: y", 414),
+        ("POST /v1/events HTTP/1.1", "X-More: y", 405),
+        ("GET /v1/events HTTP/1.1", "Content-Length: 5", 400),
+        ("GET /v1/events HTTP/1.1", "Sec-WebSocket-Key: twice", 400),
+    ],
+)
+def test_a_handshake_that_cannot_be_read_is_refused_in_json(first: str, line: str, status: int) -> None:
+    async def scenario(serving: Serving) -> None:
+        found, headers, body = await ask(serving, first, f"Host: {serving.host}", line, *UPGRADE)
+        assert (found, headers["content-type"], list(body)) == (status, "application/json", ["error"])
+        await serving.until(lambda: serving.server.stats().open == 0)
+        assert serving.hub.stats().refused == 1
+
+    serve(scenario)
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this system cannot serve IPv4 on an IPv6 socket")
+def test_all_ipv6_addresses_are_all_ipv4_addresses_too() -> None:
+    async def scenario(serving: Serving) -> None:
+        assert (await ask(serving, "GET /health HTTP/1.1", f"Host: {serving.host}"))[0] == 200  # over 127.0.0.1
+        reader, writer = await asyncio.open_connection("::1", serving.server.port)
+        writer.write(f"GET /health HTTP/1.1\r\nHost: [::1]:{serving.server.port}\r\n\r\n".encode())
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+
+    serve(scenario, config.Server(listen="[::]:0", insecure=True))

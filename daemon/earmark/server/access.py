@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from earmark.server.origins import Origins
 from earmark.server.tokens import CHALLENGE, Refusal, Tokens, TokenScope
 
+_ABSOLUTE = re.compile(r"(?:http|ws)s?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN = 400, 401, 403
 
 
@@ -18,14 +20,22 @@ class Access:
     origins: Origins
     tokens: Tokens = field(default_factory=Tokens)
 
-    def refuse_origin(self, hosts: Sequence[str], origins: Sequence[str]) -> Refusal | None:
+    def refuse_origin(
+        self, hosts: Sequence[str], origins: Sequence[str], authority: str | None = None, version: str = "1.1"
+    ) -> Refusal | None:
         """Return the refusal of a request with these Host and Origin headers, or None.
 
-        One that comes twice is refused: two programs on the way could each have looked at another.
+        One that comes twice is refused: two programs on the way could each have looked at another. A target's
+        `authority` takes the place of the Host header (RFC 9112, 3.2.2). HTTP/1.0 has no such header, so a request of
+        that version needs none: no browser sends one, and so nobody's page is behind it.
         """
         for name, values in (("Host", hosts), ("Origin", origins)):
             if len(values) > 1:
                 return Refusal(BAD_REQUEST, f"{name}: the header is there {len(values)} times")
+        if authority is not None:
+            hosts = [authority]
+        if not hosts and not origins and version == "1.0":
+            return None
         sentence = self.origins.refusal(hosts[0] if hosts else None, origins[0] if origins else None)
         return None if sentence is None else Refusal(FORBIDDEN, sentence)
 
@@ -48,6 +58,16 @@ class CurrentAccess:
     """
 
     value: Access
+
+
+def parse_target(target: str) -> tuple[str | None, str]:
+    """Return the authority and the path of a request's target without its query: `/a`, `//a` or `http://host/a`.
+
+    Proxies send the last form, and programs that join a base URL and a path the second.
+    """
+    found = _ABSOLUTE.fullmatch(target)
+    authority, path = (found[1], found[2]) if found else (None, target)
+    return authority, "/" + path.lstrip("/") if path.startswith("/") or found else path
 
 
 def scope_of(method: str) -> TokenScope | None:

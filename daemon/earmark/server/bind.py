@@ -15,7 +15,7 @@ from functools import partial
 from earmark.config import settings as config
 from earmark.errors import ConfigError, ServerError
 from earmark.server.places import Admission, NoPlace, Places, Refusals
-from earmark.server.responses import error_body
+from earmark.server.responses import error_on_the_wire
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def is_free(settings: config.Server) -> bool:
     """Return whether nobody listens at the address now. Raises ServerError as listen() does for other reasons."""
     family, where = place(settings)
     try:
-        socket.create_server(where, family=family).close()
+        _create(family, where).close()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return False
@@ -90,7 +90,7 @@ def listen(settings: config.Server) -> socket.socket:
     """Return the listening socket. Raises ServerError, with a remedy."""
     family, where = place(settings)
     try:
-        sock = socket.create_server(where, family=family, backlog=ACCEPT_BACKLOG)
+        sock = _create(family, where)
     except OSError as error:
         raise ServerError(_explained(error, *address(settings.listen))) from None
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # accepted sockets inherit it
@@ -98,6 +98,14 @@ def listen(settings: config.Server) -> socket.socket:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setblocking(False)
     return sock
+
+
+def _create(family: int, where: tuple[str, int]) -> socket.socket:
+    """Return a socket that listens at `where`. All IPv6 addresses are all addresses where the system can do that."""
+    both = where[0] == "::" and socket.has_dualstack_ipv6()
+    if where[0] == "::" and not both:
+        log.warning("server.listen: on this system [::] is reached over IPv6 alone")
+    return socket.create_server(where, family=family, backlog=ACCEPT_BACKLOG, dualstack_ipv6=both)
 
 
 def make_room(subscribers: int) -> int:
@@ -173,7 +181,7 @@ class Acceptor:
         except NoPlace as error:
             self._tell(f"a connection from {address} was refused: {error}")
             with sock, contextlib.suppress(OSError):
-                sock.send(_refusal(str(error)))
+                sock.send(error_on_the_wire(str(error), 503, {"retry-after": "5"}))
                 sock.shutdown(socket.SHUT_WR)
             return
         task = self._loop.create_task(self._connect(sock, place))
@@ -192,13 +200,6 @@ class Acceptor:
         count = self._refusals.add(self._loop.time())
         if count:
             log.warning("%s%s", sentence, f" ({count} since the last line about it)" if count > 1 else "")
-
-
-def _refusal(sentence: str) -> bytes:
-    """Return the HTTP response for a connection that finds no place."""
-    body = error_body(sentence)
-    head = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 5\r\nconnection: close"
-    return f"{head}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
 
 
 def _explained(error: OSError, host: str, port: int) -> str:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 from websockets.asyncio.server import ServerConnection
@@ -20,11 +20,11 @@ from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
 
 from earmark.errors import RequestError
-from earmark.server.access import CurrentAccess
+from earmark.server.access import CurrentAccess, parse_target
 from earmark.server.connection import Conversation, Limits, WebSocketConnection
 from earmark.server.http import place_in
 from earmark.server.places import Admission
-from earmark.server.responses import error_body
+from earmark.server.responses import error_body, error_on_the_wire
 from earmark.server.tokens import Refusal, TokenScope
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,12 @@ HANDSHAKE_SECONDS = 10.0
 ABORT_SECONDS = 0.2  # for an aborted connection's task to end
 GOING_AWAY = 1001  # RFC 6455, section 7.4.1
 RETRY_AFTER_SECONDS = 5
+MAX_LINES, MAX_LINE_BYTES = 100, 8000  # of a handshake's own headers; the library takes a little more
+BODY_HEADERS = (b"transfer-encoding:", b"content-length:")
+HANDSHAKE_HEADERS = (
+    *(b"host:", b"origin:", b"authorization:", b"connection:", b"upgrade:", b"sec-websocket-"),
+    *BODY_HEADERS,
+)
 
 Query = Sequence[tuple[str, str]]
 Accept = Callable[[Query], Conversation]
@@ -103,6 +109,13 @@ class Handshake:
         task.add_done_callback(self._tasks.discard)
         return connection
 
+    def refuse_unparsed(self, refusal: Refusal, transport: asyncio.Transport) -> None:
+        """Refuse a handshake that no connection was made for."""
+        self._on_refused()
+        log.debug("handshake refused with %d: %s", refusal.status, refusal.error)
+        transport.write(error_on_the_wire(refusal.error, refusal.status, refusal.headers))
+        transport.close()
+
     async def close(self, seconds: float) -> None:
         """Close all connections with 1001, and abort those whose client has not answered after `seconds`."""
         self._serving = False
@@ -125,9 +138,14 @@ class Handshake:
         def answer(_: ServerConnection, request: Request) -> Response | None:
             return self._answer(connection, site, request)
 
+        def finish(_: ServerConnection, request: Request, response: Response) -> None:
+            if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+                self._on_refused()
+                _make_json(response)
+
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
-                await connection.handshake(answer, _as_json, server_header=None)
+                await connection.handshake(answer, finish, server_header=None)
             if connection.state is OPEN and site is not None:
                 await connection.run(site.conversations[connection])
         except (ConnectionClosed, TimeoutError, OSError):
@@ -163,16 +181,39 @@ class Handshake:
         subprotocols = [name.strip() for line in offered for name in line.split(",")]
         scope = None if site is None else site.endpoint.token_scope
         return access.refuse_token(scope, headers.get_all("Authorization"), subprotocols) or access.refuse_origin(
-            headers.get_all("Host"), headers.get_all("Origin")
+            headers.get_all("Host"), headers.get_all("Origin"), parse_target(request.path.partition("?")[0])[0]
         )
 
     def _refuse(self, connection: WebSocketConnection, status: int, text: str, headers: Mapping[str, str]) -> Response:
-        self._on_refused()
         log.debug("handshake refused with %d: %s", status, text)
         response = connection.respond(HTTPStatus(status), text)
         for name, value in headers.items():
             response.headers[name] = value
         return response
+
+
+def needed(head: bytes) -> bytes:
+    """Return the head of an upgrade request with those lines alone that a handshake looks at.
+
+    The library takes less of a head than HTTP does: cookies of 8 kB would be too much for it.
+    """
+    first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+    return b"\r\n".join([first, *(line for line in lines if line.lower().startswith(HANDSHAKE_HEADERS)), b"", b""])
+
+
+def unfit(head: bytes) -> Refusal | None:
+    """Return the refusal of an upgrade request that the library would close without an answer in JSON, or None."""
+    first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+    if not first.startswith(b"GET "):
+        return Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "a WebSocket handshake is a GET")
+    if any(line.lower().startswith(BODY_HEADERS) and line.split(b":", 1)[1].strip() != b"0" for line in lines):
+        return Refusal(HTTPStatus.BAD_REQUEST, "a WebSocket handshake has no body")
+    if len(first) > MAX_LINE_BYTES:
+        return Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, f"the target is longer than {MAX_LINE_BYTES} bytes")
+    if len(lines) > MAX_LINES or any(len(line) > MAX_LINE_BYTES for line in lines):
+        sentence = f"a handshake may have {MAX_LINES} headers of {MAX_LINE_BYTES} bytes each"
+        return Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, sentence)
+    return None
 
 
 class _Upgrade(asyncio.Protocol):
@@ -187,13 +228,23 @@ class _Upgrade(asyncio.Protocol):
         self._place = place
         self._transport: asyncio.BaseTransport
         self._connection: WebSocketConnection | None = None
+        self._refused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         if self._connection is None:
-            self._connection = self._handshake.begin(_path(data), self._transport)
+            head = needed(data)
+            refusal = unfit(head)
+            if refusal is not None:
+                self._refused = True
+                self._handshake.refuse_unparsed(refusal, cast(asyncio.Transport, self._transport))
+                return
+            self._connection = self._handshake.begin(_path(head), self._transport)
+            data = head
         self._connection.data_received(data)
 
     def eof_received(self) -> None:
@@ -217,7 +268,7 @@ class _Upgrade(asyncio.Protocol):
 def _path(head: bytes) -> str:
     """Return the path in the first line of a request, without its query."""
     target = head.partition(b"\r\n")[0].split(b" ")[1]
-    return target.partition(b"?")[0].decode("latin-1")
+    return parse_target(target.partition(b"?")[0].decode("latin-1"))[1].rstrip("/") or "/"
 
 
 def _check_places(site: _Site) -> None:
@@ -229,10 +280,8 @@ def _retry(error: RequestError) -> dict[str, str]:
     return {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
 
 
-def _as_json(connection: ServerConnection, request: Request, response: Response) -> None:
-    """Make refusals JSON like every other error: Earmark's and the library's own are text."""
-    if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-        return
+def _make_json(response: Response) -> None:
+    """Make a refusal JSON like every other error: Earmark's and the library's own are text."""
     text = bytes(response.body or b"").decode().strip()
     response.body = error_body(text.partition("\n")[0])
     for name, value in (("Content-Type", "application/json"), ("Content-Length", str(len(response.body)))):

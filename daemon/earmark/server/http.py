@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from earmark.server.places import Admission
-from earmark.server.responses import error_body
+from earmark.server.responses import error_on_the_wire
 
 PLACE = "place"  # its key in the state that uvicorn hands to the WebSocket hook
 
@@ -66,9 +66,7 @@ class HttpConnection(H11Protocol):
         super().handle_websocket_upgrade(event)
 
     def send_400_response(self, msg: str) -> None:
-        body = error_body(msg)
-        head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        self.transport.write(f"{head}connection: close\r\n\r\n".encode() + body)
+        self.transport.write(error_on_the_wire(msg, 400))
         self.transport.close()
 
     def on_response_complete(self) -> None:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from earmark.protocol import endpoints
-from earmark.server.access import CurrentAccess, scope_of
+from earmark.server.access import CurrentAccess, parse_target, scope_of
 from earmark.server.responses import error_response
 from earmark.server.routes import methods_of
 from earmark.server.tokens import Refusal
@@ -31,9 +31,10 @@ class AccessMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         access = self._access.value
         headers = Headers(scope=scope)
-        if len(scope["path"]) > 1:
-            scope = {**scope, "path": scope["path"].rstrip("/") or "/"}
-        refusal = access.refuse_origin(headers.getlist("host"), headers.getlist("origin"))
+        authority, path = parse_target(scope["path"])
+        scope = {**scope, "path": path.rstrip("/") or "/"}
+        hosts, origins = headers.getlist("host"), headers.getlist("origin")
+        refusal = access.refuse_origin(hosts, origins, authority, scope.get("http_version", "1.1"))
         if refusal is None:
             send = _shared(send, headers.get("origin"))
         if _needs_token(scope):  # who has none learns nothing else

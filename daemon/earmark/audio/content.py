@@ -48,8 +48,14 @@ TEXT = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\r\n")
 
 def audio_format(head: bytes) -> str | None:
     """Return the name of the audio format, or None if it is not one that has a signature."""
-    if head.startswith(b"ID3"):  # a tag, mostly of MP3 files
-        return audio_format(head[tag_end(head) :]) or "MP3"
+    if not head.startswith(b"ID3"):
+        return _signed(head)
+    while end := tag_end(head):  # a tag, or several, mostly of MP3 files
+        head = head[end:]
+    return _signed(head) or "MP3"
+
+
+def _signed(head: bytes) -> str | None:
     for offset, signature, name in _SIGNATURES:
         if head.startswith(signature, offset):
             return name

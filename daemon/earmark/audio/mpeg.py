@@ -138,7 +138,7 @@ def whole(run: Run) -> list[bytes | tuple[int, int]]:
     libmpg123 guesses the length of a file without that from the bit rate of its first frame, and stops there.
     """
     header = run.header
-    if run.info and run.promised:
+    if run.promised:
         offset = header.info_offset + 8
         return [run.info[:offset] + run.frames.to_bytes(4, "big") + run.info[offset + 4 :], *run.stretches]
     return [_info_frame(header, run.frames), *run.stretches]

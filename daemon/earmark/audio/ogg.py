@@ -36,7 +36,7 @@ def pages(file: Readable) -> Iterator[Page]:
             return
         if not head.startswith(CAPTURE):
             found = (head + file.read(SEARCH_BYTES)).find(CAPTURE, 1)
-            position += found if found > 0 else max(1, len(head) + SEARCH_BYTES - len(CAPTURE))
+            position += found if found > 0 else len(head) + SEARCH_BYTES - len(CAPTURE)
             continue
         body = position + HEADER_BYTES + head[26]
         end = body + sum(head[HEADER_BYTES : HEADER_BYTES + head[26]])

@@ -74,7 +74,7 @@ def _samples(form: bytes, start: int, length: int, size: int) -> Wav | None:
     if len(form) < 16:
         return None
     tag, channels, rate, _, frame_bytes, bits = struct.unpack("<HHIIHH", form[:16])
-    if tag == EXTENSIBLE and len(form) >= 26:
+    if tag == EXTENSIBLE:
         tag = int.from_bytes(form[24:26], "little")
     subtype = SUBTYPES.get((tag, bits))
     if subtype is None or not 0 < channels <= MAX_CHANNELS or frame_bytes != channels * bits // 8 or not rate:

@@ -285,6 +285,7 @@ def test_samples_are_counted_while_they_are_decoded_and_not_believed() -> None:
         (b"ffconcat version 1.0\nfile /etc/passwd\n", "it is text;"),
         (b"RIFF\x24\0\0\0WAVEfmt ", "it is WAV"),
         (b"<html></html>", "it is text in HTML or XML;"),
+        (b"ID3", "it is MP3"),
     ],
 )
 def test_what_is_no_audio_is_refused_and_says_what_it_is(content: bytes, sentence: str) -> None:

@@ -34,3 +34,19 @@ def test_a_read_anywhere_is_that_of_the_joined_stretches(
     splice = Splice(io.BytesIO(CONTENT), stretches)
     splice.seek(position)
     assert splice.read(count) == whole[position : position + count]
+
+
+def test_no_stretches_are_an_empty_file() -> None:
+    empty = Splice(io.BytesIO(CONTENT), [])
+    assert (empty.read(), empty.read(5), empty.seek(0, 2), empty.tell()) == (b"", b"", 0, 0)
+
+
+def test_no_position_lies_before_the_first_byte() -> None:
+    splice = Splice(io.BytesIO(CONTENT), [(10, 13), b"abc"])
+    assert (splice.seek(-9, 1), splice.read(0), splice.read(1)) == (0, b"", b"\x0a")
+
+
+def test_reads_from_bytes_and_from_the_file_go_on_where_the_last_ended() -> None:
+    splice = Splice(io.BytesIO(CONTENT), [b"abc", (50, 53), b"def"])
+    assert [splice.read(2) for _ in range(5)] == [b"ab", b"c\x32", b"\x33\x34", b"de", b"f"]
+    assert (splice.seek(4), splice.read(1), splice.seek(1, 0), splice.read()) == (4, b"\x33", 1, b"bc\x32\x33\x34def")

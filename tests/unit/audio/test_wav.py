@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from earmark.audio.wav import Wav, read_wav
+from earmark.audio.wav import MAX_CHANNELS, MAX_CHUNKS, UNKNOWN_BYTES, Wav, read_wav
 
 
 def form(tag: int = 1, channels: int = 2, rate: int = 8000, bits: int = 16, frame: int | None = None) -> bytes:
@@ -49,8 +49,17 @@ def test_rf64_has_its_length_in_another_chunk() -> None:
 
 @pytest.mark.parametrize(
     "header",
-    [form(tag=2), form(bits=12), form(channels=0, frame=2), form(rate=0), form(frame=3), form()[:10], form(tag=0xFFFE)],
-    ids=["codec", "bits", "channels", "rate", "frame", "short", "extensible"],
+    [
+        form(tag=2),
+        form(bits=12),
+        form(channels=0),
+        form(channels=MAX_CHANNELS + 1),
+        form(rate=0),
+        form(frame=3),
+        form()[:15],
+        form(tag=0xFFFE),
+    ],
+    ids=["codec", "bits", "no channels", "channels", "rate", "frame", "short", "extensible"],
 )
 def test_other_codecs_and_nonsense_are_left_to_the_decoders(header: bytes) -> None:
     assert read_wav(wav(chunk(b"fmt ", header), chunk(b"data", bytes(40)))) is None
@@ -59,3 +68,71 @@ def test_other_codecs_and_nonsense_are_left_to_the_decoders(header: bytes) -> No
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"RIFF\0\0\0\0AVI ", b"RIFF\0\0\0\0WAVE", b"fLaC" + bytes(100)])
 def test_what_is_no_wav_is_none(content: bytes) -> None:
     assert read_wav(io.BytesIO(content)) is None
+
+
+@pytest.mark.parametrize(
+    ("tag", "bits", "subtype"),
+    [
+        (1, 8, "PCM_U8"),
+        (1, 16, "PCM_16"),
+        (1, 24, "PCM_24"),
+        (1, 32, "PCM_32"),
+        (3, 32, "FLOAT"),
+        (3, 64, "DOUBLE"),
+        (6, 8, "ALAW"),
+        (7, 8, "ULAW"),
+    ],
+)
+def test_plain_samples_are_of_these_kinds_in_the_short_header_and_in_the_long_one(
+    tag: int, bits: int, subtype: str
+) -> None:
+    short = form(tag, bits=bits)
+    long = form(0xFFFE, bits=bits) + struct.pack("<HHIH", 22, bits, 3, tag) + b"\1\2\3" + bytes(11)
+    for header in (short, short + b"\0\0", long):
+        found = read_wav(wav(chunk(b"fmt ", header), chunk(b"data", bytes(400))))
+        assert found is not None
+        assert (found.subtype, found.channels, found.frame_bytes) == (subtype, 2, bits // 4)
+
+
+def test_a_thousand_channels_are_possible() -> None:
+    found = read_wav(wav(chunk(b"fmt ", form(channels=1024)), chunk(b"data", bytes(2048 * 3 + 1))))
+    assert found is not None
+    assert (found.channels, found.end - found.start) == (MAX_CHANNELS, 2048 * 3) == (1024, 6144)
+
+
+def test_a_thousand_chunks_are_read_at_most() -> None:
+    header, data = chunk(b"fmt ", form()), chunk(b"data", bytes(4))
+    assert MAX_CHUNKS == 1000
+    assert read_wav(wav(*[chunk(b"LIST", b"")] * 998, header, data)) is not None
+    assert read_wav(wav(*[chunk(b"LIST", b"")] * 999, header, data)) is None
+
+
+@pytest.mark.parametrize(
+    ("length", "promised"),
+    [(2**31 - 2**16 - 1, UNKNOWN_BYTES - 1), (2**31 - 2**16, 0), (2**32 - 1, 0)],
+)
+def test_a_length_near_the_largest_means_that_it_was_not_known(length: int, promised: int) -> None:
+    found = read_wav(wav(chunk(b"fmt ", form()), chunk(b"data", bytes(8), length)))
+    assert found is not None
+    assert (found.promised, found.end - found.start) == (promised, 8)
+
+
+@pytest.mark.parametrize(
+    ("large", "length", "promised"), [(2**32, 2**32 - 1, 2**32), (2**32 - 1, 2**32 - 1, 0), (4, 12, 12), (0, 8, 8)]
+)
+def test_the_large_length_counts_only_where_the_small_one_says_so(large: int, length: int, promised: int) -> None:
+    lengths = chunk(b"ds64", struct.pack("<QQQ", 5, large, 7))
+    found = read_wav(wav(lengths, chunk(b"fmt ", form()), chunk(b"data", bytes(12), length)))
+    assert found is not None
+    assert found.promised == promised
+
+
+def test_the_file_is_read_from_its_beginning_wherever_it_stands() -> None:
+    file = wav(chunk(b"fmt ", form()), chunk(b"data", bytes(4)))
+    file.seek(20)
+    assert read_wav(file) is not None
+
+
+@pytest.mark.parametrize("head", [b"RIFF\0\0\0\0AVI ", b"RIFX\0\0\0\0WAVE"])
+def test_another_file_with_the_same_chunks_is_no_wav(head: bytes) -> None:
+    assert read_wav(io.BytesIO(head + chunk(b"fmt ", form()) + chunk(b"data", bytes(4)))) is None

@@ -34,7 +34,19 @@ DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 ADDRESS = "127.0.0.1:8765"
 KINDS = {"", "console", "sh", "python", "js", "json", "toml"}
 PARSERS = {"earmark": earmark_client.__main__.parser, "earmarkd": earmark.__main__.parser}
-OTHER_COMMANDS = {"ls", "curl", "make"}
+OTHER_COMMANDS = {
+    "ls",
+    "curl",
+    "make",
+    "mkdir",
+    "pip",
+    "python3",
+    "install",
+    "openssl",
+    "systemctl",
+    "journalctl",
+    "export",
+}
 
 
 @dataclass(frozen=True)

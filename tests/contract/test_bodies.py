@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -47,7 +49,14 @@ def test_a_body_that_begins_with_a_brace_after_white_space_and_parses_is_json(
     client: Client, right: dict[str, float]
 ) -> None:
     assert client.post(b" \r\n\t" + as_json(FLAC)).scores == pytest.approx(right, abs=1e-5)
-    assert client.post(b"{ not JSON").error == "Malformed soundfile"
+    assert client.post(b"{ not JSON").error.startswith("the body begins with { and is not JSON: ")
+
+
+def test_a_compressed_body_is_unpacked(client: Client, right: dict[str, float]) -> None:
+    for packed, encoding in ((gzip.compress(as_json(FLAC)), "gzip"), (zlib.compress(FLAC), "deflate")):
+        reply = client.post(packed, content_encoding=encoding)
+        assert reply.scores == pytest.approx(right, abs=1e-5)
+    assert client.post(CLIP, content_encoding="br").status == 415
 
 
 def test_accept_is_ignored_and_the_answer_is_json(client: Client) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
+from earmark.api.compressed import decoder
 from earmark.api.memory import Reservation
 from earmark.errors import RequestError
 
@@ -39,7 +40,8 @@ Result = TypeVar("Result")
 async def read_body(request: Request, max_bytes: int, memory: Reservation, pace: Pace = PACE) -> bytes:
     """Return the whole body, which `memory` counts as it comes: a promise takes no room from others.
 
-    Raises RequestError 413 as soon as it is larger than `max_bytes`, 408 if it comes slower than `pace`, and what
+    A compressed body is unpacked on the way, and all limits hold for what is in it. Raises RequestError 413 as soon as
+    it is larger than `max_bytes`, 408 if it comes slower than `pace`, 415 and 400 for what cannot be unpacked, and what
     `memory` raises; ClientDisconnect if the client leaves.
     """
     too_large = RequestError(
@@ -52,11 +54,15 @@ async def read_body(request: Request, max_bytes: int, memory: Reservation, pace:
             raise too_large
         memory.check(promised)  # what has no room now is better refused before it is sent
     body = io.BytesIO()  # grows in place, and getvalue() copies nothing
+    unpacking = decoder(request.headers.get("content-encoding", ""))
     async for chunk in _paced(request, pace):
-        if body.tell() + len(chunk) > max_bytes:
-            raise too_large
-        memory.take(len(chunk))
-        body.write(chunk)
+        for part in (chunk,) if unpacking is None else unpacking.feed(chunk):
+            if body.tell() + len(part) > max_bytes:
+                raise too_large
+            memory.take(len(part))
+            body.write(part)
+    if unpacking is not None:
+        unpacking.end()
     return body.getvalue()
 
 

@@ -6,11 +6,18 @@ import re
 
 MAX_HEAD_BYTES = 16 * 1024  # of a part's own headers
 _FILE = re.compile(rb"^content-disposition:[^\r\n]*;\s*filename\*?=", re.IGNORECASE | re.MULTILINE)
+# a part is a file though it has no file name if its type is no text, or if it is called like one (`curl -F "file=<x"`)
+_BINARY = re.compile(rb"^content-type:[ \t]*(?!text/|application/json)[^\s;]", re.IGNORECASE | re.MULTILINE)
+_CALLED_FILE = re.compile(
+    rb'^content-disposition:[^\r\n]*;\s*name="?(file|audio|inputs)"?\s*(;|\r|$)', re.IGNORECASE | re.MULTILINE
+)
 _FIRST_LINE = re.compile(rb"(--[ -~]{1,200})\r\n")
 
 
 def first_file(body: bytes) -> memoryview | None:
-    """Return the first part that has a file name, without copying it; None if `body` is no such form.
+    """Return the first part that is a file, without copying it; None if `body` is no form with one.
+
+    A part with a file name goes before one that is only taken for a file.
 
     The boundary is taken from the first line: the Content-Type header is only a hint, and no audio file begins with two
     hyphens.
@@ -20,11 +27,16 @@ def first_file(body: bytes) -> memoryview | None:
         return None
     delimiter = first_line[1]
     start = len(delimiter)
+    nameless: memoryview | None = None
     while True:
         head_end = body.find(b"\r\n\r\n", start, start + MAX_HEAD_BYTES)
         part_end = body.find(b"\r\n" + delimiter, start)
         if part_end < 0:
-            return None
-        if 0 <= head_end < part_end and _FILE.search(body, start, head_end):
-            return memoryview(body)[head_end + 4 : part_end]
+            return nameless
+        if 0 <= head_end < part_end:
+            if _FILE.search(body, start, head_end):
+                return memoryview(body)[head_end + 4 : part_end]
+            taken = _BINARY.search(body, start, head_end) or _CALLED_FILE.search(body, start, head_end)
+            if taken and nameless is None:
+                nameless = memoryview(body)[head_end + 4 : part_end]
         start = part_end + 2 + len(delimiter)

@@ -24,7 +24,9 @@ FUNCTIONS: tuple[Function, ...] = ("softmax", "sigmoid", "none")
 MAX_OPTIONS_BYTES = 1024  # of JSON; objects of any kind are made of it
 MAX_QUOTED = 100  # characters of a client's text that an error repeats
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
-_OBJECT = re.compile(rb"[ \t\r\n]*\{")
+_OBJECT = re.compile(rb"(\xef\xbb\xbf)?[ \t\r\n]*\{")  # some editors and languages put a byte order mark first
+_BREAKS = re.compile(r"[\r\n]")
+_WHOLE = re.compile(r"([0-9]+)(\.0*)?")
 _STRING = re.compile(rb'"[^"\\]*"')
 _ESCAPE = re.compile(rb"\\")
 Buffer = bytes | memoryview
@@ -87,6 +89,13 @@ class _Named(msgspec.Struct, frozen=True):
     function_to_apply: msgspec.Raw = msgspec.Raw(b"")
 
 
+class _Floating(msgspec.Struct, frozen=True):
+    """Parameters whose `top_k` was written with a point."""
+
+    top_k: Annotated[float, Meta(ge=0, le=1e18)]
+    function_to_apply: Function | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ParsedRequest:
     """A request without its model: the audio file's bytes and what to do with it."""
@@ -102,7 +111,7 @@ _envelopes = msgspec.json.Decoder(_Envelope)
 def parse_request(
     body: bytes, query: Mapping[str, str], count: Callable[[int], None] = lambda count: None
 ) -> ParsedRequest:
-    """Return the request in `body`: JSON if it begins with `{` and parses, a form's first file, or audio.
+    """Return the request in `body`: JSON if it begins with `{`, which no audio does, a form's first file, or audio.
 
     Parameters of the body override those of the query. `count` is called before bytes are made besides the body, with
     their number; it may raise. Raises RequestError 400.
@@ -130,12 +139,16 @@ def encode_scores(labels: Sequence[str], scores: Floats, top_k: int | None) -> b
 
 
 def _envelope(content: Buffer) -> _Envelope | None:
-    if not _OBJECT.match(content):
+    found = _OBJECT.match(content)
+    if found is None:
         return None
     try:
-        return _envelopes.decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None  # so it is audio, and no decoder will know it
+        return _envelopes.decode(memoryview(content)[found.end(1) :] if found[1] else content)
+    except msgspec.MsgspecError as error:
+        reason = str(error).removeprefix("JSON is malformed: ")
+    except (UnicodeDecodeError, RecursionError) as error:
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "it is nested too deeply"
+    raise RequestError(400, f"the body begins with {{ and is not JSON: {reason[:MAX_QUOTED]}")
 
 
 def _inputs(raw: memoryview, count: Callable[[int], None]) -> bytes:
@@ -147,6 +160,8 @@ def _inputs(raw: memoryview, count: Callable[[int], None]) -> bytes:
         if _ESCAPE.search(raw):  # some encoders write every / as \/
             count(2 * len(raw))  # the text, and what the decoder makes it in
             text = msgspec.json.decode(raw, type=str)
+            if isinstance(text, str) and _BREAKS.search(text):  # in lines, as MIME and `base64` without -w0 write it
+                text = _BREAKS.sub("", text)
         count(len(text) * 3 // 4)
         return binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error as error:
@@ -162,11 +177,23 @@ def _parameters(raw: msgspec.Raw) -> Parameters:
     try:
         return msgspec.json.decode(raw, type=Parameters | None) or Parameters()
     except msgspec.ValidationError as error:
-        raise _refused(str(error), raw) from None
+        whole = _with_whole_float(raw) if str(error).endswith("`$.top_k`") else None
+        if whole is None:
+            raise _refused(str(error), raw) from None
+        return whole
     except UnicodeDecodeError:  # msgspec's message would have repeated the function
         raise _wrong_function(_function(raw)) from None
     except (msgspec.DecodeError, RecursionError):
         raise RequestError(400, "`parameters` must be an object with `top_k` and `function_to_apply`") from None
+
+
+def _with_whole_float(raw: msgspec.Raw) -> Parameters | None:
+    """Return the parameters if their `top_k` is a number such as 3.0: some languages have no other numbers."""
+    try:
+        found = msgspec.json.decode(raw, type=_Floating)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return Parameters(int(found.top_k), found.function_to_apply) if found.top_k.is_integer() else None
 
 
 def _refused(message: str, raw: msgspec.Raw) -> RequestError:
@@ -198,10 +225,10 @@ def _from_query(query: Mapping[str, str], chosen: Parameters) -> Parameters:
     """Return `chosen`, with each parameter that it leaves open taken from the query."""
     top_k, function = chosen.top_k, chosen.function_to_apply
     if top_k is None and "top_k" in query:
-        digits = query["top_k"].strip()
-        if not (digits.isascii() and digits.isdigit()):
+        number = _WHOLE.fullmatch(query["top_k"].strip())
+        if number is None:
             raise _wrong_top_k()
-        top_k = int(digits[:18])  # a longer number is as good as all
+        top_k = int(number[1][:18])  # a longer number is as good as all
     if function is None and "function_to_apply" in query:
         if query["function_to_apply"] not in FUNCTIONS:
             raise _wrong_function(query["function_to_apply"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import tracemalloc
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +19,7 @@ MB = 1_000_000
 CHUNK = 64 * 1024
 
 
-def request(messages: Sequence[dict[str, Any]], length: int | None = None) -> Request:
+def request(messages: Sequence[dict[str, Any]], length: int | None = None, encoding: str = "") -> Request:
     """A request whose client sends `messages`, and nothing more."""
     waiting = iter(messages)
 
@@ -29,6 +30,7 @@ def request(messages: Sequence[dict[str, Any]], length: int | None = None) -> Re
         return dict(found or {})
 
     headers = [] if length is None else [(b"content-length", str(length).encode())]
+    headers += [(b"content-encoding", encoding.encode())] if encoding else []
     return Request({"type": "http", "method": "POST", "headers": headers}, receive)
 
 
@@ -114,6 +116,21 @@ def test_a_body_for_which_there_is_no_memory_now_is_429(length: int | None) -> N
     with pytest.raises(RequestError) as caught:
         read(request(chunks(b"abcdefghi", 2), length), budget=budget)
     assert caught.value.status == 429
+
+
+def test_a_compressed_body_is_counted_and_limited_by_what_is_in_it() -> None:
+    packed, budget = gzip.compress(bytes(1000)), Budget(2000)
+    assert read(request(chunks(packed), len(packed), "gzip"), 1000, budget) == bytes(1000)
+    assert budget.used == 1000
+    for max_bytes, budget, status in ((999, Budget(2000), 413), (1000, Budget(999), 413)):
+        with pytest.raises(RequestError) as caught:
+            read(request(chunks(packed), len(packed), "gzip"), max_bytes, budget)
+        assert caught.value.status == status
+    with pytest.raises(RequestError, match="breaks off"):
+        read(request(chunks(packed[:-1]), None, "gzip"))
+    with pytest.raises(RequestError) as caught:
+        read(request(chunks(packed), None, "br"))
+    assert caught.value.status == 415
 
 
 def test_a_client_that_leaves_ends_the_work() -> None:

@@ -97,3 +97,32 @@ def test_a_file_may_be_empty_and_hold_what_looks_like_a_head_or_an_end() -> None
     assert read(form(file(b""))) == b""
     odd = b"\r\n\r\n\n--frontier\r\n\r\n-- frontier\r\n--front" + FIELD
     assert read(form(FIELD, file(odd))) == odd
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'Content-Disposition: form-data; name="anything"\r\nContent-Type: audio/wav',
+        b'Content-Type: application/octet-stream\r\nContent-Disposition: form-data; name="x"',
+        b'Content-Disposition: form-data; name="file"',
+        b"Content-Disposition: form-data; name=inputs; more=1",
+        b'content-disposition: form-data; NAME="Audio"\r\nX-More: 1',
+    ],
+)
+def test_a_part_without_a_file_name_is_a_file_by_its_type_or_its_own_name(head: bytes) -> None:
+    assert read(form(FIELD, head + b"\r\n\r\ncontent", FIELD)) == b"content"
+    assert read(form(head + b"\r\n\r\ncontent", file(b"with a name"))) == b"with a name"
+    assert read(form(head + b"\r\n\r\ncontent", head + b"\r\n\r\nsecond")) == b"content"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'Content-Disposition: form-data; name="x"\r\nContent-Type: text/plain',
+        b'Content-Disposition: form-data; name="x"\r\nContent-Type: application/json; charset=utf-8',
+        b'Content-Disposition: form-data; name="files"',
+        b'Content-Disposition: form-data; othername="file"',
+    ],
+)
+def test_a_part_of_text_is_no_file(head: bytes) -> None:
+    assert read(form(head + b"\r\n\r\ncontent")) is None

@@ -61,9 +61,38 @@ def test_base64_in_json_is_read_back(audio: bytes, space: bytes) -> None:
 
 
 @pytest.mark.parametrize("content", [b"{", b"{}x", b'{"inputs": "\xff"', b'{"a" 1}', b"{" * 100_000, b'{"a":' * 5000])
-def test_a_body_that_only_begins_as_json_is_audio_as_it_is(content: bytes) -> None:
-    asked = parse_request(content, {"top_k": "2"})
-    assert (asked.audio, asked.parameters, asked.options) == (content, Parameters(2), Options())
+def test_a_body_that_begins_as_json_and_is_none_is_told_as_json_with_the_reason(content: bytes) -> None:
+    told = refusal(content)
+    assert told.startswith("the body begins with { and is not JSON: ")
+    assert len(told) < 200
+
+
+@pytest.mark.parametrize("space", [b"", b" \r\n"])
+def test_json_may_begin_with_a_byte_order_mark(space: bytes) -> None:
+    content = b"\xef\xbb\xbf" + space + body(parameters={"top_k": 2})
+    found = parse_request(content, {})
+    assert (found.audio, found.parameters.top_k) == (b"RIFF", 2)
+    assert refusal(b"\xef\xbb\xbf{").startswith("the body begins with { and is not JSON: ")
+
+
+def test_a_byte_order_mark_before_audio_stays_with_it() -> None:
+    assert parse_request(b"\xef\xbb\xbfRIFF", {}).audio == b"\xef\xbb\xbfRIFF"
+
+
+@pytest.mark.parametrize("text", ["UklG\nRg==", "UklG\r\nRg==\r\n", "\nUklGRg==", "UklGRg\n=="])
+def test_base64_may_have_line_breaks(text: str) -> None:
+    assert parse_request(body(inputs=text), {}).audio == b"RIFF"
+
+
+@pytest.mark.parametrize(("number", "top_k"), [("3.0", 3), ("0.0", 0), ("3e0", 3), ("12.000", 12)])
+def test_top_k_may_be_a_whole_number_with_a_point(number: str, top_k: int) -> None:
+    content = b'{"inputs": "", "parameters": {"top_k": %s, "function_to_apply": "none"}}' % number.encode()
+    assert parse_request(content, {}).parameters == Parameters(top_k, "none")
+
+
+@pytest.mark.parametrize(("text", "top_k"), [("3.0", 3), ("3.", 3), ("03", 3)])
+def test_top_k_in_the_query_may_be_a_whole_number_with_a_point(text: str, top_k: int) -> None:
+    assert parse_request(b"RIFF", {"top_k": text}).parameters.top_k == top_k
 
 
 @pytest.mark.parametrize("content", [b"{}", b' {"input": "UklGRg=="}', *(body(inputs=odd) for odd in ODD_INPUTS)])
@@ -76,7 +105,6 @@ def test_json_whose_inputs_are_no_string_says_what_is_wanted(content: bytes) -> 
     [
         ("not base64!", "Only base64 data is allowed"),
         ("UklG Rg==", "Only base64 data is allowed"),
-        ("UklGRg\n==", "Only base64 data is allowed"),
         ("UklG-_==", "Only base64 data is allowed"),
         ("https://example.org/a.wav", "Only base64 data is allowed"),
         ("ä", "Only base64 data is allowed"),
@@ -172,9 +200,11 @@ def test_parameters_that_are_no_object_are_refused(parameters: object) -> None:
 @pytest.mark.parametrize(
     "wrong", [b"{'top_k': 1}", b'{"top_k": 1.}', b'{"top_k": 01}', b'{"top_k": 1,}', b"top_k", b""]
 )
-def test_a_body_whose_parameters_are_no_json_is_no_json_and_so_audio(wrong: bytes) -> None:
+def test_a_body_whose_parameters_are_no_json_is_no_json_and_says_where(wrong: bytes) -> None:
     content = b'{"inputs": "UklGRg==", "parameters": ' + wrong + b"}"
-    assert parse_request(content, {}).audio == content
+    told = refusal(content)
+    assert told.startswith("the body begins with { and is not JSON: ")
+    assert "(byte " in told
 
 
 def test_unknown_fields_are_passed_over() -> None:

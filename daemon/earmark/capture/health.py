@@ -13,6 +13,9 @@ from earmark.protocol.events import SourceState
 QUIET_DB = -65.0  # the noise of a working microphone in a silent room lies above this
 MUTED_SECONDS = 2.0
 QUIET_SECONDS = 5.0
+STUCK_RANGE = 2.5 / 2**15  # between the lowest and the highest sample: a constant and the last bit of its conversion
+MUTED = "exact silence: is it muted or unplugged inside?"
+STUCK = "a constant value and no sound: is it muted or unplugged inside?"
 CLIPPING_LEVEL = 0.999  # of full scale
 CLIPPED_SHARE = 0.01  # of the samples of one period
 
@@ -36,14 +39,14 @@ class Health:
 
     def __init__(self) -> None:
         self.current = Change("starting", "")
-        self._zeros = 0.0  # seconds of exact zeros at the end of the stream
+        self._still = 0.0  # seconds of zeros or another constant at the end of the stream
         self._quiet = 0.0  # seconds of near silence at the end of the stream
         self._period: list[Samples] = []
         self._length = 0
 
     def started(self, device: str, rate: int) -> Change | None:
         """Note that the source delivers."""
-        self._zeros = self._quiet = 0.0
+        self._still = self._quiet = 0.0
         self._period, self._length = [], 0
         return self._set(Change("listening", "", device, rate))
 
@@ -66,14 +69,14 @@ class Health:
     def _judge(self, period: Samples, seconds: float) -> Change | None:
         level = decibels(period)
         peaks = np.abs(period)
-        self._zeros = 0.0 if peaks.max() > 0 else self._zeros + seconds
+        self._still = self._still + seconds if np.ptp(period) <= STUCK_RANGE else 0.0
         self._quiet = 0.0 if level > QUIET_DB else self._quiet + seconds
         device, rate = self.current.device, self.current.rate
-        if self._zeros >= MUTED_SECONDS:
-            return self._set(Change("muted", "exact silence: is it muted or unplugged inside?", device, rate))
+        if self._still >= MUTED_SECONDS:
+            return self._set(Change("muted", STUCK if peaks.max() > 0 else MUTED, device, rate))
         if np.count_nonzero(peaks >= CLIPPING_LEVEL) > CLIPPED_SHARE * len(period):
             return self._set(Change("clipping", "the input is overdriven: lower its gain", device, rate))
-        if self._zeros == 0 and self._quiet >= QUIET_SECONDS:
+        if self._still == 0 and self._quiet >= QUIET_SECONDS:
             return self._set(Change("quiet", f"nothing above {QUIET_DB:.0f} dBFS", device, rate))
         if self._quiet == 0:
             return self._set(Change("listening", "", device, rate))

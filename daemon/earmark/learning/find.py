@@ -77,7 +77,8 @@ class ExampleFinder:
         return events
 
     def _level(self, ring: ResampledRing) -> list[GateEvent]:
-        gate = LevelGate(ring, self.vad, always=self.gate == "open")
+        hiss = decibels(ring.ring.view(0, int(FRAME_SECONDS * ring.rate)))
+        gate = LevelGate(ring, self.vad, always=self.gate == "open", background=hiss)
         return [event for event, _ in gate.run()] + gate.close()
 
 

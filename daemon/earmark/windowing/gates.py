@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from earmark.audio.level import NoiseFloor, decibels
+from earmark.audio.level import NoiseFloor, PatientFloor, decibels
 from earmark.audio.resampled import ResampledRing
 from earmark.audio.types import GateEvent, Samples
 from earmark.config.settings import Vad
@@ -29,15 +29,24 @@ SURE = 1e3  # a score above any threshold
 class LevelGate:
     """Opens on sound that is louder than the background (`level`), or at once and for ever (`open`).
 
-    Positions are those of `resampled`. The sound before `start` is not judged.
+    Positions are those of `resampled`. The sound before `start` is not judged. `background` is the level of the room in
+    dB, if it is known.
     """
 
-    def __init__(self, resampled: ResampledRing, vad: Vad, *, start: int = 0, always: bool = False) -> None:
+    def __init__(
+        self,
+        resampled: ResampledRing,
+        vad: Vad,
+        *,
+        start: int = 0,
+        always: bool = False,
+        background: float | None = None,
+    ) -> None:
         self.resampled = resampled
         self.position = start  # it has judged up to here
         self._step = int(resampled.rate * STEP_SECONDS)
         self._always = always
-        self._floor = NoiseFloor(STEP_SECONDS, rise=1.0)
+        self._floor = PatientFloor(STEP_SECONDS, vad.level_db, rise=1.0, first=background)
         release = vad.level_db - LEVEL_HYSTERESIS_DB
         self._gate = make_gate(vad, resampled.rate, self._step, vad.level_db, release, endless=always)
 
@@ -81,7 +90,7 @@ class LevelGate:
 
     def _score(self, samples: Samples) -> float:
         level = decibels(samples)
-        over = self._floor.feed(max(level, MIN_FLOOR_DB))
+        over = self._floor.feed(max(level, MIN_FLOOR_DB), self._gate.is_open)
         return over if level > MIN_FLOOR_DB else 0.0
 
 

@@ -1,12 +1,27 @@
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
 
-from earmark.audio.level import SILENCE_DB, NoiseFloor, decibels
+from earmark.audio.level import (
+    FIRST_DB,
+    LEARNING_SECONDS,
+    SILENCE_DB,
+    NoiseFloor,
+    PatientFloor,
+    decibels,
+)
+from earmark.audio.types import Samples
 from tests.signals import noise, tone
+
+
+def square(peak: float, length: int = 100) -> Samples:
+    """A square wave, whose level is that of its peak."""
+    return np.resize(np.array([peak, -peak], np.float32), length)
 
 
 def levels(floor: NoiseFloor, *heard: float) -> list[float]:
@@ -23,9 +38,9 @@ def test_a_full_scale_sine_is_three_db_down() -> None:
 
 
 def test_the_level_is_that_of_the_whole_stretch() -> None:
-    assert decibels(np.full(100, 0.1, np.float32)) == pytest.approx(-20, abs=1e-5)
-    assert decibels(np.full(100, -1, np.float32)) == 0
-    assert decibels(np.array([1, 0, 0, 0, 0, 0, 0, 0, 0, 0], np.float32)) == pytest.approx(-10)
+    assert decibels(square(0.1)) == pytest.approx(-20, abs=1e-5)
+    assert decibels(square(1.0)) == 0
+    assert decibels(np.array([1, -1, 0, 0, 0, 0, 0, 0, 0, 0], np.float32)) == pytest.approx(-6.99, abs=0.01)
 
 
 def test_silence_has_a_level() -> None:
@@ -34,13 +49,18 @@ def test_silence_has_a_level() -> None:
     assert decibels(np.zeros(0, dtype=np.float32)) == -120
 
 
-def test_a_single_sample_has_a_level() -> None:
-    assert decibels(np.full(1, 0.1, np.float32)) == pytest.approx(-20, abs=1e-5)
+def test_an_offset_is_no_sound() -> None:
+    for offset in (0.001, 0.01, -0.1, 0.5, 1.0):
+        assert decibels(np.full(512, offset, np.float32)) == -120
+        for level in (-70, -60, -30):
+            assert decibels(noise(512, level) + np.float32(offset)) == pytest.approx(
+                decibels(noise(512, level)), abs=0.05
+            )
 
 
 def test_nothing_is_below_silence_and_what_is_just_above_it_has_its_own_level() -> None:
-    assert decibels(np.full(100, 10 ** (-120.2 / 20), np.float32)) == -120
-    assert decibels(np.full(100, 10 ** (-119.8 / 20), np.float32)) == pytest.approx(-119.8, abs=1e-4)
+    assert decibels(square(10 ** (-120.2 / 20))) == -120
+    assert decibels(square(10 ** (-119.8 / 20))) == pytest.approx(-119.8, abs=1e-4)
 
 
 def test_the_floor_is_not_a_number_before_the_first_step_and_the_first_level_after_it() -> None:
@@ -98,3 +118,72 @@ def test_a_louder_background_is_learnt() -> None:
     over = [floor.feed(-40.0) for _ in range(300)]
     assert over[0] > 19
     assert over[-1] < 1
+
+
+def patient(first: float | None = None) -> PatientFloor:
+    """A floor with ten steps a second, for a gate that opens 10 dB above it, and which rises 1 dB a second."""
+    return PatientFloor(0.1, margin=10.0, rise=1.0, first=first)
+
+
+def hear(floor: PatientFloor, levels: float | Iterable[float], seconds: float, *, is_open: bool) -> float:
+    """Feed levels in turn for a time. Returns the dB of the last step above the floor."""
+    heard = itertools.cycle([levels] if isinstance(levels, float) else list(levels))
+    over = [floor.feed(next(heard), is_open) for _ in range(round(10 * seconds))]
+    return over[-1]
+
+
+def test_a_sound_that_is_there_from_the_first_step_stands_out() -> None:
+    assert patient().feed(-30.0, False) == pytest.approx(-30 - FIRST_DB, abs=0.11)
+    assert patient().feed(FIRST_DB - 5, False) == 0
+
+
+def test_a_background_that_is_known_is_where_the_floor_begins() -> None:
+    assert patient(-40.0).feed(-30.0, False) == pytest.approx(9.9)
+
+
+def test_while_the_gate_is_closed_the_floor_rises_slowly_and_falls_fast() -> None:
+    floor = patient(-60.0)
+    assert hear(floor, -55.0, 2.0, is_open=False) == pytest.approx(3.0)
+    assert hear(floor, -70.0, 2.0, is_open=False) == pytest.approx(0.0, abs=0.05)
+
+
+def test_while_the_gate_is_open_the_floor_does_not_rise_for_minutes_and_still_falls() -> None:
+    floor = patient(-60.0)
+    hear(floor, -60.0, 2.0, is_open=False)
+    assert hear(floor, -35.0, LEARNING_SECONDS - 1, is_open=True) == pytest.approx(25.0)
+    assert hear(floor, -70.0, 2.0, is_open=True) == pytest.approx(0.0, abs=0.05)
+
+
+def test_after_minutes_without_a_pause_the_lowest_level_in_them_is_background() -> None:
+    floor = patient(-60.0)
+    hear(floor, -60.0, 2.0, is_open=False)
+    assert hear(floor, (-20.0, -25.0), LEARNING_SECONDS, is_open=True) == pytest.approx(0.0)
+    assert floor.level == -25
+
+
+def test_a_pause_begins_the_minutes_again() -> None:
+    floor = patient(-60.0)
+    hear(floor, -60.0, 2.0, is_open=False)
+    for _ in range(3):
+        hear(floor, -30.0, LEARNING_SECONDS - 1, is_open=True)
+        hear(floor, -60.0, 0.1, is_open=False)
+    assert floor.level == pytest.approx(-60.0)
+
+
+def test_a_noisy_room_from_the_first_step_is_background_as_soon_as_something_stands_out_of_it() -> None:
+    floor = patient()
+    assert hear(floor, -45.0, 5.0, is_open=True) == pytest.approx(-45 - FIRST_DB)
+    hear(floor, -20.0, 1.0, is_open=True)
+    assert hear(floor, -45.0, 1.0, is_open=True) == pytest.approx(0.0, abs=0.5)
+
+
+def test_rain_from_the_first_step_does_not_become_background_by_its_drops() -> None:
+    assert hear(patient(), (-30.0, -34.0, -27.0, -36.0), 60.0, is_open=True) > 25
+
+
+def test_a_sound_with_pauses_does_not_become_background_once_the_floor_is_sure() -> None:
+    floor = patient()
+    hear(floor, -65.0, 1.0, is_open=False)
+    for _ in range(10):
+        hear(floor, -20.0, 2.0, is_open=True)
+        assert hear(floor, -45.0, 2.0, is_open=True) == pytest.approx(20.0)

@@ -12,6 +12,7 @@ RATE = 16000
 HALF = RATE // 2  # samples of one period
 
 MUTED = "exact silence: is it muted or unplugged inside?"
+STUCK = "a constant value and no sound: is it muted or unplugged inside?"
 CLIPPING = "the input is overdriven: lower its gain"
 QUIET = "nothing above -65 dBFS"
 
@@ -23,8 +24,9 @@ def hear(health: Health, samples: Samples) -> list[str]:
 
 
 def steady(level_db: float, length: int = HALF) -> Samples:
-    """Samples of one value, at exactly this level."""
-    return np.full(length, 10 ** (level_db / 20), np.float32)
+    """A square wave at exactly this level."""
+    peak = 10 ** (level_db / 20)
+    return np.resize(np.array([peak, -peak], np.float32), length)
 
 
 def zeros(length: int = HALF) -> Samples:
@@ -40,7 +42,7 @@ def clipped(count: int, peak: float = 1.0, length: int = HALF) -> Samples:
 
 def periods(health: Health, picture: str) -> list[str]:
     """What is told in each half second: `0` exact zeros, `.` near silence, `~` room noise, `!` overdriven."""
-    sounds = {"0": zeros(), ".": steady(-80), "~": steady(-40), "!": clipped(HALF)}
+    sounds = {"0": zeros(), ".": steady(-80), "~": steady(-40), "!": steady(0)}
     changes = [health.heard(sounds[sign], RATE) for sign in picture]
     return [change.state if change else "" for change in changes]
 
@@ -90,9 +92,29 @@ def test_near_silence_is_not_muted_and_a_single_sample_ends_zeros() -> None:
     health = listening()
     assert periods(health, "000") == ["", "", ""]
     almost = zeros()
-    almost[-1] = -1e-9
+    almost[-1] = -3 / 2**15
     assert health.heard(almost, RATE) is None
     assert periods(health, "0000") == ["", "", "", "muted"]
+
+
+@pytest.mark.parametrize("value", [0.01, -0.25])
+def test_a_constant_value_and_its_last_bit_are_a_muted_microphone(value: float) -> None:
+    generator = np.random.default_rng(0)
+    stuck = np.full(5 * RATE, value, np.float32)
+    flickering = (stuck + generator.integers(-1, 2, len(stuck)) / 2**15).astype(np.float32)
+    for samples in (stuck, flickering):
+        health = listening()
+        assert hear(health, samples) == ["muted"]
+        assert health.current.detail == STUCK
+
+
+def test_an_input_that_is_stuck_at_full_scale_is_clipping_until_it_is_known_to_be_stuck() -> None:
+    assert hear(listening(), np.full(5 * RATE, -1.0, np.float32)) == ["clipping", "muted"]
+
+
+def test_a_working_microphone_with_an_offset_is_not_muted() -> None:
+    assert hear(listening(), noise(5 * RATE, -60) + np.float32(0.01)) == []
+    assert hear(listening(), noise(10 * RATE, -75) + np.float32(0.01)) == ["quiet"]
 
 
 def test_any_sound_in_between_begins_the_count_again() -> None:

@@ -25,6 +25,11 @@ def constant(length: int, value: float = 0.0) -> Samples:
     return np.full(length, value, np.float32)
 
 
+def square(length: int, peak: float) -> Samples:
+    """A square wave, whose level is that of its peak."""
+    return np.resize(np.array([peak, -peak], np.float32), length)
+
+
 @pytest.mark.parametrize(
     ("length", "window", "rate", "sentence"),
     [
@@ -73,8 +78,8 @@ SPEECHLESS = "no speech is heard in it; for sounds other than speech there is --
     [
         (constant(0), "is silent (its loudest moment is 120 dB below full scale)"),
         (constant(RATE), "is silent (its loudest moment is 120 dB below full scale)"),
-        (constant(RATE, 10 ** (-60.1 / 20)), "is silent (its loudest moment is 60 dB below full scale)"),
-        (constant(RATE, 10 ** (-59.9 / 20)), SPEECHLESS),
+        (square(RATE, 10 ** (-60.1 / 20)), "is silent (its loudest moment is 60 dB below full scale)"),
+        (square(RATE, 10 ** (-59.9 / 20)), SPEECHLESS),
         (noise(RATE, -30), SPEECHLESS),
     ],
 )
@@ -100,7 +105,7 @@ def test_a_gate_for_sounds_finds_nothing_that_stands_out() -> None:
 )
 def test_the_loudest_moment_is_the_loudest_step_of_32_ms(rate: int, at: int, length: int, is_silent: bool) -> None:
     samples = constant(RATE)
-    samples[at : at + length] = 10 ** (-59 / 20)
+    samples[at : at + length] = square(length, 10 ** (-59 / 20))
     assert silence(samples, rate, "speech").startswith("is silent (its loudest moment is 62 dB" if is_silent else "no")
 
 

@@ -90,3 +90,50 @@ def test_after_floats_that_no_sound_has_a_gate_for_levels_hears_what_follows(val
     resampled.feed(Block(0, np.concatenate([absurd, noise(2 * RATE, -60), word, noise(RATE, -60)]), RATE, 0))
     opened = [event.position for event, _ in gate.run() if isinstance(event, Opened)]
     assert any(abs(position - 10 * RATE) < RATE // 10 for position in opened)
+
+
+def level_gate(*parts: Samples, vad: Vad | None = None) -> list[tuple[str, float]]:
+    """What a level gate makes of these sounds one after the other: events with their seconds."""
+    samples = np.concatenate(parts)
+    resampled = ResampledRing(RATE, len(samples) / RATE + 1, live=False)
+    gate = LevelGate(resampled, vad or Vad(level_db=12.0, hangover_ms=800, max_ms=0))
+    resampled.feed(Block(0, samples, RATE, 0))
+    events = [event for event, _ in gate.run()]
+    return [(type(event).__name__, round(event.position / RATE, 1)) for event in events]
+
+
+def seconds(count: float) -> int:
+    return round(count * RATE)
+
+
+@pytest.mark.parametrize("over", [25, 40])
+def test_steady_rain_is_a_sound_until_it_ends(over: int) -> None:
+    room, rain = noise(seconds(10), -65, 1), noise(seconds(60), -65 + over, 2)
+    assert level_gate(room, rain, room) == [("Opened", 10.0), ("Closed", 70.0)]
+
+
+@pytest.mark.parametrize("over", [25, 40])
+def test_rain_from_the_first_sample_is_a_sound_until_it_ends(over: int) -> None:
+    rain, room = noise(seconds(60), -65 + over, 2), noise(seconds(10), -65, 1)
+    assert level_gate(rain, room, rain, room) == [
+        ("Opened", 0.0),
+        ("Closed", 60.0),
+        ("Opened", 70.0),
+        ("Closed", 130.0),
+    ]
+
+
+@pytest.mark.parametrize("offset", [0.01, -0.1, 0.3])
+def test_an_offset_changes_nothing(offset: float) -> None:
+    room, tick = noise(seconds(5), -65, 1), noise(seconds(1), -45, 2)
+    parts = (room, tick, room)
+    found = level_gate(*parts)
+    assert found == [("Opened", 5.0), ("Closed", 6.0)]
+    assert level_gate(*(part + np.float32(offset) for part in parts)) == found
+
+
+def test_words_in_a_noisy_room_open_the_gate_one_by_one_from_the_second_on() -> None:
+    room, word = noise(seconds(2), -45, 1), noise(seconds(0.5), -20, 2)
+    found = level_gate(room, word, room, word, room, word, room)
+    assert found[0] == ("Opened", 0.0)  # the room itself, which might be a sound
+    assert found[-4:] == [("Opened", 4.5), ("Closed", 5.0), ("Opened", 7.0), ("Closed", 7.5)]

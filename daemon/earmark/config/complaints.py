@@ -99,15 +99,15 @@ def _models(models: Sequence[Model]) -> Iterator[str]:
         yield f"model: {sum(model.default for model in models)} are the default; there can be one"
 
 
-def _wrong_pattern(device: str) -> str:
-    """Return why the regular expression of a microphone's setting is none, or an empty string."""
-    if not (len(device) > 2 and device.startswith("/") and device.endswith("/")):
-        return ""
+def _wrong_pattern(device: str) -> str | None:
+    """Return why the regular expression of a microphone's setting is none, or None if it is one or there is none."""
+    if not (device.startswith("/") and device.endswith("/")):
+        return None
     try:
         re.compile(device[1:-1], re.IGNORECASE)
     except (re.error, OverflowError, RecursionError) as error:
         return str(error)
-    return ""
+    return None
 
 
 def _classifier(where: str, classifier: Classifier, sources: Sequence[str]) -> Iterator[str]:

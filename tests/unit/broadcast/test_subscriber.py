@@ -5,8 +5,12 @@ from earmark.broadcast.subscription import Subscription
 from tests.transports import HandTransport
 
 
-def subscriber(subscription: Subscription, name: str = "") -> Subscriber:
-    return Subscriber(HandTransport(), subscription, lambda _code, _reason: None, name)
+def ignore(_code: int, _reason: str) -> None:
+    pass
+
+
+def subscriber(subscription: Subscription) -> Subscriber:
+    return Subscriber(HandTransport(), subscription, ignore)
 
 
 def test_a_new_subscriber_keeps_up_and_waits_for_nothing() -> None:
@@ -22,7 +26,14 @@ def test_a_subscriber_writes_to_its_own_transport() -> None:
 
 
 def test_a_subscriber_has_a_name_only_if_it_was_given_one() -> None:
-    assert [subscriber(Subscription(), *names).name for names in ([], ["dashboard"])] == ["", "dashboard"]
+    named = Subscriber(HandTransport(), Subscription(), ignore, "dashboard")
+    assert (subscriber(Subscription()).name, named.name) == ("", "dashboard")
+
+
+def test_what_has_not_left_is_counted_by_the_kernel_if_it_can_be_asked_and_else_by_the_transport() -> None:
+    transport = HandTransport(buffered=7)
+    counts = [Subscriber(transport, Subscription(), ignore, unsent=unsent).unsent() for unsent in (None, lambda: 5)]
+    assert counts == [7, 5]
 
 
 def test_results_are_thinned_only_for_a_subscriber_that_wants_them_so() -> None:

@@ -38,7 +38,7 @@ def test_a_device_that_is_no_regular_expression_is_told(device: str) -> None:
     assert told.startswith(f"source[0].device: {device!r} is not a regular expression: ")
 
 
-@pytest.mark.parametrize("device", ["/hall|kitchen/", "(", "/(", "(/", "/", "//", "/a"])
+@pytest.mark.parametrize("device", ["/hall|kitchen/", "(((", "/(((", "(((/", "/", "//", "(", "/a"])
 def test_a_device_that_is_a_regular_expression_or_a_plain_name_is_no_complaint(device: str) -> None:
     assert list(complaints(Config(source=(Microphone(name="m", device=device),)))) == []
 
@@ -46,6 +46,11 @@ def test_a_device_that_is_a_regular_expression_or_a_plain_name_is_no_complaint(d
 def test_only_the_text_between_the_slashes_is_the_regular_expression() -> None:
     (told,) = complaints(Config(source=(Microphone(name="m", device="/)+/"),)))
     assert told == "source[0].device: '/)+/' is not a regular expression: unbalanced parenthesis at position 0"
+
+
+def test_a_regular_expression_cannot_end_in_a_backslash() -> None:
+    (told,) = complaints(Config(source=(Microphone(name="m", device="/a\\/"),)))
+    assert told.endswith(" is not a regular expression: bad escape (end of pattern) at position 1")
 
 
 def test_the_path_of_a_recording_is_no_regular_expression() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,11 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0 when done or interrupted, 1 after an error, 2 for wrong usage."""
     args = parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks is escaped: a label must not end the command
+            stream.reconfigure(errors="backslashreplace")
+            if getattr(args, "json", False):
+                stream.reconfigure(encoding="utf-8")  # as JSON is exchanged (RFC 8259)
     try:
         code: int = args.run(args)
         sys.stdout.flush()

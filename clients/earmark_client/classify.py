@@ -8,10 +8,12 @@ import math
 import os
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -33,6 +35,7 @@ EXAMPLES = """\
 examples:
   earmark classify dog.wav                            with the daemon's default model
   earmark classify *.flac --model earmark/commands    another of its models; see: earmark models
+  ffmpeg -i x.mkv -f wav - | earmark classify -      what comes from another program
   earmark classify talk.mp3 --top-k 3 --json | jq .   for other programs, a line for each file
 exit code: 0 if every file was classified, 1 if one was not
 """
@@ -103,6 +106,10 @@ def classify(query: Query, file: Path, *, pause: Callable[[float], None] = time.
 
     Raises ServerError with the daemon's sentence, or with one about the file.
     """
+    if str(file) == "-" or (file.exists() and not file.is_file()):
+        with tempfile.NamedTemporaryFile() as kept:  # a pipe can be read once, and the request may have to be repeated
+            _keep(file, kept)
+            return classify(query, Path(kept.name), pause=pause)
     headers = {"Content-Type": "application/octet-stream", "x-wait-for-model": "true"} | bearer(query.token)
     waited = 0.0
     while True:
@@ -119,6 +126,16 @@ def classify(query: Query, file: Path, *, pause: Callable[[float], None] = time.
         if waited > MAX_WAIT:
             raise ServerError(f"{response.error()}; waited {waited - seconds:.0f} s for it")
         pause(seconds)
+
+
+def _keep(file: Path, kept: IO[bytes]) -> None:
+    """Copy what comes from a pipe, or from standard input (`-`), until its end. Raises ServerError."""
+    try:
+        with open(0 if str(file) == "-" else file, "rb", closefd=str(file) != "-") as pipe:
+            shutil.copyfileobj(pipe, kept)
+        kept.flush()
+    except OSError as error:
+        raise ServerError(f"cannot be read: {error.strerror}") from None
 
 
 def pause_wanted(response: Response) -> float:

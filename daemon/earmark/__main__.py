@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +35,9 @@ Subscribe with `earmark watch`, or with any WebSocket client at ws://127.0.0.1:8
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon. Returns the exit code: 0, 2 if the configuration is wrong, or 1 after any other error."""
     options = parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks is escaped: a name must not end the daemon
+            stream.reconfigure(errors="backslashreplace")
     log.set_up(verbose=options.verbose)
     files = tuple(options.file or ())
     if options.print_config or options.example is not None:

@@ -99,6 +99,40 @@ def test_json_has_a_line_for_each_file_and_an_error_stops_nothing(
     ]
 
 
+def test_a_clip_may_come_from_standard_input_or_a_pipe_and_is_sent_again_while_the_daemon_is_busy(
+    tmp_path: Path, clip: Path
+) -> None:
+    bodies: list[bytes] = []
+
+    def busy_once(path: str, body: bytes) -> Reply:
+        bodies.append(body)
+        return (200, SCORES) if len(bodies) % 2 == 0 else (503, {"error": "loading", "estimated_time": 0.1})
+
+    os.mkfifo(tmp_path / "pipe")
+    with FakeDaemon(busy_once) as daemon:
+        for name in ("-", str(tmp_path / "pipe")):
+            writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(clip.read_bytes()))
+            command = [*COMMAND, "classify", name, "--url", daemon.host, "--json"]
+            if name != "-":
+                writer.start()
+            given = {"stdin": subprocess.DEVNULL} if name != "-" else {"input": clip.read_bytes()}
+            done = subprocess.run(command, env=environment(), capture_output=True, timeout=DEADLINE, **given)
+            if name != "-":
+                writer.join()
+            assert json.loads(done.stdout) == {"file": name, "result": SCORES}
+    assert bodies == [clip.read_bytes()] * 4
+
+
+@pytest.mark.parametrize(("arguments", "shown"), [([], b"gr\\xf6\\xdfe"), (["--json"], b"gr\\u00f6\\u00dfe")])
+def test_a_label_that_the_terminal_cannot_show_is_escaped(arguments: list[str], shown: bytes, clip: Path) -> None:
+    with FakeDaemon(lambda path, body: (200, [{"score": 0.9, "label": "größe"}])) as daemon:
+        command = [*COMMAND, "classify", str(clip), "--url", daemon.host, *arguments]
+        ascii_only = environment() | {"PYTHONIOENCODING": "ascii"}
+        done = subprocess.run(command, env=ascii_only, capture_output=True, timeout=DEADLINE)
+    assert done.returncode == 0, done.stderr
+    assert shown in done.stdout
+
+
 def test_in_the_table_errors_go_to_standard_error(daemon: FakeDaemon, clip: Path, tmp_path: Path) -> None:
     done = earmark("classify", str(tmp_path), str(clip), "--url", daemon.host)
     assert done.returncode == 1

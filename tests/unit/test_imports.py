@@ -42,11 +42,12 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """Package to the packages and modules that it may import besides its own and EVERYWHERE."""
 
-EVERYWHERE = {"errors", "log", "hints", "columns"}
+EVERYWHERE = {"cores", "errors", "log", "hints", "columns"}
 
 SHELLS: dict[str, str] = {
     "__main__": "the command line",
     "log": "the root logger",
+    "cores": "nothing; it reads the limits of this process",
     "api.clip_scorer": "clips that wait for the model",
     "api.body": "the body of a request as it comes in",
     "api.clips": "the queue of requests",

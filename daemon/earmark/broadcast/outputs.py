@@ -68,7 +68,7 @@ class Outputs:
         if self._readable:
             self._lines = self._writer(_unbuffered_stdout())
             if sys.stdout.isatty():
-                self._lines.write(header(self._colour).encode())
+                self._lines.write(self._encoded(header(self._colour)))
         return self
 
     def __exit__(
@@ -99,7 +99,11 @@ class Outputs:
         if self._lines is not None and isinstance(event, Label | Source | Loss):
             text = line(event, self._colour)
             if text is not None:
-                self._lines.write(text.encode())
+                self._lines.write(self._encoded(text))
+
+    def _encoded(self, text: str) -> bytes:
+        """Return the line as the terminal shows it. What its encoding lacks is escaped."""
+        return text.encode(getattr(sys.stdout, "encoding", None) or "utf-8", "backslashreplace")
 
     def _open(self, events: str) -> IO[bytes]:
         if events == "-":

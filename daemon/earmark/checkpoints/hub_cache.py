@@ -20,10 +20,10 @@ MAIN = "main"
 def root(environment: Mapping[str, str] = os.environ) -> Path:
     """Return the cache's folder, as the Hub's own library finds it."""
     if cache := environment.get("HF_HUB_CACHE"):
-        return Path(cache).expanduser()
+        return Path(os.path.expanduser(cache))
     if home := environment.get("HF_HOME"):
-        return Path(home).expanduser() / "hub"
-    return Path(environment.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface" / "hub"
+        return Path(os.path.expanduser(home)) / "hub"
+    return Path(os.path.expanduser(environment.get("XDG_CACHE_HOME") or "~/.cache")) / "huggingface" / "hub"
 
 
 def snapshot(name: str, revision: str | None = None, cache: Path | None = None) -> Path:

@@ -14,9 +14,13 @@ from pathlib import Path
 def root(environment: Mapping[str, str] = os.environ) -> Path:
     """Return $EARMARK_MODELS, else earmark/models in the user's data folder."""
     if chosen := environment.get("EARMARK_MODELS"):
-        return Path(chosen).expanduser().absolute()
-    data = environment.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(data).expanduser().absolute() / "earmark" / "models"
+        return _expanded(chosen)
+    return _expanded(environment.get("XDG_DATA_HOME") or "~/.local/share") / "earmark" / "models"
+
+
+def _expanded(path: str) -> Path:
+    """Return the path with the home folder in it. Without a home folder, `~` is an ordinary name, which nobody has."""
+    return Path(os.path.expanduser(path)).absolute()
 
 
 def folder(models: Path, model: str, commit: str) -> Path:

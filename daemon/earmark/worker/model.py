@@ -20,6 +20,7 @@ import torch
 import transformers
 from transformers import AutoFeatureExtractor
 
+from earmark import cores
 from earmark.errors import ModelError
 from earmark.worker import (
     cnn,  # noqa: F401  the import registers our own network with the Auto classes
@@ -113,8 +114,7 @@ def load(name: str, path: Path, device: torch.device, precision: str) -> AudioMo
 
 def use_threads(threads: int) -> None:
     """Have torch use `threads` threads on the CPU, or one per core that this process may use if 0."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    torch.set_num_threads(threads or cores or 1)
+    torch.set_num_threads(threads or cores.usable())
 
 
 def free_memory() -> None:

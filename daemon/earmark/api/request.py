@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from earmark.api.multipart import first_file
+from earmark.api.multipart import fields, first_file
 from earmark.audio.types import Floats
 from earmark.errors import RequestError
 from earmark.inference.scores import Function, ranked
@@ -113,10 +113,12 @@ def parse_request(
 ) -> ParsedRequest:
     """Return the request in `body`: JSON if it begins with `{`, which no audio does, a form's first file, or audio.
 
-    Parameters of the body override those of the query. `count` is called before bytes are made besides the body, with
-    their number; it may raise. Raises RequestError 400.
+    Parameters of the body override those of the query; the text fields of a form are such parameters. `count` is called
+    before bytes are made besides the body, with their number; it may raise. Raises RequestError 400.
     """
     content: Buffer = first_file(body) or body
+    if isinstance(content, memoryview):
+        query = {**query, **fields(body)}
     envelope = _envelope(content)
     if envelope is None:
         parameters = _from_query(query, Parameters())

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.api.multipart import MAX_HEAD_BYTES, first_file
+from earmark.api.multipart import MAX_FIELD_BYTES, MAX_HEAD_BYTES, fields, first_file
 
 
 def read(body: bytes) -> bytes | None:
@@ -126,3 +126,18 @@ def test_a_part_without_a_file_name_is_a_file_by_its_type_or_its_own_name(head: 
 )
 def test_a_part_of_text_is_no_file(head: bytes) -> None:
     assert read(form(head + b"\r\n\r\ncontent")) is None
+
+
+def field(name: bytes, value: bytes) -> bytes:
+    return b"Content-Disposition: form-data; " + name + b"\r\n\r\n" + value
+
+
+def test_the_text_fields_of_a_form_come_by_their_names_and_files_do_not() -> None:
+    whole = form(field(b'name="top_k"', b"3"), file(b"content"), field(b"NAME=function_to_apply", b"none"))
+    assert fields(whole) == {"top_k": "3", "function_to_apply": "none"}
+    assert fields(b"RIFF....") == {}
+
+
+@pytest.mark.parametrize(("size", "is_one"), [(MAX_FIELD_BYTES, True), (MAX_FIELD_BYTES + 1, False)])
+def test_a_long_field_is_no_parameter(size: int, is_one: bool) -> None:
+    assert fields(form(field(b'name="a"', b"x" * size), file(b"content"))) == ({"a": "x" * size} if is_one else {})

@@ -320,3 +320,13 @@ def test_an_error_and_a_status_leave_out_absent_fields() -> None:
     assert msgspec.json.encode(status) == (
         b'{"loaded":true,"state":"Loaded","compute_type":"cpu","framework":"transformers"}'
     )
+
+
+def test_the_text_fields_of_a_form_are_parameters_and_override_the_query() -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
+    sent = (part % (b"file", b'; filename="a.wav"', b"RIFF"), part % (b"top_k", b"", b"3"), b"--x--\r\n")
+    found = parse_request(b"".join(sent), {"top_k": "5", "function_to_apply": "none"})
+    assert (found.audio, found.parameters) == (b"RIFF", Parameters(3, "none"))
+    wrong = b"".join((sent[0], part % (b"top_k", b"", b"many"), sent[2]))
+    with pytest.raises(RequestError, match="top_k"):
+        parse_request(wrong, {})

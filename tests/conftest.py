@@ -23,9 +23,12 @@ settings.load_profile("earmark")
 
 GRACE = 5.0  # seconds for what a test has told to end
 
-# A shell starts what runs in the background with Ctrl-C ignored. Programs that tests start would inherit that.
+# A shell starts what runs in the background with Ctrl-C ignored, and nohup ignores that a terminal closes. Programs
+# that tests start would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -90,7 +90,8 @@ def test_at_the_start_what_is_not_for_commercial_use_is_said_first(silence: str)
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_the_example_of_an_embedded_model_would_run(example: str) -> None:
     done = earmarkd("--check", "--config", str(ROOT / "config" / "examples" / f"{example}.toml"))
-    assert (done.returncode, done.stderr) == (0, "")
+    warnings = [line for line in done.stderr.splitlines() if "there is no default sound device" not in line]
+    assert (done.returncode, warnings) == (0, [])
     lines = done.stdout.splitlines()
     assert len(lines) == (3 if example == "all-three" else 1)
     for line in lines:

@@ -27,6 +27,7 @@ from earmark.errors import AudioError, SourceError
 
 RATES = range(1000, 768_001)  # Hz; a header that names another is wrong
 SECONDS_PER_BYTE = 0.002  # of a file that is compressed well: Opus at 4 kbit/s
+RAW_ENDINGS = (".raw", ".pcm")  # of files that nothing but a command source can read
 CLIP_NAME = "the clip"  # in errors about the sound that a client sent
 
 Opener = Callable[[Readable, bytes, str], Iterator[Decoder]]
@@ -202,6 +203,8 @@ def _size(file: BinaryIO) -> int:
 
 
 def _unreadable(name: str, head: bytes, reasons: Sequence[str], lacking: bool) -> AudioError:
+    if name.lower().endswith(RAW_ENDINGS):
+        return AudioError(f"{name}: raw PCM names no rate; convert it to WAV, or use a command source")
     sentence = f"{name}: cannot be read as audio: it is {described(head)}"
     if lacking and audio_format(head):
         return NeedsFFmpeg(

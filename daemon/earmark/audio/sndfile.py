@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -84,9 +85,9 @@ def open_all(file: Readable, head: bytes, name: str) -> Iterator[Decoder]:
     elif _is_mpeg(head):
         parts = [mpeg.whole(run) for run in mpeg.runs(file)]
     else:
-        file.seek(0)
+        whole = (0, file.seek(0, io.SEEK_END))
         try:
-            yield SndFile(file)
+            yield SndFile(Splice(file, [whole]))  # which has no name: soundfile would believe its ending
         except soundfile.LibsndfileError as error:
             parts = [mpeg.whole(run) for run in mpeg.runs(file)]
             if not parts:

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -17,7 +18,7 @@ from starlette.routing import Route
 
 from earmark.server.http import Deadlines
 from tests.daemon import Daemon
-from tests.posting import Client, until
+from tests.posting import Client, encoded, noisy, until
 from tests.serving import DEADLINE, Serving, serve
 
 SHORT = Deadlines(head=0.3, idle=1, linger=0.3, unread=0.3)
@@ -179,3 +180,24 @@ def test_a_daemon_whose_descriptors_are_asked_for_serves_on_and_replaces_its_wor
             client.ready()
         assert daemon.end() == 0
         assert len([line for line in daemon.log if "refused" in line or "Traceback" in line]) <= 1
+
+
+UPGRADE = (
+    b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+)
+
+
+def test_sigterm_ends_a_busy_daemon_whose_clients_do_not_close_well_before_five_seconds() -> None:
+    with Daemon("--demo") as daemon, contextlib.ExitStack() as stack:
+        client = Client(daemon.address)
+        client.ready()
+        host, port = daemon.address.split(":")
+        clip = encoded(noisy(60))
+        post = f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(clip)}\r\n\r\n".encode() + clip
+        for data in [UPGRADE] * 3 + [post] * 3 + [GET + b"G"] * 3:
+            stack.enter_context(socket.create_connection((host, int(port)))).sendall(data)
+        until(lambda: client.get("/info").json["subscribers"]["subscribers"] == 3)
+        began = time.monotonic()
+        assert daemon.end() == 0
+        assert time.monotonic() - began < 4

@@ -133,6 +133,7 @@ class Service:
             stack.enter_context(self._outputs)
             await stack.enter_async_context(self._engine)  # imports torch meanwhile
             await stack.enter_async_context(self._server)
+            stack.callback(self._engine.stop)  # at the end, beside the server's wait for its clients
             print(f"earmarkd {__version__}: subscribe at {self._address}{EVENTS}", file=sys.stderr, flush=True)
             sources = [build(source, self._add(source)) for source in self._settings.source]
             await stack.enter_async_context(self._dispatcher)

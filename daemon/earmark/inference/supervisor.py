@@ -75,11 +75,16 @@ class LocalEngine:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._change(phase="stopped", detail="the daemon shuts down", pid=None)
-        self._supervision.cancel()
+        self.stop()
         await asyncio.wait([self._supervision])
         await self._launcher.close()
         self._slots.close()
+
+    def stop(self) -> None:
+        """Begin to end the process, so that leaving has less to wait for. May be called twice."""
+        if self._state.phase != "stopped":
+            self._change(phase="stopped", detail="the daemon shuts down", pid=None)
+            self._supervision.cancel()  # once: a second time would cut short the end of the process
 
     @property
     def state(self) -> EngineState:

@@ -76,7 +76,8 @@ def _run(settings: Config, options: argparse.Namespace) -> int:
         from earmark.app.check import verify
 
         report = verify(settings)
-        print(*report.lines, sep="\n", flush=True)
+        for line in report.lines:
+            print(line, flush=True)
         _tell(*(f"warning: {warning}" for warning in report.warnings), *map(str, report.errors))
         return report.exit_code
     from earmark.app import service

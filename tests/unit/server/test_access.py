@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.server.access import Access, scope_of
+from earmark.server.access import Access, parse_target, scope_of
 from earmark.server.origins import Origins
 from earmark.server.tokens import Refusal, Tokens, TokenScope
 
@@ -38,3 +38,34 @@ def test_a_token_is_looked_at_with_the_scope_that_is_asked_for() -> None:
 @pytest.mark.parametrize(("method", "scope"), [("POST", "clips"), ("GET", None), ("HEAD", None)])
 def test_posting_asks_for_the_scope_of_clips_and_looking_for_none(method: str, scope: TokenScope | None) -> None:
     assert scope_of(method) == scope
+
+
+def test_the_authority_of_a_target_takes_the_place_of_the_host_header() -> None:
+    assert ACCESS.refuse_origin(["evil.example"], [], authority="localhost") is None
+    refused = ACCESS.refuse_origin(["localhost"], [], authority="evil.example")
+    assert refused is not None
+    assert refused.status == 403
+
+
+def test_only_a_request_of_http_1_0_without_a_page_needs_no_host() -> None:
+    assert ACCESS.refuse_origin([], [], version="1.0") is None
+    assert ACCESS.refuse_origin([], [], version="1.1") == Refusal(403, "Host: the header is missing")
+    assert ACCESS.refuse_origin([], ["https://evil.example"], version="1.0") is not None
+    assert ACCESS.refuse_origin(["evil.example"], [], version="1.0") is not None
+
+
+@pytest.mark.parametrize(
+    ("target", "parsed"),
+    [
+        ("/v1/events", (None, "/v1/events")),
+        ("//v1/events", (None, "/v1/events")),
+        ("http://office:8765/v1/events", ("office:8765", "/v1/events")),
+        ("WSS://office/v1/events", ("office", "/v1/events")),
+        ("https://office//info", ("office", "/info")),
+        ("http://office", ("office", "/")),
+        ("*", (None, "*")),
+        ("ftp://office/a", (None, "ftp://office/a")),
+    ],
+)
+def test_a_target_is_an_authority_and_a_path(target: str, parsed: tuple[str | None, str]) -> None:
+    assert parse_target(target) == parsed

@@ -28,9 +28,9 @@ from benchmarks.table import Row, print_table
 from earmark.audio.types import Samples
 from earmark.checkpoints import reader
 from earmark.config import settings as config
+from earmark.engines.supervisor import LocalEngine
 from earmark.inference.batch import Batcher, Drop, Job, Outcome
 from earmark.inference.dispatch import Dispatcher
-from earmark.inference.supervisor import LocalEngine
 from earmark.worker import model
 from tests.checkpoints import NAMED
 

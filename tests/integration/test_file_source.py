@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from earmark.audio.recording import check, open_recording
 from earmark.audio.types import Block, Samples
 from earmark.capture import build
 from earmark.capture.file import File
@@ -20,6 +19,7 @@ from earmark.capture.intake import Intake
 from earmark.capture.items import Ended, Item, Started
 from earmark.config import settings as config
 from earmark.errors import AudioError, SourceError
+from earmark.recordings.recording import check, open_recording
 
 DEADLINE = 20.0
 

@@ -21,16 +21,16 @@ from starlette.routing import Route
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from earmark.access.access import Access
+from earmark.access.origins import Origins
+from earmark.access.tokens import Tokens, TokenScope
 from earmark.config import settings as config
 from earmark.errors import ConfigError, RequestError, ServerError
 from earmark.protocol.events import Label, Result, decode
-from earmark.server.access import Access
 from earmark.server.bind import address, listen
 from earmark.server.connection import Limits, WebSocketConnection
 from earmark.server.handshake import Endpoint, Query
-from earmark.server.origins import Origins
 from earmark.server.responses import json_response
-from earmark.server.tokens import Tokens, TokenScope
 from tests.serving import DEADLINE, Serving, serve
 
 PADDING = "x" * 2000  # makes events large, so that few of them fill the buffers

@@ -21,11 +21,11 @@ from earmark.audio.types import Floats, Samples
 from earmark.checkpoints import reader
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
+from earmark.engines import wire
+from earmark.engines.supervisor import LocalEngine
 from earmark.errors import ModelError, WorkerError
-from earmark.inference import wire
 from earmark.inference.engine import EngineState
 from earmark.inference.scores import softmax
-from earmark.inference.supervisor import LocalEngine
 from tests import checkpoints
 
 SETTINGS = config.Worker(threads=1, device="cpu")
@@ -395,7 +395,7 @@ def test_a_process_that_cannot_start_is_reported_after_many_deaths(
     tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    monkeypatch.setattr("earmark.inference.supervisor.FIRST_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr("earmark.engines.supervisor.FIRST_DELAY_SECONDS", 0.001)
 
     async def scene() -> None:
         async with Followed(tiny) as engine:
@@ -408,7 +408,7 @@ def test_a_process_that_cannot_start_is_reported_after_many_deaths(
 
 ANSWERS_UNASKED = """#!{python}
 import os, sys
-from earmark.inference import wire
+from earmark.engines import wire
 os.write(int(sys.argv[4]), wire.frame(wire.Logits(99, 1, b"")))
 sys.stdin.read()
 """
@@ -421,7 +421,7 @@ def test_an_answer_that_no_batch_waits_for_costs_a_restart_and_not_the_supervisi
     program.write_text(ANSWERS_UNASKED.format(python=sys.executable))
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
-    monkeypatch.setattr("earmark.inference.supervisor.FIRST_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr("earmark.engines.supervisor.FIRST_DELAY_SECONDS", 0.001)
 
     async def scene() -> None:
         async with Followed(tiny, settings=config.Worker(threads=1, device="cpu", spare=False)) as engine:
@@ -453,7 +453,7 @@ from pathlib import Path
 from earmark.config import settings as config
 from earmark.checkpoints import reader
 from earmark.checkpoints.checkpoint import Checkpoint
-from earmark.inference.supervisor import LocalEngine
+from earmark.engines.supervisor import LocalEngine
 
 async def main():
     async with LocalEngine(config.Worker(threads=1), [reader.read(Path(sys.argv[1]))]) as engine:

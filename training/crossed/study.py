@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from earmark.api.long_clips import cut
+from earmark.inference.long_clips import cut
 from training.data.augment import bend, mask
 from training.data.spectra import Spectra, features
 from training.models.loop import Batches, Tuning

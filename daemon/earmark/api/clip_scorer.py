@@ -10,11 +10,11 @@ from functools import partial
 
 import numpy as np
 
-from earmark.api.long_clips import cut, padded
 from earmark.audio.types import Floats, Samples
 from earmark.errors import RequestError, WorkerDied, WorkerError
 from earmark.inference.batch import Drop, Job, Outcome
 from earmark.inference.dispatch import Dispatcher
+from earmark.inference.long_clips import cut, padded
 from earmark.inference.scores import Function, apply
 
 MAX_OUTSTANDING_WINDOWS = 64  # of one clip: two batches

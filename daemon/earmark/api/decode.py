@@ -17,9 +17,9 @@ import numpy as np
 import soxr
 
 from earmark.api.memory import Full, Reservation
-from earmark.audio.recording import CLIP_NAME, Recording, open_clip
 from earmark.audio.types import Samples
 from earmark.errors import AudioError, EarmarkError, TooMuchAudio
+from earmark.recordings.recording import CLIP_NAME, Recording, open_clip
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from earmark.app.plan import Plan, default_model, plan
-from earmark.audio import recording
 from earmark.checkpoints import child, weights
 from earmark.checkpoints.catalogue import Entry, catalogue
 from earmark.checkpoints.checkpoint import Checkpoint
@@ -23,6 +22,7 @@ from earmark.devices.portaudio import Input, list_inputs
 from earmark.devices.sound_server import ServerSource, SoundServer
 from earmark.errors import EarmarkError, ModelError, SourceError
 from earmark.protocol import licence
+from earmark.recordings import recording
 from earmark.server import bind
 from earmark.server.server import read_access
 

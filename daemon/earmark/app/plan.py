@@ -15,10 +15,10 @@ from earmark.config import settings as config
 from earmark.config.labels import REJECTED
 from earmark.detection import decide
 from earmark.detection.detector import Detector
+from earmark.engines.wire import MAX_WINDOW_SAMPLES
 from earmark.errors import ConfigError
 from earmark.hints import did_you_mean
 from earmark.inference.scores import Function, default_function
-from earmark.inference.wire import MAX_WINDOW_SAMPLES
 from earmark.protocol.events import ClassifierInfo
 from earmark.windowing import windows
 from earmark.windowing.classifier_stream import ClassifierInput

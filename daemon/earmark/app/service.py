@@ -24,7 +24,6 @@ from earmark.app.loading import EngineLog
 from earmark.app.loop import call_if_open
 from earmark.app.plan import Plan, default_model, plans
 from earmark.app.systemd import notify
-from earmark.audio.recording import check
 from earmark.broadcast.hub import Hub
 from earmark.broadcast.outputs import Outputs
 from earmark.broadcast.publisher import Publisher
@@ -34,15 +33,16 @@ from earmark.capture.intake import Intake
 from earmark.checkpoints.catalogue import catalogue
 from earmark.config import settings as config
 from earmark.detection.detectors import Detectors
+from earmark.engines.supervisor import LocalEngine
 from earmark.errors import EarmarkError, SourceError, WorkerError
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.engine import until_lost
 from earmark.inference.registry import Registry
-from earmark.inference.supervisor import LocalEngine
 from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.events import Error, Hello
 from earmark.protocol.readiness import Needs
+from earmark.recordings.recording import check
 from earmark.server.events_endpoint import events_endpoint
 from earmark.server.server import Server
 from earmark.windowing.segmenter import Segmenter

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from earmark.audio.recording import Recording, open_recording
 from earmark.audio.types import SECOND, Nanoseconds, Samples
 from earmark.capture.intake import Intake
 from earmark.config import settings as config
 from earmark.errors import AudioError, SourceError
+from earmark.recordings.recording import Recording, open_recording
 
 log = logging.getLogger(__name__)
 

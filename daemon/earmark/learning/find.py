@@ -9,13 +9,13 @@ import numpy as np
 import soxr
 
 from earmark.audio.level import decibels
-from earmark.audio.recording import open_recording
 from earmark.audio.resampled import ResampledRing
 from earmark.audio.types import Block, Closed, GateEvent, Opened, Samples
 from earmark.config.labels import BACKGROUND
 from earmark.config.settings import Vad
 from earmark.errors import SourceError
 from earmark.learning.examples import STEP_SECONDS, Example
+from earmark.recordings.recording import open_recording
 from earmark.windowing.classifier_stream import GateKind
 from earmark.windowing.gates import LevelGate, SpeechGate, step_all
 from earmark.windowing.silero import RATE, Silero

@@ -19,13 +19,13 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
 
+from earmark.access.access import CurrentAccess, parse_target
+from earmark.access.tokens import Refusal, TokenScope
 from earmark.errors import RequestError
-from earmark.server.access import CurrentAccess, parse_target
 from earmark.server.connection import Conversation, Limits, WebSocketConnection
 from earmark.server.http import place_in
 from earmark.server.places import Admission
 from earmark.server.responses import error_body, error_on_the_wire
-from earmark.server.tokens import Refusal, TokenScope
 
 log = logging.getLogger(__name__)
 

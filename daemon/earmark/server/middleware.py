@@ -9,11 +9,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from earmark.access.access import CurrentAccess, parse_target, scope_of
+from earmark.access.tokens import Refusal
 from earmark.protocol import endpoints
-from earmark.server.access import CurrentAccess, parse_target, scope_of
 from earmark.server.responses import error_response
 from earmark.server.routes import methods_of
-from earmark.server.tokens import Refusal
 
 EXPOSED_HEADERS = "x-compute-type, x-compute-time, x-compute-audio-length, x-audio-warning"
 ALLOWED_HEADERS = "authorization, content-type, x-use-cache, x-wait-for-model, x-load-model"

@@ -17,14 +17,14 @@ import msgspec
 import uvicorn
 from starlette.routing import BaseRoute
 
+from earmark.access import token_file
+from earmark.access.access import Access, CurrentAccess
+from earmark.access.origins import Origins
 from earmark.config import settings as config
-from earmark.server import token_file
-from earmark.server.access import Access, CurrentAccess
 from earmark.server.bind import Acceptor, address, exposed, listen, make_room
 from earmark.server.handshake import Endpoint, Handshake
 from earmark.server.http import Deadlines, HttpConnection
 from earmark.server.middleware import AccessMiddleware
-from earmark.server.origins import Origins
 from earmark.server.places import Admission, Places
 from earmark.server.routes import Info, Ready, application
 

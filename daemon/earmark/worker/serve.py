@@ -1,6 +1,6 @@
 """The process that owns torch: `python -m earmark.worker.serve SOCKET MEMORY PARENT [CONTROL]`.
 
-earmark.inference.launch starts it, with inherited descriptors and the parent's process id. One thread takes requests in
+earmark.engines.launch starts it, with inherited descriptors and the parent's process id. One thread takes requests in
 order, another one loads models meanwhile, a third one tells that the process lives. The process ends when it is told
 to, when the socket ends, and on Linux by a signal as soon as the daemon dies.
 
@@ -26,8 +26,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
+from earmark.engines import wire
 from earmark.errors import EarmarkError
-from earmark.inference import wire
 
 if TYPE_CHECKING:
     from earmark.worker.model import AudioModel

@@ -5,7 +5,7 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.audio.splice import Splice
+from earmark.recordings.splice import Splice
 
 CONTENT = bytes(range(100))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+from earmark.access.tokens import ALL_SCOPES, Tokens
 from earmark.errors import ConfigError
-from earmark.server.tokens import ALL_SCOPES, Tokens
 
 
 def read(path: str) -> Tokens:

@@ -13,11 +13,11 @@ import pytest
 
 from earmark.api.decode import Limits, decode
 from earmark.api.memory import Budget, Reservation
-from earmark.audio import ffmpeg, sndfile
-from earmark.audio.decoder import NeedsFFmpeg
-from earmark.audio.recording import OPENERS, Opener, Recording, open_clip, open_recording
 from earmark.audio.types import Samples
 from earmark.errors import AudioError, TooMuchAudio
+from earmark.recordings import ffmpeg, sndfile
+from earmark.recordings.decoder import NeedsFFmpeg
+from earmark.recordings.recording import OPENERS, Opener, Recording, open_clip, open_recording
 from tests.audiofiles import RATE, encoded, flac_of_unknown_length, mp3_frames, muxed, tone
 
 DECODERS = {"ffmpeg": (ffmpeg.open_all,), "libsndfile": (sndfile.open_all,)}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from earmark.server.token_file import read
+from earmark.access.token_file import read
 
 
 def test_a_byte_order_mark_before_the_first_token_is_skipped(tmp_path: Path) -> None:

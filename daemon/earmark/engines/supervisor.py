@@ -16,12 +16,12 @@ import numpy as np
 from earmark.audio.types import Floats, Samples
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
+from earmark.engines import wire
+from earmark.engines.launch import Launcher
+from earmark.engines.process import SILENT_SECONDS, Died, WorkerProcess
 from earmark.errors import ModelError, WorkerDied, WorkerError
-from earmark.inference import wire
 from earmark.inference.batch import ATTEMPTS
 from earmark.inference.engine import EngineState, Phase
-from earmark.inference.launch import Launcher
-from earmark.inference.process import SILENT_SECONDS, Died, WorkerProcess
 from earmark.protocol.licence import is_non_commercial
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.api.long_clips import cut, padded
+from earmark.inference.long_clips import cut, padded
 
 
 @given(st.integers(1, 5000), st.integers(1, 500))

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.server.access import Access, parse_target, scope_of
-from earmark.server.origins import Origins
-from earmark.server.tokens import Refusal, Tokens, TokenScope
+from earmark.access.access import Access, parse_target, scope_of
+from earmark.access.origins import Origins
+from earmark.access.tokens import Refusal, Tokens, TokenScope
 
 ACCESS = Access(Origins("127.0.0.1"), Tokens({"ear": {"listen"}}))
 

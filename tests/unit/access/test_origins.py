@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.server.origins import Origins, host_name
+from earmark.access.origins import Origins, host_name
 
 LOCAL = Origins("127.0.0.1", ["Kiosk.local"], ["https://Example.org/"])
 KIOSK = Origins("kiosk")  # a name to listen on, so that nothing of the loopback comes from there

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.audio.content import audio_format, described, tag_end
+from earmark.recordings.content import audio_format, described, tag_end
 
 
 @pytest.mark.parametrize(

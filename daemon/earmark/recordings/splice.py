@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
-from earmark.audio.decoder import Readable
+from earmark.recordings.decoder import Readable
 
 Stretch = tuple[int, int] | bytes
 """The bytes [start, end) of the file, or bytes that are not in it."""

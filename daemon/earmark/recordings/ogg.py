@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from earmark.audio.decoder import Readable
+from earmark.recordings.decoder import Readable
 
 CAPTURE = b"OggS"
 HEADER_BYTES = 27

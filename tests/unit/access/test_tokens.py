@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from earmark.server.tokens import ALL_SCOPES, Refusal, Tokens, TokenScope
+from earmark.access.tokens import ALL_SCOPES, Refusal, Tokens, TokenScope
 
 WRONG = Refusal(401, "Invalid credentials in Authorization header", "Bearer")
 MISSING = Refusal(

@@ -17,13 +17,13 @@ from typing import BinaryIO
 import numpy as np
 import soxr
 
-from earmark.audio import ffmpeg, sndfile
-from earmark.audio.content import HEAD_BYTES, audio_format, described
-from earmark.audio.decoder import Decoder, NeedsFFmpeg, Readable
 from earmark.audio.pcm import mono
 from earmark.audio.types import Samples
-from earmark.audio.wav import read_wav
 from earmark.errors import AudioError, SourceError
+from earmark.recordings import ffmpeg, sndfile
+from earmark.recordings.content import HEAD_BYTES, audio_format, described
+from earmark.recordings.decoder import Decoder, NeedsFFmpeg, Readable
+from earmark.recordings.wav import read_wav
 
 RATES = range(1000, 768_001)  # Hz; a header that names another is wrong
 SECONDS_PER_BYTE = 0.002  # of a file that is compressed well: Opus at 4 kbit/s

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from earmark.audio import mpeg, ogg
-from earmark.audio.decoder import Decoded, Decoder, NeedsFFmpeg, Readable
-from earmark.audio.splice import Splice
 from earmark.errors import AudioError
+from earmark.recordings import mpeg, ogg
+from earmark.recordings.decoder import Decoded, Decoder, NeedsFFmpeg, Readable
+from earmark.recordings.splice import Splice
 
 if TYPE_CHECKING:
     import av

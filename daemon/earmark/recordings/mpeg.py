@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from earmark.audio.content import ID3_BYTES, tag_end
-from earmark.audio.decoder import Readable
+from earmark.recordings.content import ID3_BYTES, tag_end
+from earmark.recordings.decoder import Readable
 
 WINDOW_BYTES = 2**20  # read at a time
 HEADER_BYTES = 4

@@ -16,7 +16,7 @@ from asyncio.subprocess import DEVNULL, Process
 from typing import Protocol
 
 from earmark.checkpoints import child
-from earmark.inference import wire
+from earmark.engines import wire
 
 MODULE = "earmark.worker.serve"
 IMPORT_SECONDS = 300.0  # within which a process that imports torch first must begin to serve

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from earmark.engines import wire
 from earmark.errors import WorkerError
-from earmark.inference import wire
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from earmark.audio.wav import MAX_CHANNELS, MAX_CHUNKS, UNKNOWN_BYTES, Wav, read_wav
+from earmark.recordings.wav import MAX_CHANNELS, MAX_CHUNKS, UNKNOWN_BYTES, Wav, read_wav
 
 
 def form(tag: int = 1, channels: int = 2, rate: int = 8000, bits: int = 16, frame: int | None = None) -> bytes:

@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 
 from earmark.audio.types import Floats
+from earmark.engines import wire
+from earmark.engines.launch import Child, Launcher
 from earmark.errors import WorkerError
-from earmark.inference import wire
-from earmark.inference.launch import Child, Launcher
 
 LOADING_TIMEOUT_SECONDS = 300.0  # within which a process that loads must tell something of a model
 STOP_TIMEOUT_SECONDS = 1.0  # for the process to end by itself; then it is killed

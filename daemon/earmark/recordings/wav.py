@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from earmark.audio.decoder import Readable
+from earmark.recordings.decoder import Readable
 
 MAX_CHUNKS = 1000  # before the samples
 UNKNOWN_BYTES = 2**31 - 2**16  # from this length on, the header was written before the length was known

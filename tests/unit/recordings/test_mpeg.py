@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from earmark.audio.mpeg import Header, parse, runs, whole
+from earmark.recordings.mpeg import Header, parse, runs, whole
 
 SLOW = b"\xff\xf3\x10\xc0"  # version 2, layer 3, 8 kbit/s, 22,050 Hz, mono: 26 bytes
 FAST = b"\xff\xf3\xe0\xc0"  # 160 kbit/s: 522 bytes

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from earmark.server.origins import Origins
-from earmark.server.tokens import CHALLENGE, Refusal, Tokens, TokenScope
+from earmark.access.origins import Origins
+from earmark.access.tokens import CHALLENGE, Refusal, Tokens, TokenScope
 
 _ABSOLUTE = re.compile(r"(?:http|ws)s?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN = 400, 401, 403

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from earmark.audio.ogg import BEGINNING, flac_inside, links, pages
+from earmark.recordings.ogg import BEGINNING, flac_inside, links, pages
 
 
 def page(body: bytes, serial: int = 1, flags: int = 0) -> bytes:

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from earmark.audio import mpeg, ogg
-from earmark.audio.decoder import Decoded, Decoder, Readable
-from earmark.audio.splice import Splice, Stretch
-from earmark.audio.wav import Wav
 from earmark.errors import AudioError
+from earmark.recordings import mpeg, ogg
+from earmark.recordings.decoder import Decoded, Decoder, Readable
+from earmark.recordings.splice import Splice, Stretch
+from earmark.recordings.wav import Wav
 
 BLOCK_VALUES = 2**16  # of all channels, decoded in one go
 UNKNOWN_FRAMES = 2**60  # libsndfile's number of frames where the header has none

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol, TextIO
 
 import msgspec
@@ -92,8 +95,8 @@ class Lines:
 class Table:
     """Prints results as CSV: a row for each, and a column for each label of the classifiers that the first hello tells.
 
-    A classifier publishes the scores of its `top_k` best labels; the others' cells are empty. `classifiers` are those
-    that were asked for; all if there is none.
+    A classifier publishes the scores of its `top_k` best labels; the others' cells are empty. The last window of a
+    sound may come twice, and has one row. `classifiers` are those that were asked for; all if there is none.
     """
 
     FIRST = ("time", "source", "classifier", "start_time", "end_time")
@@ -103,6 +106,7 @@ class Table:
         self._quiet = quiet
         self._labels: list[str] | None = None
         self._writer = csv.writer(sys.stdout, lineterminator="\n")
+        self._windows: dict[tuple[str, str], tuple[float, float]] = {}  # source and classifier to their last row's
 
     def take(self, text: str) -> None:
         event = parsed(text)
@@ -111,6 +115,10 @@ class Table:
                 greet(event, self._quiet)
                 self._name(event)
             case Result():
+                window, key = (event.start, event.end), (event.source, event.classifier)
+                if self._windows.get(key) == window:  # it comes again, to say that it was the last
+                    return
+                self._windows[key] = window
                 scores = {score.label: f"{score.score:.4f}" for score in event.result}
                 first = (event.time, event.source, event.classifier, event.start_time, event.end_time)
                 self._write([*first, *(scores.get(label, "") for label in self._labels or ())])
@@ -146,7 +154,7 @@ class Program:
         if not argv:
             raise EarmarkError("--exec: no program is named after it")
         if shutil.which(argv[0]) is None:
-            raise EarmarkError(f"--exec: {argv[0]}: there is no such program")
+            raise EarmarkError(f"--exec: {argv[0]}: {_why_not(argv[0])}")
         self._argv = list(argv)
         self._quiet = quiet
         self._lit = Lit()
@@ -174,10 +182,21 @@ class Program:
                 self._argv, input=json.dumps(event) + "\n", text=True, env=os.environ | dict(variables(event))
             )
         except OSError as error:
-            print(f"earmark: {self._argv[0]}: {error.strerror}", file=sys.stderr, flush=True)
+            first_line = "; is its first line the right one, such as #!/bin/sh?"
+            hint = first_line if error.errno in (errno.ENOENT, errno.ENOEXEC) else ""
+            print(f"earmark: {self._argv[0]}: {error.strerror}{hint}", file=sys.stderr, flush=True)
             return
         if done.returncode and not self._quiet:
             print(f"earmark: {self._argv[0]} ended with {done.returncode}", file=sys.stderr, flush=True)
+
+
+def _why_not(program: str) -> str:
+    """Return why a program cannot be run, and the remedy."""
+    if Path(program).is_file():
+        return f"the file is not executable; run: chmod +x {shlex.quote(program)}"
+    if " " in program:
+        return "there is no such program; write the program and its arguments without quotes around all of them"
+    return "there is no such program"
 
 
 def variables(event: Mapping[str, object]) -> Iterator[tuple[str, str]]:

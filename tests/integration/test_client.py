@@ -398,7 +398,8 @@ def test_watch_csv_has_a_column_for_each_label_in_a_stable_order() -> None:
             )
             serving.hear()
             serving.score()
-            serving.score(result=(Score(0.9, "go"),))
+            serving.score(final=True)  # the same window again, to say that it was the last: no row
+            serving.score(result=(Score(0.9, "go"),), start=7.0, end=8.0)
             assert await watch.line() == f"{TIME},desk,commands,,,0.8100,0.1000,0.0900,,"
             assert await watch.line() == f"{TIME},desk,commands,,,,0.9000,,,"
 
@@ -432,9 +433,14 @@ def test_watch_exec_runs_a_program_for_each_label_with_the_event_in_its_environm
     asyncio.run(main())
 
 
+QUOTED = "there is no such program; write the program and its arguments without quotes around all of them"
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (("--exec", "README.md"), "--exec: README.md: the file is not executable; run: chmod +x README.md"),
+        (("--exec", "echo hi"), f"--exec: echo hi: {QUOTED}"),
         (("--exec", "no-such-program"), "--exec: no-such-program: there is no such program"),
         (("--exec",), "--exec: no program is named after it"),
         (("--csv", "--json"), "--json, --csv, --exec and --shape api exclude each other"),

@@ -10,8 +10,10 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import soundfile
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,7 +21,9 @@ from starlette.routing import Route
 from earmark.server.http import Deadlines
 from tests.daemon import Daemon
 from tests.posting import Client, encoded, noisy, until
+from tests.pulse import Pulse, missing
 from tests.serving import DEADLINE, Serving, serve
+from tests.signals import demo
 
 SHORT = Deadlines(head=0.3, idle=1, linger=0.3, unread=0.3)
 GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -180,6 +184,30 @@ def test_a_daemon_whose_descriptors_are_asked_for_serves_on_and_replaces_its_wor
             client.ready()
         assert daemon.end() == 0
         assert len([line for line in daemon.log if "refused" in line or "Traceback" in line]) <= 1
+
+
+@pytest.mark.realtime
+@pytest.mark.skipif(bool(missing()), reason=missing() or "nothing is missing")
+def test_a_microphone_is_plugged_in_again_while_descriptors_are_asked_for(tmp_path: Path) -> None:
+    samples, rate, words = demo(longest=3.0)
+    soundfile.write(tmp_path / "say.wav", samples, rate)
+    (tmp_path / "earmark.toml").write_text('[[source]]\nkind = "microphone"\nname = "desk"\ndevice = "pulse"\n')
+    arguments = ("--config", str(tmp_path / "earmark.toml"))
+    with Pulse() as pulse, Daemon(*arguments, program=("-c", FEW_FILES), extra=pulse.environment) as daemon:
+        daemon.until(lambda event: event["type"] == "source" and event["state"] == "listening")
+        client = Client(daemon.address)
+        client.ready()
+        with half_sent(daemon.address, 320):
+            pulse.unplug()
+            daemon.until(lambda event: event["type"] == "source" and event["state"] == "lost")
+            pulse.replug()
+            daemon.until(lambda event: event["type"] == "source" and event["state"] == "listening")
+            os.kill(client.get("/info").json["worker"]["pid"], signal.SIGKILL)
+            player = pulse.play(tmp_path / "say.wav")
+            said = daemon.until(lambda event: event["type"] == "result")
+            player.wait()
+        assert said["result"][0]["label"] == words[0].label
+        assert daemon.end() == 0
 
 
 UPGRADE = (

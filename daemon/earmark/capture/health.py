@@ -34,11 +34,13 @@ class Health:
     """The state of one source, from the notices of its intake and from its sound.
 
     Every method returns the Change, or None if the state is the same. Sound is judged in periods of half a second, so
-    that the state does not flicker. The first sound after a failure counts at once.
+    that the state does not flicker. The first sound after a failure counts at once. `wanted` is the highest rate in Hz
+    that a model takes: a source that delivers at a lower one is told to be band-limited, in the detail of `listening`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: int = 0) -> None:
         self.current = Change("starting", "")
+        self._wanted = wanted
         self._still = 0.0  # seconds of zeros or another constant at the end of the stream
         self._quiet = 0.0  # seconds of near silence at the end of the stream
         self._period: list[Samples] = []
@@ -48,7 +50,7 @@ class Health:
         """Note that the source delivers."""
         self._still = self._quiet = 0.0
         self._period, self._length = [], 0
-        return self._set(Change("listening", "", device, rate))
+        return self._set(self._listening(device, rate))
 
     def failed(self, state: SourceState, detail: str) -> Change | None:
         """Note that the source does not deliver."""
@@ -59,7 +61,7 @@ class Health:
         self._period.append(samples)
         self._length += len(samples)
         if self.current.state in ("stalled", "lost", "starting"):
-            return self._set(Change("listening", "", self.current.device, rate))
+            return self._set(self._listening(self.current.device, rate))
         if 2 * self._length < rate:
             return None
         period = np.concatenate(self._period)
@@ -79,8 +81,17 @@ class Health:
         if self._still == 0 and self._quiet >= QUIET_SECONDS:
             return self._set(Change("quiet", f"nothing above {QUIET_DB:.0f} dBFS", device, rate))
         if self._quiet == 0:
-            return self._set(Change("listening", "", device, rate))
+            return self._set(self._listening(device, rate))
         return None
+
+    def _listening(self, device: str, rate: int) -> Change:
+        detail = ""
+        if rate < self._wanted:
+            detail = (
+                f"band_limited: it delivers {rate} Hz and a model takes {self._wanted}, "
+                f"so nothing above {rate // 2} Hz is heard and scores may differ"
+            )
+        return Change("listening", detail, device, rate)
 
     def _set(self, change: Change) -> Change | None:
         before, self.current = self.current, change

@@ -39,7 +39,7 @@ class SourceStream:
         self._silero = silero
         self._items: deque[Item] = deque()  # that were drained and not taken yet
         self._messages: list[Message] = []
-        self._health = Health()
+        self._health = Health(max(intake.rates))
         self._rings: dict[int, ResampledRing] = {}
         self._gates: dict[GateKey, SourceGate] = {}
         self._classifiers: dict[SourceGate, list[ClassifierStream]] = {}

@@ -267,3 +267,23 @@ def test_a_source_that_begins_again_inherits_no_sound_of_its_last_half_second() 
     health.started("USB Microphone", RATE)
     assert health.heard(clipped(HALF - 1, length=HALF - 1), RATE) is None
     assert health.heard(clipped(1, length=1), RATE) == Change("clipping", CLIPPING, "USB Microphone", RATE)
+
+
+@pytest.mark.parametrize(("rate", "limited"), [(8000, True), (15999, True), (16000, False), (48000, False)])
+def test_a_source_below_the_rate_of_a_model_is_band_limited(rate: int, limited: bool) -> None:
+    health = Health(16000)
+    change = health.started("telephone", rate)
+    assert change is not None
+    assert (change.state, change.detail.startswith("band_limited: ")) == ("listening", limited)
+    assert health.failed("lost", "gone") is not None
+    assert health.heard(noise(rate // 50, -30), rate) == change
+    assert all(health.heard(noise(rate // 2, -30), rate) is None for _ in range(3))
+
+
+def test_the_detail_of_a_band_limited_source_says_what_is_missing() -> None:
+    change = Health(16000).started("telephone", 8000)
+    assert change is not None
+    assert change.detail == (
+        "band_limited: it delivers 8000 Hz and a model takes 16000, so nothing above 4000 Hz is heard and scores may "
+        "differ"
+    )

@@ -58,6 +58,8 @@ class Dispatcher:
         self._idle.set()
         self._in_flight: dict[asyncio.Task[None], Batch] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._is_away = False  # the engine, when it was last looked at
+        self._back: Nanoseconds = 0  # when it was ready again after it had been away
 
     async def __aenter__(self) -> Self:
         self._tasks = [
@@ -91,7 +93,7 @@ class Dispatcher:
         self._idle.clear()
         pushed_out = self._batcher.add(job)
         if pushed_out:
-            self._drop([pushed_out], self._overload("the queue was full"))
+            self._drop_late([pushed_out], "the queue was full")
         self._wake.set()
 
     def discard(self, predicate: Callable[[Job], bool]) -> list[Job]:
@@ -124,7 +126,8 @@ class Dispatcher:
         """Drop stale jobs, start the next batch if it can start, else wait until that may have changed."""
         self._wake.clear()
         now = self._clock()
-        self._drop(self._batcher.stale(now), self._overload("older than worker.max_age"))
+        self._note_absence(now)
+        self._drop_late(self._batcher.stale(now), "older than worker.max_age")
         due = self._batcher.next_expiry()
         state = self._engine.state
         if state.phase == "ready":
@@ -177,10 +180,21 @@ class Dispatcher:
         if not self.pending:
             self._idle.set()
 
-    def _overload(self, reason: str) -> Drop:
-        """Say why jobs piled up: there were too many, or the engine was away."""
+    def _note_absence(self, now: Nanoseconds) -> None:
+        """Note when the engine has come back: what was captured before waited for it, and not behind too much work."""
+        if self._engine.state.phase != "ready":
+            self._is_away = True
+        elif self._is_away:
+            self._is_away, self._back = False, now
+
+    def _drop_late(self, jobs: Sequence[Job], reason: str) -> None:
+        """Drop jobs that piled up because there were too many, or because the engine was away."""
         state = self._engine.state
-        return Drop("overload", reason) if state.phase == "ready" else Drop("worker", state.detail or reason)
+        for job in jobs:
+            if state.phase == "ready" and job.captured >= self._back:
+                self._drop([job], Drop("overload", reason))
+            else:
+                self._drop([job], Drop("worker", state.detail or "the model process was away"))
 
     def _drop(self, jobs: Sequence[Job], drop: Drop) -> None:
         for job in jobs:

@@ -175,6 +175,28 @@ def test_while_the_worker_is_away_windows_wait_and_then_are_lost_to_the_worker()
     play(scene)
 
 
+def test_a_window_that_waited_for_an_absent_worker_is_lost_to_it_though_it_is_back() -> None:
+    async def scene() -> None:
+        bench = Bench(FakeEngine(held=True), Batcher(max_age=2.0))
+        bench.engine.become(phase="unresponsive", detail="")
+        async with bench.dispatcher as dispatcher:
+            bench.submit(1)
+            await idle()
+            bench.now += 2 * SECOND + 1
+            bench.engine.become(phase="ready")
+            await bench.dropped_one.wait()
+            assert bench.drops == [(1, Drop("worker", "the model process was away"))]
+            bench.submit(2)
+            await bench.engine.began()
+            bench.submit(3)
+            bench.now += 2 * SECOND + 1
+            bench.engine.release()
+            await dispatcher.drain()
+            assert bench.drops[1:] == [(3, Drop("overload", "older than worker.max_age"))]
+
+    play(scene)
+
+
 def test_a_full_queue_drops_the_oldest_window_at_once() -> None:
     async def scene() -> None:
         bench = Bench(FakeEngine(held=True), Batcher(queue=1))

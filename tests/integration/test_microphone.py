@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,11 +20,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from earmark.audio.types import Block
-from earmark.capture.intake import Intake
-from earmark.capture.items import Failed, Item, Started
-from earmark.capture.microphone import Microphone
-from earmark.config import settings as config
 from earmark.devices.portaudio import PortAudioProcess, ProcessGone
 from earmark.devices.sound_server import ServerSource, SoundServer
 from tests.pulse import Pulse, missing
@@ -375,34 +369,6 @@ def test_a_sound_process_that_stands_still_is_stalled_and_replaced(pulse: Pulse,
         microphone.until("block")
         assert pid not in sound_processes(microphone.pid)
         assert microphone.close() < 2.0
-
-
-def test_an_absent_microphone_does_no_harm_to_another_one(pulse: Pulse) -> None:
-    """In one process with PortAudio, all microphones hung or the daemon died within a minute."""
-    pulse.name_devices("mic", "absent")
-    heard = {name: Intake(name, lambda: None) for name in ("mic", "absent")}
-    start = partial(PortAudioProcess, environment=pulse.environment)
-    sources = [
-        Microphone(config.Microphone(name=name, device=name), intake, start_process=start)
-        for name, intake in heard.items()
-    ]
-    items: dict[str, list[Item]] = {name: [] for name in heard}
-    for source in sources:
-        source.start()
-    try:
-        began = time.monotonic()
-        while time.monotonic() < began + 60.0:
-            time.sleep(0.1)
-            for name, intake in heard.items():
-                items[name] += intake.drain()
-    finally:
-        for source in sources:
-            source.close()
-    blocks = [item for item in items["mic"] if isinstance(item, Block)]
-    assert [type(item) for item in items["mic"] if not isinstance(item, Block)] == [Started]
-    assert sum(len(block.samples) for block in blocks) > 57 * 16000
-    assert {type(item) for item in items["absent"]} == {Failed}
-    assert any("'absent' does not open" in item.detail for item in items["absent"] if isinstance(item, Failed))
 
 
 def test_a_frozen_sound_server_delays_neither_the_list_of_devices_nor_the_end_for_long(pulse: Pulse) -> None:

@@ -187,3 +187,24 @@ def test_a_sound_with_pauses_does_not_become_background_once_the_floor_is_sure()
     for _ in range(10):
         hear(floor, -20.0, 2.0, is_open=True)
         assert hear(floor, -45.0, 2.0, is_open=True) == pytest.approx(20.0)
+
+
+def test_a_sound_that_never_pauses_is_learnt_after_exactly_five_minutes_and_again_after_five_more() -> None:
+    floor = PatientFloor(0.1, margin=12.0, rise=1.0, first=-60.0)
+    for level, before in ((-30.0, -60.0), (-20.0, -30.0)):
+        for _ in range(2999):
+            floor.feed(level, is_open=True)
+        assert floor.level == before
+        floor.feed(level, is_open=True)
+        assert floor.level == level
+
+
+def test_a_floor_that_knows_nothing_begins_at_65_db_below_full_scale_at_most() -> None:
+    assert PatientFloor(0.1, margin=12.0, rise=1.0).feed(-40.0, is_open=False) == pytest.approx(25.0 - 0.1)
+    assert PatientFloor(0.1, margin=12.0, rise=1.0).feed(-80.0, is_open=False) == 0.0
+
+
+def test_the_patient_floor_falls_by_three_tenths_of_the_distance_though_the_gate_is_open() -> None:
+    floor = PatientFloor(0.1, margin=12.0, rise=1.0, first=-60.0)
+    floor.feed(-70.0, is_open=True)
+    assert floor.level == pytest.approx(-63.0)

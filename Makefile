@@ -40,7 +40,7 @@ clean:
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[daemon,av,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[daemon,av,monitor,mqtt,dev]'
 	touch $@
 
 # Train the embedded models again, from the recordings in the folder DATA; see training/README.md.

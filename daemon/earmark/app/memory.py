@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
+from earmark.telemetry.snapshot import MemoryInfo
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of <malloc.h>
 ALLOCATION = {  # the environment's name for each setting that a user may have made, and ours
@@ -23,13 +23,6 @@ ALLOCATION = {  # the environment's name for each setting that a user may have m
     "MALLOC_ARENA_MAX": (M_ARENA_MAX, 2),
 }
 MB = 1e6
-
-
-class MemoryInfo(msgspec.Struct, frozen=True):
-    """MB that are resident of the daemon's own process and of the worker; None where that cannot be known."""
-
-    daemon_mb: float | None
-    worker_mb: float | None
 
 
 def return_freed(environment: Mapping[str, str] = os.environ, library: Any = None) -> None:

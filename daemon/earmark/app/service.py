@@ -45,6 +45,7 @@ from earmark.protocol.readiness import Needs
 from earmark.recordings.recording import check
 from earmark.server.events_endpoint import events_endpoint
 from earmark.server.server import Server
+from earmark.telemetry.snapshot import Snapshot, snapshot
 from earmark.windowing.segmenter import Segmenter
 
 log = logging.getLogger(__name__)
@@ -239,8 +240,8 @@ class Service:
     def _device(self) -> str:
         return self._engine.state.device or "cpu"
 
-    def _snapshot(self) -> status.Snapshot:
-        return status.snapshot(
+    def _snapshot(self) -> Snapshot:
+        return snapshot(
             __version__,
             tuple(plan.info for plan in self._plans.values()),
             self._registry.default.id,

@@ -1,109 +1,12 @@
-"""The state of the running daemon: one snapshot of all that its parts count, and what it lacks to be ready."""
+"""What the running daemon lacks to be ready."""
 
 from __future__ import annotations
 
-import functools
-import platform
 from collections.abc import Collection, Mapping
-from importlib.metadata import PackageNotFoundError, version
 
-import msgspec
-
-from earmark.api.clips import ClipStats
-from earmark.app.memory import MemoryInfo
-from earmark.broadcast.hub import HubStats
-from earmark.broadcast.outputs import OutputsStats
-from earmark.broadcast.publisher import PublisherStats
-from earmark.detection.detectors import DetectorsStats, LossCount
-from earmark.inference.dispatch import DispatcherStats
-from earmark.inference.engine import EngineState, Phase
-from earmark.protocol.events import ClassifierInfo, LossCause, SourceInfo
+from earmark.inference.engine import EngineState
+from earmark.protocol.events import SourceInfo
 from earmark.protocol.readiness import Need, Needs, Purpose
-from earmark.server.server import ServerStats
-from earmark.windowing.segmenter import SegmenterStats
-
-PACKAGES = ("torch", "transformers", "numpy", "onnxruntime", "soundfile", "av")
-
-
-class ModelsInfo(msgspec.Struct, frozen=True):
-    """The default model for clips, and the models that the engine has or will have."""
-
-    default: str
-    loaded: tuple[str, ...]
-    loading: tuple[str, ...]
-
-
-class WorkerInfo(msgspec.Struct, frozen=True):
-    """The process that owns torch."""
-
-    phase: Phase
-    detail: str
-    pid: int | None
-    device: str
-    restarts: int
-
-
-class Snapshot(msgspec.Struct, frozen=True):
-    """The daemon at one moment. As JSON it is the body of `/info`, in the order of its fields.
-
-    `/metrics` will read the same snapshot.
-    """
-
-    version: str
-    versions: dict[str, str]
-    epoch: str
-    seq: int
-    sources: tuple[SourceInfo, ...]
-    classifiers: tuple[ClassifierInfo, ...]
-    models: ModelsInfo
-    worker: WorkerInfo
-    windows: DispatcherStats
-    lost: dict[LossCause, LossCount]
-    clips: ClipStats
-    connections: ServerStats
-    subscribers: HubStats
-    segmenter: SegmenterStats
-    outputs: OutputsStats
-    failed_sinks: dict[str, int]
-    memory: MemoryInfo
-
-
-def snapshot(
-    release: str,
-    classifiers: tuple[ClassifierInfo, ...],
-    default_model: str,
-    engine: EngineState,
-    *,
-    publisher: PublisherStats,
-    detectors: DetectorsStats,
-    dispatcher: DispatcherStats,
-    clips: ClipStats,
-    server: ServerStats,
-    hub: HubStats,
-    segmenter: SegmenterStats,
-    outputs: OutputsStats,
-    memory: MemoryInfo,
-) -> Snapshot:
-    """Make the snapshot from what each part tells of itself."""
-    return Snapshot(
-        version=release,
-        versions=versions(),
-        epoch=publisher.epoch,
-        seq=publisher.seq,
-        sources=detectors.sources,
-        classifiers=classifiers,
-        models=ModelsInfo(default_model, tuple(sorted(engine.loaded)), tuple(sorted(engine.loading))),
-        worker=WorkerInfo(engine.phase, engine.detail, engine.pid, engine.device, engine.restarts),
-        windows=dispatcher,
-        lost=detectors.lost,
-        clips=clips,
-        connections=server,
-        subscribers=hub,
-        segmenter=segmenter,
-        outputs=outputs,
-        failed_sinks=publisher.failed,
-        memory=memory,
-    )
 
 
 def needs(
@@ -144,15 +47,3 @@ def needs(
         if source.name in absences
     }
     return {"listening": Need(not listening and not all_absent, listening | told), **found}
-
-
-@functools.cache
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the installed packages that affect scores."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -1,0 +1,1 @@
+"""Who may connect: hosts, origins and tokens."""

@@ -1,0 +1,122 @@
+"""One snapshot of all that the parts of the running daemon count."""
+
+from __future__ import annotations
+
+import functools
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import msgspec
+
+from earmark.api.clips import ClipStats
+from earmark.broadcast.hub import HubStats
+from earmark.broadcast.outputs import OutputsStats
+from earmark.broadcast.publisher import PublisherStats
+from earmark.detection.detectors import DetectorsStats, LossCount
+from earmark.inference.dispatch import DispatcherStats
+from earmark.inference.engine import EngineState, Phase
+from earmark.protocol.events import ClassifierInfo, LossCause, SourceInfo
+from earmark.server.server import ServerStats
+from earmark.windowing.segmenter import SegmenterStats
+
+PACKAGES = ("torch", "transformers", "numpy", "onnxruntime", "soundfile", "av")
+
+
+class ModelsInfo(msgspec.Struct, frozen=True):
+    """The default model for clips, and the models that the engine has or will have."""
+
+    default: str
+    loaded: tuple[str, ...]
+    loading: tuple[str, ...]
+
+
+class WorkerInfo(msgspec.Struct, frozen=True):
+    """The process that owns torch."""
+
+    phase: Phase
+    detail: str
+    pid: int | None
+    device: str
+    restarts: int
+
+
+class MemoryInfo(msgspec.Struct, frozen=True):
+    """MB that are resident of the daemon's own process and of the worker; None where that cannot be known."""
+
+    daemon_mb: float | None
+    worker_mb: float | None
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The daemon at one moment. As JSON it is the body of `/info`, in the order of its fields.
+
+    `/metrics` reads the same snapshot.
+    """
+
+    version: str
+    versions: dict[str, str]
+    epoch: str
+    seq: int
+    sources: tuple[SourceInfo, ...]
+    classifiers: tuple[ClassifierInfo, ...]
+    models: ModelsInfo
+    worker: WorkerInfo
+    windows: DispatcherStats
+    lost: dict[LossCause, LossCount]
+    clips: ClipStats
+    connections: ServerStats
+    subscribers: HubStats
+    segmenter: SegmenterStats
+    outputs: OutputsStats
+    failed_sinks: dict[str, int]
+    memory: MemoryInfo
+
+
+def snapshot(
+    release: str,
+    classifiers: tuple[ClassifierInfo, ...],
+    default_model: str,
+    engine: EngineState,
+    *,
+    publisher: PublisherStats,
+    detectors: DetectorsStats,
+    dispatcher: DispatcherStats,
+    clips: ClipStats,
+    server: ServerStats,
+    hub: HubStats,
+    segmenter: SegmenterStats,
+    outputs: OutputsStats,
+    memory: MemoryInfo,
+) -> Snapshot:
+    """Make the snapshot from what each part tells of itself."""
+    return Snapshot(
+        version=release,
+        versions=versions(),
+        epoch=publisher.epoch,
+        seq=publisher.seq,
+        sources=detectors.sources,
+        classifiers=classifiers,
+        models=ModelsInfo(default_model, tuple(sorted(engine.loaded)), tuple(sorted(engine.loading))),
+        worker=WorkerInfo(engine.phase, engine.detail, engine.pid, engine.device, engine.restarts),
+        windows=dispatcher,
+        lost=detectors.lost,
+        clips=clips,
+        connections=server,
+        subscribers=hub,
+        segmenter=segmenter,
+        outputs=outputs,
+        failed_sinks=publisher.failed,
+        memory=memory,
+    )
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the installed packages that affect scores."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -57,6 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "windowing.segmenter",
         "protocol",
     },
+    "control": {"access", "broadcast", "config", "protocol", "server.responses"},
     "learning": {"windowing", "capture", "recordings", "audio", "checkpoints", "config"},
     "worker": {"engines.wire", "checkpoints", "learning", "audio"},
     "commands": {"learning", "checkpoints", "devices", "protocol"},

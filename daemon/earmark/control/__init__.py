@@ -1,0 +1,1 @@
+"""HTTP routes that show and change a running daemon."""

@@ -1,0 +1,114 @@
+"""What can be asked of and changed in a running daemon, without the code that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from earmark.config.settings import Decide, Source, Vad
+from earmark.protocol.events import ClassifierInfo, SourceState
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One setting of the running daemon became another. `key` is like `classifier[emotion].decide.on`."""
+
+    key: str
+    before: object
+    after: object
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a request changed. `restart` names the keys that differ and need a restart: they stay as they are."""
+
+    changes: tuple[Change, ...] = ()
+    restart: tuple[str, ...] = ()
+
+
+class SourceStatus(msgspec.Struct, frozen=True):
+    """A source, its state and its settings (see shown()). `rate` is its own, in Hz; 0 while it is unknown."""
+
+    name: str
+    state: SourceState
+    device: str
+    rate: int
+    detail: str
+    paused: bool
+    settings: dict[str, object]
+
+
+def shown(settings: Source) -> dict[str, object]:
+    """Return the settings of a source for everybody who may see it: without `argv`, which can contain passwords."""
+    content: dict[str, object] = msgspec.to_builtins(settings)
+    content.pop("argv", None)
+    return content
+
+
+class ClassifierStatus(msgspec.Struct, frozen=True):
+    """A classifier and the settings in force. `window` and `hop` are seconds.
+
+    `thresholds` has the score at which each label goes on; labels that never go on are left out. `decide` and `vad`
+    are as the configuration has them, with defaults filled in; a PATCH takes the same.
+    """
+
+    name: str
+    model: str
+    labels: tuple[str, ...]
+    sources: tuple[str, ...]
+    gate: str
+    mode: str
+    window: float
+    hop: float
+    thresholds: dict[str, float]
+    decide: Decide
+    vad: Vad
+
+
+def classifier_status(info: ClassifierInfo, decide: Decide, vad: Vad) -> ClassifierStatus:
+    """Return the status of the classifier that `info` describes, with these settings in force."""
+    thresholds = {label: decide.labels.get(label, decide.on) for label in info.labels if label not in decide.ignore}
+    return ClassifierStatus(
+        info.name,
+        info.model,
+        info.labels,
+        info.sources,
+        info.gate,
+        info.mode,
+        info.window,
+        info.hop,
+        thresholds,
+        decide,
+        vad,
+    )
+
+
+class Steering(Protocol):
+    """The running daemon, as the routes of this package see it. On the event loop.
+
+    Names are those of `sources()` and `classifiers()`: the caller has looked. What is changed lasts until the next
+    reload or restart. A request that raises has changed nothing.
+    """
+
+    def sources(self) -> tuple[SourceStatus, ...]: ...
+
+    def classifiers(self) -> tuple[ClassifierStatus, ...]: ...
+
+    async def patch_classifier(self, name: str, changes: Mapping[str, object]) -> Changed:
+        """Change settings: `{"decide": {...}, "vad": {...}}`, decoded from JSON and not yet checked.
+
+        Tables are merged (RFC 7396), so settings that are not named stay. In `decide.labels`, None takes a label's own
+        threshold away. Raises ConfigError, which names the field, such as `decide.on`.
+        """
+        ...
+
+    async def patch_source(self, name: str, changes: Mapping[str, object]) -> Changed:
+        """Pause a source or let it go on: `{"paused": true}`, not yet checked. Raises ConfigError."""
+        ...
+
+    async def reload(self) -> Changed:
+        """Read the configuration again and apply it, as SIGHUP does. Raises ConfigError."""
+        ...

@@ -1,0 +1,33 @@
+"""control/steering.py"""
+
+from earmark.config.settings import Command, Decide, File, Vad
+from earmark.control.steering import classifier_status, shown
+from earmark.protocol.events import ClassifierInfo
+
+INFO = ClassifierInfo("words", "earmark/commands", ("yes", "no", "_silence_"), ("desk",), "speech", "utterance", 1, 0)
+
+
+def test_a_status_has_the_threshold_of_each_label_that_can_go_on() -> None:
+    status = classifier_status(INFO, Decide(on=0.8, labels={"no": 0.6}), Vad())
+    assert status.thresholds == {"yes": 0.8, "no": 0.6}
+
+
+def test_a_status_tells_what_the_classifier_is_and_its_settings() -> None:
+    decide, vad = Decide(on=0.7), Vad(threshold=0.4)
+    status = classifier_status(INFO, decide, vad)
+
+    assert (status.name, status.model, status.labels, status.sources) == (
+        INFO.name,
+        INFO.model,
+        INFO.labels,
+        INFO.sources,
+    )
+    assert (status.gate, status.mode, status.window, status.hop) == ("speech", "utterance", 1, 0)
+    assert (status.decide, status.vad) == (decide, vad)
+
+
+def test_the_settings_of_a_source_are_shown_without_the_arguments_of_its_program() -> None:
+    door = shown(Command(name="door", argv=("ffmpeg", "rtsp://user:password@door"), rate=8000))
+    assert "argv" not in door
+    assert (door["kind"], door["rate"]) == ("command", 8000)
+    assert shown(File(name="tape", path="tape.wav"))["path"] == "tape.wav"

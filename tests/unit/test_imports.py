@@ -36,7 +36,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "detection": {"windowing.messages", "inference.scores", "audio.types", "config.settings", "protocol"},
     "broadcast": {"detection", "protocol"},
     "access": {"protocol"},
-    "server": {"access", "broadcast", "config", "protocol"},
+    "history": {"broadcast", "protocol"},
+    "server": {"access", "broadcast", "history", "config", "protocol"},
     "api": {
         "server.responses",
         "server.places",

@@ -57,11 +57,14 @@ class Subscription:
         Where the subscription changes nothing, that is the text which is encoded already.
         """
         event = published.event
-        if self.shape == "api" and not isinstance(event, Result):
-            return None
-        if not self._wants(event, published.on_score):
+        if not self.matches(published):
             return None
         return self._result(event, published.text) if isinstance(event, Result) else published.text
+
+    def matches(self, published: Published) -> bool:
+        """Return whether this subscription chooses the event. `top_k`, `every` and `policy` have no say in it."""
+        event = published.event
+        return (self.shape == "event" or isinstance(event, Result)) and self._wants(event, published.on_score)
 
     def _wants(self, event: Numbered, on_score: float | None) -> bool:
         match event:

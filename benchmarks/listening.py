@@ -21,9 +21,9 @@ import psutil
 from benchmarks.table import Row, print_table
 from earmark.audio.types import Samples
 from earmark.config import settings as config
+from earmark.gating.silero import FRAME, STEP, Silero
 from earmark.windowing.messages import Message
 from earmark.windowing.segmenter import Segmenter
-from earmark.windowing.silero import FRAME, STEP, Silero
 from tests.listening import RATE, classifier_input
 from tests.signals import demo, noise
 

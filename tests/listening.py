@@ -12,10 +12,10 @@ import numpy.typing as npt
 from earmark.audio.types import Samples, Window
 from earmark.capture.intake import Intake
 from earmark.config.settings import Vad
+from earmark.gating.silero import CONTEXT, Silero
 from earmark.windowing.classifier_stream import ClassifierInput, GateKind
 from earmark.windowing.messages import Message, SourceEnded
 from earmark.windowing.segmenter import Segmenter
-from earmark.windowing.silero import CONTEXT, Silero
 from earmark.windowing.windows import Lengths, SlidingWindows, UtteranceWindows, Windowing
 
 RATE = 16000

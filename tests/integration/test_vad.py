@@ -11,8 +11,8 @@ import pytest
 
 from earmark.audio.pcm import mono
 from earmark.audio.types import Samples
+from earmark.gating.silero import CONTEXT, STEP, Silero
 from earmark.learning.find import ExampleFinder
-from earmark.windowing.silero import CONTEXT, STEP, Silero
 from tests.signals import demo, demo_file, noise
 
 # In a process of its own: importing silero_vad sets torch's threads and imports torch.

@@ -30,7 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "recordings": {"audio"},
     "capture": {"devices", "recordings", "audio", "config", "protocol"},
     "checkpoints": {"config"},
-    "windowing": {"capture.intake", "capture.items", "capture.health", "audio", "config", "protocol"},
+    "gating": {"audio", "config"},
+    "windowing": {"gating", "capture.intake", "capture.items", "capture.health", "audio", "config", "protocol"},
     "inference": {"checkpoints", "audio", "config", "protocol"},
     "engines": {"inference", "checkpoints", "audio", "config", "protocol"},
     "detection": {"windowing.messages", "inference.scores", "audio.types", "config.settings", "protocol"},
@@ -59,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "protocol",
     },
     "control": {"access", "broadcast", "config", "protocol", "server.responses"},
-    "learning": {"windowing", "capture", "recordings", "audio", "checkpoints", "config"},
+    "learning": {"windowing", "gating", "capture", "recordings", "audio", "checkpoints", "config"},
     "worker": {"engines.wire", "checkpoints", "learning", "audio"},
     "commands": {"learning", "checkpoints", "devices", "protocol"},
     "app": set(PACKAGES) - {"worker", "learning", "commands"},
@@ -119,6 +120,8 @@ SHELLS: dict[str, str] = {
     "devices.portaudio": "the process of a sound device",
     "devices.portaudio_process": "the PortAudio library",
     "devices.sound_server": "the programs that ask the sound server",
+    "gating.gates": "the Silero slots of the streams",
+    "gating.silero": "an onnxruntime session",
     "inference.dispatch": "the task that sends batches",
     "engines.launch": "the template of the model processes",
     "engines.process": "a model process",
@@ -140,10 +143,8 @@ SHELLS: dict[str, str] = {
     "server.server": "the HTTP server",
     "access.token_file": "the file of tokens",
     "telemetry.snapshot": "nothing; it collects what the other shells count",
-    "windowing.gates": "the Silero slots of the streams",
     "windowing.inbox": "the requests to the segmenter thread",
     "windowing.segmenter": "the segmenter thread",
-    "windowing.silero": "an onnxruntime session",
     "windowing.stream": "one source's state on the segmenter thread",
 }
 """Modules that are not pure, and the one thing that each of them owns. `worker` is one process, and not listed."""
@@ -160,7 +161,7 @@ WORLDLY = {
 
 
 def name_of(file: Path) -> str:
-    """`windowing.gate` for daemon/earmark/windowing/gate.py, and `capture` for its __init__.py."""
+    """`gating.gate` for daemon/earmark/gating/gate.py, and `capture` for its __init__.py."""
     return ".".join(file.relative_to(DAEMON).with_suffix("").parts).removesuffix(".__init__")
 
 
@@ -214,7 +215,7 @@ def test_the_design_tells_the_same_rule() -> None:
 
 
 def _packages_in(names: str) -> set[str]:
-    """`windowing (gate, gates), audio` as {"windowing.gate", "windowing.gates", "audio"}."""
+    """`gating (gate, gates), audio` as {"gating.gate", "gating.gates", "audio"}."""
     if names.startswith("all but "):
         return set(PACKAGES) - _packages_in(names.removeprefix("all but "))
     found: set[str] = set()

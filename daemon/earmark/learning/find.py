@@ -14,11 +14,11 @@ from earmark.audio.types import Block, Closed, GateEvent, Opened, Samples
 from earmark.config.labels import BACKGROUND
 from earmark.config.settings import Vad
 from earmark.errors import SourceError
+from earmark.gating.gates import LevelGate, SpeechGate, step_all
+from earmark.gating.silero import RATE, Silero
 from earmark.learning.examples import STEP_SECONDS, Example
 from earmark.recordings.recording import open_recording
 from earmark.windowing.classifier_stream import GateKind
-from earmark.windowing.gates import LevelGate, SpeechGate, step_all
-from earmark.windowing.silero import RATE, Silero
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".oga", ".mp3", ".aiff", ".m4a", ".aac", ".webm"})
 MAX_SECONDS = 600.0  # of one recording

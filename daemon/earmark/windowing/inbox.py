@@ -13,8 +13,8 @@ import msgspec
 from earmark.audio.types import Nanoseconds, Samples
 from earmark.capture.intake import Intake, IntakeStats
 from earmark.errors import EarmarkError
+from earmark.gating.silero import Silero
 from earmark.windowing.classifier_stream import ClassifierInput
-from earmark.windowing.silero import Silero
 
 MAX_OUTSTANDING_WINDOWS = 64  # of a source that can wait
 

@@ -15,8 +15,9 @@ import msgspec
 from earmark.audio.types import Nanoseconds, Samples, Window
 from earmark.capture.intake import Intake
 from earmark.errors import EarmarkError, SourceError
+from earmark.gating.gates import step_all
+from earmark.gating.silero import Silero
 from earmark.windowing.classifier_stream import ClassifierInput
-from earmark.windowing.gates import step_all
 from earmark.windowing.inbox import (
     AddSource,
     ChangeClassifier,
@@ -29,7 +30,6 @@ from earmark.windowing.inbox import (
     SourceStats,
 )
 from earmark.windowing.messages import Message
-from earmark.windowing.silero import Silero
 from earmark.windowing.stream import SourceStream
 
 log = logging.getLogger(__name__)

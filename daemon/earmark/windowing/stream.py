@@ -13,11 +13,11 @@ from earmark.capture.intake import Intake
 from earmark.capture.items import Ended, Failed, Gap, Item, Overflowed, Paused, Started, joined
 from earmark.config.settings import Vad
 from earmark.errors import AudioError, SourceError
+from earmark.gating.gates import LevelGate, SourceGate, SpeechGate, step_all
+from earmark.gating.silero import RATE, Silero
 from earmark.protocol.events import LossCause, OffReason
 from earmark.windowing.classifier_stream import ClassifierInput, ClassifierStream, GateKind
-from earmark.windowing.gates import LevelGate, SourceGate, SpeechGate, step_all
 from earmark.windowing.messages import AudioLost, Message, SourceChanged, SourceEnded
-from earmark.windowing.silero import RATE, Silero
 
 GateKey = tuple[GateKind, Vad, int]
 """Classifiers whose keys are equal share a gate. The number is the gate's rate."""

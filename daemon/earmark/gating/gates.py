@@ -8,8 +8,8 @@ from earmark.audio.level import NoiseFloor, PatientFloor, decibels
 from earmark.audio.resampled import ResampledRing
 from earmark.audio.types import GateEvent, Samples
 from earmark.config.settings import Vad
-from earmark.windowing.gate import Gate, GateSettings, State
-from earmark.windowing.silero import CONTEXT, RATE, STEP, Silero
+from earmark.gating.gate import Gate, GateSettings, State
+from earmark.gating.silero import CONTEXT, RATE, STEP, Silero
 
 STEP_SECONDS = 0.032
 MIN_FLOOR_DB = -70.0  # the noise floor counts as at least this: hiss above digital silence is no sound

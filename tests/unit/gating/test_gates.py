@@ -10,8 +10,8 @@ from earmark.audio.pcm import mono
 from earmark.audio.resampled import ResampledRing
 from earmark.audio.types import Block, Opened, Samples
 from earmark.config.settings import Vad
-from earmark.windowing.gates import RESET_STEPS, LevelGate, SpeechGate, step_all
-from earmark.windowing.silero import RATE, STEP, Silero
+from earmark.gating.gates import RESET_STEPS, LevelGate, SpeechGate, step_all
+from earmark.gating.silero import RATE, STEP, Silero
 from tests.signals import noise
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.audio.types import Closed, Opened
-from earmark.windowing.gate import Gate, GateSettings
+from earmark.gating.gate import Gate, GateSettings
 
 STEP = 10
 

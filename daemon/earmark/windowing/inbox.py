@@ -15,6 +15,7 @@ from earmark.capture.intake import Intake, IntakeStats
 from earmark.errors import EarmarkError
 from earmark.gating.silero import Silero
 from earmark.windowing.classifier_stream import ClassifierInput
+from earmark.windowing.sound_times import SoundStats, SoundTimes
 
 MAX_OUTSTANDING_WINDOWS = 64  # of a source that can wait
 
@@ -26,6 +27,7 @@ class SourceStats(msgspec.Struct, frozen=True):
     intake: IntakeStats
     windows: int
     outstanding: int
+    sound: SoundStats
 
 
 class SharedSource:
@@ -38,6 +40,7 @@ class SharedSource:
         self, name: str, inbox: Inbox, *, live: bool, rates: tuple[int, ...], clock: Callable[[], Nanoseconds]
     ) -> None:
         self.intake = Intake(name, self.wake, live=live, rates=rates, clock=clock)
+        self.times = SoundTimes()
         self._inbox = inbox
         self.woken = False  # set by wake(), cleared by Inbox.take()
         self._windows = 0
@@ -75,7 +78,7 @@ class SharedSource:
     def stats(self) -> SourceStats:
         """Return the counts."""
         windows, answered = self._windows, self._answered
-        return SourceStats(self.intake.name, self.intake.stats(), windows, windows - answered)
+        return SourceStats(self.intake.name, self.intake.stats(), windows, windows - answered, self.times.stats())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -231,7 +231,7 @@ class Segmenter:
     def _apply(self, request: Request) -> list[Message]:
         match request:
             case AddSource(source, inputs, seconds, silero):
-                self._streams[source] = SourceStream(source.intake, inputs, seconds, silero)
+                self._streams[source] = SourceStream(source.intake, inputs, seconds, silero, source.times)
                 return []
             case RemoveSource(source):
                 return self._remove(source)

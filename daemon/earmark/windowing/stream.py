@@ -18,6 +18,7 @@ from earmark.gating.silero import RATE, Silero
 from earmark.protocol.events import LossCause, OffReason
 from earmark.windowing.classifier_stream import ClassifierInput, ClassifierStream, GateKind
 from earmark.windowing.messages import AudioLost, Message, SourceChanged, SourceEnded
+from earmark.windowing.sound_times import SoundTimes
 
 GateKey = tuple[GateKind, Vad, int]
 """Classifiers whose keys are equal share a gate. The number is the gate's rate."""
@@ -28,13 +29,19 @@ class SourceStream:
 
     A round calls listen(), then found() for each event of the speech gates, which are judged together with those of
     other sources, and at last finish_round(), which returns the messages for the event loop. `seconds` of sound are
-    kept at each rate. A `silero` is needed if a classifier has a speech gate.
+    kept at each rate. A `silero` is needed if a classifier has a speech gate. `times` counts the sound.
     """
 
     def __init__(
-        self, intake: Intake, inputs: Sequence[ClassifierInput], seconds: float, silero: Silero | None = None
+        self,
+        intake: Intake,
+        inputs: Sequence[ClassifierInput],
+        seconds: float,
+        silero: Silero | None = None,
+        times: SoundTimes | None = None,
     ) -> None:
         self._intake = intake
+        self._times = SoundTimes() if times is None else times
         self._seconds = seconds
         self._silero = silero
         self._items: deque[Item] = deque()  # that were drained and not taken yet
@@ -94,8 +101,10 @@ class SourceStream:
         for each in self._classifiers[gate]:
             match event:
                 case Opened(position):
+                    self._times.open(each.classifier, position, rate)
                     each.open(position, rate)
                 case Closed():
+                    self._times.close(each.classifier, event.position, rate)
                     self._messages += each.close(event, judged, rate, reason)
                 case _:
                     assert_never(event)
@@ -165,6 +174,7 @@ class SourceStream:
         if block.position != self._end or (self._rate and block.rate != self._rate):
             self._jump(block.position, block.rate)
         self._end, self._rate = block.position + len(block.samples), block.rate
+        self._times.hear(self._end, len(block.samples), block.rate)
         self._failure = ""
         self._change(self._health.heard(block.samples, block.rate))
         for ring in self._rings.values():
@@ -247,6 +257,7 @@ class SourceStream:
         made = ClassifierStream(self._intake.name, chosen, self._ring(chosen.rate), live=self._intake.live)
         self._classifiers.setdefault(gate, []).append(made)
         if gate.is_open:
+            self._times.open(chosen.classifier, gate.position, gate.resampled.rate)
             made.open(gate.position, gate.resampled.rate)
         self._enough = 0
 
@@ -256,6 +267,7 @@ class SourceStream:
                 classifiers.remove(each)
                 if gate.is_open:
                     rate = gate.resampled.rate
+                    self._times.close(classifier, gate.position, rate)
                     self._messages += each.close(Closed(gate.position), gate.position, rate, "reload")
 
     def _drop_unused(self) -> None:

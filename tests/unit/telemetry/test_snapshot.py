@@ -19,6 +19,7 @@ from earmark.server.server import ServerStats
 from earmark.telemetry.snapshot import MemoryInfo, Snapshot, snapshot, versions
 from earmark.windowing.inbox import SourceStats
 from earmark.windowing.segmenter import SegmenterStats
+from earmark.windowing.sound_times import SoundStats
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "info.json").read_text())
 """What a daemon answered to GET /info before there were snapshots, with a loss and a model that is loading added."""
@@ -45,7 +46,9 @@ def recorded_daemon(engine: EngineState = READY) -> Snapshot:
         clips=ClipStats(0, 0, 0, 0),
         server=ServerStats(2, 3),
         hub=HubStats(0, 7, 0, {"oldest": 0, "latest": 0, "close": 0}, 0, 0),
-        segmenter=SegmenterStats(9, 0, (SourceStats("desk", IntakeStats(48000, 160, 320, 1), 4, 1),)),
+        segmenter=SegmenterStats(
+            9, 0, (SourceStats("desk", IntakeStats(48000, 160, 320, 1), 4, 1, SoundStats(3.0, {"commands": 1.5})),)
+        ),
         outputs=OutputsStats(lost_lines=5, lost_events=6, trouble="No space left on device"),
         memory=MemoryInfo(daemon_mb=82.5, worker_mb=None),
     )
@@ -69,6 +72,7 @@ def test_every_field_of_info_is_as_it_was_and_new_ones_follow() -> None:
                     "intake": {"offered": 48000, "queued": 160, "dropped": 320, "overflows": 1},
                     "windows": 4,
                     "outstanding": 1,
+                    "sound": {"heard": 3.0, "open": {"commands": 1.5}},
                 }
             ],
         },

@@ -172,3 +172,32 @@ def test_a_pause_closes_no_gate_that_is_always_open_unless_it_is_long() -> None:
     assert reasons(by_hand.round()) == []
     intake.pause(long=True)
     assert reasons(by_hand.round()) == ["quiet"]
+
+
+def test_the_seconds_heard_and_those_in_an_open_gate_leave_out_what_was_lost() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    intake.offer(noise(RATE, -30))
+    by_hand.round()
+    intake.fail("lost", "it went away")
+    by_hand.now += 3 * SECOND
+    intake.begin("a device", RATE)
+    intake.offer(noise(RATE, -30))
+    by_hand.round()
+    (source,) = by_hand.segmenter.stats().sources
+    assert source.sound.heard == 2.0
+    assert [round(seconds, 1) for seconds in source.sound.open.values()] == [2.0]
+
+
+def test_a_classifier_that_is_taken_away_keeps_the_seconds_in_which_its_gate_was_open() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    intake.offer(noise(RATE, -30))
+    by_hand.round()
+    (name,) = by_hand.segmenter.stats().sources[0].sound.open
+    by_hand.segmenter.remove_classifier("hall", name)
+    by_hand.round()
+    intake.offer(noise(RATE, -30))
+    by_hand.round()
+    (source,) = by_hand.segmenter.stats().sources
+    assert (source.sound.heard, round(source.sound.open[name], 1)) == (2.0, 1.0)

@@ -15,7 +15,7 @@ import msgspec
 
 from earmark.broadcast.sink import Published, Sink
 from earmark.detection.detector import Draft
-from earmark.protocol.events import Label, Numbered, Result, Source, encode
+from earmark.protocol.events import Config, Label, Numbered, Result, Source, encode
 
 SECOND = 1_000_000_000  # nanoseconds
 
@@ -79,7 +79,7 @@ class Publisher:
         changes: dict[str, object] = {"seq": self.seq, "time": rfc3339(self._newest)}
         if isinstance(event, Result | Label):
             changes["lag"] = round(age / SECOND, 4)
-        if draft.at is not None and not isinstance(event, Source):
+        if draft.at is not None and not isinstance(event, Source | Config):
             zero = utc - timedelta(microseconds=age // 1000, milliseconds=draft.at)  # the first sample of the stream
             changes["start_time"] = rfc3339(zero + timedelta(seconds=event.start))
             if event.end is not None:

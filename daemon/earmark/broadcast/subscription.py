@@ -16,6 +16,7 @@ from earmark.protocol.events import (
     CONNECTION_TYPES,
     DEFAULT_TYPES,
     TYPES,
+    Config,
     Label,
     Loss,
     Numbered,
@@ -80,6 +81,8 @@ class Subscription:
                 return self._covers("source", event.source)
             case Loss():
                 return self._covers("loss", event.source, event.classifier)
+            case Config():
+                return "config" in self.types
             case _:
                 assert_never(event)
 

@@ -12,7 +12,7 @@ from earmark.audio.types import Floats, Milliseconds, Nanoseconds, Window, milli
 from earmark.detection.decide import Decider, Off, On, SlidingDecider, Suppressed
 from earmark.detection.reorder import ReorderBuffer, Ticket
 from earmark.inference.scores import ranked
-from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Source
+from earmark.protocol.events import Config, Label, Loss, LossCause, OffReason, Result, Source
 from earmark.windowing.messages import GateClosed
 
 
@@ -24,7 +24,7 @@ class Draft:
     sound in the source's stream, if there is one. `on_score` is, for an `off`, the score with which its label went on.
     """
 
-    event: Result | Label | Loss | Source
+    event: Result | Label | Loss | Source | Config
     captured: Nanoseconds
     on_score: float | None = None
     at: Milliseconds | None = None

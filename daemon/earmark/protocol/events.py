@@ -10,11 +10,12 @@ from typing import Literal
 
 import msgspec
 
-SourceState = Literal["starting", "listening", "quiet", "muted", "clipping", "stalled", "lost", "stopped"]
+SourceState = Literal["starting", "listening", "quiet", "muted", "clipping", "stalled", "lost", "paused", "stopped"]
 LossCause = Literal["device", "overflow", "stall", "overload", "worker"]
-OffReason = Literal["quiet", "replaced", "timeout", "source_lost", "reload", "shutdown"]
-LabelReason = Literal["quiet", "replaced", "timeout", "source_lost", "reload", "shutdown", "utterance"]
+OffReason = Literal["quiet", "replaced", "timeout", "source_lost", "reload", "paused", "shutdown"]
+LabelReason = Literal["quiet", "replaced", "timeout", "source_lost", "reload", "paused", "shutdown", "utterance"]
 GapCause = Literal["slow", "too_old", "epoch"]
+ConfigCause = Literal["reload", "api"]
 
 
 class Score(msgspec.Struct, frozen=True):
@@ -146,6 +147,16 @@ class Loss(msgspec.Struct, frozen=True, tag_field="type", tag="loss", omit_defau
     end_time: str = ""
 
 
+class Config(msgspec.Struct, frozen=True, tag_field="type", tag="config"):
+    """The daemon was changed while it runs. `sources` and `classifiers` are as a `hello` of this moment has them."""
+
+    seq: int
+    time: str
+    sources: tuple[SourceInfo, ...]
+    classifiers: tuple[ClassifierInfo, ...]
+    cause: ConfigCause
+
+
 class Gap(msgspec.Struct, frozen=True, tag_field="type", tag="gap", rename={"from_": "from"}):
     """The events `from` to `to`, both included, will not reach this subscriber."""
 
@@ -166,7 +177,7 @@ class Error(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
     error: str
 
 
-Numbered = Result | Label | Source | Loss
+Numbered = Result | Label | Source | Loss | Config
 """The events that carry a sequence number and go to all subscribers."""
 
 Connection = Hello | Subscribed | Gap | Error
@@ -174,7 +185,7 @@ Connection = Hello | Subscribed | Gap | Error
 
 Event = Numbered | Connection
 
-DEFAULT_TYPES = frozenset({"result", "label", "source", "loss"})
+DEFAULT_TYPES = frozenset({"result", "label", "source", "loss", "config"})
 """What a subscriber gets that names no types."""
 
 CONNECTION_TYPES = frozenset({"hello", "subscribed", "gap", "error"})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
-from earmark.protocol.events import Error, Event, Gap, Hello, Label, Loss, Result, Source
+from earmark.protocol.events import Config, Error, Event, Gap, Hello, Label, Loss, Result, Source
 
 _WIDTHS = (8, 10, 10, 14, 5)  # of time, source, classifier, label and score; a longer name moves the rest of its line
 _COLUMNS = ("time", "source", "classifier", "label", "score")
@@ -39,6 +39,8 @@ def line(event: Event, colour: bool = False, zone: tzinfo | None = None) -> str 
             lost = f"lost {event.end - event.start:.2f} s of sound: {event.cause}"
             classifier = (event.classifier,) if event.classifier else ()
             return _styled(_DIM, (clock(event.time, zone), event.source, *classifier, lost), colour)
+        case Config():
+            return _styled(_DIM, (clock(event.time, zone), f"the daemon was changed ({event.cause})"), colour)
         case Gap():
             return _styled(_DIM, (f"events {event.from_} to {event.to} were missed: {event.cause}",), colour)
         case Error():

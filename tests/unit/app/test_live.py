@@ -21,7 +21,7 @@ from earmark.detection.detector import Detector, Draft
 from earmark.detection.detectors import Detectors
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
-from earmark.protocol.events import Label, Loss, Result
+from earmark.protocol.events import Config, Label, Loss, Result, Source
 from earmark.windowing.messages import AudioLost, GateClosed, SourceChanged, SourceEnded
 from tests.engines import FakeEngine
 
@@ -73,8 +73,10 @@ def short(draft: Draft) -> str:
             return f"loss {start:g} {cause}"
         case Label(state=state, reason=reason):
             return f"{state} {reason or ''}".strip()
-        case other:
-            return other.state
+        case Source(state=state):
+            return state
+        case Config():
+            return "config"
 
 
 def window(start: int, score: float = 0.1, *, live: bool = True) -> Window:

@@ -260,11 +260,11 @@ def test_every_choice_is_taken() -> None:
 
 
 def test_every_type_is_taken_and_none_means_the_usual_ones() -> None:
-    named = parse({"types": "result,suppressed,label,source,loss,gap,error"})
-    assert named.types == {"result", "suppressed", "label", "source", "loss"}
+    named = parse({"types": "result,suppressed,label,source,loss,config,gap,error"})
+    assert named.types == {"result", "suppressed", "label", "source", "loss", "config"}
     nothing: tuple[object, ...] = ("", " , ", [])
     for none in nothing:
-        assert parse({"types": none}).types == {"result", "label", "source", "loss"}
+        assert parse({"types": none}).types == {"result", "label", "source", "loss", "config"}
 
 
 @pytest.mark.parametrize("name", ["min_score", "top_k", "every", "shape", "policy"])
@@ -291,11 +291,12 @@ def test_a_single_value_given_twice_is_refused(name: str) -> None:
         ),
         (
             {"types": "label,reslt"},
-            "types: no such type 'reslt'; did you mean result? known are label, loss, result, source, suppressed",
+            "types: no such type 'reslt'; did you mean result? "
+            "known are config, label, loss, result, source, suppressed",
         ),
         (
             {"types": ["zzz", "qqq"]},
-            "types: no such type 'qqq'; known are label, loss, result, source, suppressed",
+            "types: no such type 'qqq'; known are config, label, loss, result, source, suppressed",
         ),
         ({"shape": "apj"}, "shape: 'apj' is not known; did you mean api? known are event, api"),
         ({"policy": ""}, "policy: '' is not known; known are oldest, latest, close"),

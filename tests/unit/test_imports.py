@@ -67,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """Package to the packages and modules that it may import besides its own and EVERYWHERE."""
 
-EVERYWHERE = {"cores", "errors", "log", "hints", "columns"}
+EVERYWHERE = {"cores", "errors", "log", "hints", "columns", "histogram"}
 
 SHELLS: dict[str, str] = {
     "__main__": "the command line",

@@ -46,6 +46,7 @@ from earmark.recordings.recording import check
 from earmark.server.events_endpoint import events_endpoint
 from earmark.server.server import Server
 from earmark.telemetry.snapshot import Snapshot, snapshot
+from earmark.telemetry.tally import Tally
 from earmark.windowing.segmenter import Segmenter
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,8 @@ class Service:
             on_broken=self._broken_pipe,
             on_trouble=lambda sentence: call_if_open(self._loop, self._hub.tell, Error(sentence)),
         )
-        self._publisher = Publisher([self._hub, self._outputs])
+        self._tally = Tally()
+        self._publisher = Publisher([self._hub, self._outputs, self._tally])
         ids = (f"{self._publisher.epoch}-{number}" for number in itertools.count(1))
         names = tuple(source.name for source in settings.source)
         detectors = {
@@ -254,6 +256,7 @@ class Service:
             hub=self._hub.stats(),
             segmenter=self._segmenter.stats(),
             outputs=self._outputs.stats(),
+            events=self._tally.stats(),
             memory=memory.memory(self._engine.state.pid),
         )
 

@@ -28,7 +28,11 @@ TOO_SLOW = 1013  # RFC 6455 and IANA: try again later
 
 
 class HubStats(msgspec.Struct, frozen=True):
-    """Counts since the start, and the `subscribers` of now. `dropped` counts events by the policy of the subscriber."""
+    """Counts since the start, and the `subscribers` of now. `dropped` counts events by the policy of the subscriber.
+
+    `refusals` counts the refused handshakes by HTTP status. `behind` subscribers read too slowly now, and `backlog`
+    events wait for them.
+    """
 
     subscribers: int
     published: int
@@ -36,6 +40,9 @@ class HubStats(msgspec.Struct, frozen=True):
     dropped: dict[str, int]
     aborted: int
     refused: int
+    refusals: dict[int, int]
+    behind: int
+    backlog: int
 
 
 class Hub:
@@ -62,13 +69,22 @@ class Hub:
         self._delivered = 0
         self._dropped = {"oldest": 0, "latest": 0, "close": 0}
         self._aborted = 0
-        self._refused = 0  # handshakes
+        self._refusals: dict[int, int] = {}  # of handshakes, by status
 
     def stats(self) -> HubStats:
         """Return the counters, and how many subscribers there are now."""
-        subscribers = sum(map(len, self._groups.values()))
+        subscribers = [each for members in self._groups.values() for each in members]
+        waiting = [len(each.backlog) for each in subscribers if each.backlog is not None]
         return HubStats(
-            subscribers, self._published, self._delivered, dict(self._dropped), self._aborted, self._refused
+            len(subscribers),
+            self._published,
+            self._delivered,
+            dict(self._dropped),
+            self._aborted,
+            sum(self._refusals.values()),
+            dict(self._refusals),
+            len(waiting),
+            sum(waiting),
         )
 
     def publish(self, published: Published) -> None:
@@ -95,9 +111,9 @@ class Hub:
                 for member in [member for member in members if member.backlog is None]:
                     member.write(frame)
 
-    def count_refused(self) -> None:
-        """Count a handshake that was refused."""
-        self._refused += 1
+    def count_refused(self, status: int) -> None:
+        """Count a handshake that was refused with this HTTP status."""
+        self._refusals[status] = self._refusals.get(status, 0) + 1
 
     def join(self, subscriber: Subscriber) -> None:
         """Say hello to the subscriber, and send it events from now on."""

@@ -184,6 +184,12 @@ class Batcher:
     def queued_live(self) -> int:
         return len(self._live)
 
+    @property
+    def oldest(self) -> Nanoseconds | None:
+        """When the job that waits longest was captured. None if no job waits."""
+        found = [(queues, queues.oldest()) for queues in (self._live, self._one_shot)]
+        return min((queues.first(key).captured for queues, key in found if key), default=None)
+
     def add(self, job: Job) -> Job | None:
         """Queue `job`. Return the oldest live job if that was pushed out; it may be `job` itself."""
         self.added += 1

@@ -14,20 +14,32 @@ import msgspec
 
 from earmark.audio.types import SECOND, Nanoseconds
 from earmark.errors import EarmarkError, WorkerDied, WorkerError
+from earmark.histogram import Histogram, HistogramCounts
 from earmark.inference.batch import Batch, Batcher, Drop, Job, Outcome
 from earmark.inference.engine import Engine
 
 logger = logging.getLogger(__name__)
 
 
+BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128)  # windows
+INFERENCE_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
+
+
 class DispatcherStats(msgspec.Struct, frozen=True):
-    """Windows since the start, of sources and of clips. `in_flight` ones are with the engine now."""
+    """Windows since the start, of sources and of clips. `in_flight` ones are with the engine now.
+
+    `oldest` is the age in seconds of the window that waits longest, 0 if none does. `batches` is the distribution of
+    the windows in a batch, and `inference` that of the seconds for which a batch was with the engine, by model.
+    """
 
     queued: int
     classified: int
     stale: int
     pushed_out: int
     in_flight: int
+    oldest: float
+    batches: HistogramCounts
+    inference: dict[str, HistogramCounts]
 
 
 class Dispatcher:
@@ -59,6 +71,8 @@ class Dispatcher:
         self._in_flight: dict[asyncio.Task[None], Batch] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._is_away = False  # the engine, when it was last looked at
+        self._batches = Histogram(BATCH_BOUNDS)
+        self._inference: dict[str, Histogram] = {}  # by model
         self._back: Nanoseconds = 0  # when it was ready again after it had been away
 
     async def __aenter__(self) -> Self:
@@ -84,8 +98,16 @@ class Dispatcher:
     def stats(self) -> DispatcherStats:
         """Return the counters as they are now. `classified` counts what the engine was given."""
         batcher = self._batcher
+        oldest = batcher.oldest
         return DispatcherStats(
-            len(batcher), batcher.taken, batcher.went_stale, batcher.pushed_out, self._count_in_flight()
+            len(batcher),
+            batcher.taken,
+            batcher.went_stale,
+            batcher.pushed_out,
+            self._count_in_flight(),
+            0.0 if oldest is None else round((self._clock() - oldest) / SECOND, 3),
+            self._batches.counts(),
+            {model: seconds.counts() for model, seconds in self._inference.items()},
         )
 
     def submit(self, job: Job) -> None:
@@ -156,6 +178,8 @@ class Dispatcher:
         task.add_done_callback(self._end)
 
     async def _classify(self, batch: Batch) -> None:
+        began = self._clock()
+        self._batches.observe(len(batch))
         try:
             logits = await self._engine.classify(batch.model, [job.samples for job in batch.jobs], batch.attempts)
             if len(logits) != len(batch):
@@ -168,6 +192,10 @@ class Dispatcher:
             logger.exception("A batch for %s was lost", batch.model)
             self._drop(batch.jobs, Drop("worker", f"{batch.model}: {error!r}"))
         else:
+            seconds = self._inference.get(batch.model) or self._inference.setdefault(
+                batch.model, Histogram(INFERENCE_BOUNDS)
+            )
+            seconds.observe((self._clock() - began) / SECOND)
             for job, row in zip(batch.jobs, logits, strict=True):
                 _reply(job, row)
 

@@ -42,6 +42,7 @@ HANDSHAKE_HEADERS = (
 
 Query = Sequence[tuple[str, str]]
 Accept = Callable[[Query], Conversation]
+Refused = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,11 @@ NOWHERE = Limits(max_message_bytes=0, max_frames_per_second=0, max_connections=0
 class Handshake:
     """uvicorn's `ws=` hook: makes the connection for an upgrade request and runs it. Ends with close().
 
-    `endpoints` are by path. `on_refused` is called for each handshake that is refused.
+    `endpoints` are by path. `on_refused` is called with the HTTP status of each handshake that is refused.
     """
 
     def __init__(
-        self, endpoints: Mapping[str, Endpoint], access: CurrentAccess, on_refused: Callable[[], None] = lambda: None
+        self, endpoints: Mapping[str, Endpoint], access: CurrentAccess, on_refused: Refused = lambda status: None
     ) -> None:
         self._sites = {path: _Site(endpoint) for path, endpoint in endpoints.items()}
         self._access = access
@@ -111,7 +112,7 @@ class Handshake:
 
     def refuse_unparsed(self, refusal: Refusal, transport: asyncio.Transport) -> None:
         """Refuse a handshake that no connection was made for."""
-        self._on_refused()
+        self._on_refused(refusal.status)
         log.debug("handshake refused with %d: %s", refusal.status, refusal.error)
         transport.write(error_on_the_wire(refusal.error, refusal.status, refusal.headers))
         transport.close()
@@ -140,7 +141,7 @@ class Handshake:
 
         def finish(_: ServerConnection, request: Request, response: Response) -> None:
             if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-                self._on_refused()
+                self._on_refused(response.status_code)
                 _make_json(response)
 
         try:

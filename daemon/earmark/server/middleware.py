@@ -22,14 +22,18 @@ PREFLIGHT_SECONDS = "600"  # for which a browser may remember the answer to a pr
 
 
 class AccessMiddleware:
-    """Refuse foreign Host and Origin headers and wrong tokens, answer OPTIONS, and let allowed pages read answers."""
+    """Refuse foreign Host and Origin headers and wrong tokens, answer OPTIONS, and let allowed pages read answers.
+
+    `responses` counts the answers by status.
+    """
 
     def __init__(self, app: Starlette, access: CurrentAccess) -> None:
         self._app = app
         self._access = access
+        self.responses: dict[int, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        access = self._access.value
+        access, send = self._access.value, self._counted(send)
         headers = Headers(scope=scope)
         authority, path = parse_target(scope["path"])
         scope = {**scope, "path": path.rstrip("/") or "/"}
@@ -50,6 +54,14 @@ class AccessMiddleware:
             await self._options(scope)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def _counted(self, send: Send) -> Send:
+        async def count(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.responses[message["status"]] = self.responses.get(message["status"], 0) + 1
+            await send(message)
+
+        return count
 
     def _options(self, scope: Scope) -> Response:
         """Answer OPTIONS, which needs no token: a browser sends none. An unknown path allows nothing else."""

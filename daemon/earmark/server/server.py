@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Self, cast
 
@@ -22,7 +22,7 @@ from earmark.access.access import Access, CurrentAccess
 from earmark.access.origins import Origins
 from earmark.config import settings as config
 from earmark.server.bind import Acceptor, address, exposed, listen, make_room
-from earmark.server.handshake import Endpoint, Handshake
+from earmark.server.handshake import Endpoint, Handshake, Refused
 from earmark.server.http import Deadlines, HttpConnection
 from earmark.server.middleware import AccessMiddleware
 from earmark.server.places import Admission, Places
@@ -35,17 +35,21 @@ CLOSE_SECONDS = 1.0  # for clients to answer the close frame at shutdown
 
 
 class ServerStats(msgspec.Struct, frozen=True):
-    """Connections, subscribers included: `open` now, and `refused` since the start because there was no place."""
+    """Connections, subscribers included: `open` now, and `refused` since the start because there was no place.
+
+    `responses` counts the answers to HTTP requests by status.
+    """
 
     open: int
     refused: int
+    responses: dict[int, int]
 
 
 class Server:
     """Listens from entering to leaving; `port` is the one chosen where the settings say 0.
 
-    `endpoints` are the WebSockets by path; `on_refused` is called for each handshake that is refused. `ready` returns
-    None, or what is missing by name; `info` returns the content of `/info`. `routes` come before the daemon's own.
+    `endpoints` are the WebSockets by path; `on_refused` gets the HTTP status of each handshake that is refused. `ready`
+    returns None, or what is missing by name; `info` returns the content of `/info`. `routes` precede the daemon's own.
     `max_connections` is as many as the settings and the system allow, if it is not given.
     Entering raises ServerError where the port cannot be had or the address is not safe; constructing, ConfigError.
     Leaving takes no new connections, closes WebSockets with 1001, aborts the rest, and takes less than three seconds.
@@ -59,7 +63,7 @@ class Server:
         ready: Ready,
         info: Info,
         routes: Sequence[BaseRoute] = (),
-        on_refused: Callable[[], None] = lambda: None,
+        on_refused: Refused = lambda status: None,
         deadlines: Deadlines = DEADLINES,
         max_connections: int | None = None,
     ) -> None:
@@ -88,8 +92,9 @@ class Server:
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     def stats(self) -> ServerStats:
-        """Return how many connections there are, and how many were refused."""
-        return ServerStats(len(self._places), self._acceptor.refused if self._acceptor else 0)
+        """Return how many connections there are, how many were refused, and how requests were answered."""
+        refused = self._acceptor.refused if self._acceptor else 0
+        return ServerStats(len(self._places), refused, dict(self._app.responses))
 
     async def __aenter__(self) -> Self:
         possible = make_room(self._settings.max_subscribers)

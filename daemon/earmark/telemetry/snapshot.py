@@ -17,6 +17,7 @@ from earmark.inference.dispatch import DispatcherStats
 from earmark.inference.engine import EngineState, Phase
 from earmark.protocol.events import ClassifierInfo, LossCause, SourceInfo
 from earmark.server.server import ServerStats
+from earmark.telemetry.tally import TallyStats
 from earmark.windowing.segmenter import SegmenterStats
 
 PACKAGES = ("torch", "transformers", "numpy", "onnxruntime", "soundfile", "av")
@@ -70,6 +71,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     outputs: OutputsStats
     failed_sinks: dict[str, int]
     memory: MemoryInfo
+    events: TallyStats
 
 
 def snapshot(
@@ -86,6 +88,7 @@ def snapshot(
     hub: HubStats,
     segmenter: SegmenterStats,
     outputs: OutputsStats,
+    events: TallyStats,
     memory: MemoryInfo,
 ) -> Snapshot:
     """Make the snapshot from what each part tells of itself."""
@@ -107,6 +110,7 @@ def snapshot(
         outputs=outputs,
         failed_sinks=publisher.failed,
         memory=memory,
+        events=events,
     )
 
 

@@ -84,7 +84,7 @@ def test_a_subscriber_is_greeted_and_gets_what_comes_from_then_on() -> None:
     serving.label()
     serving.result()
     assert peer.got() == [2, 3]
-    assert serving.hub.stats() == HubStats(1, 3, 2, {"oldest": 0, "latest": 0, "close": 0}, 0, 0)
+    assert serving.hub.stats() == HubStats(1, 3, 2, {"oldest": 0, "latest": 0, "close": 0}, 0, 0, {}, 0, 0)
 
 
 def test_subscribers_with_equal_filters_are_sent_the_same_bytes() -> None:
@@ -288,11 +288,23 @@ def test_nothing_that_was_held_comes_after_a_close() -> None:
     assert serving.clock.pending() == 0
 
 
-def test_handshakes_that_were_refused_are_counted() -> None:
+def test_handshakes_that_were_refused_are_counted_by_status() -> None:
     serving = Serving()
-    serving.hub.count_refused()
-    serving.hub.count_refused()
-    assert serving.hub.stats().refused == 2
+    serving.hub.count_refused(403)
+    serving.hub.count_refused(403)
+    serving.hub.count_refused(503)
+    stats = serving.hub.stats()
+    assert (stats.refused, stats.refusals) == (3, {403: 2, 503: 1})
+
+
+def test_the_subscribers_that_are_behind_are_counted_and_the_events_that_wait_for_them() -> None:
+    serving = Serving()
+    first, second, _ = serving.peer(), serving.peer(), serving.peer()
+    for peer in (first, second):
+        peer.pause()
+        serving.label()
+    stats = serving.hub.stats()
+    assert (stats.subscribers, stats.behind, stats.backlog) == (3, 2, 3)
 
 
 def test_a_hub_without_subscribers_publishes_to_nobody() -> None:

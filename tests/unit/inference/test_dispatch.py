@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
+import msgspec
 import numpy as np
 import pytest
 
 from earmark.audio.types import SECOND, Floats, Samples
 from earmark.errors import WorkerDied, WorkerError
 from earmark.inference.batch import MS, Batcher, Drop, Job, Outcome
-from earmark.inference.dispatch import Dispatcher, DispatcherStats
+from earmark.inference.dispatch import Dispatcher
 from tests.engines import FakeEngine, failing, sums
 
 
@@ -79,12 +80,53 @@ def test_jobs_are_counted_by_where_they_are_and_how_they_ended() -> None:
             bench.submit(1)
             await bench.engine.began()
             bench.submit(2, 3, 4)
-            assert dispatcher.stats() == DispatcherStats(queued=2, classified=1, stale=0, pushed_out=1, in_flight=1)
+            assert counters(dispatcher) == {"queued": 2, "classified": 1, "stale": 0, "pushed_out": 1, "in_flight": 1}
             bench.now += 2 * SECOND + 1
             bench.submit(5, live=False)
             bench.engine.release()
             await dispatcher.drain()
-            assert dispatcher.stats() == DispatcherStats(queued=0, classified=2, stale=2, pushed_out=1, in_flight=0)
+            assert counters(dispatcher) == {"queued": 0, "classified": 2, "stale": 2, "pushed_out": 1, "in_flight": 0}
+
+    play(scene)
+
+
+def counters(dispatcher: Dispatcher) -> dict[str, int]:
+    """The numbers of windows alone."""
+    return {name: value for name, value in msgspec.to_builtins(dispatcher.stats()).items() if isinstance(value, int)}
+
+
+def test_the_age_of_the_window_that_waits_longest_is_told() -> None:
+    async def scene() -> None:
+        bench = Bench(FakeEngine(held=True))
+        async with bench.dispatcher as dispatcher:
+            bench.submit(1)
+            await bench.engine.began()
+            assert dispatcher.stats().oldest == 0.0
+            bench.submit(2)
+            bench.now += SECOND // 2
+            bench.submit(3, live=False)
+            bench.now += SECOND // 4
+            assert dispatcher.stats().oldest == 0.75
+            bench.engine.release()
+            await dispatcher.drain()
+
+    play(scene)
+
+
+def test_batches_are_counted_by_their_size_and_by_the_seconds_that_they_were_with_the_engine() -> None:
+    async def scene() -> None:
+        bench = Bench(FakeEngine(held=True))
+        async with bench.dispatcher as dispatcher:
+            bench.submit(1)
+            await bench.engine.began()
+            bench.submit(2, 3, 4)
+            bench.now += SECOND // 5
+            bench.engine.release()
+            await dispatcher.drain()
+            stats = dispatcher.stats()
+        assert (stats.batches.sum, sum(stats.batches.counts)) == (4, 2)
+        seconds = stats.inference["m"]
+        assert (seconds.sum, sum(seconds.counts), seconds.counts[seconds.bounds.index(0.25)]) == (0.2, 2, 1)
 
     play(scene)
 

@@ -12,11 +12,13 @@ from earmark.broadcast.outputs import OutputsStats
 from earmark.broadcast.publisher import PublisherStats
 from earmark.capture.intake import IntakeStats
 from earmark.detection.detectors import DetectorsStats, LossCount
+from earmark.histogram import HistogramCounts
 from earmark.inference.dispatch import DispatcherStats
 from earmark.inference.engine import EngineState
 from earmark.protocol.events import ClassifierInfo, SourceInfo
 from earmark.server.server import ServerStats
 from earmark.telemetry.snapshot import MemoryInfo, Snapshot, snapshot, versions
+from earmark.telemetry.tally import TallyStats
 from earmark.windowing.inbox import SourceStats
 from earmark.windowing.segmenter import SegmenterStats
 from earmark.windowing.sound_times import SoundStats
@@ -42,14 +44,28 @@ def recorded_daemon(engine: EngineState = READY) -> Snapshot:
         detectors=DetectorsStats(
             (SourceInfo("desk", "listening", "demo.flac", 16000),), {"device": LossCount(times=2, seconds=3.5)}
         ),
-        dispatcher=DispatcherStats(queued=0, classified=3, stale=0, pushed_out=0, in_flight=1),
+        dispatcher=DispatcherStats(
+            queued=0,
+            classified=3,
+            stale=0,
+            pushed_out=0,
+            in_flight=1,
+            oldest=0.5,
+            batches=HistogramCounts((1,), (2, 1), 3),
+            inference={"earmark/commands": HistogramCounts((0.1,), (0, 1), 0.25)},
+        ),
         clips=ClipStats(0, 0, 0, 0),
-        server=ServerStats(2, 3),
-        hub=HubStats(0, 7, 0, {"oldest": 0, "latest": 0, "close": 0}, 0, 0),
+        server=ServerStats(2, 3, {200: 4, 404: 1}),
+        hub=HubStats(0, 7, 0, {"oldest": 0, "latest": 0, "close": 0}, 0, 0, {}, 0, 0),
         segmenter=SegmenterStats(
             9, 0, (SourceStats("desk", IntakeStats(48000, 160, 320, 1), 4, 1, SoundStats(3.0, {"commands": 1.5})),)
         ),
         outputs=OutputsStats(lost_lines=5, lost_events=6, trouble="No space left on device"),
+        events=TallyStats(
+            {"result": 5, "label": 2},
+            {"commands": {"stop": 2}},
+            {"commands": HistogramCounts((0.1,), (5, 0), 0.2)},
+        ),
         memory=MemoryInfo(daemon_mb=82.5, worker_mb=None),
     )
 
@@ -60,9 +76,21 @@ def test_every_field_of_info_is_as_it_was_and_new_ones_follow() -> None:
     after.remove("connections")
     assert after[: len(before)] == before
     expected = RECORDED | {
-        "connections": {"open": 2, "refused": 3},
+        "connections": {"open": 2, "refused": 3, "responses": {"200": 4, "404": 1}},
         "versions": versions(),
-        "windows": RECORDED["windows"] | {"in_flight": 1},
+        "windows": RECORDED["windows"]
+        | {
+            "in_flight": 1,
+            "oldest": 0.5,
+            "batches": {"bounds": [1], "counts": [2, 1], "sum": 3},
+            "inference": {"earmark/commands": {"bounds": [0.1], "counts": [0, 1], "sum": 0.25}},
+        },
+        "subscribers": RECORDED["subscribers"] | {"refusals": {}, "behind": 0, "backlog": 0},
+        "events": {
+            "types": {"result": 5, "label": 2},
+            "labels": {"commands": {"stop": 2}},
+            "lag": {"commands": {"bounds": [0.1], "counts": [5, 0], "sum": 0.2}},
+        },
         "segmenter": {
             "rounds": 9,
             "errors": 0,

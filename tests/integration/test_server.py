@@ -632,7 +632,7 @@ def test_access_can_be_replaced_while_the_server_runs() -> None:
     async def scenario(serving: Serving) -> None:
         async with serving.subscriber() as before:
             origins = serving.server.access.origins
-            serving.server.access = Access(origins, Tokens({"listener": {"listen"}, "desk": {"clips"}}))
+            serving.server.access = Access(origins, Tokens.plain({"listener": {"subscribe"}, "desk": {"classify"}}))
             bearers = [{"Authorization": f"Bearer {token}"} for token in ("wrong", "desk", "listener")]
             assert (await http(serving, "/info"))[0] == 401
             assert [(await http(serving, "/info", **each))[0] for each in bearers] == [401, 200, 200]
@@ -640,7 +640,7 @@ def test_access_can_be_replaced_while_the_server_runs() -> None:
             assert [status for status, _, _ in posts] == [401, 405, 403]
             refusals = [await refusal(serving, additional_headers=each) for each in bearers[:2]]
             assert [status for status, _, _ in refusals] == [401, 403]
-            assert refusals[1][2]["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="listen"'
+            assert refusals[1][2]["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="subscribe"'
             async with serving.subscriber(additional_headers=bearers[2]):
                 pass
             serving.hear()
@@ -655,7 +655,7 @@ def test_access_can_be_replaced_while_the_server_runs() -> None:
 
 def test_a_token_may_be_asked_for_with_another_scope_by_each_endpoint() -> None:
     async def scenario(serving: Serving) -> None:
-        tokens = Tokens({"listener": {"listen"}, "mouth": {"send"}})
+        tokens = Tokens.plain({"listener": {"subscribe"}, "mouth": {"send"}})
         serving.server.access = Access(serving.server.access.origins, tokens)
         listener, mouth = ({"Authorization": f"Bearer {token}"} for token in ("listener", "mouth"))
         assert (await refusal(serving, additional_headers=mouth))[0] == 403

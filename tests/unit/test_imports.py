@@ -141,6 +141,7 @@ SHELLS: dict[str, str] = {
     "server.responses": "nothing; it makes HTTP responses",
     "server.routes": "the HTTP routes of the daemon itself",
     "server.server": "the HTTP server",
+    "access.audit": "the audit log",
     "access.token_file": "the file of tokens",
     "telemetry.snapshot": "nothing; it collects what the other shells count",
     "windowing.inbox": "the requests to the segmenter thread",

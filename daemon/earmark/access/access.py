@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from earmark.access.origins import Origins
+from earmark.access.origins import LOOPBACK, MAX_QUOTED, Origins
 from earmark.access.tokens import CHALLENGE, Refusal, Tokens, TokenScope
+from earmark.protocol import endpoints
 
 _ABSOLUTE = re.compile(r"(?:http|ws)s?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_CHANGING = frozenset({"PATCH", "PUT", "DELETE"})
+_NEEDS_TOKEN = "without tokens only this machine may change the daemon; `earmark token new` makes one"
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN = 400, 401, 403
 
 
@@ -38,6 +42,24 @@ class Access:
             return None
         sentence = self.origins.refusal(hosts[0] if hosts else None, origins[0] if origins else None)
         return None if sentence is None else Refusal(FORBIDDEN, sentence)
+
+    def refuse_change(
+        self, address: str, hosts: Sequence[str], origins: Sequence[str], authority: str | None = None
+    ) -> Refusal | None:
+        """Return the refusal of a request that would change the daemon, or None. refuse_origin() lets it pass.
+
+        Where tokens are needed, they say who may change what. Where none is, only this machine may: the client has a
+        loopback address and calls the daemon by one, and a page that asks is the daemon's own. So neither a page of
+        `server.allow_origins`, nor who comes through a proxy, can change anything without a token.
+        """
+        if self.tokens.required:
+            return None
+        if not is_local(address):
+            return Refusal(FORBIDDEN, f"{address[:MAX_QUOTED]} is another machine, and {_NEEDS_TOKEN}")
+        host = authority if authority is not None else next(iter(hosts), None)
+        if sentence := Origins(LOOPBACK[0]).refusal(host, next(iter(origins), None)):
+            return Refusal(FORBIDDEN, f"{sentence.partition('; ')[0]}, and {_NEEDS_TOKEN}")
+        return None
 
     def refuse_token(
         self, scope: TokenScope | None, authorizations: Sequence[str], subprotocols: Sequence[str] = ()
@@ -70,6 +92,21 @@ def parse_target(target: str) -> tuple[str | None, str]:
     return authority, "/" + path.lstrip("/") if path.startswith("/") or found else path
 
 
-def scope_of(method: str) -> TokenScope | None:
+def scope_of(method: str, path: str) -> TokenScope | None:
     """Return the scope that an HTTP request asks for; None where a token with any scope will do."""
-    return "clips" if method == "POST" else None
+    if method in _CHANGING or (method == "POST" and path == endpoints.RELOAD):
+        return "admin"
+    if method == "POST":
+        return "classify"
+    return "subscribe" if path == endpoints.EVENTS else None
+
+
+def is_local(address: str) -> bool:
+    """Return whether a client with this IP address is on this machine."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        return parsed.ipv4_mapped.is_loopback
+    return parsed.is_loopback

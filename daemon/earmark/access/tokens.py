@@ -7,17 +7,17 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 from earmark.protocol.endpoints import TOKEN_SUBPROTOCOL
 
-TokenScope = Literal["listen", "clips", "send", "admin"]
-"""What a token allows: to follow the event stream, to post clips, to send sound, to change the daemon."""
+TokenScope = Literal["subscribe", "classify", "send", "admin"]
+"""What a token allows: to receive events, to post clips, to send sound, to change the daemon."""
 
-ALL_SCOPES: frozenset[TokenScope] = frozenset(get_args(TokenScope))
+SCOPES: tuple[TokenScope, ...] = get_args(TokenScope)
+ALL_SCOPES: frozenset[TokenScope] = frozenset(SCOPES)
 
 CHALLENGE = "Bearer"  # of a 401, in the header WWW-Authenticate
 
@@ -38,20 +38,42 @@ class Refusal:
         return {"WWW-Authenticate": self.challenge} if self.challenge else {}
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token that is accepted: its name, what it allows, and the SHA-256 of its text.
+
+    A slow hash is for passwords, which can be guessed. A token of 256 random bits cannot, so a fast hash is safe.
+    """
+
+    name: str
+    scopes: frozenset[TokenScope]
+    digest: bytes
+
+    @classmethod
+    def of(cls, text: str, scopes: Set[TokenScope], name: str = "") -> Self:
+        """Return the token with this text."""
+        return cls(name, frozenset(scopes), digest(text))
+
+
 class Tokens:
-    """The tokens that are accepted, each with its scopes. If there are none, no request needs a token.
+    """The tokens that are accepted, each with its scopes. If none is `required`, every request passes without one.
 
     Only digests are kept. Each token that a request shows is compared with every digest in constant time, so that the
     time of an answer tells nothing about the tokens.
     """
 
-    def __init__(self, scopes: Mapping[str, Set[TokenScope]] = MappingProxyType({})) -> None:
-        self._scopes = [(_digest(token), frozenset(allowed)) for token, allowed in scopes.items()]
+    def __init__(self, tokens: Iterable[Token] = (), *, required: bool | None = None) -> None:
+        self._tokens = tuple(tokens)
+        self.required = bool(self._tokens) if required is None else required  # whether requests need a token
 
-    @property
-    def required(self) -> bool:
-        """Whether requests need a token."""
-        return bool(self._scopes)
+    @classmethod
+    def plain(cls, scopes: Mapping[str, Set[TokenScope]]) -> Self:
+        """Return the tokens with these texts and scopes."""
+        return cls(Token.of(text, allowed) for text, allowed in scopes.items())
+
+    def find(self, authorization: str | None, subprotocols: Sequence[str] = ()) -> Token | None:
+        """Return the first accepted token in this Authorization header or these subprotocols, or None."""
+        return next(iter(self._known(_shown(authorization, subprotocols))), None)
 
     def refusal(
         self, scope: TokenScope | None, authorization: str | None, subprotocols: Sequence[str] = ()
@@ -62,21 +84,35 @@ class Tokens:
         """
         if not self.required:
             return None
-        shown = [token for token in map(_offered, subprotocols) if token is not None]
-        if authorization is not None:
-            found = _BEARER.fullmatch(authorization)
-            shown.append(found[1] if found else "")
+        shown = _shown(authorization, subprotocols)
         if not shown:
             sentence = "Authorization header is missing: this daemon wants `Authorization: Bearer TOKEN`"
             return Refusal(401, sentence, CHALLENGE)
-        digests = [_digest(token) for token in shown]
-        known = [scopes for one in digests for other, scopes in self._scopes if hmac.compare_digest(one, other)]
+        known = self._known(shown)
         if not known:
             return Refusal(401, "Invalid credentials in Authorization header", CHALLENGE)
-        if scope is None or any(scope in scopes for scopes in known):
+        if scope is None or any(scope in token.scopes for token in known):
             return None
         challenge = f'Bearer error="insufficient_scope", scope="{scope}"'  # RFC 6750, section 3.1
         return Refusal(403, f"This token does not allow `{scope}`", challenge)
+
+    def _known(self, shown: Sequence[str]) -> list[Token]:
+        digests = [digest(text) for text in shown]
+        return [token for one in digests for token in self._tokens if hmac.compare_digest(one, token.digest)]
+
+
+def digest(text: str) -> bytes:
+    """Return the SHA-256 of a token."""
+    return hashlib.sha256(text.encode(errors="surrogateescape")).digest()
+
+
+def _shown(authorization: str | None, subprotocols: Sequence[str]) -> list[str]:
+    """Return the tokens that a request shows. An unreadable one is empty, and so wrong."""
+    shown = [token for token in map(_offered, subprotocols) if token is not None]
+    if authorization is not None:
+        found = _BEARER.fullmatch(authorization)
+        shown.append(found[1] if found else "")
+    return shown
 
 
 def _offered(subprotocol: str) -> str | None:
@@ -88,7 +124,3 @@ def _offered(subprotocol: str) -> str | None:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
     except (binascii.Error, ValueError):
         return ""
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode(errors="surrogateescape")).digest()

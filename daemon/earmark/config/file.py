@@ -69,7 +69,7 @@ def anchored(config: Config, folder: Path) -> Config:
     replace = msgspec.structs.replace
     server = config.server
     if server.token_file:
-        server = replace(server, token_file=absolute("access.token_file", server.token_file))
+        server = replace(server, token_file=absolute("server.token_file", server.token_file))
     sources = list(config.source)
     for index, source in enumerate(sources):
         if isinstance(source, File):

@@ -49,7 +49,7 @@ class Server(Settings, frozen=True):
 
     listen: Text = "127.0.0.1:8765"  # HOST:PORT; port 0 takes a free one
     insecure: bool = False  # allow a non-loopback address without a token, and unencrypted without a warning
-    token_file: Text = ""  # one token a line, mode 0600; clients must show one of them. Empty: no token is needed
+    token_file: Text = ""  # of `earmark token`, mode 0600; clients must show a token of it. Empty: none is needed
     allow_hosts: tuple[Text, ...] = ()  # further Host headers to answer, besides the address itself
     allow_origins: tuple[Text, ...] = ()  # web pages that may connect, "https://example.org"
     max_subscribers: Count = 5000

@@ -38,7 +38,7 @@ def events_endpoint(hub: Hub, max_subscribers: int, max_frames_per_second: int =
         Limits(MAX_MESSAGE_BYTES, max_frames_per_second, max_subscribers, hub.stall),
         accept,
         f"there are {max_subscribers} subscribers already, as many as server.max_subscribers allows",
-        "listen",
+        "subscribe",
         SUBPROTOCOL,
     )
 

@@ -10,6 +10,8 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from earmark.access.access import CurrentAccess, parse_target, scope_of
+from earmark.access.audit import CALLER, Audit, caller
+from earmark.access.origins import MAX_QUOTED
 from earmark.access.tokens import Refusal
 from earmark.protocol import endpoints
 from earmark.server.responses import error_response
@@ -24,29 +26,39 @@ PREFLIGHT_SECONDS = "600"  # for which a browser may remember the answer to a pr
 class AccessMiddleware:
     """Refuse foreign Host and Origin headers and wrong tokens, answer OPTIONS, and let allowed pages read answers.
 
-    `responses` counts the answers by status.
+    `audit` is told of each refusal of a request that would have changed the daemon. `responses` counts the answers by
+    status.
     """
 
-    def __init__(self, app: Starlette, access: CurrentAccess) -> None:
+    def __init__(self, app: Starlette, access: CurrentAccess, audit: Audit) -> None:
         self._app = app
         self._access = access
         self.responses: dict[int, int] = {}
+        self._audit = audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         access, send = self._access.value, self._counted(send)
         headers = Headers(scope=scope)
         authority, path = parse_target(scope["path"])
+        address = scope["client"][0] if scope.get("client") else ""
         scope = {**scope, "path": path.rstrip("/") or "/"}
+        wanted = scope_of(scope["method"], scope["path"])
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
         refusal = access.refuse_origin(hosts, origins, authority, scope.get("http_version", "1.1"))
         if refusal is None:
             send = _shared(send, headers.get("origin"))
         if _needs_token(scope):  # who has none learns nothing else
-            scopes = scope_of(scope["method"])
-            refusal = access.refuse_token(scopes, headers.getlist("authorization")) or refusal
+            refusal = access.refuse_token(wanted, headers.getlist("authorization")) or refusal
+        if refusal is None and wanted == "admin":
+            refusal = access.refuse_change(address, hosts, origins, authority)
+        token = access.tokens.find(headers.get("authorization"))
+        scope["state"] = {**scope.get("state", {}), CALLER: caller(token.name if token else None, address)}
         if refusal is None and "content-length" in headers and "transfer-encoding" in headers:
             refusal = Refusal(400, TWO_LENGTHS)
         if refusal is not None:
+            if wanted == "admin":
+                what = f"{scope['method']} {scope['path'][:MAX_QUOTED]}"
+                self._audit.refused(scope["state"][CALLER], address, what, refusal.error)
             # where one request ends may be in doubt, so no other follows on the connection
             close = {"connection": "close"} if refusal.status == 400 else {}
             await error_response(refusal.error, refusal.status, refusal.headers | close)(scope, receive, send)
@@ -80,7 +92,7 @@ def _shared(send: Send, origin: str | None) -> Send:
         return send
     cors: Mapping[str, str] = {
         "access-control-allow-origin": origin,
-        "access-control-allow-methods": "GET, HEAD, POST, OPTIONS",
+        "access-control-allow-methods": "GET, HEAD, POST, PATCH, OPTIONS",
         "access-control-allow-headers": ALLOWED_HEADERS,
         "access-control-expose-headers": EXPOSED_HEADERS,
         "access-control-max-age": PREFLIGHT_SECONDS,

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute
 
 from earmark.access import token_file
 from earmark.access.access import Access, CurrentAccess
+from earmark.access.audit import Audit
 from earmark.access.origins import Origins
 from earmark.config import settings as config
 from earmark.server.bind import Acceptor, address, exposed, listen, make_room
@@ -50,6 +51,7 @@ class Server:
 
     `endpoints` are the WebSockets by path; `on_refused` gets the HTTP status of each handshake that is refused. `ready`
     returns None, or what is missing by name; `info` returns the content of `/info`. `routes` precede the daemon's own.
+    `audit` is told of refused changes.
     `max_connections` is as many as the settings and the system allow, if it is not given.
     Entering raises ServerError where the port cannot be had or the address is not safe; constructing, ConfigError.
     Leaving takes no new connections, closes WebSockets with 1001, aborts the rest, and takes less than three seconds.
@@ -64,6 +66,7 @@ class Server:
         info: Info,
         routes: Sequence[BaseRoute] = (),
         on_refused: Refused = lambda status: None,
+        audit: Audit | None = None,
         deadlines: Deadlines = DEADLINES,
         max_connections: int | None = None,
     ) -> None:
@@ -75,7 +78,7 @@ class Server:
         self.host, self.port = address(settings.listen)
         self._access = CurrentAccess(read_access(settings))
         self._handshake = Handshake(endpoints, self._access, on_refused)
-        self._app = AccessMiddleware(application(ready, info, routes), self._access)
+        self._app = AccessMiddleware(application(ready, info, routes), self._access, audit or Audit())
 
     @property
     def access(self) -> Access:

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.access.access import Access, parse_target, scope_of
+from earmark.access.access import Access, is_local, parse_target, scope_of
 from earmark.access.origins import Origins
 from earmark.access.tokens import Refusal, Tokens, TokenScope
 
-ACCESS = Access(Origins("127.0.0.1"), Tokens({"ear": {"listen"}}))
+ACCESS = Access(Origins("127.0.0.1"), Tokens.plain({"ear": {"subscribe"}}))
 
 
 def test_a_foreign_host_or_page_is_forbidden_with_the_sentence_of_the_rule() -> None:
@@ -23,11 +23,11 @@ def test_a_header_that_comes_twice_is_refused_though_both_are_right() -> None:
     page = "http://localhost"
     assert ACCESS.refuse_origin(["localhost"], [page] * 3) == Refusal(400, "Origin: the header is there 3 times")
     refused = Refusal(401, "Authorization: the header is there 2 times", "Bearer")
-    assert ACCESS.refuse_token("listen", ["Bearer ear", "Bearer ear"]) == refused
+    assert ACCESS.refuse_token("subscribe", ["Bearer ear", "Bearer ear"]) == refused
 
 
 def test_a_token_is_looked_at_with_the_scope_that_is_asked_for() -> None:
-    assert ACCESS.refuse_token("listen", ["Bearer ear"]) is None
+    assert ACCESS.refuse_token("subscribe", ["Bearer ear"]) is None
     refused = ACCESS.refuse_token("admin", ["Bearer ear"])
     assert refused is not None
     assert refused.status == 403
@@ -35,9 +35,79 @@ def test_a_token_is_looked_at_with_the_scope_that_is_asked_for() -> None:
     assert [without.refuse_token("admin", shown) for shown in ([], ["a", "b"])] == [None, None]
 
 
-@pytest.mark.parametrize(("method", "scope"), [("POST", "clips"), ("GET", None), ("HEAD", None)])
-def test_posting_asks_for_the_scope_of_clips_and_looking_for_none(method: str, scope: TokenScope | None) -> None:
-    assert scope_of(method) == scope
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("POST", "/", "classify"),
+        ("POST", "/models/earmark/commands", "classify"),
+        ("POST", "/v1/reload", "admin"),
+        ("PATCH", "/v1/sources/desk", "admin"),
+        ("PUT", "/anything", "admin"),
+        ("DELETE", "/anything", "admin"),
+        ("GET", "/v1/events", "subscribe"),
+        ("HEAD", "/v1/events", "subscribe"),
+        ("GET", "/v1/classifiers", None),
+        ("GET", "/v1/reload", None),
+        ("HEAD", "/info", None),
+    ],
+)
+def test_a_request_asks_for_the_scope_of_what_it_does(method: str, path: str, scope: TokenScope | None) -> None:
+    assert scope_of(method, path) == scope
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.10", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("::ffff:192.168.1.9", False),
+        ("192.168.1.9", False),
+        ("fe80::1%eth0", False),
+        ("", False),
+        ("localhost", False),
+    ],
+)
+def test_only_loopback_addresses_are_this_machine(address: str, local: bool) -> None:
+    assert is_local(address) is local
+
+
+LOCAL = "127.0.0.1"
+OPEN = Access(Origins("0.0.0.0", ["kiosk.local"], ["https://dashboard.example", "null"]))
+
+
+def test_without_tokens_this_machine_may_change_the_daemon_through_a_page_of_its_own_or_none() -> None:
+    assert OPEN.refuse_change(LOCAL, ["localhost:8765"], []) is None
+    assert OPEN.refuse_change("::1", ["[::1]:8765"], ["http://[::1]:8765"]) is None
+    assert OPEN.refuse_change(LOCAL, ["kiosk.local"], [], authority="127.0.0.1:8765") is None
+
+
+@pytest.mark.parametrize(
+    ("address", "hosts", "origins", "told"),
+    [
+        ("192.168.1.9", ["localhost"], [], "192.168.1.9 is another machine"),
+        (LOCAL, ["kiosk.local"], [], "Host: 'kiosk.local' is not a name of this daemon"),
+        (LOCAL, ["192.168.1.2:8765"], [], "Host: '192.168.1.2' is not a name of this daemon"),
+        (LOCAL, [], [], "Host: the header is missing"),
+        (LOCAL, ["localhost"], ["https://dashboard.example"], "Origin: pages of 'https://dashboard.example' may not"),
+        (LOCAL, ["localhost"], ["null"], "Origin: pages of 'null' may not connect"),
+        (LOCAL, ["localhost:8765"], ["http://localhost:9000"], "Origin: pages of 'http://localhost:9000' may not"),
+    ],
+)
+def test_without_tokens_nobody_else_may_though_they_may_look(
+    address: str, hosts: list[str], origins: list[str], told: str
+) -> None:
+    refused = OPEN.refuse_change(address, hosts, origins)
+    assert refused is not None
+    assert (refused.status, refused.error.startswith(told)) == (403, True), refused.error
+    assert refused.error.endswith(
+        "without tokens only this machine may change the daemon; `earmark token new` makes one"
+    )
+
+
+def test_with_tokens_they_alone_say_who_may_change_the_daemon() -> None:
+    assert ACCESS.refuse_change("192.168.1.9", ["kiosk.local"], ["https://dashboard.example"]) is None
 
 
 def test_the_authority_of_a_target_takes_the_place_of_the_host_header() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from earmark.access.tokens import ALL_SCOPES, Refusal, Tokens, TokenScope
+from earmark.access.tokens import ALL_SCOPES, Refusal, Token, Tokens, TokenScope
 
 WRONG = Refusal(401, "Invalid credentials in Authorization header", "Bearer")
 MISSING = Refusal(
@@ -17,14 +17,14 @@ MISSING = Refusal(
 
 def tokens(*texts: str) -> Tokens:
     """Tokens that allow everything."""
-    return Tokens(dict.fromkeys(texts, ALL_SCOPES))
+    return Tokens.plain(dict.fromkeys(texts, ALL_SCOPES))
 
 
 TOKENS = tokens("first-token", "zweites-Wörtchen")
 
 
 def refusal(authorization: str | None, subprotocols: Sequence[str] = (), among: Tokens = TOKENS) -> Refusal | None:
-    return among.refusal("listen", authorization, subprotocols)
+    return among.refusal("subscribe", authorization, subprotocols)
 
 
 def test_without_tokens_no_request_needs_one() -> None:
@@ -110,12 +110,12 @@ def test_every_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatc
     assert {len(each) for pair in compared for each in pair} == {32}
 
 
-SCOPED = Tokens({"ear": {"listen"}, "desk": {"clips", "send"}, "boss": ALL_SCOPES, "nobody": set()})
+SCOPED = Tokens.plain({"ear": {"subscribe"}, "desk": {"classify", "send"}, "boss": ALL_SCOPES, "nobody": set()})
 
 
 @pytest.mark.parametrize(
     ("token", "allowed"),
-    [("ear", {"listen"}), ("desk", {"clips", "send"}), ("boss", ALL_SCOPES), ("nobody", set())],
+    [("ear", {"subscribe"}), ("desk", {"classify", "send"}), ("boss", ALL_SCOPES), ("nobody", set())],
 )
 def test_a_token_allows_its_scopes_and_no_other(token: str, allowed: set[TokenScope]) -> None:
     for scope in ALL_SCOPES:
@@ -132,10 +132,27 @@ def test_a_request_that_asks_for_no_scope_needs_any_token() -> None:
 
 
 def test_of_two_tokens_one_with_the_scope_is_enough() -> None:
-    assert SCOPED.refusal("clips", "Bearer ear", [offered(b"desk")]) is None
-    assert SCOPED.refusal("clips", "Bearer desk", [offered(b"ear")]) is None
+    assert SCOPED.refusal("classify", "Bearer ear", [offered(b"desk")]) is None
+    assert SCOPED.refusal("classify", "Bearer desk", [offered(b"ear")]) is None
 
 
 def test_a_refusal_carries_its_challenge_in_a_header() -> None:
     assert WRONG.headers == {"WWW-Authenticate": "Bearer"}
     assert Refusal(403, "x").headers == {}
+
+
+def test_tokens_can_be_needed_though_there_is_none() -> None:
+    assert Tokens((), required=True).refusal(None, "Bearer anything") == WRONG
+    assert Tokens((), required=True).refusal(None, None) == MISSING
+
+
+def test_the_token_that_a_request_shows_is_found_by_its_text() -> None:
+    first, second = Token.of("ear-text", {"subscribe"}, "ear"), Token.of("desk-text", {"send"}, "desk")
+    among = Tokens([first, second])
+    assert among.find("Bearer desk-text") == second
+    assert among.find(None, [offered(b"ear-text")]) == first
+    assert (among.find("Bearer ear"), among.find(None), Tokens().find("Bearer ear-text")) == (None, None, None)
+
+
+def test_a_token_is_kept_as_its_sha_256() -> None:
+    assert Token.of("text", {"send"}, "desk") == Token("desk", frozenset({"send"}), hashlib.sha256(b"text").digest())

@@ -41,7 +41,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server": {"access", "broadcast", "history", "config", "protocol"},
     "api": {
         "server.responses",
-        "server.places",
         "access",
         "inference",
         "checkpoints",

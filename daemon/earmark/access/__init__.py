@@ -1,1 +1,1 @@
-"""Who may connect: hosts, origins and tokens."""
+"""Who may connect and change what: hosts, origins, tokens and places."""

@@ -14,6 +14,7 @@ from typing import Self
 
 import msgspec
 
+from earmark.access.places import owner_of
 from earmark.api.cache import Cache, Key, PoisonClips
 from earmark.api.clip_scorer import ClipScorer
 from earmark.api.decode import MB, Clip, Decoders, Limits
@@ -26,7 +27,6 @@ from earmark.config import settings as config
 from earmark.errors import AudioError, RequestError, TooMuchAudio, WorkerDied, WorkerError
 from earmark.inference.registry import Registry
 from earmark.inference.scores import default_function
-from earmark.server.places import owner_of
 
 log = logging.getLogger(__name__)
 

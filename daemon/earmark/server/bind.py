@@ -12,9 +12,9 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
+from earmark.access.places import Admission, NoPlace, Places, Refusals
 from earmark.config import settings as config
 from earmark.errors import ConfigError, ServerError
-from earmark.server.places import Admission, NoPlace, Places, Refusals
 from earmark.server.responses import error_on_the_wire
 
 log = logging.getLogger(__name__)

@@ -20,11 +20,11 @@ from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
 
 from earmark.access.access import CurrentAccess, parse_target
+from earmark.access.places import Admission
 from earmark.access.tokens import Refusal, TokenScope
 from earmark.errors import RequestError
 from earmark.server.connection import Conversation, Limits, WebSocketConnection
 from earmark.server.http import place_in
-from earmark.server.places import Admission
 from earmark.server.responses import error_body, error_on_the_wire
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from earmark.server.places import Admission
+from earmark.access.places import Admission
 from earmark.server.responses import error_on_the_wire
 
 PLACE = "place"  # its key in the state that uvicorn hands to the WebSocket hook

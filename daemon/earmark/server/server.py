@@ -21,12 +21,12 @@ from earmark.access import token_file
 from earmark.access.access import Access, CurrentAccess
 from earmark.access.audit import Audit
 from earmark.access.origins import Origins
+from earmark.access.places import Admission, Places
 from earmark.config import settings as config
 from earmark.server.bind import Acceptor, address, exposed, listen, make_room
 from earmark.server.handshake import Endpoint, Handshake, Refused
 from earmark.server.http import Deadlines, HttpConnection
 from earmark.server.middleware import AccessMiddleware
-from earmark.server.places import Admission, Places
 from earmark.server.routes import Info, Ready, application
 
 log = logging.getLogger(__name__)

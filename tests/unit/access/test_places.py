@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from earmark.server.places import TELL_SECONDS, Admission, NoPlace, Places, Refusals, owner_of
+from earmark.access.places import TELL_SECONDS, Admission, NoPlace, Places, Refusals, owner_of
 
 FAR = "192.0.2.1"
 

@@ -23,18 +23,24 @@ from earmark.protocol.events import (
     Subscribed,
     Why,
 )
-from earmark_client.stream import events, events_sync
+from earmark_client.follow import Counts
+from earmark_client.position import Position
+from earmark_client.stream import AsyncEvents, Events, events, events_sync
 
 __all__ = [
+    "AsyncEvents",
     "ClassifierInfo",
     "Connection",
+    "Counts",
     "EarmarkError",
     "Error",
     "Event",
+    "Events",
     "Gap",
     "Hello",
     "Label",
     "Loss",
+    "Position",
     "Result",
     "Score",
     "ServerError",

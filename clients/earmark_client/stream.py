@@ -9,23 +9,24 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
+from contextlib import aclosing, closing
 from http import HTTPStatus
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import msgspec
 import websockets.asyncio.client
 import websockets.sync.client
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidHandshake, InvalidStatus
 
 from earmark.errors import EarmarkError, ServerError, SubscriptionError
-from earmark.protocol.events import DEFAULT_TYPES, Connection, Event, decode, type_of
+from earmark.protocol.events import DEFAULT_TYPES, Connection, Event, type_of
 from earmark_client.address import Address, Filter, address
+from earmark_client.follow import Counts, Failure, Follower, Message
+from earmark_client.position import Position, PositionFile
 from earmark_client.request import bearer
 
-MIN_DELAY = 0.2  # seconds before the first new try; each further one waits twice as long
-MAX_DELAY = 10.0
 FIRST_TEMPORARY_STATUS = 500  # a refusal with a status below it is final: trying again will not help
 _CONNECT: dict[str, Any] = {
     "proxy": None,
@@ -37,6 +38,8 @@ _CONNECT: dict[str, Any] = {
     "max_size": 1 << 24,  # bytes; results of checkpoints with thousands of labels
 }
 
+_File = PositionFile | None
+
 OnFailure = Callable[[EarmarkError], None]
 """Called before each new try with the reason why there is no connection."""
 
@@ -44,55 +47,172 @@ OnConnection = Callable[[Connection], None]
 """Called with each message about the connection: Hello after each connection, Gap, Error, Subscribed."""
 
 
-async def events(
+class AsyncEvents(AsyncIterator[Event]):
+    """The events of one subscription, over all of its connections. Made by events() and AsyncClient.events().
+
+    An event counts as handled when the next one is asked for, or when the iteration is closed. Where a position file
+    is kept, use `async with`: if the block raises, the event that it got last does not count, and comes again.
+    """
+
+    def __init__(self, chosen: _Chosen, given: AsyncGenerator[Message, None], follower: Follower, file: _File) -> None:
+        self._events = _asked_for(chosen, given)
+        self._follower = follower
+        self._file = file
+
+    @property
+    def position(self) -> Position | None:
+        """The position of the last event, behind which events(since=...) goes on. None before all else."""
+        return self._follower.position
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the stream so far: connections, gaps, what was missed."""
+        return self._follower.counts
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        return await anext(self._events)
+
+    async def aclose(self) -> None:
+        """Close the connection, and write the position file if there is one."""
+        await self._events.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and self._file is not None:
+            self._file.abandon()
+        await self.aclose()
+
+
+class Events(Iterator[Event]):
+    """The same as AsyncEvents, blocking the calling thread. Made by events_sync() and Client.events()."""
+
+    def __init__(self, chosen: _Chosen, given: Generator[Message, None, None], follower: Follower, file: _File) -> None:
+        self._events = _asked_for_sync(chosen, given)
+        self._follower = follower
+        self._file = file
+
+    @property
+    def position(self) -> Position | None:
+        """The position of the last event, behind which events_sync(since=...) goes on. None before all else."""
+        return self._follower.position
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the stream so far: connections, gaps, what was missed."""
+        return self._follower.counts
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    def close(self) -> None:
+        """Close the connection, and write the position file if there is one."""
+        self._events.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and self._file is not None:
+            self._file.abandon()
+        self.close()
+
+
+def events(
     url: str | None = None,
     *,
     types: str | Iterable[str] | None = None,
+    since: Position | str | None = None,
+    position_file: str | os.PathLike[str] | None = None,
     reconnect: bool = True,
     token: str | None = None,
     on_connection: OnConnection | None = None,
     on_failure: OnFailure | None = None,
     **filters: Filter | None,
-) -> AsyncGenerator[Event, None]:
-    """Yield the events of the daemon at `url` as they happen, of the given `types` alone.
+) -> AsyncEvents:
+    """Iterate over the events of the daemon at `url` as they happen, of the given `types` alone.
 
-    Without `types`, these are Result, Label, Source and Loss. The messages about the connection (`hello`, `gap`,
-    `error`, `subscribed`) are yielded only if `types` names them; `on_connection` is called with them in any case.
-    `filters` are the other query parameters of `docs/protocol.md`: sources, classifiers, labels (text or collections),
-    min_score, top_k, every, policy. `url` is `HOST:PORT` or a URL; without it, the environment variable EARMARK_URL
-    names the daemon, or else it is the one on this machine.
+    Without `types`, these are Result, Label, Source, Loss and Config. The messages about the connection (`hello`,
+    `gap`, `error`, `subscribed`) are yielded only if `types` names them; `on_connection` is called with them in any
+    case. `filters` are the other query parameters of `docs/protocol.md`: sources, classifiers, labels (text or
+    collections), min_score, top_k, every, policy. `url` is `HOST:PORT` or a URL; without it, the environment variable
+    EARMARK_URL names the daemon, or else it is the one on this machine.
 
     A lost connection is made again, for ever and with pauses of up to ten seconds: `on_failure` is called with the
-    reason. The `off` of a label that is on then may be missed. With reconnect=False the iterator ends with the stream,
-    or raises ServerError. `token`, or else the environment variable EARMARK_TOKEN, is for daemons that require one.
-    Events of types that this client does not know are skipped.
-    Raises SubscriptionError with the daemon's sentence if it refuses a filter.
+    reason. The stream goes on behind the last event, over restarts of the daemon too: no event comes twice or out of
+    order, and where some are no longer kept, a `gap` says so. With reconnect=False the iterator ends with the stream,
+    or raises ServerError.
+
+    `since` is the position behind which to begin; without it, the stream begins with what happens next. The iterator's
+    `position` is that of the last event. With `position_file`, that file keeps it, and if there is such a file, the
+    stream begins behind it. It is written at most once a second and at the end; after a crash, what was handled in the
+    last second comes again.
+
+    `token`, or else the environment variable EARMARK_TOKEN, is for daemons that require one. Events of types that this
+    client does not know are skipped. Raises SubscriptionError with the daemon's sentence if it refuses a filter.
     """
     chosen = _Chosen(types, filters, on_connection)
-    given = messages(address(url), chosen.filters, reconnect=reconnect, token=token, on_failure=on_failure)
-    async with aclosing(given) as texts:
-        async for text in texts:
-            event = chosen.event(text)
-            if event is not None:
-                yield event
+    file, begin = _begin(since, position_file)
+    follower = Follower(chosen.filters, since=begin, reconnect=reconnect, jitter=jittered)
+    given = messages(address(url), follower, file=file, token=token, on_failure=on_failure)
+    return AsyncEvents(chosen, given, follower, file)
 
 
 def events_sync(
     url: str | None = None,
     *,
     types: str | Iterable[str] | None = None,
+    since: Position | str | None = None,
+    position_file: str | os.PathLike[str] | None = None,
     reconnect: bool = True,
     token: str | None = None,
     on_connection: OnConnection | None = None,
     on_failure: OnFailure | None = None,
     **filters: Filter | None,
-) -> Generator[Event, None, None]:
-    """Yield the same as events(), blocking the calling thread."""
+) -> Events:
+    """Iterate over the same as events(), blocking the calling thread. It works inside a running event loop too."""
     chosen = _Chosen(types, filters, on_connection)
-    for text in messages_sync(address(url), chosen.filters, reconnect=reconnect, token=token, on_failure=on_failure):
-        event = chosen.event(text)
-        if event is not None:
-            yield event
+    file, begin = _begin(since, position_file)
+    follower = Follower(chosen.filters, since=begin, reconnect=reconnect, jitter=jittered)
+    given = messages_sync(address(url), follower, file=file, token=token, on_failure=on_failure)
+    return Events(chosen, given, follower, file)
+
+
+def _begin(since: Position | str | None, path: str | os.PathLike[str] | None) -> tuple[_File, Position | None]:
+    """Return the position file, if one is wanted, and where to begin: where it says, or else at `since`."""
+    begin = Position.parse(since) if isinstance(since, str) else since
+    if path is None:
+        return None, begin
+    file = PositionFile(path)
+    return file, file.read() or begin
+
+
+# These two are no methods: a generator that refers to its iterator would keep the connection open after `break`
+async def _asked_for(chosen: _Chosen, given: AsyncGenerator[Message, None]) -> AsyncGenerator[Event, None]:
+    async with aclosing(given) as messages:
+        async for message in messages:
+            event = chosen.event(message)
+            if event is not None:
+                yield event
+
+
+def _asked_for_sync(chosen: _Chosen, given: Generator[Message, None, None]) -> Generator[Event, None, None]:
+    with closing(given) as messages:
+        for message in messages:
+            event = chosen.event(message)
+            if event is not None:
+                yield event
 
 
 class _Chosen:
@@ -109,14 +229,11 @@ class _Chosen:
         self._types = frozenset(names) or DEFAULT_TYPES
         self._on_connection = on_connection
 
-    def event(self, text: str) -> Event | None:
+    def event(self, message: Message) -> Event | None:
         """Return the event in a message, or None for one that was not asked for."""
-        try:
-            event = decode(text)
-        except msgspec.ValidationError:  # a message of a newer daemon
+        event = message.event
+        if event is None:
             return None
-        except msgspec.DecodeError:
-            raise ServerError("what answers there is no Earmark daemon: its messages are not JSON") from None
         if self._on_connection is not None and isinstance(event, Connection):
             self._on_connection(event)
         return event if type_of(event) in self._types else None
@@ -124,60 +241,77 @@ class _Chosen:
 
 async def messages(
     daemon: Address,
-    filters: dict[str, Filter | None],
+    follower: Follower,
     *,
-    reconnect: bool = True,
+    file: PositionFile | None = None,
     token: str | None = None,
     on_failure: OnFailure | None = None,
-) -> AsyncGenerator[str, None]:
-    """Yield the messages as they come, as JSON text."""
-    delay, options = MIN_DELAY, _options(token)
-    while True:
-        try:
-            async with websockets.asyncio.client.connect(daemon.events(filters), **options) as connection:
-                async for message in connection:
-                    delay = MIN_DELAY
-                    yield _text(message)
-            if not reconnect:
+) -> AsyncGenerator[Message, None]:
+    """Yield what `follower` passes on of the messages, and write its position to `file`."""
+    options = _options(token)
+    try:
+        while True:
+            try:
+                async with websockets.asyncio.client.connect(
+                    daemon.events(follower.filters()), **options
+                ) as connection:
+                    while True:
+                        try:
+                            async with asyncio.timeout(None if file is None else file.wait(time.monotonic())):
+                                text = _text(await connection.recv())
+                        except TimeoutError:
+                            text = None
+                        for message in () if text is None else follower.take(text):
+                            yield message
+                        if file is not None:
+                            file.keep(follower.position if text is not None else None, time.monotonic())
+            except (OSError, InvalidHandshake, ConnectionClosed) as error:
+                failure = _failure(error, daemon)
+            pause = follower.lost(failure)
+            if pause is None:
                 return
-            failure = _ended(daemon)
-        except (OSError, InvalidHandshake, ConnectionClosed) as error:
-            failure = _explained(error, daemon)
-            if not reconnect or _is_final(error):
-                raise failure from None
-        if on_failure is not None:
-            on_failure(failure)
-        await asyncio.sleep(_jittered(delay))
-        delay = min(delay * 2, MAX_DELAY)
+            if on_failure is not None:
+                on_failure(failure.error)
+            await asyncio.sleep(pause)
+    finally:
+        if file is not None:
+            file.end(follower.position)
 
 
 def messages_sync(
     daemon: Address,
-    filters: dict[str, Filter | None],
+    follower: Follower,
     *,
-    reconnect: bool = True,
+    file: PositionFile | None = None,
     token: str | None = None,
     on_failure: OnFailure | None = None,
-) -> Generator[str, None, None]:
+) -> Generator[Message, None, None]:
     """Yield the same as messages(), blocking the calling thread."""
-    delay, options = MIN_DELAY, _options(token)
-    while True:
-        try:
-            with websockets.sync.client.connect(daemon.events(filters), **options) as connection:
-                for message in connection:
-                    delay = MIN_DELAY
-                    yield _text(message)
-            if not reconnect:
+    options = _options(token)
+    try:
+        while True:
+            try:
+                with websockets.sync.client.connect(daemon.events(follower.filters()), **options) as connection:
+                    while True:
+                        try:
+                            text = _text(connection.recv(None if file is None else file.wait(time.monotonic())))
+                        except TimeoutError:
+                            text = None
+                        if text is not None:
+                            yield from follower.take(text)
+                        if file is not None:
+                            file.keep(follower.position if text is not None else None, time.monotonic())
+            except (OSError, InvalidHandshake, ConnectionClosed) as error:
+                failure = _failure(error, daemon)
+            pause = follower.lost(failure)
+            if pause is None:
                 return
-            failure = _ended(daemon)
-        except (OSError, InvalidHandshake, ConnectionClosed) as error:
-            failure = _explained(error, daemon)
-            if not reconnect or _is_final(error):
-                raise failure from None
-        if on_failure is not None:
-            on_failure(failure)
-        time.sleep(_jittered(delay))
-        delay = min(delay * 2, MAX_DELAY)
+            if on_failure is not None:
+                on_failure(failure.error)
+            time.sleep(pause)
+    finally:
+        if file is not None:
+            file.end(follower.position)
 
 
 def _options(token: str | None) -> dict[str, Any]:
@@ -210,9 +344,22 @@ def _explained(error: Exception, daemon: Address) -> EarmarkError:
             return ServerError(f"{daemon.host} does not speak WebSocket: {error}")
 
 
-def _is_final(error: Exception) -> bool:
-    """Return whether trying again would end in the same way."""
-    return isinstance(error, InvalidStatus) and error.response.status_code < FIRST_TEMPORARY_STATUS
+def _failure(error: Exception, daemon: Address) -> Failure:
+    match error:
+        case ConnectionClosedOK():
+            return Failure(ServerError(f"the daemon at {daemon.host} has closed the connection"), ended=True)
+        case InvalidStatus():
+            return Failure(
+                _explained(error, daemon),
+                final=error.response.status_code < FIRST_TEMPORARY_STATUS,
+                retry_after=_seconds(error.response.headers.get("Retry-After")),
+            )
+        case _:
+            return Failure(_explained(error, daemon))
+
+
+def _seconds(text: str | None) -> float:
+    return float(text) if text is not None and text.isascii() and text.isdecimal() else 0.0
 
 
 def _sentence(error: InvalidStatus) -> str:
@@ -224,14 +371,11 @@ def _sentence(error: InvalidStatus) -> str:
         return f"status {error.response.status_code}"
 
 
-def _ended(daemon: Address) -> EarmarkError:
-    return ServerError(f"the daemon at {daemon.host} has closed the connection")
-
-
 def _text(message: str | bytes) -> str:
     return message if isinstance(message, str) else message.decode()
 
 
-def _jittered(delay: float) -> float:
+def jittered(delay: float) -> float:
+    """Return a pause near `delay`."""
     # many clients of one daemon must not all come back in the same instant
     return delay * random.uniform(0.75, 1.25)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 
 from earmark.errors import EarmarkError, ServerError, SubscriptionError
+from earmark.protocol.events import Gap
 from earmark.protocol.names import split
 from earmark_client.address import Filter
 from earmark_client.arguments import add_daemon, daemon_of, token_of
-from earmark_client.stream import messages_sync
+from earmark_client.follow import Follower
+from earmark_client.position import PositionFile
+from earmark_client.stream import jittered, messages_sync
 from earmark_client.watchers import Lines, Program, Raw, Table, Watcher
 
 DEFAULT_TYPES = "label,source,loss"
@@ -23,6 +27,7 @@ examples:
   earmark watch --json | jq .label                 the messages as they come, for other programs
   earmark watch --classifiers emotion --csv        a table of the scores
   earmark watch --labels stop --exec ./stop.sh     run a program
+  earmark watch --csv --position seen >> all.csv   go on where it ended, when it is started again
   earmark watch 192.168.1.20:8765                  another machine's daemon
 """
 
@@ -58,6 +63,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         " after the other; EARMARK_LABEL, EARMARK_STATE (on, off, unknown), EARMARK_SCORE and so on are in its"
         " environment, and the event as JSON on its standard input. The last option",
     )
+    parser.add_argument(
+        "--position", metavar="FILE", help="remember there what was seen, and begin behind it when started again"
+    )
     parser.add_argument("--no-reconnect", action="store_true", help="end when the connection cannot be had or is lost")
     parser.add_argument("--quiet", action="store_true", help="say nothing about the connection on stderr")
     parser.set_defaults(run=run)
@@ -69,14 +77,19 @@ def run(args: argparse.Namespace) -> int:
     watcher, types = _watcher(args)
     if args.types is None and args.shape != "api":
         filters["types"] = types
-    notices = _Notices(watcher, quiet=args.quiet)
-    given = messages_sync(
-        daemon_of(args), filters, reconnect=not args.no_reconnect, token=token_of(args), on_failure=notices.failed
+    notices = _Notices(quiet=args.quiet)
+    file = PositionFile(args.position) if args.position and args.shape != "api" else None
+    follower = Follower(
+        filters, since=None if file is None else file.read(), reconnect=not args.no_reconnect, jitter=jittered
     )
+    given = messages_sync(daemon_of(args), follower, file=file, token=token_of(args), on_failure=notices.failed)
     try:
-        for text in given:
-            notices.connected()
-            watcher.take(text)
+        with closing(given) as messages:
+            for message in messages:
+                notices.connected()
+                if isinstance(message.event, Gap) and message.event.cause != "slow":
+                    watcher.lost()
+                watcher.take(message)
     except ServerError:
         watcher.lost()
         raise
@@ -99,15 +112,13 @@ def _watcher(args: argparse.Namespace) -> tuple[Watcher, str]:
 
 
 class _Notices:
-    """Prints why there is no connection, once for each new reason and not at every try, and tells the watcher."""
+    """Prints why there is no connection, once for each new reason and not at every try."""
 
-    def __init__(self, watcher: Watcher, *, quiet: bool) -> None:
-        self._watcher = watcher
+    def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._last = ""
 
     def failed(self, error: EarmarkError) -> None:
-        self._watcher.lost()
         if str(error) != self._last and not self._quiet:
             print(f"earmark: {error} (trying again)", file=sys.stderr, flush=True)
         self._last = str(error)

@@ -17,22 +17,23 @@ from typing import Protocol, TextIO
 
 import msgspec
 
-from earmark.errors import EarmarkError, ServerError
-from earmark.protocol.events import Error, Event, Gap, Hello, Label, Loss, Result, Source, decode
+from earmark.errors import EarmarkError
+from earmark.protocol.events import Error, Event, Gap, Hello, Label, Loss, Result, Source
 from earmark.protocol.text import header, line, unknown
+from earmark_client.follow import Message
 
-LOST = "the connection was lost"
+LOST = "events were missed"
 
 
 class Watcher(Protocol):
     """Takes the messages of a stream, whose connection may be lost and made again."""
 
-    def take(self, text: str) -> None:
+    def take(self, message: Message) -> None:
         """Take a message as it came."""
         ...
 
     def lost(self) -> None:
-        """Note that there is no connection: the `off` of a label that is on may be missed."""
+        """Note that messages are missing: the `off` of a label that is on may be among them."""
         ...
 
 
@@ -60,8 +61,8 @@ class Lit:
 class Raw:
     """Prints the messages unchanged."""
 
-    def take(self, text: str) -> None:
-        print(text, flush=True)
+    def take(self, message: Message) -> None:
+        print(message.text, flush=True)
 
     def lost(self) -> None:
         """Print nothing: programs get what the daemon sends."""
@@ -77,8 +78,8 @@ class Lines:
         if sys.stdout.isatty():
             print(header(self._colour), flush=True)
 
-    def take(self, text: str) -> None:
-        event = parsed(text)
+    def take(self, message: Message) -> None:
+        event = message.event
         if event is None:
             return
         self._lit.take(event)
@@ -108,8 +109,8 @@ class Table:
         self._writer = csv.writer(sys.stdout, lineterminator="\n")
         self._windows: dict[tuple[str, str], tuple[float, float]] = {}  # source and classifier to their last row's
 
-    def take(self, text: str) -> None:
-        event = parsed(text)
+    def take(self, message: Message) -> None:
+        event = message.event
         match event:
             case Hello():
                 greet(event, self._quiet)
@@ -146,7 +147,7 @@ class Program:
     """Runs a program for each event, one after the other, with the event in its environment and on its standard input.
 
     Each field that is no list or object is in a variable, such as EARMARK_LABEL and EARMARK_STATE; the whole event is
-    on standard input as a line of JSON. When the connection is lost, the program runs for each label that is on, with
+    on standard input as a line of JSON. When events are missing, the program runs for each label that was on, with
     EARMARK_STATE=unknown. Raises EarmarkError if there is no such program.
     """
 
@@ -159,8 +160,8 @@ class Program:
         self._quiet = quiet
         self._lit = Lit()
 
-    def take(self, text: str) -> None:
-        event = parsed(text)
+    def take(self, message: Message) -> None:
+        event = message.event
         if event is None:
             return
         self._lit.take(event)
@@ -168,7 +169,7 @@ class Program:
             case Hello():
                 greet(event, self._quiet)
             case Result() | Label() | Source() | Loss():
-                self._run(json.loads(text))
+                self._run(json.loads(message.text))
             case Gap() | Error():
                 print(line(event), file=sys.stderr, flush=True)
 
@@ -206,16 +207,6 @@ def variables(event: Mapping[str, object]) -> Iterator[tuple[str, str]]:
             yield f"EARMARK_{name.upper()}", str(value).lower()
         elif isinstance(value, str | int | float):
             yield f"EARMARK_{name.upper()}", str(value).replace("\0", "?")
-
-
-def parsed(text: str) -> Event | None:
-    """Return the event in a message, or None for one of a newer daemon. Raises ServerError for what is no message."""
-    try:
-        return decode(text)
-    except msgspec.ValidationError:
-        return None
-    except msgspec.DecodeError:
-        raise ServerError("what answers there is no Earmark daemon: its messages are not JSON") from None
 
 
 def greet(hello: Hello, quiet: bool) -> None:

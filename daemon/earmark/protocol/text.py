@@ -41,6 +41,9 @@ def line(event: Event, colour: bool = False, zone: tzinfo | None = None) -> str 
             return _styled(_DIM, (clock(event.time, zone), event.source, *classifier, lost), colour)
         case Config():
             return _styled(_DIM, (clock(event.time, zone), f"the daemon was changed ({event.cause})"), colour)
+        case Gap(cause="epoch"):
+            kept = f"; its events 1 to {event.to} are not kept" if event.to > 0 else ""
+            return _styled(_DIM, (f"events may be missing: the daemon counts them anew{kept}",), colour)
         case Gap():
             return _styled(_DIM, (f"events {event.from_} to {event.to} were missed: {event.cause}",), colour)
         case Error():

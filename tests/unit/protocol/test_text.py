@@ -58,6 +58,8 @@ LINES: list[tuple[Event, str | None]] = [
         "07:31:05  desk        emotion     lost 0.70 s of sound: worker",
     ),
     (Gap(4, 9, "slow"), "events 4 to 9 were missed: slow"),
+    (Gap(1, 0, "epoch"), "events may be missing: the daemon counts them anew"),
+    (Gap(1, 1, "epoch"), "events may be missing: the daemon counts them anew; its events 1 to 1 are not kept"),
     (Error("disk full"), "error: disk full"),
     (
         Hello("1.0", "ab", 1, 1, (SourceInfo("desk", "quiet"),), ()),

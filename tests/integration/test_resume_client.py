@@ -21,7 +21,7 @@ from tests.serving import DEADLINE, command, hello, result
 KEPT = [command(seq) if seq % 3 else result(seq) for seq in range(1, 13)]
 NUMBERS = [event.seq for event in KEPT]
 
-Take = Callable[[str, Follower, int], Awaitable[list[Message]]]
+Taking = Callable[[str, Follower, int], Awaitable[list[Message]]]
 
 
 def hurried(since: Position | None = None) -> Follower:
@@ -71,7 +71,7 @@ def places() -> list[int]:
 
 
 @both
-def test_a_stream_that_breaks_at_every_place_gives_each_event_once_and_in_order(take: Take) -> None:
+def test_a_stream_that_breaks_at_every_place_gives_each_event_once_and_in_order(take: Taking) -> None:
     async def main() -> None:
         follower = hurried()
         breaks = [place for place in places() for _ in range(2)]
@@ -85,7 +85,7 @@ def test_a_stream_that_breaks_at_every_place_gives_each_event_once_and_in_order(
 
 
 @both
-def test_a_stream_that_breaks_within_each_byte_of_a_message_gives_each_event_once(take: Take) -> None:
+def test_a_stream_that_breaks_within_each_byte_of_a_message_gives_each_event_once(take: Taking) -> None:
     async def main() -> None:
         greeting = len(encode(hello("e", 12)))
         async with asyncio.timeout(DEADLINE), FakeStream(KEPT, range(greeting - 3, greeting + 200, 7)) as stream:
@@ -95,7 +95,7 @@ def test_a_stream_that_breaks_within_each_byte_of_a_message_gives_each_event_onc
 
 
 @both
-def test_a_position_that_is_no_longer_kept_begins_with_a_gap(take: Take) -> None:
+def test_a_position_that_is_no_longer_kept_begins_with_a_gap(take: Taking) -> None:
     async def main() -> None:
         async with asyncio.timeout(DEADLINE), FakeStream(KEPT[4:]) as stream:
             found = await take(stream.host, hurried(Position("e", 2)), 12)
@@ -106,7 +106,7 @@ def test_a_position_that_is_no_longer_kept_begins_with_a_gap(take: Take) -> None
 
 
 @both
-def test_a_daemon_that_counts_anew_is_followed_from_its_first_event(take: Take) -> None:
+def test_a_daemon_that_counts_anew_is_followed_from_its_first_event(take: Taking) -> None:
     async def main() -> None:
         async with asyncio.timeout(DEADLINE), FakeStream(KEPT, epoch="new") as stream:
             found = await take(stream.host, hurried(Position("old", 900)), 12)
@@ -117,7 +117,7 @@ def test_a_daemon_that_counts_anew_is_followed_from_its_first_event(take: Take) 
 
 
 @both
-def test_a_daemon_that_cannot_resume_is_followed_all_the_same_and_the_gap_told(take: Take) -> None:
+def test_a_daemon_that_cannot_resume_is_followed_all_the_same_and_the_gap_told(take: Taking) -> None:
     async def main() -> None:
         heads, breaks = [0, 8], [len(encode(hello("e", 0))) + 2 * len(encode(KEPT[0]))]
         async with asyncio.timeout(DEADLINE), FakeStream(KEPT, breaks, resumes=False, heads=heads) as stream:

@@ -42,7 +42,7 @@ def test_deflate_may_come_without_its_header(content: bytes) -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_joined_files_are_one_body(size: int) -> None:
-    assert unpack(gzip.compress(b"one ", mtime=0) + gzip.compress(b"two"), size=size) == b"one two"
+    assert unpack(gzip.compress(b"one ") + gzip.compress(b"two"), size=size) == b"one two"
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", " Identity , ", ","])
@@ -63,7 +63,7 @@ def test_a_bomb_comes_out_in_parts_of_a_bounded_size() -> None:
 
 
 @pytest.mark.parametrize(
-    "packed", [b"no gzip at all", gzip.compress(b"x" * 99, mtime=0)[:-1] + b"?", gzip.compress(b"x") + b"junk"]
+    "packed", [b"no gzip at all", gzip.compress(b"x" * 99, mtime=0)[:-1] + b"?", gzip.compress(b"x", mtime=0) + b"junk"]
 )
 def test_a_damaged_body_is_400(packed: bytes) -> None:
     with pytest.raises(RequestError, match="damaged") as caught:
@@ -74,7 +74,7 @@ def test_a_damaged_body_is_400(packed: bytes) -> None:
 @pytest.mark.parametrize("left", [1, 5, 20])
 def test_a_body_that_breaks_off_is_400(left: int) -> None:
     with pytest.raises(RequestError, match="breaks off") as caught:
-        unpack(gzip.compress(b"some sound" * 10, mtime=0)[:left])
+        unpack(gzip.compress(b"some sound" * 10)[:left])
     assert caught.value.status == 400
 
 

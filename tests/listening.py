@@ -99,6 +99,10 @@ class LoudIsSpeech(Silero):
         self.taken.add(slot)
         return slot
 
+    def fork(self, slot: int) -> int:
+        assert slot in self.taken
+        return self.join()
+
     def leave(self, slot: int) -> None:
         self.taken.remove(slot)
 
@@ -117,7 +121,7 @@ class ByHand:
         self.now = 1_000_000_000  # nanoseconds
         self.silero = LoudIsSpeech()
         self.segmenter = Segmenter(self._deliver, clock=lambda: self.now, silero=lambda: self.silero)
-        self._messages: list[Message] = []
+        self.delivered: list[Message] = []  # in the present round or the last one
 
     def add(
         self, name: str, *inputs: ClassifierInput, live: bool = True, rate: int = RATE, seconds: float = 20.0
@@ -129,9 +133,9 @@ class ByHand:
 
     def round(self) -> list[Message]:
         """Run a round, and return the messages that came of it."""
-        self._messages.clear()
+        self.delivered.clear()
         self.segmenter.round()
-        return self._messages.copy()
+        return self.delivered.copy()
 
     def _deliver(self, messages: list[Message]) -> None:
-        self._messages += messages
+        self.delivered += messages

@@ -90,7 +90,7 @@ class Heard:
         for message, scores in self.messages:
             if isinstance(message, Window):
                 assert scores is not None
-                drafts += detectors.answered(message, detectors.ticket(message), scores, 0)
+                drafts += detectors.answered(detectors.reserve(message), scores, 0)
             else:
                 drafts += detectors.receive(message, 0)
         drafts += detectors.end("shutdown", 0)

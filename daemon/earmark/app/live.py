@@ -11,8 +11,8 @@ from functools import partial
 
 from earmark.app.loop import call_if_open
 from earmark.audio.types import SECOND, Floats, Nanoseconds, Window
-from earmark.detection.detector import Draft, Unscored, WindowTicket
-from earmark.detection.detectors import Detectors
+from earmark.detection.detector import Draft, Unscored
+from earmark.detection.detectors import Detectors, Reserved
 from earmark.errors import WorkerError
 from earmark.inference.batch import Drop, Job, Outcome
 from earmark.inference.dispatch import Dispatcher
@@ -25,10 +25,10 @@ log = logging.getLogger(__name__)
 class Live:
     """Takes messages from the segmenter and gives drafts to `publish`, in the order in which they are to be published.
 
-    Everything but deliver() runs on the event loop. `functions` has each classifier's function from logits to scores.
-    `answered` is called with the name of a window's source once the window was scored or given up, so that a recording
-    that is read faster than it sounds waits for the engine. The caller owns the segmenter and the dispatcher, and calls
-    wind_up() when the segmenter has ended and the dispatcher has not.
+    Everything but deliver() runs on the event loop. `functions` has each model's function from logits to
+    scores; the caller may add to it. `answered` is called with the name of a window's source once the window was scored
+    or given up, so that a recording that is read faster than it sounds waits for the engine. The caller owns the
+    segmenter and the dispatcher, and calls wind_up() when the segmenter has ended and the dispatcher has not.
     """
 
     def __init__(
@@ -98,15 +98,15 @@ class Live:
         self._publish(self._detectors.end("shutdown", self._clock()))
 
     def _submit(self, window: Window) -> None:
-        reply = partial(self._settle, window, self._detectors.ticket(window))
+        reply = partial(self._settle, window, self._detectors.reserve(window))
         self._dispatcher.submit(Job(window.model, window.samples, window.live, window.captured, reply))
 
-    def _settle(self, window: Window, ticket: WindowTicket, outcome: Outcome) -> None:
+    def _settle(self, window: Window, reserved: Reserved, outcome: Outcome) -> None:
         """Publish what follows from a window's outcome."""
         if self._ended:
             return
         try:
-            self._publish(self._detectors.answered(window, ticket, self._scores(window, outcome), self._clock()))
+            self._publish(self._detectors.answered(reserved, self._scores(window, outcome), self._clock()))
             self._watch()
         finally:
             self._answered(window.source)
@@ -129,7 +129,7 @@ class Live:
         if isinstance(outcome, Drop):
             return Unscored(outcome.cause)
         try:
-            return apply(self._functions[window.classifier], outcome, window.model)
+            return apply(self._functions[window.model], outcome, window.model)
         except WorkerError as error:
             log.error("%s", error)
             return Unscored("worker")

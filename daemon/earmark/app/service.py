@@ -104,7 +104,7 @@ class Service:
             max_batch=chosen.max_batch, queue=chosen.queue, max_age=chosen.max_age, max_wait_ms=chosen.max_wait_ms
         )
         self._dispatcher = Dispatcher(self._batcher, self._engine, depth=chosen.depth)
-        functions = {plan.name: plan.function for plan in self._plans.values()}
+        functions = {plan.settings.model: plan.function for plan in self._plans.values()}
         self._live = Live(
             self._detectors,
             self._dispatcher,

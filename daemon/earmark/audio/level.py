@@ -86,7 +86,7 @@ class PatientFloor:
         """`first` is the level of the background if it is known, in dB; `rise` is in dB per second."""
         self.level = math.nan if first is None else first  # dB; not a number before the first step
         self._rise = rise * step_seconds
-        self._margin = margin
+        self.margin = margin  # may be changed at any time
         self._steps_per_second = round(1 / step_seconds)
         self._smoothing = min(1.0, step_seconds / SMOOTHING_SECONDS)
         self._is_sure = False
@@ -133,5 +133,5 @@ class PatientFloor:
         self._extremes.append((min(self._second), max(self._second)))
         self._second = []
         lowest, highest = min(low for low, _ in self._extremes), max(high for _, high in self._extremes)
-        if highest - lowest >= self._margin:
+        if highest - lowest >= self.margin:
             self.level = max(self.level, lowest)

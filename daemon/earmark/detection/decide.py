@@ -105,6 +105,10 @@ class UtteranceDecider:
         self._rules = rules
         self._fired: dict[int, Milliseconds] = {}  # label → end of the utterance that fired last
 
+    def change(self, rules: Rules) -> None:
+        """Decide by other rules for the same labels from now on."""
+        self._rules = rules
+
     def scored(
         self,
         start: Milliseconds,
@@ -172,6 +176,11 @@ class SlidingDecider:
 
     def __post_init__(self) -> None:
         self._recent = deque(maxlen=self.rules.settings.smooth)
+
+    def change(self, rules: Rules) -> None:
+        """Decide by other rules for the same labels from now on. What is on stays on until a window says otherwise."""
+        self.rules = rules
+        self._recent = deque(self._recent, maxlen=rules.settings.smooth)
 
     def scored(
         self,

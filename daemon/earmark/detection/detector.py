@@ -9,7 +9,7 @@ from typing import assert_never
 import numpy as np
 
 from earmark.audio.types import Floats, Milliseconds, Nanoseconds, Window, milliseconds, seconds
-from earmark.detection.decide import Decider, Off, On, SlidingDecider, Suppressed
+from earmark.detection.decide import Decider, Off, On, Rules, SlidingDecider, Suppressed
 from earmark.detection.reorder import ReorderBuffer, Ticket
 from earmark.inference.scores import ranked
 from earmark.protocol.events import Config, Label, Loss, LossCause, OffReason, Result, Source
@@ -83,6 +83,12 @@ class Detector:
         """Return how many windows and closings of the gate wait."""
         return len(self._waiting)
 
+    def change(self, rules: Rules, top_k: int | None) -> None:
+        """Judge by other rules for the same labels, from the next outcome on. Nothing that waits or is on is lost."""
+        self._decider.change(rules)
+        self._top_k = top_k
+        self._min_on = rules.min_on * 1_000_000
+
     def ticket(self, window: Window) -> WindowTicket:
         """Take the window's place in the order."""
         return self._waiting.reserve(replace(window, samples=_NO_SAMPLES))  # it may wait for long
@@ -105,17 +111,16 @@ class Detector:
         self._held = [(until, draft) for until, draft in self._held if until > now]
         return due
 
-    def lose(self, now: Nanoseconds) -> list[Draft]:
-        """Let every label go off once the windows before this are answered, because the source has ended."""
-        return self.close(GateClosed(self.source, self.classifier, self._heard_to / 1000, now, "source_lost"), now)
+    def leave(self, reason: OffReason, now: Nanoseconds) -> list[Draft]:
+        """Let every label go off once the windows before this are answered, because no other window will come."""
+        return self.close(GateClosed(self.source, self.classifier, self._heard_to / 1000, now, reason), now)
 
     def end(self, reason: OffReason, now: Nanoseconds) -> list[Draft]:
         """Give up the windows that wait for their outcome, and let every label go off."""
         drafts: list[Draft] = []
         while (ticket := self._waiting.first_unresolved()) is not None:
             drafts += self.answered(ticket, Unscored("overload"), now)
-        drafts += self._release()
-        return drafts + self.close(GateClosed(self.source, self.classifier, self._heard_to / 1000, now, reason), now)
+        return drafts + self._release() + self.leave(reason, now)
 
     def _drafts(self, released: list[tuple[Window | GateClosed, Outcome | None]], now: Nanoseconds) -> list[Draft]:
         drafts: list[Draft] = []

@@ -39,7 +39,7 @@ class Gate:
     """
 
     def __init__(self, settings: GateSettings, step: int) -> None:
-        self._settings = settings
+        self.settings = settings  # may be replaced at any time: the state stays
         self._step = step
         self.state = State.QUIET
         self._since = 0  # where the sound began (RISING), or ended for now (FALLING)
@@ -56,7 +56,7 @@ class Gate:
 
     def feed(self, position: int, score: float) -> list[GateEvent]:
         """Take one step. Returns at most one event, or a Closed and an Opened where a sound is split."""
-        settings, end = self._settings, position + self._step
+        settings, end = self.settings, position + self._step
         match self.state:
             case State.QUIET:
                 if score < settings.threshold:
@@ -86,20 +86,20 @@ class Gate:
         return [Closed(ended)] if was_open else []
 
     def _risen(self, end: int) -> list[GateEvent]:
-        if end - self._since < self._settings.min_speech:
+        if end - self._since < self.settings.min_speech:
             return []
         self.state, self._opened = State.ACTIVE, self._since
         return [Opened(self._since)]
 
     def _fallen(self, end: int) -> list[GateEvent]:
-        brief = self._since - self._opened < self._settings.brief
-        if end - self._since < self._settings.hangover * (2 if brief else 1):
+        brief = self._since - self._opened < self.settings.brief
+        if end - self._since < self.settings.hangover * (2 if brief else 1):
             return []
         self.state = State.QUIET
         return [Closed(self._since)]
 
     def _split(self, end: int) -> list[GateEvent]:
-        if not self._settings.maximum or end - self._opened < self._settings.maximum:
+        if not self.settings.maximum or end - self._opened < self.settings.maximum:
             return []
         self._opened = end
         return [Closed(end, split=True), Opened(end)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 
 from earmark.audio.level import NoiseFloor, PatientFloor, decibels
@@ -47,8 +48,7 @@ class LevelGate:
         self._step = int(resampled.rate * STEP_SECONDS)
         self._always = always
         self._floor = PatientFloor(STEP_SECONDS, vad.level_db, rise=1.0, first=background)
-        release = vad.level_db - LEVEL_HYSTERESIS_DB
-        self._gate = make_gate(vad, resampled.rate, self._step, vad.level_db, release, endless=always)
+        self._gate = Gate(level_settings(vad, resampled.rate, endless=always), self._step)
 
     def run(self) -> list[tuple[GateEvent, int]]:
         """Judge the new sound in the ring. Each event comes with the position up to which the gate had judged."""
@@ -65,6 +65,22 @@ class LevelGate:
     @property
     def is_open(self) -> bool:
         return self._gate.is_open
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is heard that may become a sound of interest."""
+        return self._gate.state is State.QUIET
+
+    def tune(self, vad: Vad) -> None:
+        """Judge by other settings from the next step on. An open gate stays open."""
+        self._floor.margin = vad.level_db
+        self._gate.settings = level_settings(vad, self.resampled.rate, endless=self._always)
+
+    def fork(self) -> LevelGate:
+        """Return another gate that has heard the same."""
+        forked = copy.copy(self)
+        forked._floor, forked._gate = copy.deepcopy(self._floor), copy.copy(self._gate)
+        return forked
 
     @property
     def sound_end(self) -> int:
@@ -108,8 +124,7 @@ class SpeechGate:
         self._floor = NoiseFloor(STEP_SECONDS)
         self._awake = 0  # steps to judge before one may be skipped again
         self._unlikely = 0  # judged steps in a row in which speech was unlikely
-        release = max(0.01, vad.threshold - SPEECH_HYSTERESIS)
-        self._gate = make_gate(vad, resampled.rate, STEP, vad.threshold, release, brief=BRIEF_SECONDS)
+        self._gate = Gate(speech_settings(vad, resampled.rate), STEP)
 
     def next_frame(self) -> Samples | None:
         """Return the next step that Silero must judge, with its context. Quiet steps before it are skipped."""
@@ -133,6 +148,22 @@ class SpeechGate:
     @property
     def is_open(self) -> bool:
         return self._gate.is_open
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is heard that may become a sound of interest."""
+        return self._gate.state is State.QUIET
+
+    def tune(self, vad: Vad) -> None:
+        """Judge by other settings from the next step on. An open gate stays open."""
+        self._gate.settings = speech_settings(vad, self.resampled.rate)
+
+    def fork(self) -> SpeechGate:
+        """Return another gate that has heard the same, with a slot of its own."""
+        forked = copy.copy(self)
+        forked._floor, forked._gate = copy.deepcopy(self._floor), copy.copy(self._gate)
+        forked.slot = self._silero.fork(self.slot)
+        return forked
 
     @property
     def sound_end(self) -> int:
@@ -205,13 +236,23 @@ class SpeechGate:
 SourceGate = LevelGate | SpeechGate
 
 
-def make_gate(
-    vad: Vad, rate: int, step: int, threshold: float, release: float, *, brief: float = 0.0, endless: bool = False
-) -> Gate:
-    """Make the gate for these settings, whose hangover must be set; `brief` is in seconds."""
+def level_settings(vad: Vad, rate: int, *, endless: bool = False) -> GateSettings:
+    """Return the settings of a gate that judges by level. An endless one opens at once and is never split."""
+    return _settings(vad, rate, vad.level_db, vad.level_db - LEVEL_HYSTERESIS_DB, endless=endless)
+
+
+def speech_settings(vad: Vad, rate: int) -> GateSettings:
+    """Return the settings of a gate that judges by the probability of speech."""
+    return _settings(vad, rate, vad.threshold, max(0.01, vad.threshold - SPEECH_HYSTERESIS), brief=BRIEF_SECONDS)
+
+
+def _settings(
+    vad: Vad, rate: int, threshold: float, release: float, *, brief: float = 0.0, endless: bool = False
+) -> GateSettings:
+    """Return the settings of a gate. The hangover must be set; `brief` is in seconds."""
     if not vad.hangover_ms:
         raise ValueError("a gate needs a hangover: take the default of the mode where the settings name none")
-    settings = GateSettings(
+    return GateSettings(
         threshold,
         release,
         min_speech=0 if endless else vad.min_speech_ms * rate // 1000,
@@ -219,7 +260,6 @@ def make_gate(
         maximum=0 if endless else vad.max_ms * rate // 1000,
         brief=round(brief * rate),
     )
-    return Gate(settings, step)
 
 
 def step_all(gates: Iterable[SpeechGate], silero: Silero) -> list[tuple[SpeechGate, GateEvent, int]]:

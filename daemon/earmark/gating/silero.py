@@ -49,6 +49,12 @@ class Silero:
         self.forget(slot)
         return slot
 
+    def fork(self, slot: int) -> int:
+        """Return a slot for one more stream, with the state of another one that has heard the same."""
+        forked = self.join()
+        self._state[:, forked] = self._state[:, slot]
+        return forked
+
     def leave(self, slot: int) -> None:
         """Give back the slot of a stream that has ended."""
         self._free.append(slot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from earmark.audio.resampled import ResampledRing
@@ -42,6 +42,12 @@ class ClassifierStream:
         self._source = source
         self._chosen = chosen
         self._live = live
+
+    def tune(self, chosen: ClassifierInput) -> None:
+        """Take the settings of `chosen`, but go on with the windowing that there is, and with what it has begun."""
+        windowing = self._chosen.windowing
+        windowing.lengths = chosen.windowing.lengths
+        self._chosen = replace(chosen, windowing=windowing)
 
     def open(self, position: int, gate_rate: int) -> None:
         """Note that the gate opened at `position`."""

@@ -14,6 +14,7 @@ from earmark.audio.types import Nanoseconds, Samples
 from earmark.capture.intake import Intake, IntakeStats
 from earmark.errors import EarmarkError
 from earmark.gating.silero import Silero
+from earmark.protocol.events import OffReason
 from earmark.windowing.classifier_stream import ClassifierInput
 from earmark.windowing.sound_times import SoundStats, SoundTimes
 
@@ -92,6 +93,8 @@ class AddSource:
 @dataclass(frozen=True, slots=True, eq=False)
 class RemoveSource:
     source: SharedSource
+    reason: OffReason = "reload"
+    detail: str = "it was removed"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,6 +103,13 @@ class ChangeClassifier:
     chosen: ClassifierInput
     seconds: float
     silero: Silero | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TuneClassifier:
+    source: SharedSource
+    chosen: ClassifierInput
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +127,13 @@ class Read:
     future: Future[Samples]
 
 
-Request = AddSource | RemoveSource | ChangeClassifier | RemoveClassifier | Read
+@dataclass(frozen=True, slots=True, eq=False)
+class Settle:
+    future: Future[None]
+
+
+Order = AddSource | RemoveSource | ChangeClassifier | TuneClassifier | RemoveClassifier | Read
+Request = Order | Settle
 
 
 class Inbox:
@@ -140,7 +156,7 @@ class Inbox:
             self._event.set()
 
     def post(self, request: Request) -> None:
-        """Add a request. After close() a read fails at once, and other requests have no effect."""
+        """Add a request. After close() what has a future fails at once, and other requests have no effect."""
         self._requests.append(request)
         self.wake()
         if self._closed:  # after the append: either close() has seen the request, or it is seen here
@@ -170,7 +186,7 @@ class Inbox:
         return list(ready), [self._requests.popleft() for _ in range(len(self._requests))]
 
     def close(self) -> None:
-        """Fail the reads that were not answered, and those that still come."""
+        """Fail the requests with a future that were not answered, and those that still come."""
         self._closed = True
         self._refuse()
 
@@ -180,5 +196,5 @@ class Inbox:
                 request = self._requests.popleft()
             except IndexError:  # another thread took it
                 return
-            if isinstance(request, Read) and request.future.set_running_or_notify_cancel():
+            if isinstance(request, Read | Settle) and request.future.set_running_or_notify_cancel():
                 request.future.set_exception(EarmarkError("the sound cannot be read: the segmenter is closed"))

@@ -34,6 +34,14 @@ class GateClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassifierChanged:
+    """A classifier was added to a source or took the place of the one of its name. Its windows come after this."""
+
+    source: str
+    classifier: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourceChanged:
     """The state of a source changed."""
 
@@ -49,5 +57,5 @@ class SourceEnded:
     error: str
 
 
-SourceMessage = GateClosed | AudioLost | SourceChanged | SourceEnded
+SourceMessage = GateClosed | AudioLost | ClassifierChanged | SourceChanged | SourceEnded
 Message = Window | SourceMessage

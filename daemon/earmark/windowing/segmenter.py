@@ -17,17 +17,21 @@ from earmark.capture.intake import Intake
 from earmark.errors import EarmarkError, SourceError
 from earmark.gating.gates import step_all
 from earmark.gating.silero import Silero
+from earmark.protocol.events import OffReason
 from earmark.windowing.classifier_stream import ClassifierInput
 from earmark.windowing.inbox import (
     AddSource,
     ChangeClassifier,
     Inbox,
+    Order,
     Read,
     RemoveClassifier,
     RemoveSource,
     Request,
+    Settle,
     SharedSource,
     SourceStats,
+    TuneClassifier,
 )
 from earmark.windowing.messages import Message
 from earmark.windowing.stream import SourceStream
@@ -95,27 +99,37 @@ class Segmenter:
             self._inbox.post(AddSource(source, inputs, seconds, silero))
             return source.intake
 
-    def remove_source(self, name: str) -> None:
+    def remove_source(self, name: str, reason: OffReason = "reload", detail: str = "it was removed") -> None:
         """Remove a source, whose intake refuses sound from now on. Raises SourceError if there is none of that name.
 
-        The sound that it has delivered is still judged. Then its labels go off for "reload", and its last message is
-        SourceEnded, unless it had ended before.
+        The sound that it has delivered is still judged. Then its labels go off for `reason`, and its last message is
+        SourceEnded, unless it had ended before. `detail` is why its state becomes `stopped`; if it is empty, the
+        caller tells the state.
         """
         with self._lock:
             source = self._source(name)
             del self._sources[name]
             source.intake.close()
-            self._inbox.post(RemoveSource(source))
+            self._inbox.post(RemoveSource(source, reason, detail))
 
     def change_classifier(self, source: str, chosen: ClassifierInput, *, seconds: float = 0.0) -> None:
         """Put a classifier in the place of the one of the same name at a source, or add it. The sound is kept.
 
-        If the old one's gate is open, its labels go off for "reload". At least `seconds` of sound are kept from now on.
-        Raises SourceError if there is no such source.
+        If the old one's gate is open, its labels go off for "reload". ClassifierChanged follows its last message.
+        At least `seconds` of sound are kept from now on. Raises SourceError if there is no such source.
         """
         with self._lock:
             silero = self._silero_for([chosen])
             self._inbox.post(ChangeClassifier(self._source(source), chosen, seconds, silero))
+
+    def tune_classifier(self, source: str, chosen: ClassifierInput, *, seconds: float = 0.0) -> None:
+        """Give a classifier at a source other numbers for its gate and windows; gate, model and mode are the same.
+
+        A gate that is open stays open, and the window that has begun goes on. Raises SourceError if there is no such
+        source.
+        """
+        with self._lock:
+            self._inbox.post(TuneClassifier(self._source(source), chosen, seconds))
 
     def remove_classifier(self, source: str, classifier: str) -> None:
         """Take a classifier away from a source. If its gate is open, its labels go off for "reload".
@@ -140,6 +154,15 @@ class Segmenter:
             future.set_exception(SourceError(f'there is no source "{source}"'))
         else:
             self._inbox.post(Read(found, rate, start, end, future))
+        return future
+
+    def settle(self) -> Future[None]:
+        """Return a future that is done once all requests until now were carried out and their messages delivered.
+
+        It fails with an EarmarkError if the segmenter is closed first.
+        """
+        future: Future[None] = Future()
+        self._inbox.post(Settle(future))
         return future
 
     def answered(self, source: str) -> None:
@@ -178,12 +201,29 @@ class Segmenter:
         """
         self._rounds += 1
         ready, requests = self._inbox.take()
+        try:
+            if messages := self._obey(requests) + self._listen(ready):
+                self._deliver(messages)
+        finally:
+            for request in requests:
+                if isinstance(request, Settle) and request.future.set_running_or_notify_cancel():
+                    request.future.set_result(None)
+
+    def _obey(self, requests: Sequence[Request]) -> list[Message]:
+        """Do what the requests say, and return what follows from that."""
         messages: list[Message] = []
         for request in requests:
+            if isinstance(request, Settle):
+                continue
             try:
                 messages += _counted(request.source, self._apply(request))
             except Exception:
                 self._failed("%s: %s failed", request.source.intake.name, type(request).__name__)
+        return messages
+
+    def _listen(self, ready: Sequence[SharedSource]) -> list[Message]:
+        """Take the sound of these sources, judge it, and return what follows from that."""
+        messages: list[Message] = []
         streams = {
             source: stream
             for source in ready
@@ -201,8 +241,7 @@ class Segmenter:
                 messages += _counted(source, stream.finish_round())
             except Exception:
                 self._failed("%s: some of its windows were lost to an error", source.intake.name)
-        if messages:
-            self._deliver(messages)
+        return messages
 
     def _run(self) -> None:
         # The thread ends because __exit__() sets _closing before it wakes the thread, and a round does not wait.
@@ -228,15 +267,18 @@ class Segmenter:
         except Exception:
             self._failed("the speech of a round was lost to an error")
 
-    def _apply(self, request: Request) -> list[Message]:
+    def _apply(self, request: Order) -> list[Message]:
         match request:
             case AddSource(source, inputs, seconds, silero):
                 self._streams[source] = SourceStream(source.intake, inputs, seconds, silero, source.times)
                 return []
-            case RemoveSource(source):
-                return self._remove(source)
+            case RemoveSource(source, reason, detail):
+                return self._remove(source, reason, detail)
             case ChangeClassifier(source, chosen, seconds, silero):
                 return self._streams[source].change_classifier(chosen, seconds, silero)
+            case TuneClassifier(source, chosen, seconds):
+                self._streams[source].tune_classifier(chosen, seconds)
+                return []
             case RemoveClassifier(source, classifier):
                 return self._streams[source].remove_classifier(classifier)
             case Read():
@@ -245,10 +287,10 @@ class Segmenter:
             case _:
                 assert_never(request)
 
-    def _remove(self, source: SharedSource) -> list[Message]:
+    def _remove(self, source: SharedSource, reason: OffReason, detail: str) -> list[Message]:
         stream = self._streams.pop(source)
         try:
-            stream.end("reload")
+            stream.end(reason, detail)
         except Exception:
             self._failed("%s: the last of its sound was lost to an error", source.intake.name)
         return stream.finish_round()

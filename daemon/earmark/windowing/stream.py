@@ -17,7 +17,7 @@ from earmark.gating.gates import LevelGate, SourceGate, SpeechGate, step_all
 from earmark.gating.silero import RATE, Silero
 from earmark.protocol.events import LossCause, OffReason
 from earmark.windowing.classifier_stream import ClassifierInput, ClassifierStream, GateKind
-from earmark.windowing.messages import AudioLost, Message, SourceChanged, SourceEnded
+from earmark.windowing.messages import AudioLost, ClassifierChanged, Message, SourceChanged, SourceEnded
 from earmark.windowing.sound_times import SoundTimes
 
 GateKey = tuple[GateKind, Vad, int]
@@ -119,16 +119,44 @@ class SourceStream:
         """Put a classifier in the place of the one of the same name, or add it. The rings keep their sound.
 
         If the old one's gate is open, its labels go off for "reload". The new one gets the sound from now on, but its
-        windows may begin in the sound that the ring has already. Returns the messages of the old one.
+        windows may begin in the sound that the ring has already. Returns the messages of the old one, which end with a
+        ClassifierChanged.
         """
         self._silero = silero
-        self._seconds = max(self._seconds, seconds)
-        for ring in self._rings.values():
-            ring.keep(self._seconds)
+        self._keep(seconds)
         self._leave(chosen.classifier)
         self._join(chosen)
         self._drop_unused()
+        self._messages.append(ClassifierChanged(self._intake.name, chosen.classifier))
         return self._take_messages()
+
+    def tune_classifier(self, chosen: ClassifierInput, seconds: float) -> None:
+        """Give a classifier other numbers for its gate and windows. What is open stays open, what has begun goes on.
+
+        Its gate is tuned. If others share that, it gets a gate of its own that has heard the same, or shares the one
+        that has these numbers already if neither hears anything now.
+        """
+        self._keep(seconds)
+        gate, tuned = next(
+            (gate, each)
+            for gate, classifiers in self._classifiers.items()
+            for each in classifiers
+            if each.classifier == chosen.classifier
+        )
+        tuned.tune(chosen)
+        key = _key(chosen)
+        shared = self._gates.get(key)
+        if shared is gate:
+            return
+        if shared is None or not (shared.is_idle and gate.is_idle):
+            shared = gate if len(self._classifiers[gate]) == 1 else gate.fork()
+            shared.tune(chosen.vad)
+        self._classifiers[gate].remove(tuned)
+        self._classifiers.setdefault(shared, []).append(tuned)
+        self._gates = {known: each for known, each in self._gates.items() if each is not shared or known == key}
+        self._gates.setdefault(key, shared)
+        self._drop_unused()
+        self._enough = 0
 
     def remove_classifier(self, classifier: str) -> list[Message]:
         """Take a classifier away, and return its last messages. If its gate is open, its labels go off for "reload"."""
@@ -136,17 +164,18 @@ class SourceStream:
         self._drop_unused()
         return self._take_messages()
 
-    def end(self, reason: OffReason) -> None:
+    def end(self, reason: OffReason, detail: str) -> None:
         """Judge the sound that was delivered, close the gates for `reason`, and end for good.
 
-        It ends even if it raises an error. finish_round() returns the last messages.
+        `detail` is why the state becomes `stopped`; without it, nothing is said of the state. It ends even if it raises
+        an error. finish_round() returns the last messages.
         """
         try:
             self.listen()
         finally:
             try:
                 if not self._ended:
-                    self._finish(reason, "it was removed")
+                    self._finish(reason, detail)
             finally:
                 for gate in self._classifiers:
                     gate.leave()
@@ -232,7 +261,8 @@ class SourceStream:
         try:
             self._break(reason)
         finally:  # the source has ended in any case, and the event loop waits for that
-            self._change(self._health.failed("stopped", detail))
+            if detail:
+                self._change(self._health.failed("stopped", detail))
             self._messages.append(SourceEnded(self._intake.name, error))
 
     def _advance(self) -> None:
@@ -250,7 +280,7 @@ class SourceStream:
             self._messages.append(SourceChanged(self._intake.name, change))
 
     def _join(self, chosen: ClassifierInput) -> None:
-        key = (chosen.gate, chosen.vad, RATE if chosen.gate == "speech" else chosen.rate)
+        key = _key(chosen)
         if key not in self._gates:
             self._gates[key] = self._make_gate(*key)
         gate = self._gates[key]
@@ -272,12 +302,18 @@ class SourceStream:
 
     def _drop_unused(self) -> None:
         """End the gates that no classifier shares any more, and the rings that nothing reads."""
-        for key, gate in [(key, gate) for key, gate in self._gates.items() if not self._classifiers[gate]]:
-            del self._gates[key], self._classifiers[gate]
+        for gate in [gate for gate, classifiers in self._classifiers.items() if not classifiers]:
+            del self._classifiers[gate]
             gate.leave()
+        self._gates = {key: gate for key, gate in self._gates.items() if gate in self._classifiers}
         used = {gate.resampled.rate for gate in self._classifiers}
         used |= {each.resampled.rate for classifiers in self._classifiers.values() for each in classifiers}
         self._rings = {rate: ring for rate, ring in self._rings.items() if rate in used}
+
+    def _keep(self, seconds: float) -> None:
+        self._seconds = max(self._seconds, seconds)
+        for ring in self._rings.values():
+            ring.keep(self._seconds)
 
     def _ring(self, rate: int) -> ResampledRing:
         if rate not in self._rings:
@@ -291,3 +327,7 @@ class SourceStream:
             assert self._silero is not None, "a source with a speech gate is given a Silero"
             return SpeechGate(resampled, vad, self._silero, start=start)
         return LevelGate(resampled, vad, start=start, always=kind == "open")
+
+
+def _key(chosen: ClassifierInput) -> GateKey:
+    return (chosen.gate, chosen.vad, RATE if chosen.gate == "speech" else chosen.rate)

@@ -22,6 +22,8 @@ class Lengths:
 class Windowing(Protocol):
     """Turns the events of a gate into spans. The sound that can be had is [start, end)."""
 
+    lengths: Lengths  # may be replaced at any time
+
     def opened(self, position: int) -> None:
         """Note that the gate opened at `position`."""
         ...
@@ -45,7 +47,7 @@ class UtteranceWindows:
     """
 
     def __init__(self, lengths: Lengths) -> None:
-        self._lengths = lengths
+        self.lengths = lengths
         self._onset: int | None = None
         self._split_at: int | None = None  # where the sound before this one was split
 
@@ -65,7 +67,7 @@ class UtteranceWindows:
         return [self._span(onset, closed.position, start, end, continued=continued)]
 
     def _span(self, onset: int, offset: int, start: int, end: int, *, continued: bool) -> Span:
-        lengths = self._lengths
+        lengths = self.lengths
         wanted = offset - onset + lengths.pre_roll
         grown = -(-(wanted - lengths.window) // lengths.grid) * lengths.grid
         length = min(lengths.window + max(0, grown), lengths.limit)
@@ -83,7 +85,7 @@ class SlidingWindows:
     """
 
     def __init__(self, lengths: Lengths) -> None:
-        self._lengths = lengths
+        self.lengths = lengths
         self._onset = 0
         self._next: int | None = None  # end of the next span
         self._last = 0  # end of the newest span
@@ -91,14 +93,14 @@ class SlidingWindows:
     def opened(self, position: int) -> None:
         if self._next is None:
             self._onset = self._last = position
-            self._next = position + self._lengths.hop
+            self._next = position + self.lengths.hop
 
     def advance(self, start: int, end: int, sound_end: int) -> list[Span]:
         spans: list[Span] = []
         while self._next is not None and self._next <= end:
-            if self._next - self._lengths.window >= start:
+            if self._next - self.lengths.window >= start:
                 spans.append(self._span(self._next, sound_end, final=False))
-            self._next += self._lengths.hop
+            self._next += self.lengths.hop
         return spans
 
     def closed(self, closed: Closed, start: int, end: int) -> list[Span]:
@@ -109,6 +111,6 @@ class SlidingWindows:
 
     def _span(self, end: int, sound_end: int, *, final: bool) -> Span:
         self._last = end
-        start = end - self._lengths.window
+        start = end - self.lengths.window
         speech_start = max(start, self._onset)
         return Span(start, end, speech_start, max(speech_start, min(end, sound_end)), final)

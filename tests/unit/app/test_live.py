@@ -50,7 +50,7 @@ class Bench:
         self.live = Live(
             self.detectors,
             self.dispatcher,
-            {"words": "none"},
+            {"a/model": "none"},
             self._publish,
             answered=self._count,
             clock=lambda: self.now,

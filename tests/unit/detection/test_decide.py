@@ -573,3 +573,27 @@ def test_a_duration_that_is_given_never_becomes_the_zero_that_means_none() -> No
 @pytest.mark.parametrize(("longest", "allowed"), [(0.0, 1000), (0.5, 500), (2.0, 2000)])
 def test_without_a_longest_an_utterance_may_last_as_long_as_the_models_window(longest: float, allowed: int) -> None:
     assert rules(("a",), config.Decide(longest=longest), model_window=1000).longest == allowed
+
+
+def test_rules_that_change_while_a_label_is_on_judge_the_next_window_and_keep_the_hits() -> None:
+    decider = moods(hits=3, smooth=2)
+    assert play(decider, (0.9, 0.1), (0.9, 0.1)) == []
+    decider.change(made(("happy", "sad"), gate="open", on=0.6, off=0.4, hits=3, smooth=3))
+    assert what(hear(decider, HOUR + 2, HOUR + 5, 0.9, 0.1)) == [("happy", "on")]
+    decider.change(made(("happy", "sad"), gate="open", on=0.9, off=0.85, hits=3, smooth=1))
+    assert what(hear(decider, HOUR + 3, HOUR + 6, 0.8, 0.1)) == [("happy", "quiet")]
+
+
+def test_a_label_that_is_ignored_from_now_on_goes_off_with_the_next_window() -> None:
+    decider = moods(hits=1)
+    play(decider, (0.9, 0.1))
+    decider.change(made(("happy", "sad"), gate="open", on=0.6, off=0.4, ignore=("happy",)))
+    assert what(hear(decider, HOUR + 1, HOUR + 4, 0.9, 0.1)) == [("happy", "quiet")]
+
+
+def test_a_word_that_fired_rests_under_other_rules_too() -> None:
+    decider = words()
+    hear(decider, 1.0, 1.4, 0.9, 0.1, 0)
+    decider.change(made(("stop", "go", "_unknown_"), gate="speech", on=0.95, refractory=0.4))
+    assert what(hear(decider, 1.5, 1.9, 0.96, 0.1, 0)) == [("stop", "refractory")]
+    assert what(hear(decider, 2.5, 2.9, 0.94, 0.1, 0)) == []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -12,21 +13,21 @@ from earmark.detection.decide import SlidingDecider, rules
 from earmark.detection.detector import Detector, Draft, Unscored
 from earmark.detection.detectors import Detectors, LossCount
 from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Source, SourceInfo, SourceState
-from earmark.windowing.messages import AudioLost, GateClosed, SourceChanged, SourceEnded
+from earmark.windowing.messages import AudioLost, ClassifierChanged, GateClosed, SourceChanged, SourceEnded
 
 RATE = 1000  # a position is a millisecond
 PAIRS = (("kitchen", "words"), ("kitchen", "moods"), ("hall", "words"))
 
 
+def detector(source: str, classifier: str, numbers: Iterator[int], on: float = 0.5) -> Detector:
+    made = rules(("yes", "no"), config.Decide(on=on, off=0.25, smooth=1, hits=1, ignore=("no",)))
+    return Detector(source, classifier, ("yes", "no"), SlidingDecider(made), lambda: f"id-{next(numbers)}", None)
+
+
 def two_sources() -> Detectors:
     """Make two sources; the kitchen has two classifiers. All have the labels `yes` and `no`."""
     numbers = itertools.count(1)
-
-    def detector(source: str, classifier: str) -> Detector:
-        made = rules(("yes", "no"), config.Decide(on=0.5, off=0.25, smooth=1, hits=1, ignore=("no",)))
-        return Detector(source, classifier, ("yes", "no"), SlidingDecider(made), lambda: f"id-{next(numbers)}", None)
-
-    return Detectors({pair: detector(*pair) for pair in PAIRS}, ("kitchen", "hall"))
+    return Detectors({pair: detector(*pair, numbers) for pair in PAIRS}, ("kitchen", "hall"))
 
 
 def window(source: str, classifier: str, start: int, end: int) -> Window:
@@ -41,7 +42,7 @@ def scores(yes: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
 def answer(made: Detectors, window: Window, outcome: float | LossCause) -> list[Draft]:
     """Take a ticket, and answer it at once with the score of `yes` or with the cause of the loss."""
     return made.answered(
-        window, made.ticket(window), Unscored(outcome) if isinstance(outcome, str) else scores(outcome), now=0
+        made.reserve(window), Unscored(outcome) if isinstance(outcome, str) else scores(outcome), now=0
     )
 
 
@@ -67,11 +68,11 @@ def test_an_outcome_is_told_for_the_source_and_classifier_of_its_window(pair: tu
 def test_an_outcome_waits_for_those_before_it_of_its_own_source_and_classifier_only() -> None:
     made = two_sources()
     first = window("kitchen", "words", 0, 1000)
-    ticket = made.ticket(first)
+    reserved = made.reserve(first)
     assert answer(made, window("kitchen", "words", 500, 1500), 0.25) == []
     assert told(answer(made, window("kitchen", "moods", 500, 1500), 0.25)) == [("kitchen", "moods", "result")]
     assert told(answer(made, window("hall", "words", 500, 1500), 0.25)) == [("hall", "words", "result")]
-    assert len(made.answered(first, ticket, scores(0.25), now=0)) == 2
+    assert len(made.answered(reserved, scores(0.25), now=0)) == 2
 
 
 @pytest.mark.parametrize("reason", ["quiet", "source_lost"])
@@ -149,15 +150,15 @@ def test_lost_seconds_are_told_to_the_millisecond() -> None:
 def test_all_is_done_once_every_source_has_ended_and_nothing_waits() -> None:
     made = two_sources()
     item = window("kitchen", "moods", 0, 1000)
-    ticket = made.ticket(item)
+    reserved = made.reserve(item)
     assert not made.done
     assert made.receive(SourceEnded("kitchen", ""), now=2) == []
-    made.answered(item, ticket, scores(0.25), now=2)
+    made.answered(reserved, scores(0.25), now=2)
     assert not made.done  # the hall still runs
-    ticket = made.ticket(item)
+    reserved = made.reserve(item)
     made.receive(SourceEnded("hall", ""), now=3)
     assert not made.done  # a window waits
-    made.answered(item, ticket, scores(0.25), now=2)
+    made.answered(reserved, scores(0.25), now=2)
     assert made.done
 
 
@@ -166,9 +167,9 @@ def test_a_label_goes_off_when_its_source_ends_even_without_a_closed_gate() -> N
     for pair in PAIRS:
         answer(made, window(*pair, 0, 1000), 0.75)
     waits = window("kitchen", "moods", 500, 1500)
-    ticket = made.ticket(waits)
+    reserved = made.reserve(waits)
     assert told(made.receive(SourceEnded("kitchen", ""), now=9)) == [("kitchen", "words", "off source_lost")]
-    drafts = made.answered(waits, ticket, scores(0.75), now=9)
+    drafts = made.answered(reserved, scores(0.75), now=9)
     assert told(drafts) == [("kitchen", "moods", "result"), ("kitchen", "moods", "off source_lost")]
 
 
@@ -185,7 +186,7 @@ def test_at_the_end_windows_are_lost_and_counted_and_labels_go_off_in_every_sour
     made = two_sources()
     for pair in PAIRS:
         answer(made, window(*pair, 0, 1000), 0.75)
-    made.ticket(window("kitchen", "moods", 500, 1500))
+    made.reserve(window("kitchen", "moods", 500, 1500))
 
     drafts = made.end("reload", now=9)
 
@@ -214,3 +215,64 @@ def test_a_source_is_absent_since_it_was_lost_however_its_state_changes_until_it
     assert made.absences(now=30 * SECOND, began=0) == {"hall": 10.0}
     change("muted", 40)
     assert made.absences(now=50 * SECOND, began=0) == {}
+
+
+def test_a_retired_detector_still_takes_the_outcomes_of_its_windows_and_then_its_labels_go_off() -> None:
+    made = two_sources()
+    answer(made, window("kitchen", "words", 0, 1000), 0.75)
+    late = made.reserve(window("kitchen", "words", 500, 1500))
+    assert made.retire("kitchen", "words", now=5) == []
+    assert made.retiring
+    drafts = made.answered(late, scores(0.75), now=9)
+    assert told(drafts) == [("kitchen", "words", "result"), ("kitchen", "words", "off reload")]
+    assert not made.retiring
+
+
+def test_a_detector_takes_the_place_of_another_where_the_segmenter_changed_over() -> None:
+    made, other = two_sources(), two_sources()
+    answer(made, window("kitchen", "words", 0, 1000), 0.75)
+    made.add(detector("kitchen", "words", itertools.count(100), on=0.9), at_change=True)
+    assert told(answer(made, window("kitchen", "words", 500, 1500), 0.75)) == [("kitchen", "words", "result")]
+    drafts = made.receive(ClassifierChanged("kitchen", "words"), now=9)
+    assert told(drafts) == [("kitchen", "words", "off reload")]
+    assert told(answer(made, window("kitchen", "words", 1000, 2000), 0.75)) == [("kitchen", "words", "result")]
+    assert told(answer(other, window("kitchen", "words", 1000, 2000), 0.75))[-1] == ("kitchen", "words", "on")
+
+
+def test_what_a_removed_source_still_waits_for_does_not_hold_up_the_end_of_the_others() -> None:
+    made = two_sources()
+    late = made.reserve(window("kitchen", "words", 0, 1000))
+    made.receive(SourceEnded("hall", ""), now=1)
+    made.remove_source("kitchen", now=2)
+    assert not made.done  # its window is on its way
+    made.answered(late, scores(0.25), now=3)
+    assert made.done
+    assert list(made.sources) == ["hall"]
+
+
+def test_a_paused_source_is_neither_absent_nor_at_its_end_and_tells_it_once() -> None:
+    made = two_sources()
+    for pair in PAIRS:
+        answer(made, window(*pair, 0, 1000), 0.75)
+    made.receive(SourceEnded("hall", ""), now=1)
+    assert told(made.pause_source("kitchen", "until 07:00", now=2)) == [
+        ("kitchen", "words", "off paused"),
+        ("kitchen", "moods", "off paused"),
+        ("kitchen", "", "paused"),
+    ]
+    assert made.pause_source("kitchen", "until 07:00", now=3) == []
+    assert made.absences(now=100, began=0) == {"hall": 100 / SECOND}
+    assert not made.done
+    assert made.sources["kitchen"].detail == "until 07:00"
+
+
+def test_other_rules_judge_the_next_window_and_what_is_on_stays_on() -> None:
+    made = two_sources()
+    pair = ("kitchen", "words")
+    answer(made, window(*pair, 0, 1000), 0.75)
+    made.change(*pair, rules(("yes", "no"), config.Decide(on=0.5, off=0.4, smooth=1, hits=1, ignore=("no",))), 1)
+    (result,) = answer(made, window(*pair, 500, 1500), 0.45)
+    assert isinstance(result.event, Result)
+    assert len(result.event.result) == 1
+    assert told(answer(made, window(*pair, 1000, 2000), 0.3)) == [(*pair, "result"), (*pair, "off quiet")]
+    made.change("hall", "nothing", rules((), config.Decide()), 1)

@@ -9,8 +9,9 @@ from earmark.audio.types import Closed, Span
 from earmark.capture.health import Change
 from earmark.config.settings import Vad
 from earmark.errors import EarmarkError, SourceError
+from earmark.windowing.classifier_stream import ClassifierInput
 from earmark.windowing.inbox import MAX_OUTSTANDING_WINDOWS
-from earmark.windowing.messages import GateClosed, SourceChanged, SourceEnded
+from earmark.windowing.messages import ClassifierChanged, GateClosed, SourceChanged, SourceEnded
 from earmark.windowing.windows import Lengths, SlidingWindows, UtteranceWindows
 from tests.listening import RATE, ByHand, always, classifier_input, windows
 from tests.signals import noise, ramp, tone
@@ -240,7 +241,8 @@ def test_a_changed_classifier_ends_what_the_old_one_had_on() -> None:
     by_hand.segmenter.change_classifier("hall", always())
     messages = by_hand.round()
     assert [window.span.final for window in windows(messages)] == [True]
-    assert messages[-1] == GateClosed("hall", "test", 2 * STEP / RATE, by_hand.now, "reload")
+    closed = GateClosed("hall", "test", 2 * STEP / RATE, by_hand.now, "reload")
+    assert messages[-2:] == [closed, ClassifierChanged("hall", "test")]
 
 
 def test_a_change_leaves_the_other_classifiers_of_the_source_alone() -> None:
@@ -260,7 +262,7 @@ def test_a_classifier_that_joins_an_open_gate_hears_from_there_on() -> None:
     intake.offer(ramp(0, RATE))
     by_hand.round()
     by_hand.segmenter.change_classifier("hall", always("late"))
-    assert by_hand.round() == []
+    assert by_hand.round() == [ClassifierChanged("hall", "late")]
     intake.offer(ramp(RATE, 2 * RATE))
     joined = RATE // STEP * STEP  # the gate had judged whole steps
     assert [window.span.end for window in windows(by_hand.round(), "late")] == [joined + RATE // 2]
@@ -445,3 +447,81 @@ def test_the_last_windows_of_a_changed_classifier_are_under_way_too() -> None:
     assert len(windows(by_hand.round())) == 1
     (source,) = by_hand.segmenter.stats().sources
     assert (source.windows, source.outstanding) == (1, 1)
+
+
+def test_a_removed_source_ends_for_the_reason_that_is_given_and_the_caller_may_tell_its_state() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always()).offer(ramp(0, LONG))
+    by_hand.round()
+    by_hand.segmenter.remove_source("hall", "paused", "")
+    messages = by_hand.round()
+    assert messages[-2:] == [
+        GateClosed("hall", "test", LONG / RATE, by_hand.now, "paused"),
+        SourceEnded("hall", ""),
+    ]
+
+
+def test_settle_is_done_after_the_requests_before_it_and_their_messages() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always())
+    by_hand.segmenter.remove_source("hall")
+    delivered: list[bool] = []
+    by_hand.segmenter.settle().add_done_callback(lambda _: delivered.append(bool(by_hand.delivered)))
+    assert delivered == []
+    assert by_hand.round()
+    assert delivered == [True]
+
+
+def test_settle_fails_when_the_segmenter_is_closed_first() -> None:
+    by_hand = ByHand()
+    with by_hand.segmenter:
+        pass
+    with pytest.raises(EarmarkError, match="the segmenter is closed"):
+        by_hand.segmenter.settle().result(0)
+
+
+def spoken(name: str, **vad: float) -> ClassifierInput:
+    """A classifier of everything that is loud, in windows of one second every half second."""
+    settings: dict[str, float] = {"hangover_ms": 512} | vad
+    return classifier_input("speech", SlidingWindows, vad=Vad(**settings), name=name)  # type: ignore[arg-type]
+
+
+def test_what_is_tuned_while_its_gate_is_open_goes_on_with_its_windows() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", spoken("moods"))
+    intake.offer(tone(LONG, 440))
+    assert [window.span.end for window in windows(by_hand.round())] == [RATE]
+    by_hand.segmenter.tune_classifier("hall", spoken("moods", threshold=0.6, pre_roll_ms=100))
+    intake.offer(tone(LONG, 440))
+    messages = by_hand.round()
+    assert [window.span.end for window in windows(messages)] == [3 * RATE // 2, 2 * RATE]
+    assert windows(messages) == messages
+
+
+def test_a_classifier_that_is_tuned_away_from_a_shared_open_gate_takes_what_is_open_along() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", spoken("moods"), spoken("words"))
+    intake.offer(tone(LONG, 440))
+    by_hand.round()
+    by_hand.segmenter.tune_classifier("hall", spoken("moods", hangover_ms=64))
+    intake.offer(tone(LONG, 440))
+    intake.offer(ramp(0, 8 * STEP) * 0)
+    messages = by_hand.round()
+    assert [window.span.end for window in windows(messages, "moods")] == [3 * RATE // 2, 2 * RATE, 2 * LONG]
+    closed = [message.classifier for message in messages if isinstance(message, GateClosed)]
+    assert closed == ["moods"]  # after 64 ms; the other one waits for 512
+    assert by_hand.silero.taken == {0, 1}
+
+
+def test_gates_that_were_tuned_apart_are_shared_again_when_they_are_equal_and_hear_nothing() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", spoken("moods"), spoken("words"))
+    by_hand.round()
+    by_hand.segmenter.tune_classifier("hall", spoken("moods", threshold=0.7))
+    by_hand.round()
+    assert by_hand.silero.taken == {0, 1}
+    by_hand.segmenter.tune_classifier("hall", spoken("moods"))
+    by_hand.round()
+    assert by_hand.silero.taken == {0}
+    intake.offer(tone(LONG, 440))
+    assert {window.classifier for window in windows(by_hand.round())} == {"moods", "words"}

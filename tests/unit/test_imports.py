@@ -112,6 +112,8 @@ SHELLS: dict[str, str] = {
     "commands.devices": "the command earmark devices",
     "commands.learn": "the command earmark learn",
     "commands.pull": "the command earmark pull",
+    "control.body": "the body of a request that changes the daemon",
+    "control.routes": "the HTTP routes that show and change the daemon",
     "config.file": "the configuration file",
     "config.resolve": "nothing; it reads the configuration file through config.file",
     "config.shipped": "the folder of configurations that come with Earmark",

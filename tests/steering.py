@@ -1,0 +1,60 @@
+"""A daemon that can be steered, without the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from earmark.config.settings import Decide, Microphone, Vad
+from earmark.control.steering import Change, Changed, ClassifierStatus, SourceStatus, classifier_status, shown
+from earmark.errors import ConfigError
+from tests.serving import CLASSIFIERS
+
+
+class FakeSteering:
+    """A source `desk` and two classifiers. Only `decide`, `vad` and `paused` change; `broken` fails each reload."""
+
+    def __init__(self) -> None:
+        self.paused = False
+        self.settings = {info.name: (Decide(), Vad()) for info in CLASSIFIERS}
+        self.reloads = 0
+        self.broken = ""
+
+    def sources(self) -> tuple[SourceStatus, ...]:
+        settings = shown(Microphone(name="desk"))
+        return (SourceStatus("desk", "listening", "USB Microphone", 16000, "", self.paused, settings),)
+
+    def classifiers(self) -> tuple[ClassifierStatus, ...]:
+        return tuple(classifier_status(info, *self.settings[info.name]) for info in CLASSIFIERS)
+
+    async def patch_classifier(self, name: str, changes: Mapping[str, object]) -> Changed:
+        groups = dict(zip(("decide", "vad"), self.settings[name], strict=True))
+        found: list[Change] = []
+        for group, named in changes.items():
+            assert isinstance(named, Mapping)
+            before = msgspec.to_builtins(groups[group])
+            try:
+                groups[group] = msgspec.convert(before | dict(named), type(groups[group]))
+            except msgspec.ValidationError as error:
+                raise ConfigError(f"{group}: {error}") from None
+            found += [
+                Change(f"classifier[{name}].{group}.{key}", before[key], value)
+                for key, value in named.items()
+                if before[key] != value
+            ]
+        decide, vad = groups["decide"], groups["vad"]
+        assert isinstance(decide, Decide)
+        assert isinstance(vad, Vad)
+        self.settings[name] = decide, vad
+        return Changed(tuple(found))
+
+    async def patch_source(self, name: str, changes: Mapping[str, object]) -> Changed:
+        before, self.paused = self.paused, bool(changes.get("paused", self.paused))
+        return Changed(() if before == self.paused else (Change(f"source[{name}].paused", before, self.paused),))
+
+    async def reload(self) -> Changed:
+        if self.broken:
+            raise ConfigError(self.broken)
+        self.reloads += 1
+        return Changed((), ("server.listen",))

@@ -144,6 +144,8 @@ SHELLS: dict[str, str] = {
     "server.server": "the HTTP server",
     "access.audit": "the audit log",
     "access.token_file": "the file of tokens",
+    "telemetry.endpoint": "the HTTP route of the metrics",
+    "telemetry.families": "nothing; it makes metrics of the snapshot",
     "telemetry.snapshot": "nothing; it collects what the other shells count",
     "windowing.inbox": "the requests to the segmenter thread",
     "windowing.segmenter": "the segmenter thread",

@@ -45,6 +45,7 @@ from earmark.protocol.readiness import Needs
 from earmark.recordings.recording import check
 from earmark.server.events_endpoint import events_endpoint
 from earmark.server.server import Server
+from earmark.telemetry.endpoint import Metrics
 from earmark.telemetry.snapshot import Snapshot, snapshot
 from earmark.telemetry.tally import Tally
 from earmark.windowing.segmenter import Segmenter
@@ -122,7 +123,7 @@ class Service:
             {EVENTS: events_endpoint(self._hub, settings.server.max_subscribers)},
             ready=self._needs,
             info=self._snapshot,
-            routes=routes,
+            routes=[*routes, *Metrics(self._snapshot, self._needs).routes()],
             on_refused=self._hub.count_refused,
         )
 

@@ -10,6 +10,7 @@ EVENTS = "/v1/events"  # the one path for WebSockets
 HEALTH = "/health"
 READY = "/ready"
 INFO = "/info"
+METRICS = "/metrics"
 MODELS = "/v1/models"
 SOURCES = "/v1/sources"
 CLASSIFIERS = "/v1/classifiers"

@@ -1,0 +1,197 @@
+"""Prometheus' metric families, made of one snapshot. docs/operations.md explains each of them.
+
+Names and units follow https://prometheus.io/docs/practices/naming/. Label values come from the configuration, from
+lists that are fixed in the code, or from counters that are bounded, so that the number of series is bounded too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import get_args
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from earmark.histogram import HistogramCounts
+from earmark.inference.engine import Phase
+from earmark.protocol.events import DEFAULT_TYPES, LossCause, SourceState
+from earmark.protocol.readiness import Needs
+from earmark.telemetry.snapshot import Snapshot
+
+MB = 1e6
+DROP_POLICIES = ("oldest", "latest")  # of subscribers: the third one, `close`, drops the subscriber
+
+_process = ProcessCollector(registry=None)
+
+
+class Families(Collector):
+    """The families of one moment, for an encoder of prometheus_client. Nothing is registered anywhere."""
+
+    def __init__(self, snapshot: Snapshot, needs: Needs) -> None:
+        self._snapshot = snapshot
+        self._needs = needs
+
+    def collect(self) -> Iterator[Metric]:
+        """Return all families. On any thread."""
+        yield _info("earmark_build", "Versions of Earmark and of the packages that affect scores.", self._versions())
+        ready: dict[str, float] = {purpose: float(need.ready) for purpose, need in self._needs.items()}
+        yield _gauges("earmark_ready", "Whether the daemon serves a purpose: 1 or 0.", "purpose", ready)
+        yield from _of_sources(self._snapshot)
+        yield from _of_windows(self._snapshot)
+        yield from _of_events(self._snapshot)
+        yield from _of_subscribers(self._snapshot)
+        yield from _of_http(self._snapshot)
+        yield from _of_processes(self._snapshot)
+        yield from _process.collect()
+
+    def _versions(self) -> dict[str, str]:
+        return {"version": self._snapshot.version, **self._snapshot.versions}
+
+
+def _of_sources(now: Snapshot) -> Iterator[Metric]:
+    states = GaugeMetricFamily("earmark_source_state", "1 for the state of a source, 0 for all others.", None, STATE)
+    for source in now.sources:
+        for state in get_args(SourceState):
+            states.add_metric((source.name, state), float(source.state == state))
+    yield states
+    sounds = {each.name: each.sound for each in now.segmenter.sources}
+    heard = {name: sound.heard for name, sound in sounds.items()}
+    yield _counters("earmark_source_heard_seconds", "Seconds of sound that were heard.", "source", heard)
+    opened = CounterMetricFamily(
+        "earmark_gate_open_seconds", "Seconds of sound in which a gate was open.", None, ("source", "classifier")
+    )
+    for name, sound in sounds.items():
+        for classifier, seconds in sound.open.items():
+            opened.add_metric((name, classifier), seconds)
+    yield opened
+    overflows = {each.name: each.intake.overflows for each in now.segmenter.sources}
+    yield _counters("earmark_source_overflows", "Times that the sound server lost sound.", "source", overflows)
+    windows = {each.name: each.windows for each in now.segmenter.sources}
+    yield _counters("earmark_source_windows", "Windows that were cut from a source.", "source", windows)
+    waiting = {each.name: each.outstanding for each in now.segmenter.sources}
+    yield _gauges("earmark_source_outstanding_windows", "Windows that have no answer yet.", "source", waiting)
+    times = {cause: now.lost[cause].times if cause in now.lost else 0 for cause in get_args(LossCause)}
+    yield _counters("earmark_losses", "Stretches of sound that were lost.", "cause", times)
+    lost = {cause: now.lost[cause].seconds if cause in now.lost else 0.0 for cause in get_args(LossCause)}
+    yield _counters("earmark_lost_seconds", "Seconds of sound that were lost.", "cause", lost)
+    yield _counter("earmark_segmenter_rounds", "Rounds of the segmenter thread.", now.segmenter.rounds)
+    yield _counter("earmark_segmenter_errors", "Errors in which sound was lost.", now.segmenter.errors)
+
+
+def _of_windows(now: Snapshot) -> Iterator[Metric]:
+    windows = now.windows
+    yield _gauge("earmark_windows_queued", "Windows that wait for the model.", windows.queued)
+    yield _gauge("earmark_windows_in_flight", "Windows that are with the model now.", windows.in_flight)
+    yield _gauge("earmark_queue_age_seconds", "Age of the window that waits longest.", windows.oldest)
+    yield _counter("earmark_windows_sent", "Windows that the model was given.", windows.classified)
+    dropped = {"stale": windows.stale, "pushed_out": windows.pushed_out}
+    yield _counters("earmark_windows_dropped", "Windows that the model was not given.", "reason", dropped)
+    yield _histograms("earmark_batch_windows", "Windows in a batch.", "", {"": windows.batches})
+    yield _histograms(
+        "earmark_inference_seconds", "Seconds for which a batch was with the model.", "model", windows.inference
+    )
+
+
+def _of_events(now: Snapshot) -> Iterator[Metric]:
+    events = now.events
+    types = dict.fromkeys(sorted(DEFAULT_TYPES | {"suppressed"}), 0) | events.types
+    yield _counters("earmark_events", "Events that were published.", "type", types)
+    yield _gauge("earmark_newest_event_number", "The number of the newest event.", now.seq)
+    labels = CounterMetricFamily("earmark_labels", "Labels that went on.", None, ("classifier", "label"))
+    for classifier, counts in events.labels.items():
+        for label, count in counts.items():
+            labels.add_metric((classifier, label), count)
+    yield labels
+    text = "Seconds from the capture of a window's last sample to the publication of its result."
+    yield _histograms("earmark_lag_seconds", text, "classifier", events.lag)
+    yield _counters("earmark_sink_failures", "Events that a sink failed on.", "sink", now.failed_sinks)
+    lost = {"lines": now.outputs.lost_lines, "events": now.outputs.lost_events}
+    yield _counters("earmark_output_lost", "Lines or events that could not be written.", "output", lost)
+
+
+def _of_subscribers(now: Snapshot) -> Iterator[Metric]:
+    hub = now.subscribers
+    yield _gauge("earmark_subscribers", "Subscribers.", hub.subscribers)
+    yield _gauge("earmark_subscribers_behind", "Subscribers that read too slowly now.", hub.behind)
+    yield _gauge("earmark_backlog_events", "Events that wait for slow subscribers.", hub.backlog)
+    yield _counter("earmark_deliveries", "Events that were written to subscribers.", hub.delivered)
+    dropped = {policy: hub.dropped.get(policy, 0) for policy in DROP_POLICIES}
+    yield _counters("earmark_deliveries_dropped", "Events that slow subscribers did not get.", "policy", dropped)
+    evicted = {"too_slow": hub.dropped.get("close", 0), "stalled": hub.aborted}
+    yield _counters("earmark_subscribers_evicted", "Subscribers that were closed.", "reason", evicted)
+    refused = {str(status): count for status, count in hub.refusals.items()}
+    yield _counters("earmark_handshakes_refused", "WebSocket handshakes that were refused.", "status", refused)
+
+
+def _of_http(now: Snapshot) -> Iterator[Metric]:
+    yield _gauge("earmark_connections", "Connections, subscribers included.", now.connections.open)
+    yield _counter("earmark_connections_refused", "Connections that found no place.", now.connections.refused)
+    responses = {str(status): count for status, count in now.connections.responses.items()}
+    yield _counters("earmark_http_responses", "Answers to HTTP requests.", "status", responses)
+    yield _gauge("earmark_clips_waiting", "Clips that are decoded or classified now.", now.clips.waiting)
+    clips = {"answered": now.clips.answered, "refused": now.clips.refused}
+    yield _counters("earmark_clips", "Requests to classify a clip that have ended.", "outcome", clips)
+    yield _counter("earmark_clips_cached", "Clips that were answered from the cache.", now.clips.cached)
+
+
+def _of_processes(now: Snapshot) -> Iterator[Metric]:
+    phases = {phase: float(now.worker.phase == phase) for phase in get_args(Phase)}
+    yield _gauges("earmark_worker_phase", "1 for the phase of the model process, 0 for all others.", "phase", phases)
+    yield _counter("earmark_worker_restarts", "Restarts of the model process.", now.worker.restarts)
+    models = dict.fromkeys(now.models.loading, 0.0) | dict.fromkeys(now.models.loaded, 1.0)
+    yield _gauges("earmark_model_loaded", "1 for a model that is loaded, 0 while it is loading.", "model", models)
+    resident = {"daemon": now.memory.daemon_mb, "worker": now.memory.worker_mb}
+    known = {name: megabytes * MB for name, megabytes in resident.items() if megabytes is not None}
+    yield _gauges("earmark_resident_memory_bytes", "Resident memory of a process.", "process", known)
+
+
+STATE = ("source", "state")
+
+
+def _info(name: str, text: str, values: Mapping[str, str]) -> Metric:
+    return InfoMetricFamily(name, text, dict(values))
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value)
+
+
+def _gauges(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, text, None, (label,))
+    for each, value in values.items():
+        family.add_metric((each,), value)
+    return family
+
+
+def _counters(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = CounterMetricFamily(name, text, None, (label,))
+    for each, value in values.items():
+        family.add_metric((each,), value)
+    return family
+
+
+def _histograms(name: str, text: str, label: str, values: Mapping[str, HistogramCounts]) -> Metric:
+    """Return a histogram for each value of `label`, or one without labels if there is none."""
+    family = HistogramMetricFamily(name, text, labels=(label,) if label else ())
+    for each, counts in values.items():
+        total, buckets = 0, []
+        for bound, count in zip((*map(float, counts.bounds), float("inf")), counts.counts, strict=True):
+            total += count
+            buckets.append((_le(bound), float(total)))
+        family.add_metric((each,) if label else (), buckets, counts.sum)
+    return family
+
+
+def _le(bound: float) -> str:
+    return "+Inf" if bound == float("inf") else str(bound)

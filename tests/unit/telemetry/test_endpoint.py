@@ -1,0 +1,85 @@
+"""The text of the metrics, read as Prometheus reads it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import msgspec
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as read
+
+from earmark.protocol.events import SourceInfo
+from earmark.protocol.readiness import Need, Needs
+from earmark.telemetry.endpoint import exposed
+from earmark.telemetry.snapshot import Snapshot
+from tests.unit.telemetry.test_snapshot import recorded_daemon
+
+NEEDS: Needs = {"listening": Need(True), "clips": Need(False, {"model": "/srv/models/secret"})}
+OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+
+
+def values(snapshot: Snapshot) -> dict[str, float]:
+    """Each sample as it is written, `name{label="value"}`, with its value."""
+    found = {}
+    for family in read(exposed(snapshot, NEEDS)[0].decode()):
+        for sample in family.samples:
+            labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
+    return found
+
+
+@pytest.mark.parametrize(
+    ("sample", "value"),
+    [
+        ('earmark_ready{purpose="clips"}', 0),
+        ('earmark_source_state{source="desk",state="listening"}', 1),
+        ('earmark_source_state{source="desk",state="lost"}', 0),
+        ('earmark_source_heard_seconds_total{source="desk"}', 3),
+        ('earmark_gate_open_seconds_total{classifier="commands",source="desk"}', 1.5),
+        ('earmark_lost_seconds_total{cause="device"}', 3.5),
+        ('earmark_lost_seconds_total{cause="worker"}', 0),
+        ('earmark_batch_windows_bucket{le="1.0"}', 2),
+        ('earmark_batch_windows_bucket{le="+Inf"}', 3),
+        ("earmark_batch_windows_sum", 3),
+        ('earmark_inference_seconds_count{model="earmark/commands"}', 1),
+        ('earmark_lag_seconds_sum{classifier="commands"}', 0.2),
+        ('earmark_events_total{type="result"}', 5),
+        ('earmark_events_total{type="loss"}', 0),
+        ('earmark_labels_total{classifier="commands",label="stop"}', 2),
+        ('earmark_http_responses_total{status="404"}', 1),
+        ('earmark_model_loaded{model="a/model"}', 0),
+        ('earmark_resident_memory_bytes{process="daemon"}', 82.5e6),
+    ],
+)
+def test_a_metric_has_the_value_of_the_snapshot(sample: str, value: float) -> None:
+    assert values(recorded_daemon())[sample] == value
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    assert 'earmark_resident_memory_bytes{process="worker"}' not in values(recorded_daemon())
+
+
+def test_no_device_path_or_detail_is_told() -> None:
+    sources = (SourceInfo("desk", "lost", "/dev/snd/pcmC0", detail="/dev/snd/pcmC0 went away"),)
+    text = exposed(msgspec.structs.replace(recorded_daemon(), sources=sources), NEEDS)[0].decode()
+    assert [word for word in ("/dev", "/srv", "pcm", "demo.flac", "went away") if word in text] == []
+
+
+def test_open_metrics_are_told_to_those_that_accept_them() -> None:
+    body, form = exposed(recorded_daemon(), NEEDS, OPENMETRICS)
+    assert form.startswith("application/openmetrics-text; version=1.0.0")
+    samples = {sample.name for family in read_openmetrics(body.decode()) for sample in family.samples}  # type: ignore[no-untyped-call]  # the library has no types here
+    plain = read(exposed(recorded_daemon(), NEEDS)[0].decode())
+    assert samples == {sample.name for family in plain for sample in family.samples}
+
+
+def test_promtool_finds_nothing_to_complain_about() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian's package prometheus)")
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=exposed(recorded_daemon(), NEEDS)[0], capture_output=True
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")

@@ -24,6 +24,7 @@ examples:
   earmark watch --labels stop,go --min-score 0.8   only these commands, only when sure
   earmark watch --labels '"Speech, sung",Dog'      a name with a comma stands between double quotes
   earmark watch --types result --every 1           what the models say, not more than once a second
+  earmark watch --types level                      how loud it is, and how near each gate is to opening
   earmark watch --json | jq .label                 the messages as they come, for other programs
   earmark watch --classifiers emotion --csv        a table of the scores
   earmark watch --labels stop --exec ./stop.sh     run a program
@@ -45,7 +46,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--sources", metavar="NAMES", help="only these sources, separated by commas")
     parser.add_argument("--classifiers", metavar="NAMES", help="only these classifiers")
     parser.add_argument(
-        "--types", metavar="TYPES", help=f"of result, label, source, loss, suppressed (default {DEFAULT_TYPES})"
+        "--types",
+        metavar="TYPES",
+        help=f"of result, label, source, loss, suppressed, level, tick (default {DEFAULT_TYPES})",
     )
     parser.add_argument("--labels", metavar="NAMES", help="only these labels")
     parser.add_argument("--min-score", metavar="SCORE", help="only what scores at least this")

@@ -18,7 +18,7 @@ from typing import Protocol, TextIO
 import msgspec
 
 from earmark.errors import EarmarkError
-from earmark.protocol.events import Error, Event, Gap, Hello, Label, Loss, Result, Source
+from earmark.protocol.events import Error, Event, Gap, Hello, Label, Level, Loss, Result, Source, Tick
 from earmark.protocol.text import header, line, unknown
 from earmark_client.follow import Message
 
@@ -168,7 +168,7 @@ class Program:
         match event:
             case Hello():
                 greet(event, self._quiet)
-            case Result() | Label() | Source() | Loss():
+            case Result() | Label() | Source() | Loss() | Level() | Tick():
                 self._run(json.loads(message.text))
             case Gap() | Error():
                 print(line(event), file=sys.stderr, flush=True)

@@ -14,9 +14,10 @@ import pytest
 
 from earmark.broadcast.hub import STALL_SECONDS
 from earmark.errors import RequestError
+from earmark.protocol.events import Level
 from earmark.server.connection import Limits, WebSocketConnection, is_unanswered
 from earmark.server.handshake import Endpoint, Query
-from tests.serving import DEADLINE, Serving, serve
+from tests.serving import DEADLINE, TIME, Serving, serve
 
 PADDING = "x" * 2000
 HANDSHAKE = (
@@ -189,3 +190,21 @@ def test_the_kernel_tells_of_a_live_connection_that_nothing_is_unanswered() -> N
 def test_one_message_in_ten_seconds_is_enough_to_stay() -> None:
     event, window = 300, 12_288  # bytes: of an event, and for which the window of a buffer of 8 kB opens (measured)
     assert window / event * 10 < STALL_SECONDS
+
+
+def test_a_reader_of_levels_that_reads_nothing_costs_no_memory_and_gets_events_when_it_reads_on() -> None:
+    level = Level(PADDING, TIME, -42.1, -30.2, -61.0, {})
+
+    async def scenario(serving: Serving) -> None:
+        with small_window(serving, "/v1/events?types=level,result") as client:
+            await serving.until(lambda: serving.hub.stats().subscribers == 1)
+            while serving.hub.stats().skipped < 1000:
+                serving.hub.broadcast(level)
+                await asyncio.sleep(0)
+            newest = serving.score(source="desk")
+            found = messages(await read_on(client))
+        assert found[-1]["seq"] == newest
+        assert sum(len(json.dumps(message)) for message in found) < 1_000_000  # what the kernel and the transport held
+        assert (serving.hub.stats().dropped["oldest"], serving.hub.stats().aborted) == (0, 0)
+
+    serve(scenario)

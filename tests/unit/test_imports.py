@@ -83,6 +83,7 @@ SHELLS: dict[str, str] = {
     "api.routes": "the HTTP routes of the clip API",
     "app.check": "nothing; it reads the files that the settings name",
     "app.live": "the windows that are on their way through the engine",
+    "app.passing": "the timer of the ticks",
     "app.plan": "the checkpoint folders that the settings name",
     "app.loading": "the line on the terminal that tells what is being loaded",
     "app.memory": "the allocator of the C library",

@@ -22,7 +22,7 @@ from earmark.config.labels import REJECTED
 from earmark.detection.detectors import Detectors
 from earmark.inference.scores import apply
 from earmark.protocol.events import Label, Numbered, Result
-from earmark.windowing.messages import Message
+from earmark.windowing.messages import Message, SourceLevel
 from earmark.windowing.segmenter import Segmenter
 from earmark.worker import model
 from training.data.audio import RATE
@@ -91,7 +91,7 @@ class Heard:
             if isinstance(message, Window):
                 assert scores is not None
                 drafts += detectors.answered(detectors.reserve(message), scores, 0)
-            else:
+            elif not isinstance(message, SourceLevel):
                 drafts += detectors.receive(message, 0)
         drafts += detectors.end("shutdown", 0)
         return _paired([draft.event for draft in drafts])

@@ -17,7 +17,7 @@ from earmark.errors import WorkerError
 from earmark.inference.batch import Drop, Job, Outcome
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.scores import Function, apply
-from earmark.windowing.messages import Message
+from earmark.windowing.messages import Message, SourceLevel
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,9 @@ class Live:
 
     Everything but deliver() runs on the event loop. `functions` has each model's function from logits to
     scores; the caller may add to it. `answered` is called with the name of a window's source once the window was scored
-    or given up, so that a recording that is read faster than it sounds waits for the engine. The caller owns the
-    segmenter and the dispatcher, and calls wind_up() when the segmenter has ended and the dispatcher has not.
+    or given up, so that a recording that is read faster than it sounds waits for the engine. `level` is called with
+    each level of a source. The caller owns the segmenter and the dispatcher, and calls wind_up() when the segmenter has
+    ended and the dispatcher has not.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Live:
         publish: Callable[[Sequence[Draft]], None],
         *,
         answered: Callable[[str], None] = lambda source: None,
+        level: Callable[[SourceLevel], None] = lambda level: None,
         clock: Callable[[], Nanoseconds] = time.monotonic_ns,
     ) -> None:
         self._detectors = detectors
@@ -46,6 +48,7 @@ class Live:
         self._functions = functions
         self._publish = publish
         self._answered = answered
+        self._level = level
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
@@ -76,6 +79,8 @@ class Live:
             try:
                 if isinstance(message, Window):
                     self._submit(message)
+                elif isinstance(message, SourceLevel):
+                    self._level(message)
                 else:
                     self._publish(self._detectors.receive(message, self._clock()))
             except Exception:

@@ -22,6 +22,7 @@ from earmark.app import loading, memory, status
 from earmark.app.live import Live
 from earmark.app.loading import EngineLog
 from earmark.app.loop import call_if_open
+from earmark.app.passing import PassingEvents
 from earmark.app.plan import Plan, default_model, plans
 from earmark.app.systemd import notify
 from earmark.broadcast.hub import Hub
@@ -76,7 +77,7 @@ class Service:
         self._serving = False
         self._began = 0  # when the sources were started, in ns
         self._loop = asyncio.get_running_loop()
-        self._hub = Hub(settings.server.backlog, self._hello)
+        self._hub = Hub(settings.server.backlog, self._hello, on_metered=lambda on: self._segmenter.meter(on))
         self._outputs = Outputs(
             options.events,
             quiet=options.quiet,
@@ -106,12 +107,14 @@ class Service:
         )
         self._dispatcher = Dispatcher(self._batcher, self._engine, depth=chosen.depth)
         functions = {plan.settings.model: plan.function for plan in self._plans.values()}
+        self._passing = PassingEvents(self._hub.broadcast, lambda: self._publisher.seq)
         self._live = Live(
             self._detectors,
             self._dispatcher,
             functions,
             self._publisher.publish,
             answered=lambda source: self._segmenter.answered(source),
+            level=self._passing.level,
         )
         self._segmenter = Segmenter(self._live.deliver)
         scorer = ClipScorer(self._dispatcher, settings.http.wait)
@@ -137,6 +140,7 @@ class Service:
             stack.enter_context(self._outputs)
             await stack.enter_async_context(self._engine)  # imports torch meanwhile
             await stack.enter_async_context(self._server)
+            stack.enter_context(self._passing)
             stack.callback(self._engine.stop)  # at the end, beside the server's wait for its clients
             print(f"earmarkd {__version__}: subscribe at {self._address}{EVENTS}", file=sys.stderr, flush=True)
             sources = [build(source, self._add(source)) for source in self._settings.source]

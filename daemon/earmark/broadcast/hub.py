@@ -18,7 +18,7 @@ from earmark.broadcast.stall import StallWatch
 from earmark.broadcast.subscriber import Clock, Subscriber, Timer
 from earmark.broadcast.subscription import Subscription
 from earmark.broadcast.throttle import Key
-from earmark.protocol.events import Error, Hello, Result, Subscribed, encode
+from earmark.protocol.events import Error, Hello, Passing, Result, Subscribed, encode
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ class HubStats(msgspec.Struct, frozen=True):
 
     `refusals` counts the refused handshakes by HTTP status. `behind` subscribers read too slowly now, and `backlog`
     events wait for them.
+    `skipped` counts levels and ticks that a subscriber did not get because it was behind.
     """
 
     subscribers: int
@@ -43,6 +44,7 @@ class HubStats(msgspec.Struct, frozen=True):
     refusals: dict[int, int]
     behind: int
     backlog: int
+    skipped: int = 0
 
 
 class Hub:
@@ -50,16 +52,25 @@ class Hub:
 
     `backlog` is how many events wait for a subscriber whose transport is full; one from whose transport no byte
     leaves in `stall` seconds is aborted. `hello` makes the first message. `clock` is the running event loop if none is
-    given. Ends with its subscribers: it owns no task, and its timers stop when the last one has left.
+    given. `on_metered` is called with True when the first subscriber asks for levels, and with False when the last one
+    has left. Ends with its subscribers: it owns no task, and its timers stop when the last one has left.
     """
 
     def __init__(
-        self, backlog: int, hello: Callable[[], Hello], stall: float = STALL_SECONDS, clock: Clock | None = None
+        self,
+        backlog: int,
+        hello: Callable[[], Hello],
+        stall: float = STALL_SECONDS,
+        clock: Clock | None = None,
+        *,
+        on_metered: Callable[[bool], None] = lambda metered: None,
     ) -> None:
         self._backlog = backlog
         self.hello = hello
         self.stall = stall
         self._given_clock = clock
+        self._on_metered = on_metered
+        self._metered = 0  # subscribers who ask for levels
         # dicts and not sets: in the order of joining, their members lie side by side in memory, 7 % of a delivery
         self._groups: dict[Subscription, dict[Subscriber, None]] = {}
         self._behind = StallWatch(stall)
@@ -70,6 +81,7 @@ class Hub:
         self._dropped = {"oldest": 0, "latest": 0, "close": 0}
         self._aborted = 0
         self._refusals: dict[int, int] = {}  # of handshakes, by status
+        self._skipped = 0
 
     def stats(self) -> HubStats:
         """Return the counters, and how many subscribers there are now."""
@@ -85,6 +97,7 @@ class Hub:
             dict(self._refusals),
             len(waiting),
             sum(waiting),
+            self._skipped,
         )
 
     def publish(self, published: Published) -> None:
@@ -103,6 +116,20 @@ class Hub:
             else:
                 self._send(members, seq, key, frame)
 
+    def broadcast(self, event: Passing) -> None:
+        """Send an event without a number to those who ask for its type.
+
+        A subscriber that is behind does not get it: it would be old when the backlog before it has gone.
+        """
+        frame = b""
+        for subscription, members in list(self._groups.items()):
+            if subscription.takes(event):
+                frame = frame or text_frame(encode(event))
+                ready = [member for member in members if member.backlog is None]
+                self._skipped += len(members) - len(ready)
+                for member in ready:
+                    member.write(frame)
+
     def tell(self, error: Error) -> None:
         """Send an error of the daemon itself to all subscribers but those that are behind, whatever they filter."""
         frame = text_frame(encode(error))
@@ -117,7 +144,7 @@ class Hub:
 
     def join(self, subscriber: Subscriber) -> None:
         """Say hello to the subscriber, and send it events from now on."""
-        self._groups.setdefault(subscriber.subscription, {})[subscriber] = None
+        self._group(subscriber)
         if subscriber.subscription.shape == "event":
             subscriber.write(text_frame(encode(self.hello())))
 
@@ -125,7 +152,7 @@ class Hub:
         """Replace the filter, and say so. The subscriber must not be behind: the answer would overtake its backlog."""
         self._ungroup(subscriber)
         subscriber.set_filter(subscription)
-        self._groups.setdefault(subscription, {})[subscriber] = None
+        self._group(subscriber)
         subscriber.write(text_frame(encode(Subscribed(self._newest))))
 
     def leave(self, subscriber: Subscriber) -> None:
@@ -224,7 +251,18 @@ class Hub:
     def _has(self, subscriber: Subscriber) -> bool:
         return subscriber in self._groups.get(subscriber.subscription, ())
 
+    def _group(self, subscriber: Subscriber) -> None:
+        self._groups.setdefault(subscriber.subscription, {})[subscriber] = None
+        if "level" in subscriber.subscription.types:
+            self._metered += 1
+            if self._metered == 1:
+                self._on_metered(True)
+
     def _ungroup(self, subscriber: Subscriber) -> None:
+        if self._has(subscriber) and "level" in subscriber.subscription.types:
+            self._metered -= 1
+            if self._metered == 0:
+                self._on_metered(False)
         members = self._groups.get(subscriber.subscription)
         if members is not None:
             members.pop(subscriber, None)

@@ -18,8 +18,10 @@ from earmark.protocol.events import (
     TYPES,
     Config,
     Label,
+    Level,
     Loss,
     Numbered,
+    Passing,
     Result,
     Source,
     encode,
@@ -66,6 +68,12 @@ class Subscription:
         """Return whether this subscription chooses the event. `top_k`, `every` and `policy` have no say in it."""
         event = published.event
         return (self.shape == "event" or isinstance(event, Result)) and self._wants(event, published.on_score)
+
+    def takes(self, event: Passing) -> bool:
+        """Return whether this subscription asks for an event without a number."""
+        if self.shape == "api" or type_of(event) not in self.types:
+            return False
+        return not isinstance(event, Level) or not self.sources or event.source in self.sources
 
     def _wants(self, event: Numbered, on_score: float | None) -> bool:
         match event:

@@ -10,6 +10,7 @@ from earmark.audio.resampled import ResampledRing
 from earmark.audio.types import GateEvent, Samples
 from earmark.config.settings import Vad
 from earmark.gating.gate import Gate, GateSettings, State
+from earmark.gating.meter import Reading
 from earmark.gating.silero import CONTEXT, RATE, STEP, Silero
 
 STEP_SECONDS = 0.032
@@ -48,6 +49,7 @@ class LevelGate:
         self._step = int(resampled.rate * STEP_SECONDS)
         self._always = always
         self._floor = PatientFloor(STEP_SECONDS, vad.level_db, rise=1.0, first=background)
+        self._newest = 0.0  # score
         self._gate = Gate(level_settings(vad, resampled.rate, endless=always), self._step)
 
     def run(self) -> list[tuple[GateEvent, int]]:
@@ -83,6 +85,13 @@ class LevelGate:
         return forked
 
     @property
+    def reading(self) -> Reading:
+        """What a meter shows of this gate."""
+        if self._always:
+            return Reading(self.is_open)
+        return Reading(self.is_open, self._newest, self._gate.settings.threshold, self._floor.level)
+
+    @property
     def sound_end(self) -> int:
         """Where the sound ended for now, or else the position up to which the gate has judged."""
         return self.position if self._gate.quiet_since is None else self._gate.quiet_since
@@ -107,7 +116,8 @@ class LevelGate:
     def _score(self, samples: Samples) -> float:
         level = decibels(samples)
         over = self._floor.feed(max(level, MIN_FLOOR_DB), self._gate.is_open)
-        return over if level > MIN_FLOOR_DB else 0.0
+        self._newest = over if level > MIN_FLOOR_DB else 0.0
+        return self._newest
 
 
 class SpeechGate:
@@ -124,6 +134,7 @@ class SpeechGate:
         self._floor = NoiseFloor(STEP_SECONDS)
         self._awake = 0  # steps to judge before one may be skipped again
         self._unlikely = 0  # judged steps in a row in which speech was unlikely
+        self._newest = 0.0  # probability
         self._gate = Gate(speech_settings(vad, resampled.rate), STEP)
 
     def next_frame(self) -> Samples | None:
@@ -135,11 +146,13 @@ class SpeechGate:
         while self.position + STEP <= ring.end:
             if self._must_judge(ring.view(self.position, self.position + STEP)):
                 return self._frame(self.position)
+            self._newest = 0.0
             self.position += STEP  # without a score for the gate, which is quiet: else _must_judge() returns True
         return None
 
     def judge(self, probability: float) -> list[GateEvent]:
         """Take the speech probability of the frame that next_frame() returned."""
+        self._newest = probability
         events = self._gate.feed(self.position, probability)
         self.position += STEP
         self._reset_if_unlikely(probability)
@@ -164,6 +177,11 @@ class SpeechGate:
         forked._floor, forked._gate = copy.deepcopy(self._floor), copy.copy(self._gate)
         forked.slot = self._silero.fork(self.slot)
         return forked
+
+    @property
+    def reading(self) -> Reading:
+        """What a meter shows of this gate. A step that was too quiet to be judged has the probability 0."""
+        return Reading(self.is_open, self._newest, self._gate.settings.threshold, self._floor.level)
 
     @property
     def sound_end(self) -> int:

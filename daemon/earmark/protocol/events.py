@@ -177,19 +177,54 @@ class Error(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
     error: str
 
 
+class GateLevel(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A classifier's gate in a `level`. `value` and `threshold` are on its own scale; an `open` gate has neither.
+
+    They are the probability of speech, 0 to 1 (gate `speech`), or dB above the noise floor (gate `level`).
+    """
+
+    open: bool
+    value: float | None = None
+    threshold: float | None = None
+
+
+class Level(msgspec.Struct, frozen=True, tag_field="type", tag="level"):
+    """How loud a source is: RMS and peak of a tenth of a second that ended at `time`, and the noise floor, in dBFS.
+
+    `gates` are by the names of the classifiers. It has no number, is never kept, and comes only to who asks for it.
+    """
+
+    source: str
+    time: str
+    db: float
+    peak_db: float
+    floor_db: float
+    gates: dict[str, GateLevel]
+
+
+class Tick(msgspec.Struct, frozen=True, tag_field="type", tag="tick"):
+    """The daemon lives, and `seq` is the number of its newest event. Every few seconds, to who asks for it."""
+
+    seq: int
+    time: str
+
+
 Numbered = Result | Label | Source | Loss | Config
 """The events that carry a sequence number and go to all subscribers."""
 
 Connection = Hello | Subscribed | Gap | Error
 """The messages about the connection itself. Each subscriber gets its own, whatever its filter says."""
 
-Event = Numbered | Connection
+Passing = Level | Tick
+"""What has no number and is never kept. It goes to those who name its type, and is left out where one is behind."""
+
+Event = Numbered | Passing | Connection
 
 DEFAULT_TYPES = frozenset({"result", "label", "source", "loss", "config"})
 """What a subscriber gets that names no types."""
 
 CONNECTION_TYPES = frozenset({"hello", "subscribed", "gap", "error"})
-TYPES = DEFAULT_TYPES | {"suppressed"}
+TYPES = DEFAULT_TYPES | {"suppressed", "level", "tick"}
 """What `types` may choose. The connection's types may be named too, and are always sent."""
 
 _decoder = msgspec.json.Decoder(Event)

@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
-from earmark.protocol.events import Config, Error, Event, Gap, Hello, Label, Loss, Result, Source
+from earmark.protocol.events import (
+    Config,
+    Error,
+    Event,
+    Gap,
+    GateLevel,
+    Hello,
+    Label,
+    Level,
+    Loss,
+    Result,
+    Source,
+    Tick,
+)
 
 _WIDTHS = (8, 10, 10, 14, 5)  # of time, source, classifier, label and score; a longer name moves the rest of its line
 _COLUMNS = ("time", "source", "classifier", "label", "score")
@@ -44,6 +57,12 @@ def line(event: Event, colour: bool = False, zone: tzinfo | None = None) -> str 
         case Gap(cause="epoch"):
             kept = f"; its events 1 to {event.to} are not kept" if event.to > 0 else ""
             return _styled(_DIM, (f"events may be missing: the daemon counts them anew{kept}",), colour)
+        case Level():
+            gates = (_gate(name, gate) for name, gate in event.gates.items())
+            levels = f"{event.db:.1f} dB, peak {event.peak_db:.1f}, floor {event.floor_db:.1f}"
+            return _styled(_DIM, (clock(event.time, zone), event.source, levels, *gates), colour)
+        case Tick():
+            return _styled(_DIM, (clock(event.time, zone), f"event {event.seq} is the newest"), colour)
         case Gap():
             return _styled(_DIM, (f"events {event.from_} to {event.to} were missed: {event.cause}",), colour)
         case Error():
@@ -82,6 +101,12 @@ def _label(event: Label) -> tuple[str, ...]:
     lasted = "" if event.end is None else f" after {event.end - event.start:.1f} s"
     peak = "" if event.peak is None else f", peak {event.peak:.2f}"
     return ("", f"off{lasted}{peak}" + (f": {event.reason}" if event.reason else ""))
+
+
+def _gate(name: str, gate: GateLevel) -> str:
+    """Return a classifier's gate, and the value by which it opens beside that at which it does."""
+    state = f"{name} {'open' if gate.open else 'closed'}"
+    return state if gate.value is None or gate.threshold is None else f"{state} {gate.value:.2f}/{gate.threshold:g}"
 
 
 def _styled(style: str, parts: tuple[str, ...], colour: bool) -> str:

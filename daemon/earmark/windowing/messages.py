@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from earmark.audio.types import Nanoseconds, Window
 from earmark.capture.health import Change
+from earmark.gating.meter import Loudness, Reading
 from earmark.protocol.events import LossCause, OffReason
 
 
@@ -57,5 +59,19 @@ class SourceEnded:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class SourceLevel:
+    """The level of a source over the last tenth of a second, and the state of its classifiers' gates after it.
+
+    `floor` is the noise floor in dB; `captured` is the monotonic time of the last sample.
+    """
+
+    source: str
+    loudness: Loudness
+    floor: float
+    gates: Mapping[str, Reading]
+    captured: Nanoseconds
+
+
 SourceMessage = GateClosed | AudioLost | ClassifierChanged | SourceChanged | SourceEnded
-Message = Window | SourceMessage
+Message = Window | SourceLevel | SourceMessage

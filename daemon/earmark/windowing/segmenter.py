@@ -77,6 +77,7 @@ class Segmenter:
         self._streams: dict[SharedSource, SourceStream] = {}  # used by the rounds alone
         self._lock = threading.Lock()  # of those who add, change and remove: never taken by a round or to wake one
         self._closing = False
+        self._metering = False
         self._thread = threading.Thread(target=self._run, name="segmenter", daemon=True)
         self._rounds = 0
         self._errors = 0
@@ -171,6 +172,10 @@ class Segmenter:
         if found is not None:  # else it was removed meanwhile
             found.answered()
 
+    def meter(self, on: bool) -> None:
+        """Deliver the levels of all sources from the next round on, or stop doing so. On any thread."""
+        self._metering = on
+
     def stats(self) -> SegmenterStats:
         """Return the counts. On any thread."""
         sources = list(self._sources.values())  # without the lock: add_source() may hold it while it loads the model
@@ -229,7 +234,9 @@ class Segmenter:
             for source in ready
             if (stream := self._streams.get(source)) and not source.must_wait and stream.has_enough()
         }
+        metering = self._metering
         for source, stream in streams.items():
+            stream.meter(metering)
             try:
                 stream.listen()
             except Exception:
@@ -239,6 +246,8 @@ class Segmenter:
         for source, stream in streams.items():
             try:
                 messages += _counted(source, stream.finish_round())
+                if metering and (level := stream.level(self._clock())) is not None:
+                    messages.append(level)
             except Exception:
                 self._failed("%s: some of its windows were lost to an error", source.intake.name)
         return messages

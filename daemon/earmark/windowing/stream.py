@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from typing import assert_never
 
 from earmark.audio.resampled import ResampledRing
-from earmark.audio.types import Block, Closed, GateEvent, Opened, Samples
-from earmark.capture.health import Change, Health
+from earmark.audio.types import Block, Closed, GateEvent, Nanoseconds, Opened, Samples
+from earmark.capture.health import QUIET_DB, Change, Health
 from earmark.capture.intake import Intake
 from earmark.capture.items import Ended, Failed, Gap, Item, Overflowed, Paused, Started, joined
 from earmark.config.settings import Vad
 from earmark.errors import AudioError, SourceError
 from earmark.gating.gates import LevelGate, SourceGate, SpeechGate, step_all
+from earmark.gating.meter import Meter
 from earmark.gating.silero import RATE, Silero
 from earmark.protocol.events import LossCause, OffReason
 from earmark.windowing.classifier_stream import ClassifierInput, ClassifierStream, GateKind
-from earmark.windowing.messages import AudioLost, ClassifierChanged, Message, SourceChanged, SourceEnded
+from earmark.windowing.messages import AudioLost, ClassifierChanged, Message, SourceChanged, SourceEnded, SourceLevel
 from earmark.windowing.sound_times import SoundTimes
 
 GateKey = tuple[GateKind, Vad, int]
@@ -55,6 +57,8 @@ class SourceStream:
         self._failure = ""  # the state in which the source last failed; empty while it delivers
         self._ended = False
         self._enough = 0  # samples that must gather before any gate can find anything
+        self._meter: Meter | None = None
+        self._captured: Nanoseconds = 0  # of the last block
         for each in inputs:
             self._join(each)
 
@@ -114,6 +118,27 @@ class SourceStream:
         self._advance()
         self._enough = int(min((gate.seconds_wanted for gate in self._classifiers), default=0.0) * self._rate)
         return self._take_messages()
+
+    def meter(self, on: bool) -> None:
+        """Measure the level of the sound that comes from now on, or stop doing so."""
+        if not on:
+            self._meter = None
+        elif self._meter is None:
+            self._meter = Meter(QUIET_DB)
+
+    def level(self, now: Nanoseconds) -> SourceLevel | None:
+        """Return the source's newest level, if one is due `now` by the Meter's rule.
+
+        Its noise floor is that of a level gate; without one that of a speech gate, and else the meter's own.
+        """
+        loudness = None if self._meter is None else self._meter.take(now)
+        if loudness is None:
+            return None
+        readings = {gate: gate.reading for gate in self._classifiers}
+        gates = sorted(readings, key=lambda gate: isinstance(gate, SpeechGate))
+        floors = [floor for gate in gates if (floor := readings[gate].floor) is not None and not math.isnan(floor)]
+        named = {each.classifier: readings[gate] for gate, among in self._classifiers.items() for each in among}
+        return SourceLevel(self._intake.name, loudness, floors[0] if floors else loudness.floor, named, self._captured)
 
     def change_classifier(self, chosen: ClassifierInput, seconds: float, silero: Silero | None) -> list[Message]:
         """Put a classifier in the place of the one of the same name, or add it. The rings keep their sound.
@@ -205,7 +230,10 @@ class SourceStream:
         self._end, self._rate = block.position + len(block.samples), block.rate
         self._times.hear(self._end, len(block.samples), block.rate)
         self._failure = ""
+        self._captured = block.captured
         self._change(self._health.heard(block.samples, block.rate))
+        if self._meter is not None:
+            self._meter.feed(block.samples, block.rate)
         for ring in self._rings.values():
             ring.feed(block)
         for gate in self._classifiers:
@@ -232,6 +260,8 @@ class SourceStream:
 
     def _break(self, reason: OffReason) -> None:
         """Judge what is left, and close every gate: nothing is joined across a break in the sound."""
+        if self._meter is not None:
+            self._meter.forget()
         for ring in self._rings.values():
             ring.flush()
         self._judge()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,7 +10,7 @@ from earmark.broadcast.hub import TOO_SLOW, Hub, HubStats
 from earmark.broadcast.sink import Published
 from earmark.broadcast.subscriber import Subscriber
 from earmark.broadcast.subscription import Subscription, parse
-from earmark.protocol.events import Error, Hello, Label, Numbered, Result, Score, encode
+from earmark.protocol.events import Error, Hello, Label, Level, Numbered, Result, Score, Tick, encode
 from tests.transports import HandClock, HandTransport
 
 TIME = "2026-11-22T07:31:05.120Z"
@@ -51,9 +52,17 @@ def told(message: dict[str, object]) -> object:
 class Serving:
     """A hub on a clock that stands still, and the numbers of its events."""
 
-    def __init__(self, backlog: int = 3, stall: float = 30.0) -> None:
+    def __init__(
+        self, backlog: int = 3, stall: float = 30.0, on_metered: Callable[[bool], None] = lambda metered: None
+    ) -> None:
         self.clock = HandClock()
-        self.hub = Hub(backlog, lambda: Hello("0.1.0", "9f2c", self.seq, self.seq + 1, (), ()), stall, self.clock)
+        self.hub = Hub(
+            backlog,
+            lambda: Hello("0.1.0", "9f2c", self.seq, self.seq + 1, (), ()),
+            stall,
+            self.clock,
+            on_metered=on_metered,
+        )
         self.seq = 0
 
     def peer(self, **query: object) -> Peer:
@@ -319,3 +328,56 @@ def test_an_error_of_the_daemon_is_told_whatever_a_filter_says_but_not_to_the_ap
     behind.pause()
     serving.hub.tell(Error("--events cannot be written"))
     assert (picky.got(), plain.transport.frames, behind.got()) == (["error"], [], [])
+
+
+LEVEL = Level("desk", TIME, -42.1, -30.2, -61.0, {})
+
+
+def test_a_level_reaches_those_who_name_it_and_its_source() -> None:
+    serving = Serving()
+    default, level, other, api = (
+        serving.peer(),
+        serving.peer(types="level"),
+        serving.peer(types="level", sources="kitchen"),
+        serving.peer(types="level", shape="api"),
+    )
+    serving.hub.broadcast(LEVEL)
+    serving.hub.broadcast(Tick(7, TIME))
+    assert [peer.got() for peer in (default, level, other, api)] == [[], ["level"], [], []]
+
+
+def test_a_tick_reaches_those_who_name_it_whatever_sources_they_choose() -> None:
+    serving = Serving()
+    peer = serving.peer(types="tick,label", sources="kitchen")
+    serving.hub.broadcast(Tick(7, TIME))
+    assert peer.transport.messages() == [{"type": "tick", "seq": 7, "time": TIME}]
+
+
+def test_a_subscriber_that_is_behind_is_spared_levels_and_keeps_its_place_for_events() -> None:
+    serving = Serving(backlog=2)
+    peer = serving.peer(types="level,label")
+    peer.pause()
+    serving.label()
+    for _ in range(100):
+        serving.hub.broadcast(LEVEL)
+    serving.label()
+    assert serving.hub.stats().skipped == 100
+    peer.resume()
+    serving.hub.broadcast(LEVEL)
+    assert peer.got() == [1, 2, "level"]
+
+
+def test_the_hub_says_when_the_first_asks_for_levels_and_when_the_last_has_left() -> None:
+    said: list[bool] = []
+    serving = Serving(on_metered=said.append)
+    serving.peer()
+    first, second = serving.peer(types="level"), serving.peer(types="level,label")
+    assert said == [True]
+    serving.hub.leave(first.subscriber)
+    serving.hub.leave(first.subscriber)
+    serving.hub.change(second.subscriber, parse({"types": "level", "sources": "desk"}))
+    assert said[-1]
+    serving.hub.change(second.subscriber, parse({}))
+    assert not said[-1]
+    serving.hub.leave(second.subscriber)
+    assert said.count(True) == said.count(False)

@@ -292,11 +292,11 @@ def test_a_single_value_given_twice_is_refused(name: str) -> None:
         (
             {"types": "label,reslt"},
             "types: no such type 'reslt'; did you mean result? "
-            "known are config, label, loss, result, source, suppressed",
+            "known are config, label, level, loss, result, source, suppressed, tick",
         ),
         (
             {"types": ["zzz", "qqq"]},
-            "types: no such type 'qqq'; known are config, label, loss, result, source, suppressed",
+            "types: no such type 'qqq'; known are config, label, level, loss, result, source, suppressed, tick",
         ),
         ({"shape": "apj"}, "shape: 'apj' is not known; did you mean api? known are event, api"),
         ({"policy": ""}, "policy: '' is not known; known are oldest, latest, close"),

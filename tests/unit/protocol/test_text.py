@@ -11,14 +11,17 @@ from earmark.protocol.events import (
     Error,
     Event,
     Gap,
+    GateLevel,
     Hello,
     Label,
+    Level,
     Loss,
     Result,
     Score,
     Source,
     SourceInfo,
     Subscribed,
+    Tick,
 )
 from earmark.protocol.text import clock, header, line
 
@@ -57,6 +60,11 @@ LINES: list[tuple[Event, str | None]] = [
         Loss(1, TIME, "desk", 19.4, 20.1, "worker", "emotion"),
         "07:31:05  desk        emotion     lost 0.70 s of sound: worker",
     ),
+    (
+        Level("desk", TIME, -42.1, -30.2, -61.0, {"words": GateLevel(True, 0.934, 0.5), "all": GateLevel(True)}),
+        "07:31:05  desk        -42.1 dB, peak -30.2, floor -61.0  words open 0.93/0.5  all open",
+    ),
+    (Tick(1191, TIME), "07:31:05  event 1191 is the newest"),
     (Gap(4, 9, "slow"), "events 4 to 9 were missed: slow"),
     (Gap(1, 0, "epoch"), "events may be missing: the daemon counts them anew"),
     (Gap(1, 1, "epoch"), "events may be missing: the daemon counts them anew; its events 1 to 1 are not kept"),

@@ -56,7 +56,7 @@ def recorded_daemon(engine: EngineState = READY) -> Snapshot:
         ),
         clips=ClipStats(0, 0, 0, 0),
         server=ServerStats(2, 3, {200: 4, 404: 1}),
-        hub=HubStats(0, 7, 0, {"oldest": 0, "latest": 0, "close": 0}, 0, 0, {}, 0, 0),
+        hub=HubStats(0, 7, 0, {"oldest": 0, "latest": 0, "close": 0}, 0, 0, {}, 0, 0, 8),
         segmenter=SegmenterStats(
             9, 0, (SourceStats("desk", IntakeStats(48000, 160, 320, 1), 4, 1, SoundStats(3.0, {"commands": 1.5})),)
         ),
@@ -85,7 +85,7 @@ def test_every_field_of_info_is_as_it_was_and_new_ones_follow() -> None:
             "batches": {"bounds": [1], "counts": [2, 1], "sum": 3},
             "inference": {"earmark/commands": {"bounds": [0.1], "counts": [0, 1], "sum": 0.25}},
         },
-        "subscribers": RECORDED["subscribers"] | {"refusals": {}, "behind": 0, "backlog": 0},
+        "subscribers": RECORDED["subscribers"] | {"refusals": {}, "behind": 0, "backlog": 0, "skipped": 8},
         "events": {
             "types": {"result": 5, "label": 2},
             "labels": {"commands": {"stop": 2}},

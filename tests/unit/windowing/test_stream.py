@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from earmark.audio.types import Samples
+from earmark.config.settings import Vad
+from earmark.gating.meter import Reading
 from earmark.protocol.events import OffReason
-from earmark.windowing.messages import AudioLost, GateClosed, Message, SourceChanged, SourceEnded
+from earmark.windowing.classifier_stream import ClassifierInput
+from earmark.windowing.messages import AudioLost, GateClosed, Message, SourceChanged, SourceEnded, SourceLevel
 from tests.listening import RATE, ByHand, always, classifier_input, windows
 from tests.signals import noise, tone
 
@@ -201,3 +204,67 @@ def test_a_classifier_that_is_taken_away_keeps_the_seconds_in_which_its_gate_was
     by_hand.round()
     (source,) = by_hand.segmenter.stats().sources
     assert (source.sound.heard, round(source.sound.open[name], 1)) == (2.0, 1.0)
+
+
+def metered(*inputs: ClassifierInput, sound: Samples, block: int = 1600) -> list[SourceLevel]:
+    """The levels of a source that delivers `sound` in real time, while somebody asks for them."""
+    by_hand, told = ByHand(), []
+    intake = by_hand.add("hall", *inputs)
+    by_hand.segmenter.meter(True)
+    for start in range(0, len(sound), block):
+        by_hand.now += block * SECOND // RATE
+        intake.offer(sound[start : start + block].copy())
+        told += [item for item in by_hand.round() if isinstance(item, SourceLevel)]
+    return told
+
+
+def test_levels_come_only_while_somebody_asks_for_them() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    counts = []
+    for on in (False, True, False):
+        by_hand.segmenter.meter(on)
+        told: list[Message] = []
+        for _ in range(10):
+            by_hand.now += SECOND // 10
+            intake.offer(noise(RATE // 10, -30))
+            told += by_hand.round()
+        counts.append(sum(isinstance(item, SourceLevel) for item in told))
+    assert counts == [0, 10, 0]
+
+
+def test_a_level_tells_each_classifiers_gate_on_its_own_scale() -> None:
+    inputs = (
+        classifier_input(name="words"),
+        classifier_input("level", name="sounds", vad=Vad(level_db=12.0, hangover_ms=128)),
+        always("all"),
+    )
+    sound = np.concatenate([noise(2 * RATE, -60), tone(RATE // 2, 440.0)])
+    *_, before, _, _, _, _, last = metered(*inputs, sound=sound)
+    assert (last.gates["words"].open, last.gates["words"].threshold) == (True, 0.5)
+    assert last.gates["words"].value == pytest.approx(0.9)
+    assert (last.gates["sounds"].open, last.gates["sounds"].threshold) == (True, 12.0)
+    assert last.gates["sounds"].value == pytest.approx(-9.0 - last.floor, abs=0.2)
+    assert last.gates["all"] == Reading(True)
+    assert (before.gates["words"].open, before.gates["words"].value) == (False, 0.0)
+    assert [before.floor, last.floor] == pytest.approx([-62.0, -62.0], abs=4)
+    assert last.loudness.db == pytest.approx(-9.0, abs=0.2)
+
+
+def test_the_floor_is_the_speech_gates_without_a_level_gate_and_the_meters_own_without_either() -> None:
+    sound = noise(2 * RATE, -50)
+    (*_, speech), (*_, alone) = metered(classifier_input(), sound=sound), metered(always(), sound=sound)
+    assert speech.floor == speech.gates["test"].floor
+    assert alone.floor == alone.loudness.floor == pytest.approx(-50.0, abs=1)
+
+
+def test_a_source_that_is_lost_has_no_level() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    by_hand.segmenter.meter(True)
+    intake.offer(noise(RATE // 10, -30))
+    intake.fail("lost", "it was unplugged")
+    by_hand.now += SECOND
+    assert not any(isinstance(item, SourceLevel) for item in by_hand.round())
+    by_hand.now += SECOND
+    assert not any(isinstance(item, SourceLevel) for item in by_hand.round())

@@ -21,6 +21,7 @@ examples:
   earmark pull ORG/NAME     fetch one more from the Hugging Face Hub
   earmark learn NAME ...    learn words of your own from examples
   earmark devices           list the microphones
+  earmark token new NAME    make a token
 `earmark COMMAND --help` tells more. The daemon itself is `earmarkd`.
 """
 
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line, with every command."""
-    from earmark.commands import devices, learn, pull
+    from earmark.commands import devices, learn, pull, token
 
     parser = argparse.ArgumentParser(
         prog="earmark",
@@ -67,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     pull.add_parser(commands)
     learn.add_parser(commands)
     devices.add_parser(commands)
+    token.add_parser(commands)
     return parser
 
 

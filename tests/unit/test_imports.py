@@ -61,7 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "control": {"access", "broadcast", "config", "protocol", "server.responses"},
     "learning": {"windowing", "gating", "capture", "recordings", "audio", "checkpoints", "config"},
     "worker": {"engines.wire", "checkpoints", "learning", "audio"},
-    "commands": {"learning", "checkpoints", "devices", "protocol"},
+    "commands": {"learning", "checkpoints", "devices", "access", "config", "protocol"},
     "app": set(PACKAGES) - {"worker", "learning", "commands"},
 }
 """Package to the packages and modules that it may import besides its own and EVERYWHERE."""
@@ -115,6 +115,8 @@ SHELLS: dict[str, str] = {
     "commands.pull": "the command earmark pull",
     "control.body": "the body of a request that changes the daemon",
     "control.routes": "the HTTP routes that show and change the daemon",
+    "commands.token": "the command earmark token",
+    "config.state": "nothing; it names the state folder",
     "config.file": "the configuration file",
     "config.resolve": "nothing; it reads the configuration file through config.file",
     "config.shipped": "the folder of configurations that come with Earmark",

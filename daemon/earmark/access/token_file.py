@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import stat
@@ -63,6 +62,8 @@ def change(path: Path, edit: Callable[[str], str]) -> None:
 
     The file keeps its owner, and nobody else may read it. Raises ConfigError, also what `edit` raises.
     """
+    import fcntl  # not on Windows, where the other commands of `earmark` run
+
     path = Path(os.path.realpath(path))  # a link stays one
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

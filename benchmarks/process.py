@@ -58,7 +58,7 @@ def daemon(*arguments: str) -> Iterator[Daemon]:
     port = free_port()
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
         notices.bind(str(Path(folder) / "notify"))
-        environment = os.environ | {"NOTIFY_SOCKET": str(Path(folder) / "notify")}
+        environment = os.environ | {"NOTIFY_SOCKET": str(Path(folder) / "notify"), "XDG_STATE_HOME": folder}
         command = [sys.executable, "-m", "earmark", "--listen", f"127.0.0.1:{port}", "--quiet", *arguments]
         started = time.monotonic()
         process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import inspect
+import itertools
 import os
+import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +25,12 @@ settings.register_profile(
 )
 settings.load_profile("earmark")
 
+# What daemons keep goes into a folder of the tests, never into the home of who runs them; see also the fixture below
+os.environ.pop("STATE_DIRECTORY", None)
+STATE = os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="earmark-tests-")
+atexit.register(shutil.rmtree, STATE, ignore_errors=True)
+numbers = itertools.count()
+
 GRACE = 5.0  # seconds for what a test has told to end
 
 # A shell starts what runs in the background with Ctrl-C ignored, and nohup ignores that a terminal closes. Programs
@@ -29,6 +39,12 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def each_test_has_a_state_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let daemons that a test starts keep their journal apart from those of other tests. Daemons make the folder."""
+    monkeypatch.setenv("XDG_STATE_HOME", f"{STATE}/{next(numbers)}")
 
 
 @pytest.fixture(autouse=True)

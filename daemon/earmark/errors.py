@@ -9,6 +9,7 @@
     ├── WorkerError              the model process died, hung or failed on this batch
     │   └── WorkerDied           it died or hung, and may do so again with the same batch
     ├── RequestError             an HTTP request is refused, with a status
+    ├── JournalError             events cannot be kept, or what is kept cannot be read
     ├── SubscriptionError        a subscription asks for something that does not exist
     └── ServerError              the port cannot be taken, or the address is not safe; in a client: no daemon answers
 
@@ -65,6 +66,10 @@ class RequestError(EarmarkError):
         self.status = status
         self.reason = reason
         self.retry_after = retry_after
+
+
+class JournalError(EarmarkError):
+    """Events cannot be kept, or what is kept cannot be read."""
 
 
 class SubscriptionError(EarmarkError):

@@ -18,7 +18,7 @@ from earmark import __version__
 from earmark.api.clip_scorer import ClipScorer
 from earmark.api.clips import Clips
 from earmark.api.routes import Api
-from earmark.app import loading, memory, status
+from earmark.app import keeping, loading, memory, status
 from earmark.app.live import Live
 from earmark.app.loading import EngineLog
 from earmark.app.loop import call_if_open
@@ -28,6 +28,7 @@ from earmark.app.systemd import notify
 from earmark.broadcast.hub import Hub
 from earmark.broadcast.outputs import Outputs
 from earmark.broadcast.publisher import Publisher
+from earmark.broadcast.sink import Sink
 from earmark.capture import build
 from earmark.capture.base import Source as SourceShell
 from earmark.capture.intake import Intake
@@ -40,6 +41,7 @@ from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.engine import until_lost
 from earmark.inference.registry import Registry
+from earmark.journal.journal import Journal
 from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.events import Error, Hello
 from earmark.protocol.readiness import Needs
@@ -69,7 +71,7 @@ class Options:
 class Service:
     """The parts of the daemon and their order. A window goes past it, through Live. On the event loop."""
 
-    def __init__(self, settings: config.Config, options: Options) -> None:
+    def __init__(self, settings: config.Config, options: Options, journal: Journal | None = None) -> None:
         self._settings = settings
         self._options = options
         self._plans: dict[str, Plan] = {plan.name: plan for plan in plans(settings)}
@@ -78,16 +80,24 @@ class Service:
         self._began = 0  # when the sources were started, in ns
         self._loop = asyncio.get_running_loop()
         self._hub = Hub(settings.server.backlog, self._hello, on_metered=lambda on: self._segmenter.meter(on))
+        self._journal = journal
+        if journal is not None:
+            journal.on_trouble = self._tell
         self._outputs = Outputs(
             options.events,
             quiet=options.quiet,
             whole=options.once,
             on_broken=self._broken_pipe,
-            on_trouble=lambda sentence: call_if_open(self._loop, self._hub.tell, Error(sentence)),
+            on_trouble=self._tell,
         )
         self._tally = Tally()
-        self._publisher = Publisher([self._hub, self._outputs, self._tally])
-        ids = (f"{self._publisher.epoch}-{number}" for number in itertools.count(1))
+        sinks: tuple[Sink, ...] = (self._hub, self._outputs, self._tally)
+        if journal is not None:  # it comes first: what a client has seen must outlive the process
+            self._publisher = Publisher((journal, *sinks), epoch=journal.epoch, seq=journal.newest)
+        else:
+            self._publisher = Publisher(sinks)
+        # no id has a higher number than its event has, so a daemon that goes on with these numbers gives no id again
+        ids = (f"{self._publisher.epoch}-{number}" for number in itertools.count(self._publisher.seq + 1))
         names = tuple(source.name for source in settings.source)
         detectors = {
             (source, plan.name): plan.detector(source, partial(next, ids))
@@ -203,6 +213,10 @@ class Service:
             source.name, [plan.classifier_input() for plan in heard], kept, live=live, rates=rates
         )
 
+    def _tell(self, trouble: str) -> None:
+        """Tell subscribers what is the matter with the daemon itself. On any thread."""
+        call_if_open(self._loop, self._hub.tell, Error(trouble))
+
     def _broken_pipe(self) -> None:
         """Stop if the daemon runs for the reader of standard output, who is gone. On the thread of the line writer.
 
@@ -261,6 +275,7 @@ class Service:
             hub=self._hub.stats(),
             segmenter=self._segmenter.stats(),
             outputs=self._outputs.stats(),
+            journal=self._journal.stats() if self._journal is not None else None,
             events=self._tally.stats(),
             memory=memory.memory(self._engine.state.pid),
         )
@@ -272,6 +287,7 @@ def run(settings: config.Config, options: Options, *, main: Callable[..., None] 
     memory.return_freed()
 
     async def serve() -> None:
-        await Service(settings, options).run()
+        with keeping.journal(settings, os.environ) as journal:
+            await Service(settings, options, journal).run()
 
     main(serve())

@@ -33,10 +33,10 @@ class PublisherStats(msgspec.Struct, frozen=True):
 class Publisher:
     """Number events and feed them to the sinks in the order in which these are given.
 
-    `epoch` names this numbering, which begins at 1; a random one is chosen if none is given. `monotonic` is the clock
-    of Draft.captured, in nanoseconds, and `utc` the wall clock. The times of events never run backwards, even if the
-    wall clock does. A sink that raises is logged the first time, counted
-    every time, and harms no other sink.
+    `epoch` names this numbering, and a random one is chosen if none is given; it goes on from `seq`, the last number
+    of it. `monotonic` is the clock of Draft.captured, in nanoseconds, and `utc` the wall clock. The times of events
+    never run backwards, even if the wall clock does. A sink that raises is logged the first time, counted every time,
+    and harms no other sink.
     """
 
     def __init__(
@@ -44,11 +44,12 @@ class Publisher:
         sinks: Sequence[Sink],
         *,
         epoch: str | None = None,
+        seq: int = 0,
         monotonic: Callable[[], int] = time.monotonic_ns,
         utc: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.epoch = epoch or secrets.token_hex(4)
-        self.seq = 0  # of the newest event
+        self.seq = seq  # of the newest event
         self._sinks = tuple(sinks)
         self._monotonic = monotonic
         self._utc = utc

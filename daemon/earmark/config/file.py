@@ -12,7 +12,7 @@ import msgspec
 from msgspec import inspect
 
 from earmark.config.complaints import complaints, nearest
-from earmark.config.settings import Command, Config, File
+from earmark.config.settings import Command, Config, File, Journal
 from earmark.errors import ConfigError
 
 _AT = re.compile(r" - at `(key in )?\$?(?P<path>[^`]*)`$")
@@ -70,6 +70,9 @@ def anchored(config: Config, folder: Path) -> Config:
     server = config.server
     if server.token_file:
         server = replace(server, token_file=absolute("server.token_file", server.token_file))
+    journal = config.journal
+    if isinstance(journal, Journal) and journal.path:
+        journal = replace(journal, path=absolute("journal.path", journal.path))
     sources = list(config.source)
     for index, source in enumerate(sources):
         if isinstance(source, File):
@@ -81,7 +84,7 @@ def anchored(config: Config, folder: Path) -> Config:
         replace(model, path=absolute(f"model[{index}].path", model.path)) if model.path is not None else model
         for index, model in enumerate(config.model)
     )
-    return replace(config, server=server, source=tuple(sources), model=models)
+    return replace(config, server=server, journal=journal, source=tuple(sources), model=models)
 
 
 def _explain(message: str, tables: dict[str, Any]) -> str:
@@ -157,6 +160,8 @@ def _type(path: str, tables: dict[str, Any]) -> Any:
 
 def _member(found: Any, table: Any) -> Any:
     """Return the member of a union of tables that is meant, or the X of `X | None`."""
+    if isinstance(table, dict):
+        found = _bare(found)
     if not isinstance(found, inspect.UnionType):
         return found
     named = table.get("kind") if isinstance(table, dict) else None
@@ -164,6 +169,8 @@ def _member(found: Any, table: Any) -> Any:
         if isinstance(kind, inspect.StructType) and named is not None and kind.tag == named:
             return kind
     others = [kind for kind in found.types if not isinstance(kind, inspect.NoneType)]
+    if isinstance(table, dict):  # a table or a bool
+        others = [kind for kind in others if not isinstance(kind, inspect.BoolType)]
     return others[0] if len(others) == 1 else found
 
 

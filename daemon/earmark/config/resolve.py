@@ -13,7 +13,7 @@ import msgspec
 
 from earmark.config import presets
 from earmark.config.file import load
-from earmark.config.settings import Config, File, Source
+from earmark.config.settings import Config, File, Journal, Source
 from earmark.errors import ConfigError
 
 DEMO = str(files("earmark") / "demo" / "demo.flac")
@@ -47,7 +47,8 @@ def resolve(path: Path | None, command_line: CommandLine) -> Config:
 def apply(command_line: CommandLine, config: Config) -> Config:
     """Return `config` as the command line changes it. Raises ConfigError if the options contradict each other.
 
-    Recordings take the place of the configured sources, and every classifier hears them.
+    Recordings take the place of the configured sources, and every classifier hears them. What is heard with --demo or
+    --once is kept only where the configuration names a folder for it.
     """
     if complaint := contradiction(command_line):
         raise ConfigError(complaint)
@@ -57,6 +58,9 @@ def apply(command_line: CommandLine, config: Config) -> Config:
     if command_line.listen is not None:
         server = msgspec.structs.replace(config.server, listen=command_line.listen)
         config = msgspec.structs.replace(config, server=server)
+    named = isinstance(config.journal, Journal) and config.journal.path
+    if (command_line.demo or command_line.once) and not named:
+        config = msgspec.structs.replace(config, journal=False)
     return config
 
 

@@ -185,12 +185,21 @@ class Classifier(Settings, frozen=True):
     decide: Decide = Decide()
 
 
+class Journal(Settings, frozen=True):
+    """Events that are kept on the disk: labels and scores, never sound. MB are 10^6 bytes."""
+
+    path: Text = ""  # a folder; empty: that of the service manager, else ~/.local/state/earmark
+    max_age_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
+    max_mb: Annotated[int, Meta(ge=32, le=10_000_000)] = 1024  # on the disk, all files together
+
+
 class Config(Settings, frozen=True):
     """The whole configuration. Without sources: the default microphone; without classifiers: voice commands."""
 
     server: Server = Server()
     http: Http = Http()
     worker: Worker = Worker()
+    journal: Annotated[bool | Journal, Meta(description="true, false or a table [journal]")] = Journal()
     ring: Annotated[float, Meta(ge=5, le=600)] = 20.0  # seconds of sound kept per source
     source: tuple[Source, ...] = (Microphone(name="microphone"),)
     model: tuple[Model, ...] = ()

@@ -15,6 +15,7 @@ from earmark.broadcast.publisher import PublisherStats
 from earmark.detection.detectors import DetectorsStats, LossCount
 from earmark.inference.dispatch import DispatcherStats
 from earmark.inference.engine import EngineState, Phase
+from earmark.journal.journal import JournalStats
 from earmark.protocol.events import ClassifierInfo, LossCause, SourceInfo
 from earmark.server.server import ServerStats
 from earmark.telemetry.tally import TallyStats
@@ -72,6 +73,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     failed_sinks: dict[str, int]
     memory: MemoryInfo
     events: TallyStats
+    journal: JournalStats | None
 
 
 def snapshot(
@@ -90,6 +92,7 @@ def snapshot(
     outputs: OutputsStats,
     events: TallyStats,
     memory: MemoryInfo,
+    journal: JournalStats | None = None,
 ) -> Snapshot:
     """Make the snapshot from what each part tells of itself."""
     return Snapshot(
@@ -111,6 +114,7 @@ def snapshot(
         failed_sinks=publisher.failed,
         memory=memory,
         events=events,
+        journal=journal,
     )
 
 

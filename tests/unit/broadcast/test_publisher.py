@@ -53,6 +53,14 @@ def published(*drafts: Draft) -> list[Published]:
     return sink.published
 
 
+def test_the_numbering_goes_on_from_the_last_number_of_another_publisher() -> None:
+    sink = Kept()
+    made = Publisher([sink], epoch="9f2c", seq=41)
+    made.publish([Draft(RESULT, NOW)])
+    assert [each.event.seq for each in sink.published] == [42]
+    assert (made.stats().epoch, made.stats().seq) == ("9f2c", 42)
+
+
 def test_events_are_numbered_from_one_across_all_calls() -> None:
     sink = Kept()
     made = publisher(sink)

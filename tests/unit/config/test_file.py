@@ -96,6 +96,9 @@ def test_the_documented_alternatives_are_valid() -> None:
             "[[classifier]]\nname='c'\ngate='open'",
             'classifier[0].mode: an open gate never closes, so no utterance ever ends; set mode = "sliding"',
         ),
+        ("journal = 3", "journal: 3 is not true, false or a table [journal]"),
+        ("[journal]\nmax_mbs = 3", "journal.max_mbs: no such setting; did you mean max_mb?"),
+        ("[journal]\nmax_mb = 3", "journal.max_mb: expected `int` >= 32 (it is 3)"),
         ("classifier = []", "classifier: there is none, so nothing would be recognised"),
         ('[server]\nlisten = "a\\u0000b"', "server.listen: 'a\\x00b' contains the character NUL"),
         ("[worker]\ndevice = 'gpu'", "worker.device: 'gpu' is not a device (auto, cpu, mps, cuda or cuda:N)"),
@@ -268,3 +271,14 @@ def test_any_value_of_any_key_is_valid_or_told_in_a_sentence_that_names_its_tabl
 ) -> None:
     sentence = told(changed(EVERYTHING, path, value))
     assert not sentence or path[0] in sentence
+
+
+def test_the_journal_is_turned_on_and_off_with_a_word_or_has_a_table() -> None:
+    assert parse(tomllib.loads("journal = false")).journal is False
+    assert parse(tomllib.loads("journal = true")).journal is True
+    assert parse(tomllib.loads("[journal]\nmax_mb = 64")).journal == config.Journal(max_mb=64)
+
+
+def test_the_folder_of_the_journal_begins_in_the_folder_of_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "earmark.toml").write_text('[journal]\npath = "kept"')
+    assert load(tmp_path / "earmark.toml").journal == config.Journal(path=str(tmp_path / "kept"))

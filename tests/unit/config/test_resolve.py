@@ -67,7 +67,8 @@ def test_a_recording_on_the_command_line_is_played_at_real_time_and_once() -> No
 def test_the_demo_alone_is_heard_by_the_three_embedded_models_in_a_loop() -> None:
     settings = resolve(None, CommandLine(demo=True))
 
-    assert settings == config.Config(source=(config.File(name="demo", path=DEMO, loop=True),), classifier=presets.ALL)
+    source = config.File(name="demo", path=DEMO, loop=True)
+    assert settings == config.Config(source=(source,), classifier=presets.ALL, journal=False)
     assert Path(DEMO).is_file()
 
 
@@ -144,3 +145,12 @@ def test_the_file_is_read_anew_at_each_call(file: Path) -> None:
 )
 def test_a_source_is_named_after_its_file_and_no_two_alike(path: str, taken: list[str], name: str) -> None:
     assert source_name(path, taken) == name
+
+
+@pytest.mark.parametrize("command_line", [CommandLine(demo=True), CommandLine(files=("a.wav",), once=True)])
+def test_what_is_tried_out_is_kept_only_where_the_configuration_names_a_folder(
+    command_line: CommandLine, tmp_path: Path
+) -> None:
+    assert resolve(None, command_line).journal is False
+    (tmp_path / "earmark.toml").write_text('[journal]\npath = "/var/kept"')
+    assert resolve(tmp_path / "earmark.toml", command_line).journal == config.Journal(path="/var/kept")

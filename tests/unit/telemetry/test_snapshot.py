@@ -107,6 +107,7 @@ def test_every_field_of_info_is_as_it_was_and_new_ones_follow() -> None:
         "outputs": {"lost_lines": 5, "lost_events": 6, "trouble": "No space left on device"},
         "failed_sinks": {"Journal": 2},
         "memory": {"daemon_mb": 82.5, "worker_mb": None},
+        "journal": None,
     }
     assert told == expected
 

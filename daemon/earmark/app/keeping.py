@@ -1,0 +1,37 @@
+"""The journal that the settings ask for, opened before everything else."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from earmark.config import settings as config
+from earmark.errors import JournalError
+from earmark.journal.folder import state_folder
+from earmark.journal.journal import Journal
+
+MB = 1_000_000
+
+log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def journal(settings: config.Config, environ: Mapping[str, str]) -> Iterator[Journal | None]:
+    """Keep a journal until the context is left. None if the settings want none, or if it cannot be: that is told."""
+    with contextlib.ExitStack() as stack:
+        kept = None
+        if settings.journal is not False:
+            try:
+                kept = stack.enter_context(_journal(settings.journal, environ))
+            except JournalError as error:
+                log.warning("no journal is kept: %s", error)
+        yield kept
+
+
+def _journal(settings: config.Journal | bool, environ: Mapping[str, str]) -> Journal:
+    chosen = settings if isinstance(settings, config.Journal) else config.Journal()
+    folder = Path(chosen.path) if chosen.path else state_folder(environ)
+    return Journal(folder, max_age=timedelta(days=chosen.max_age_days), max_bytes=chosen.max_mb * MB)

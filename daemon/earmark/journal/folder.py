@@ -1,0 +1,80 @@
+"""The state folder, in which the journal lies, and the lock that keeps a second daemon out."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from earmark.errors import JournalError
+
+DATABASE, TAIL, LOCK = "journal.db", "journal.tail", "journal.lock"
+DAMAGED = ".damaged"
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder for what the daemon keeps: the service manager's, else the user's. Raises JournalError."""
+    if given := environ.get("STATE_DIRECTORY", "").split(":")[0]:
+        return Path(given)
+    if (given := environ.get("XDG_STATE_HOME", "")) and Path(given).is_absolute():
+        return Path(given) / "earmark"
+    try:
+        return Path("~/.local/state/earmark").expanduser()
+    except RuntimeError:
+        raise JournalError(
+            "this user has no home folder; set STATE_DIRECTORY, or journal.path in the configuration"
+        ) from None
+
+
+class Folder:
+    """The folder at `path`, made if it does not exist, and locked until close().
+
+    Raises JournalError if that cannot be, with what to do about it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.database, self.tail = path / DATABASE, path / TAIL
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise JournalError(
+                f"{path} cannot be written: {error.strerror}; make it writable, or set journal.path to another folder"
+            ) from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise JournalError(
+                f"{path} is in use by another daemon; give this one a journal.path of its own, or journal = false"
+            ) from None
+
+    def close(self) -> None:
+        """Let another daemon use the folder."""
+        os.close(self._lock)
+
+    def set_aside(self, path: Path) -> Path:
+        """Rename a damaged file, and what belongs to it, and return its new name. The last one set aside is replaced.
+
+        Raises JournalError.
+        """
+        away = path.with_name(path.name + DAMAGED)
+        try:
+            for end in ("-shm", "-wal", ""):
+                _remove(Path(f"{away}{end}"))
+                with suppress(FileNotFoundError):
+                    Path(f"{path}{end}").rename(f"{away}{end}")
+        except OSError as error:
+            raise JournalError(f"{path} is damaged and cannot be renamed: {error.strerror}") from None
+        return away
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,265 @@
+"""The journal as the rest of the daemon sees it: a sink that comes first, and what is kept of the events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self, TypeVar
+
+import msgspec
+
+from earmark.broadcast.sink import Published
+from earmark.errors import JournalError
+from earmark.history import pages
+from earmark.history.kept import HistoryQuery, Page
+from earmark.journal import reading, tail
+from earmark.journal.folder import Folder
+from earmark.journal.layout import DamagedTail, Record, Ring, parse
+from earmark.journal.rows import published
+from earmark.journal.store import Damaged, Store, is_damage
+from earmark.journal.tail import Tail
+from earmark.journal.writer import RETRY_SECONDS, Writer, damage_sentence
+
+READERS = 2  # threads
+STOP_SECONDS = 5.0  # that the end waits for the disk
+LEFT_OUT = 1_000_000  # numbers after a power cut: more than can have been given and not have reached the disk
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class JournalStats(msgspec.Struct, frozen=True):
+    """How much the journal holds, and how it is: `state` is `ok`, `full` (the disk) or `error`, and `detail` says why.
+
+    `waiting` are bytes of events that are not in the database yet, `lost` the events that it did not take, and `errors`
+    the attempts to write or read that failed.
+    """
+
+    state: Literal["ok", "full", "error"]
+    detail: str
+    path: str
+    events: int
+    bytes: int
+    oldest: int
+    newest: int
+    waiting: int
+    lost: int
+    errors: int
+
+
+class Journal:
+    """The events in the folder at `path`. A Sink and a Kept; used on the event loop, where it waits for no disk.
+
+    It must be the first sink of the publisher, whose numbering goes on from `newest` in `epoch`: an event that another
+    sink has seen is then in the tail, which outlives the process. A thread of its own writes the database, and READERS
+    others read it. `on_trouble` may be set; it is called on the writer's thread with a sentence when events cannot be
+    written, and again when they can.
+
+    Entering the context opens the files and raises JournalError if they cannot be used; damaged ones are set aside.
+    Leaving it stores what is left.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_age: timedelta = timedelta(days=30),
+        max_bytes: int = 1_000_000_000,
+        tail_bytes: int = tail.BYTES,
+        utc: Callable[[], datetime] = lambda: datetime.now(UTC),
+        boot: Callable[[], bytes] = tail.boot,
+        retry: float = RETRY_SECONDS,
+    ) -> None:
+        self.path = path
+        self.epoch = ""
+        self.newest = 0
+        self.on_trouble: Callable[[str], None] = lambda sentence: None
+        self._max_age = max_age
+        self._max_bytes = max_bytes
+        self._tail_bytes = tail_bytes
+        self._utc = utc
+        self._boot = boot
+        self._retry = retry
+        self._lost = 0
+        self._read_errors = 0
+        self._folder: Folder
+        self._tail: Tail
+        self._ring: Ring
+        self._writer: Writer
+        self._readers: ThreadPoolExecutor
+
+    def __enter__(self) -> Self:
+        self._folder = Folder(self.path)
+        try:
+            self._open()
+        except (OSError, sqlite3.Error) as error:
+            self._folder.close()
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise JournalError(
+                f"{self.path} cannot be written: {reason}; make room or make it writable, or set journal.path to "
+                "another folder"
+            ) from None
+        except JournalError:
+            self._folder.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._readers.shutdown(cancel_futures=True)
+        self._writer.stop(STOP_SECONDS)
+        if self._writer.alive:  # the disk hangs; the tail has the events, and the thread still uses it
+            log.error("the journal in %s did not end within %.0f s", self.path, STOP_SECONDS)
+            return
+        self._ring.end()
+        self._tail.flush()
+        self._tail.close()
+        self._folder.close()
+
+    @property
+    def oldest(self) -> int:
+        """The number of the oldest event that is kept; newest + 1 if none is."""
+        return self._writer.oldest or self._ring.oldest or self.newest + 1
+
+    def publish(self, published: Published) -> None:
+        """Keep the event: when this returns, the kernel has it, and the death of the process cannot take it away."""
+        self.newest = published.event.seq
+        if self._ring.append(self.newest, published.text, published.on_score):
+            self._writer.wake(self._ring.waiting)
+            return
+        self._lost += 1
+        if self._lost in (1, 10, 100) or self._lost % 1000 == 0:
+            log.warning("%d events are missing from the journal: %s", self._lost, self._writer.detail or "it is slow")
+
+    async def after(self, seq: int, limit: int) -> Sequence[Published]:
+        """Return the first events with numbers above `seq`, at most `limit`, in order."""
+
+        def without(pending: Sequence[Published]) -> list[Published]:
+            return [each for each in pending if each.event.seq > seq][:limit]
+
+        return await self._read(partial(reading.after, self._folder.database, seq, limit), without)
+
+    async def search(self, query: HistoryQuery) -> Page:
+        """Return one page of the events that match."""
+        return await self._read(partial(reading.page, self._folder.database, query), partial(_page, query))
+
+    def stats(self) -> JournalStats:
+        """Return how much the journal holds, and how it is."""
+        writer = self._writer
+        return JournalStats(
+            writer.state if writer.alive else "error",
+            writer.detail if writer.alive else "the thread that writes the journal has ended",
+            str(self.path),
+            writer.events,
+            writer.bytes + self._tail_bytes,
+            self.oldest,
+            self.newest,
+            self._ring.held,
+            self._lost,
+            writer.errors + self._read_errors,
+        )
+
+    async def _read(self, read: Callable[[Sequence[Published]], T], without: Callable[[Sequence[Published]], T]) -> T:
+        """Return what `read` finds on a reader's thread, or `without` the database where that cannot be read."""
+        # What the tail holds now goes along. What the writer has moved out of it until the database is opened, is there
+        chunks, _ = self._ring.chunks()
+
+        def answer() -> T:
+            pending = [
+                event for chunk in chunks for record in parse(chunk) if (event := _published(record)) is not None
+            ]
+            try:
+                return read(pending)
+            except sqlite3.Error as error:
+                self._note(error)
+                return without(pending)
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, answer)
+
+    def _note(self, error: sqlite3.Error) -> None:
+        """Count that the database could not be read. On a reader's thread."""
+        self._read_errors += 1
+        if self._read_errors == 1:
+            log.warning("the journal %s cannot be read: %s", self._folder.database, error)
+        if is_damage(error):
+            self._writer.found_damage()
+
+    def _open(self) -> None:
+        store, trouble = self._open_store()
+        self._tail, reliable = self._open_tail(store.newest if store is not None else None, trouble)
+        self._ring = self._tail.ring
+        newest = max(self._ring.newest, store.newest if store is not None else 0)
+        self._ring.newest = self.newest = newest if reliable else newest + LEFT_OUT
+        self.epoch = self._ring.epoch
+        self._tail.flush()  # that it is in use must be on the disk before a number is given
+        self._readers = ThreadPoolExecutor(READERS, "journal-read")
+        self._writer = Writer(
+            self._ring,
+            self._folder,
+            store,
+            max_age=self._max_age,
+            max_bytes=self._max_bytes,
+            on_trouble=lambda sentence: self.on_trouble(sentence),
+            lost=lambda: self._lost,
+            utc=self._utc,
+            retry=self._retry,
+        )
+        self._writer.start()
+
+    def _open_store(self) -> tuple[Store | None, Exception | None]:
+        """Return the database, or why it cannot be used just now."""
+        try:
+            try:
+                return Store(self._folder.database), None
+            except Damaged as error:
+                self._set_aside(self._folder.database, error)
+                return Store(self._folder.database), None
+        except (sqlite3.Error, OSError) as error:
+            return None, error
+
+    def _open_tail(self, newest: int | None, trouble: Exception | None) -> tuple[Tail, bool]:
+        """Return the tail, and whether it holds all that was put in.
+
+        If it has to be made, the numbering gets a new name, and goes on from `newest` of the database, which must be
+        known then.
+        """
+        path = self._folder.tail
+        try:
+            opened = Tail(path)
+            try:
+                reliable = opened.ring.begin(self._boot())
+                opened.ring.recover(reliable)
+                return opened, reliable
+            except DamagedTail:
+                opened.close()
+                raise
+        except FileNotFoundError:
+            pass
+        except (DamagedTail, IsADirectoryError) as error:
+            self._set_aside(path, error)
+        if newest is None:
+            assert trouble is not None
+            raise trouble
+        tail.make(path, newest, self._tail_bytes)
+        opened = Tail(path)
+        return opened, opened.ring.begin(self._boot())
+
+    def _set_aside(self, path: Path, error: Exception) -> None:
+        log.error("%s", damage_sentence(path, str(error), self._folder.set_aside(path)))
+
+
+def _published(record: Record) -> Published | None:
+    return published(record.text, record.on_score)
+
+
+def _page(query: HistoryQuery, pending: Sequence[Published]) -> Page:
+    return pages.page(pending, query)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import earmark
 from earmark.errors import EarmarkError
-from earmark_client import classify, models, status, watch
+from earmark_client import classify, models, status, steer, watch
 
 EXAMPLES = """\
 examples:
@@ -18,6 +18,9 @@ examples:
   earmark status            ask whether it is ready
   earmark classify x.wav    let it classify a recording
   earmark models            list the models that it can use
+  earmark set NAME KEY=...  change a classifier while the daemon runs
+  earmark pause SOURCE      stop listening to a source; `earmark resume` goes on
+  earmark reload            let it read its configuration again
   earmark pull ORG/NAME     fetch one more from the Hugging Face Hub
   earmark learn NAME ...    learn words of your own from examples
   earmark devices           list the microphones
@@ -65,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     status.add_parser(commands)
     classify.add_parser(commands)
     models.add_parser(commands)
+    steer.add_parsers(commands)
     pull.add_parser(commands)
     learn.add_parser(commands)
     devices.add_parser(commands)

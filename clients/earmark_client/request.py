@@ -45,12 +45,16 @@ def send(
     daemon: Address,
     path: str,
     *,
-    body: BinaryIO | None = None,
+    method: str = "",
+    body: BinaryIO | bytes | None = None,
     length: int = 0,
     headers: Mapping[str, str] | None = None,
     timeout: float = TIMEOUT,
 ) -> Response:
-    """Send a GET of `path`, or a POST of `length` bytes of `body`. Raises ServerError if no response comes."""
+    """Send `length` bytes of `body` to `path`; without a `method`, a POST, or a GET if there is no body.
+
+    Raises ServerError if no response comes.
+    """
     connection_type = http.client.HTTPSConnection if daemon.secure else http.client.HTTPConnection
     sent = dict(headers or {}) | ({"Content-Length": str(length)} if body is not None else {})
     try:
@@ -58,7 +62,7 @@ def send(
             connection.connect()
             # The daemon may refuse after the first bytes and close; its response says why
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.request("GET" if body is None else "POST", daemon.prefix + path, body, sent)
+                connection.request(method or ("GET" if body is None else "POST"), daemon.prefix + path, body, sent)
             response = connection.getresponse()
             names = {name.lower(): value for name, value in response.getheaders()}
             return Response(response.status, names, response.read())

@@ -77,8 +77,9 @@ class Scrape:
 class Heard:
     """A daemon that heard the demo recording as fast as it could, and what it told at the end and on the way."""
 
-    def __init__(self) -> None:
-        with Daemon("--config", str(EXAMPLES / "all-three.toml"), "--file", str(DEMO), "--fast") as daemon:
+    def __init__(self, state: Path) -> None:
+        arguments = ("--config", str(EXAMPLES / "all-three.toml"), "--file", str(DEMO), "--fast")
+        with Daemon(*arguments, extra={"XDG_STATE_HOME": str(state)}) as daemon:
             self.scrapes = [Scrape(daemon.address)]
             while not self._is_done(self.scrapes[-1]):
                 time.sleep(0.2)  # as Prometheus does, only sooner
@@ -102,8 +103,8 @@ class Heard:
 
 
 @pytest.fixture(scope="module")
-def heard() -> Heard:
-    return Heard()
+def heard(tmp_path_factory: pytest.TempPathFactory) -> Heard:
+    return Heard(tmp_path_factory.mktemp("state"))
 
 
 def test_the_events_that_were_counted_are_as_many_as_the_newest_number_says(heard: Heard) -> None:
@@ -136,6 +137,12 @@ def test_nothing_was_lost_and_every_window_was_given_to_the_model_in_a_batch(hea
 
 def test_the_lag_of_every_result_was_counted(heard: Heard) -> None:
     assert heard.end.sum("earmark_lag_seconds_count") == len(heard.told("result"))
+
+
+def test_the_journal_takes_every_event(heard: Heard) -> None:
+    assert heard.end.sum("earmark_journal_state", state="ok") == 1
+    assert heard.end.sum("earmark_journal_lost_total") == heard.end.sum("earmark_journal_errors_total") == 0
+    assert 0 < heard.end.sum("earmark_journal_events") <= heard.seq
 
 
 def test_no_counter_ever_falls(heard: Heard) -> None:

@@ -36,6 +36,9 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
+JournalState = Literal["ok", "full", "error"]
+
+
 class JournalStats(msgspec.Struct, frozen=True):
     """How much the journal holds, and how it is: `state` is `ok`, `full` (the disk) or `error`, and `detail` says why.
 
@@ -43,7 +46,7 @@ class JournalStats(msgspec.Struct, frozen=True):
     the attempts to write or read that failed.
     """
 
-    state: Literal["ok", "full", "error"]
+    state: JournalState
     detail: str
     path: str
     events: int

@@ -6,7 +6,7 @@ lists that are fixed in the code, or from counters that are bounded, so that the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 from prometheus_client.core import (
@@ -21,7 +21,8 @@ from prometheus_client.registry import Collector
 
 from earmark.histogram import HistogramCounts
 from earmark.inference.engine import Phase
-from earmark.protocol.events import DEFAULT_TYPES, LossCause, SourceState
+from earmark.journal.journal import JournalState, JournalStats
+from earmark.protocol.events import DEFAULT_TYPES, ConfigCause, LossCause, SourceState
 from earmark.protocol.readiness import Needs
 from earmark.telemetry.snapshot import Snapshot
 
@@ -47,6 +48,7 @@ class Families(Collector):
         yield from _of_windows(self._snapshot)
         yield from _of_events(self._snapshot)
         yield from _of_subscribers(self._snapshot)
+        yield from _of_the_journal(self._snapshot.journal)
         yield from _of_http(self._snapshot)
         yield from _of_processes(self._snapshot)
         yield from _process.collect()
@@ -104,6 +106,8 @@ def _of_events(now: Snapshot) -> Iterator[Metric]:
     types = dict.fromkeys(sorted(DEFAULT_TYPES | {"suppressed"}), 0) | events.types
     yield _counters("earmark_events", "Events that were published.", "type", types)
     yield _gauge("earmark_newest_event_number", "The number of the newest event.", now.seq)
+    changes = dict.fromkeys(get_args(ConfigCause), 0) | events.changes
+    yield _counters("earmark_config_changes", "Changes of the running daemon.", "cause", changes)
     labels = CounterMetricFamily("earmark_labels", "Labels that went on.", None, ("classifier", "label"))
     for classifier, counts in events.labels.items():
         for label, count in counts.items():
@@ -124,10 +128,30 @@ def _of_subscribers(now: Snapshot) -> Iterator[Metric]:
     yield _counter("earmark_deliveries", "Events that were written to subscribers.", hub.delivered)
     dropped = {policy: hub.dropped.get(policy, 0) for policy in DROP_POLICIES}
     yield _counters("earmark_deliveries_dropped", "Events that slow subscribers did not get.", "policy", dropped)
+    skipped = "Levels and ticks that slow subscribers did not get."
+    yield _counter("earmark_levels_skipped", skipped, hub.skipped)
     evicted = {"too_slow": hub.dropped.get("close", 0), "stalled": hub.aborted}
     yield _counters("earmark_subscribers_evicted", "Subscribers that were closed.", "reason", evicted)
     refused = {str(status): count for status, count in hub.refusals.items()}
     yield _counters("earmark_handshakes_refused", "WebSocket handshakes that were refused.", "status", refused)
+
+
+def _of_the_journal(journal: JournalStats | None) -> Iterator[Metric]:
+    """Return the families, which have no samples if no journal is kept."""
+    kept = [] if journal is None else [journal]
+    states = {state: float(each.state == state) for each in kept for state in get_args(JournalState)}
+    yield _gauges("earmark_journal_state", "1 for the state of the journal, 0 for all others.", "state", states)
+    yield _maybe(GaugeMetricFamily("earmark_journal_events", "Events that are kept."), [each.events for each in kept])
+    size = GaugeMetricFamily("earmark_journal_size_bytes", "Size of the journal's files.")
+    yield _maybe(size, [each.bytes for each in kept])
+    oldest = GaugeMetricFamily("earmark_journal_oldest_event_number", "The number of the oldest event that is kept.")
+    yield _maybe(oldest, [each.oldest for each in kept])
+    waiting = GaugeMetricFamily("earmark_journal_waiting_bytes", "Events that are not in the database yet.")
+    yield _maybe(waiting, [each.waiting for each in kept])
+    lost = CounterMetricFamily("earmark_journal_lost", "Events that the journal did not take.")
+    yield _maybe(lost, [each.lost for each in kept])
+    errors = CounterMetricFamily("earmark_journal_errors", "Attempts to write or read that failed.")
+    yield _maybe(errors, [each.errors for each in kept])
 
 
 def _of_http(now: Snapshot) -> Iterator[Metric]:
@@ -165,6 +189,13 @@ def _gauge(name: str, text: str, value: float) -> Metric:
 
 def _counter(name: str, text: str, value: float) -> Metric:
     return CounterMetricFamily(name, text, value)
+
+
+def _maybe(family: GaugeMetricFamily | CounterMetricFamily, values: Sequence[float]) -> Metric:
+    """Return the family with the one value that there is, or with none."""
+    for value in values:
+        family.add_metric((), value)
+    return family
 
 
 def _gauges(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:

@@ -6,7 +6,7 @@ import msgspec
 
 from earmark.broadcast.sink import Published
 from earmark.histogram import Histogram, HistogramCounts
-from earmark.protocol.events import Label, Result, type_of
+from earmark.protocol.events import Config, Label, Result, type_of
 
 LAG_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 5.0)  # seconds
 MAX_CLASSIFIERS = 50  # that are counted by name; those beyond count together as OTHER
@@ -18,12 +18,14 @@ class TallyStats(msgspec.Struct, frozen=True):
     """Counts since the daemon started.
 
     `types` counts all events by their type, `labels` each `on` by classifier and label. `lag` is the distribution of
-    the seconds from the capture of a window's last sample to the publication of its result, by classifier.
+    the seconds from the capture of a window's last sample to the publication of its result, by classifier. `changes`
+    counts the changes of the running daemon by their cause.
     """
 
     types: dict[str, int]
     labels: dict[str, dict[str, int]]
     lag: dict[str, HistogramCounts]
+    changes: dict[str, int]
 
 
 class Tally:
@@ -35,6 +37,7 @@ class Tally:
         self._types: dict[str, int] = {}
         self._labels: dict[str, dict[str, int]] = {}
         self._lag: dict[str, Histogram] = {}
+        self._changes: dict[str, int] = {}
 
     def publish(self, published: Published) -> None:
         """Count an event."""
@@ -51,10 +54,14 @@ class Tally:
             label = event.label if event.label in labels or len(labels) < self._max_labels else OTHER
             labels[label] = labels.get(label, 0) + 1
 
+        elif isinstance(event, Config):
+            self._changes[event.cause] = self._changes.get(event.cause, 0) + 1
+
     def stats(self) -> TallyStats:
         """Return the counts so far."""
         labels = {classifier: dict(counts) for classifier, counts in self._labels.items()}
-        return TallyStats(dict(self._types), labels, {name: each.counts() for name, each in self._lag.items()})
+        lag = {name: each.counts() for name, each in self._lag.items()}
+        return TallyStats(dict(self._types), labels, lag, dict(self._changes))
 
     def _new_lag(self, classifier: str) -> Histogram:
         return self._lag.setdefault(self._name(classifier, len(self._lag)), Histogram(LAG_BOUNDS))

@@ -7,6 +7,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read
 
+from earmark.journal.journal import JournalStats
 from earmark.protocol.events import SourceInfo
 from earmark.protocol.readiness import Need, Needs
 from earmark.telemetry.endpoint import exposed
@@ -46,12 +47,31 @@ def values(snapshot: Snapshot) -> dict[str, float]:
         ('earmark_events_total{type="loss"}', 0),
         ('earmark_labels_total{classifier="commands",label="stop"}', 2),
         ('earmark_http_responses_total{status="404"}', 1),
+        ('earmark_config_changes_total{cause="api"}', 1),
+        ('earmark_config_changes_total{cause="reload"}', 0),
         ('earmark_model_loaded{model="a/model"}', 0),
         ('earmark_resident_memory_bytes{process="daemon"}', 82.5e6),
     ],
 )
 def test_a_metric_has_the_value_of_the_snapshot(sample: str, value: float) -> None:
     assert values(recorded_daemon())[sample] == value
+
+
+def test_the_metrics_of_the_journal_have_samples_if_there_is_one() -> None:
+    journal = JournalStats("full", "/srv: no space left on device", "/srv/journal", 10, 4096, 3, 12, 64, 2, 1)
+    kept = values(msgspec.structs.replace(recorded_daemon(), journal=journal))
+    assert {name.removeprefix("earmark_journal_"): value for name, value in kept.items() if "_journal_" in name} == {
+        'state{state="ok"}': 0,
+        'state{state="full"}': 1,
+        'state{state="error"}': 0,
+        "events": 10,
+        "size_bytes": 4096,
+        "oldest_event_number": 3,
+        "waiting_bytes": 64,
+        "lost_total": 2,
+        "errors_total": 1,
+    }
+    assert [name for name in values(recorded_daemon()) if "_journal_" in name] == []
 
 
 def test_what_is_not_known_is_left_out() -> None:

@@ -65,6 +65,7 @@ def recorded_daemon(engine: EngineState = READY) -> Snapshot:
             {"result": 5, "label": 2},
             {"commands": {"stop": 2}},
             {"commands": HistogramCounts((0.1,), (5, 0), 0.2)},
+            {"api": 1},
         ),
         memory=MemoryInfo(daemon_mb=82.5, worker_mb=None),
     )
@@ -90,6 +91,7 @@ def test_every_field_of_info_is_as_it_was_and_new_ones_follow() -> None:
             "types": {"result": 5, "label": 2},
             "labels": {"commands": {"stop": 2}},
             "lag": {"commands": {"bounds": [0.1], "counts": [5, 0], "sum": 0.2}},
+            "changes": {"api": 1},
         },
         "segmenter": {
             "rounds": 9,

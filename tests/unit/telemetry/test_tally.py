@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from earmark.broadcast.sink import Published
-from earmark.protocol.events import Label, Loss, Numbered, Source
+from earmark.protocol.events import Config, ConfigCause, Label, Loss, Numbered, Source
 from earmark.telemetry.tally import OTHER, Tally
 from tests.serving import TIME, command, result
 
@@ -33,6 +33,12 @@ def test_a_label_is_counted_when_it_goes_on_and_not_when_it_goes_off() -> None:
     assert counted(command(1, "stop"), command(2, "stop"), command(3, "go"), off("bark")).stats().labels == {
         "commands": {"stop": 2, "go": 1}
     }
+
+
+def test_changes_of_the_daemon_are_counted_by_their_cause() -> None:
+    causes: tuple[ConfigCause, ...] = ("reload", "api", "api")
+    tally = counted(*(Config(number, TIME, (), (), cause) for number, cause in enumerate(causes)))
+    assert (tally.stats().changes, tally.stats().types) == ({"reload": 1, "api": 2}, {"config": 3})
 
 
 def test_the_lag_of_each_result_is_counted_by_classifier_and_that_of_labels_is_not_counted_again() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from earmark.config import quiet
 from earmark.config.settings import Classifier, Command, Config, Decide, Microphone, Model, Vad
 from earmark.hints import did_you_mean
 
@@ -47,6 +48,7 @@ def complaints(config: Config) -> Iterator[str]:
             yield f"source[{index}].device: {source.device!r} is not a regular expression: {wrong}"
         if isinstance(source, Command) and (source.channel or 1) > source.channels:
             yield f"source[{index}].channel: there is no channel {source.channel}; `channels` says {source.channels}"
+        yield from _quiet(f"source[{index}].quiet", source.quiet)
     sources = [source.name for source in config.source]
     for index, classifier in enumerate(config.classifier):
         yield from _classifier(f"classifier[{index}]", classifier, sources)
@@ -97,6 +99,14 @@ def _models(models: Sequence[Model]) -> Iterator[str]:
             yield f'model: "{name}" is the name or alias of {count} models; names must differ'
     if sum(model.default for model in models) > 1:
         yield f"model: {sum(model.default for model in models)} are the default; there can be one"
+
+
+def _quiet(where: str, texts: Sequence[str]) -> Iterator[str]:
+    for text in texts:
+        try:
+            quiet.parse([text])
+        except ValueError as error:
+            yield f"{where}: {error}"
 
 
 def _wrong_pattern(device: str) -> str | None:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import inspect
 
 from earmark.config.complaints import complaints, nearest
+from earmark.config.lines import located
 from earmark.config.settings import Command, Config, File, Journal
 from earmark.errors import ConfigError
 
@@ -23,11 +24,13 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`")
 def load(path: Path) -> Config:
     """Read a configuration file. Paths in it that are not absolute begin in its folder.
 
-    Raises ConfigError with the file, the table, the key and the nearest known key; several mistakes are a line each.
+    Raises ConfigError with the file, the line, the table, the key and the nearest known key; several mistakes are a
+    line each.
     """
+    text = ""
     try:
-        config = parse(tomllib.loads(path.read_text(encoding="utf-8-sig")))
-        return anchored(config, path.absolute().parent)
+        text = path.read_text(encoding="utf-8-sig")
+        return anchored(parse(tomllib.loads(text)), path.absolute().parent)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; `earmarkd --example` lists configurations to begin with") from None
     except IsADirectoryError:
@@ -39,7 +42,7 @@ def load(path: Path) -> Config:
     except ValueError as error:  # a TOMLDecodeError, or an integer of more than 4300 digits
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     except ConfigError as error:
-        raise ConfigError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
+        raise ConfigError("\n".join(located(str(path), text, line) for line in str(error).splitlines())) from None
 
 
 def parse(tables: dict[str, Any]) -> Config:

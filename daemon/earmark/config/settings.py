@@ -25,6 +25,7 @@ ModelId = Annotated[
 ]
 Text = Annotated[str, Meta(pattern=r"^[^\x00]*\Z")]  # no system call takes the character NUL
 FilePath = Annotated[str, Meta(pattern=r"^[^\x00]+\Z", description="the path of a file or folder")]
+Quiet = tuple[Text, ...]  # local times in which the source is paused: "22:00-07:00", "sat,sun 00:00-24:00"
 Device = Annotated[
     str,
     Meta(pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)\Z", description="a device (auto, cpu, mps, cuda or cuda:N)"),
@@ -98,6 +99,7 @@ class Microphone(Settings, frozen=True, tag_field="kind", tag="microphone"):
     channels: Channels = 1  # mixed to mono
     channel: Channels | None = None  # only this one of them, from 1; as many are opened as that takes
     follow: bool = False  # go on with the other device where the sound server moves the stream to
+    quiet: Quiet = ()
 
 
 class File(Settings, frozen=True, tag_field="kind", tag="file"):
@@ -108,6 +110,7 @@ class File(Settings, frozen=True, tag_field="kind", tag="file"):
     fast: bool = False  # flat out, with backpressure: nothing is dropped
     loop: bool = False
     channel: Channels | None = None  # only this one, from 1; absent: all, mixed to mono
+    quiet: Quiet = ()
 
 
 class Command(Settings, frozen=True, tag_field="kind", tag="command"):
@@ -120,6 +123,7 @@ class Command(Settings, frozen=True, tag_field="kind", tag="command"):
     channel: Channels | None = None  # only this one of them, from 1
     format: Literal["s16le", "s32le", "f32le"] = "s16le"
     stall_s: Annotated[float, Meta(ge=0.1, le=3600)] = 2.0  # without sound, after that which came ahead of its time
+    quiet: Quiet = ()
 
 
 Source = Microphone | File | Command

@@ -244,3 +244,8 @@ def test_a_channel_that_a_stream_does_not_have_is_told() -> None:
         Microphone(name="m", channel=2),
     ):
         assert list(complaints(Config(source=(there,)))) == []
+
+
+def test_quiet_hours_that_are_no_times_are_told() -> None:
+    (told,) = complaints(Config(source=(Microphone(name="m", quiet=("22:00-07:00", "25:00-26:00")),)))
+    assert told.startswith("source[0].quiet: '25:00-26:00': 25:00 is no time of day; write 22:00-07:00")

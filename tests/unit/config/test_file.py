@@ -148,8 +148,8 @@ def test_several_mistakes_are_told_at_once_a_line_each_with_the_file(tmp_path: P
     with pytest.raises(ConfigError) as caught:
         load(file)
     first, second = str(caught.value).splitlines()
-    assert first.startswith(f"{file}: server.allow_hosts: ")
-    assert second.startswith(f"{file}: classifier[0].sources: ")
+    assert first.startswith(f"{file}, line 3: server.allow_hosts: ")
+    assert second.startswith(f"{file}, line 6: classifier[0].sources: ")
 
 
 @pytest.mark.parametrize("text", ["source = []", "source = []\nclassifier = []"])

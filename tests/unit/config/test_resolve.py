@@ -109,7 +109,7 @@ def test_what_is_wrong_in_the_file_is_told_with_its_name(file: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         resolve(file, CommandLine())
 
-    assert str(raised.value) == f"{file}: server.baklog: no such setting; did you mean backlog?"
+    assert str(raised.value) == f"{file}, line 3: server.baklog: no such setting; did you mean backlog?"
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -1,0 +1,50 @@
+"""A patch of one classifier, merged with the settings in force and checked as a configuration file is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from earmark.config.file import parse
+from earmark.config.settings import Config
+from earmark.errors import ConfigError
+
+TABLES = ("decide", "vad")
+"""What a patch may hold. All else of a classifier is begun anew by a reload."""
+
+
+def patched(config: Config, name: str, changes: Mapping[str, object]) -> Config:
+    """Return `config` with changes of the classifier called `name`, which exists.
+
+    `changes` has the tables `decide` and `vad`, and in these the settings that change. The thresholds in
+    `decide.labels` are merged with those in force, and None takes one away. Raises ConfigError, which names the
+    setting: `decide.on: …`.
+    """
+    for table in changes:
+        if table not in TABLES:
+            raise ConfigError(f"{table}: only decide and vad can be changed; write it in the configuration, and reload")
+    tables: dict[str, Any] = msgspec.to_builtins(config)
+    index = next(index for index, classifier in enumerate(config.classifier) if classifier.name == name)
+    tables["classifier"] = list(tables["classifier"])  # as a file would have it
+    chosen = tables["classifier"][index]
+    for table, wanted in changes.items():
+        chosen[table] = _merged(chosen[table], wanted) if isinstance(wanted, Mapping) else wanted
+    try:
+        return parse(tables)
+    except ConfigError as error:
+        raise ConfigError(without_table(str(error), index)) from None
+
+
+def without_table(sentences: str, index: int) -> str:
+    """Return the sentences without the `classifier[0].` with which they begin."""
+    return "\n".join(line.removeprefix(f"classifier[{index}].") for line in sentences.splitlines())
+
+
+def _merged(old: Mapping[str, object], wanted: Mapping[str, object]) -> dict[str, object]:
+    merged = {**old, **wanted}
+    labels, before = wanted.get("labels"), old.get("labels")
+    if isinstance(labels, Mapping) and isinstance(before, Mapping):
+        merged["labels"] = {label: on for label, on in {**before, **labels}.items() if on is not None}
+    return merged

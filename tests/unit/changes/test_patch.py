@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from earmark.changes.patch import patched
+from earmark.config.settings import Classifier, Config, Decide, Vad
+from earmark.errors import ConfigError
+
+CONFIG = Config(
+    classifier=(
+        Classifier(name="commands", decide=Decide(labels={"stop": 0.9, "go": 0.7}), vad=Vad(max_ms=5000)),
+        Classifier(name="moods", mode="sliding"),
+    )
+)
+
+
+def test_settings_that_are_not_named_stay() -> None:
+    changed = patched(CONFIG, "commands", {"decide": {"on": 0.6}, "vad": {"threshold": 0.7}})
+    assert changed.classifier[0] == Classifier(
+        name="commands",
+        decide=Decide(on=0.6, labels={"stop": 0.9, "go": 0.7}),
+        vad=Vad(max_ms=5000, threshold=0.7),
+    )
+    assert changed.classifier[1] == CONFIG.classifier[1]
+
+
+def test_thresholds_of_labels_are_merged_and_null_takes_one_away() -> None:
+    changed = patched(CONFIG, "commands", {"decide": {"labels": {"stop": None, "yes": 0.5, "no": None}}})
+    assert changed.classifier[0].decide.labels == {"go": 0.7, "yes": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"decide": {"on": 2}}, "decide.on: expected `float` <= 1.0 (it is 2)"),
+        ({"decide": {"onn": 0.5}}, "decide.onn: no such setting; did you mean on?"),
+        ({"decide": {"on": None}}, "decide.on: expected `float`, got `null`"),
+        ({"decide": {"labels": {"stop": "high"}}}, "decide.labels"),
+        ({"decide": {"labels": 3}}, "decide.labels: expected `object`, got `int` (it is 3)"),
+        ({"decide": 3}, "decide: expected `object`, got `int` (it is 3)"),
+        ({"decide": None}, "decide: expected `object`, got `null`"),
+        ({"vad": {"hop": 3}}, "vad.hop: no such setting"),
+        ({"vad": {"max_ms": -1}}, "vad.max_ms: expected `int` >= 0 (it is -1)"),
+        ({"decide": {"on": 0.3, "off": 0.4}}, "decide.off: 0.4 is above on = 0.3"),
+        ({"hop": 3}, "hop: only decide and vad can be changed; write it in the configuration, and reload"),
+    ],
+)
+def test_what_is_wrong_is_named_as_in_a_configuration_file(changes: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(sentence)}"):
+        patched(CONFIG, "moods", changes)

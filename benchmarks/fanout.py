@@ -26,11 +26,13 @@ from earmark.broadcast.hub import Hub
 from earmark.broadcast.publisher import Publisher
 from earmark.config import settings as config
 from earmark.detection.detector import Draft
+from earmark.history.recent import Recent
 from earmark.protocol import endpoints
 from earmark.protocol.events import Hello, Result, Score, encode
 from earmark.server.bind import make_room
-from earmark.server.events_endpoint import events_endpoint
 from earmark.server.server import Server
+from earmark.stream.events_endpoint import events_endpoint
+from earmark.stream.replayer import Replayer
 
 GOAL = 1.5
 REST_SECONDS = 0.05  # between rounds; the reader empties its sockets meanwhile
@@ -128,9 +130,10 @@ async def broadcast(count: int) -> AsyncIterator[Send]:
 async def earmark(count: int) -> AsyncIterator[Send]:
     """The publisher and the hub, behind the server. Numbering, encoding and framing the event is part of it."""
     hub = Hub(1000, lambda: Hello("0", publisher.epoch, 0, 1, (), ()))
-    publisher = Publisher([hub])
+    recent = Recent("9f2c61d0")
+    publisher = Publisher([recent, hub], epoch=recent.epoch)
     settings = config.Server(listen="127.0.0.1:0", max_subscribers=count)
-    served = {endpoints.EVENTS: events_endpoint(hub, settings.max_subscribers)}
+    served = {endpoints.EVENTS: events_endpoint(hub, Replayer(hub, recent, recent), settings.max_subscribers)}
     async with Server(settings, served, ready=lambda: {}, info=hub.stats) as server:
         async with readers(server.port, count, REQUEST):
             await reached(lambda: hub.stats().subscribers == count)

@@ -16,12 +16,15 @@ from earmark.broadcast.hub import Hub
 from earmark.broadcast.publisher import Publisher
 from earmark.config import settings as config
 from earmark.detection.detector import Draft
+from earmark.history.kept import Kept
+from earmark.history.recent import Recent
 from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.events import ClassifierInfo, Hello, Label, Numbered, Result, Score, SourceInfo
 from earmark.protocol.readiness import Need
-from earmark.server.events_endpoint import MAX_FRAMES_PER_SECOND, events_endpoint
 from earmark.server.handshake import Endpoint
 from earmark.server.server import Server
+from earmark.stream.events_endpoint import MAX_FRAMES_PER_SECOND, events_endpoint
+from earmark.stream.replayer import Replayer
 
 DEADLINE = 60.0  # seconds for whatever a test waits for; the machine may be busy
 TIME = "2026-11-22T07:31:05.120Z"
@@ -56,8 +59,8 @@ def command(seq: int, label: str = "stop", score: float = 0.97) -> Label:
     )
 
 
-def hello(epoch: str, seq: int) -> Hello:
-    return Hello("0.1.0", epoch, seq, seq + 1, SOURCES, CLASSIFIERS)
+def hello(epoch: str, seq: int, oldest: int = 1) -> Hello:
+    return Hello("0.1.0", epoch, seq, oldest, SOURCES, CLASSIFIERS)
 
 
 class Serving:
@@ -70,15 +73,25 @@ class Serving:
         backlog: int = 1000,
         stall: float = 30.0,
         max_frames: int = MAX_FRAMES_PER_SECOND,
+        kept: Callable[[Recent], Kept] = lambda recent: recent,
         endpoints: Mapping[str, Endpoint] = MappingProxyType({}),
         **more: Any,
     ) -> None:
         self.hub = Hub(backlog, self.hello, stall=stall)
-        self.publisher = Publisher([self.hub], monotonic=lambda: 0, utc=lambda: datetime.fromisoformat(TIME))
+        self.recent = Recent("9f2c61d0", events=settings.recent)
+        self.kept = kept(self.recent)
+        self.publisher = Publisher(
+            [self.recent, self.hub],
+            epoch=self.recent.epoch,
+            monotonic=lambda: 0,
+            utc=lambda: self.now,
+        )
+        self.now = datetime.fromisoformat(TIME)
+        replayer = Replayer(self.hub, self.kept, self.recent, utc=lambda: self.now.timestamp())
         self.missing: dict[str, str] = {}
         self.server = Server(
             settings,
-            {EVENTS: events_endpoint(self.hub, settings.max_subscribers, max_frames), **endpoints},
+            {EVENTS: events_endpoint(self.hub, replayer, settings.max_subscribers, max_frames), **endpoints},
             ready=lambda: {"listening": Need(not self.missing, self.missing), "clips": Need(True)},
             info=lambda: {"version": "0.1.0", "events": self.hub.stats()},
             on_refused=self.hub.count_refused,
@@ -104,7 +117,7 @@ class Serving:
 
     def hello(self) -> Hello:
         """Return what a new subscriber is greeted with."""
-        return hello(self.publisher.epoch, self.publisher.seq)
+        return hello(self.publisher.epoch, self.publisher.seq, self.recent.oldest)
 
     def connect(self, query: str = "", path: str = "/v1/events", **more: Any) -> websockets.asyncio.client.connect:
         return websockets.asyncio.client.connect(f"ws://{self.host}{path}?{query}", proxy=None, **more)

@@ -12,15 +12,20 @@ from earmark.broadcast.frames import text_frame
 
 @dataclass
 class HandTransport:
-    """Keeps the frames that are written to it. `buffered` is what the hub is told of its buffer."""
+    """Keeps the frames that are written to it. `buffered` is what the hub is told of its buffer.
+
+    `on_write` is called after each frame.
+    """
 
     frames: list[bytes] = field(default_factory=list)
     buffered: int = 0
     aborted: bool = False
+    on_write: Callable[[], object] = lambda: None
 
     def write(self, data: bytes) -> None:
         assert not self.aborted
         self.frames.append(data)
+        self.on_write()
 
     def get_write_buffer_size(self) -> int:
         return self.buffered

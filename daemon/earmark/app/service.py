@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import logging
 import os
+import secrets
 import signal
 import sys
 import time
@@ -37,6 +38,8 @@ from earmark.config import settings as config
 from earmark.detection.detectors import Detectors
 from earmark.engines.supervisor import LocalEngine
 from earmark.errors import EarmarkError, SourceError, WorkerError
+from earmark.history.kept import Kept
+from earmark.history.recent import Recent
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.engine import until_lost
@@ -46,8 +49,9 @@ from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.events import Error, Hello
 from earmark.protocol.readiness import Needs
 from earmark.recordings.recording import check
-from earmark.server.events_endpoint import events_endpoint
 from earmark.server.server import Server
+from earmark.stream.events_endpoint import events_endpoint
+from earmark.stream.replayer import Replayer
 from earmark.telemetry.endpoint import Metrics
 from earmark.telemetry.snapshot import Snapshot, snapshot
 from earmark.telemetry.tally import Tally
@@ -56,6 +60,7 @@ from earmark.windowing.segmenter import Segmenter
 log = logging.getLogger(__name__)
 
 NO_SOURCE = "no source; clips over HTTP are classified"
+MIN_RECENT = 1000  # events in memory beside a journal: a replay reads what is older from there
 DRAIN_SECONDS = 1.0  # at shutdown, for windows that are on their way
 
 
@@ -79,8 +84,12 @@ class Service:
         self._serving = False
         self._began = 0  # when the sources were started, in ns
         self._loop = asyncio.get_running_loop()
-        self._hub = Hub(settings.server.backlog, self._hello, on_metered=lambda on: self._segmenter.meter(on))
         self._journal = journal
+        epoch, newest = (journal.epoch, journal.newest) if journal is not None else (secrets.token_hex(4), 0)
+        least = MIN_RECENT if journal is not None else 0
+        self._recent = Recent(epoch, newest, max(settings.server.recent, least))
+        self._kept: Kept = journal if journal is not None else self._recent
+        self._hub = Hub(settings.server.backlog, self._hello, on_metered=lambda on: self._segmenter.meter(on))
         if journal is not None:
             journal.on_trouble = self._tell
         self._outputs = Outputs(
@@ -91,11 +100,10 @@ class Service:
             on_trouble=self._tell,
         )
         self._tally = Tally()
-        sinks: tuple[Sink, ...] = (self._hub, self._outputs, self._tally)
-        if journal is not None:  # it comes first: what a client has seen must outlive the process
-            self._publisher = Publisher((journal, *sinks), epoch=journal.epoch, seq=journal.newest)
-        else:
-            self._publisher = Publisher(sinks)
+        # the journal comes first: what a client has seen must outlive the process
+        journals: tuple[Sink, ...] = (journal,) if journal is not None else ()
+        sinks: tuple[Sink, ...] = (*journals, self._recent, self._hub, self._outputs, self._tally)
+        self._publisher = Publisher(sinks, epoch=epoch, seq=newest)
         # no id has a higher number than its event has, so a daemon that goes on with these numbers gives no id again
         ids = (f"{self._publisher.epoch}-{number}" for number in itertools.count(self._publisher.seq + 1))
         names = tuple(source.name for source in settings.source)
@@ -131,9 +139,10 @@ class Service:
         self._registry = Registry(entries, default_model(settings), self._engine)
         self._clips = Clips(settings.http, self._registry, scorer)
         routes = Api(self._clips, self._registry, self._device, self._snapshot, __version__).routes()
+        replayer = Replayer(self._hub, self._kept, self._recent)
         self._server = Server(
             settings.server,
-            {EVENTS: events_endpoint(self._hub, settings.server.max_subscribers)},
+            {EVENTS: events_endpoint(self._hub, replayer, settings.server.max_subscribers)},
             ready=self._needs,
             info=self._snapshot,
             routes=[*routes, *Metrics(self._snapshot, self._needs).routes()],
@@ -240,9 +249,13 @@ class Service:
         return self._server.url.replace("http", "ws", 1)
 
     def _hello(self) -> Hello:
-        classifiers, seq = tuple(plan.info for plan in self._plans.values()), self._publisher.seq
         return Hello(
-            __version__, self._publisher.epoch, seq, seq + 1, tuple(self._detectors.sources.values()), classifiers
+            __version__,
+            self._publisher.epoch,
+            self._publisher.seq,
+            min(self._kept.oldest, self._recent.oldest),
+            tuple(self._detectors.sources.values()),
+            tuple(plan.info for plan in self._plans.values()),
         )
 
     def _needs(self) -> Needs:

@@ -31,8 +31,9 @@ class HubStats(msgspec.Struct, frozen=True):
     """Counts since the start, and the `subscribers` of now. `dropped` counts events by the policy of the subscriber.
 
     `refusals` counts the refused handshakes by HTTP status. `behind` subscribers read too slowly now, and `backlog`
-    events wait for them.
-    `skipped` counts levels and ticks that a subscriber did not get because it was behind.
+    events wait for them. `skipped` counts levels and ticks that a subscriber did not get because it was behind.
+    `replaying` subscribers are on their way through the past to the live stream, and `replayed` events were sent on
+    such ways.
     """
 
     subscribers: int
@@ -45,6 +46,8 @@ class HubStats(msgspec.Struct, frozen=True):
     behind: int
     backlog: int
     skipped: int = 0
+    replaying: int = 0
+    replayed: int = 0
 
 
 class Hub:
@@ -73,6 +76,7 @@ class Hub:
         self._metered = 0  # subscribers who ask for levels
         # dicts and not sets: in the order of joining, their members lie side by side in memory, 7 % of a delivery
         self._groups: dict[Subscription, dict[Subscriber, None]] = {}
+        self._held: dict[Subscriber, None] = {}  # those that are replayed, and hear nothing of publish()
         self._behind = StallWatch(stall)
         self._next_look: Timer | None = None
         self._newest = 0  # number of the newest event
@@ -82,13 +86,14 @@ class Hub:
         self._aborted = 0
         self._refusals: dict[int, int] = {}  # of handshakes, by status
         self._skipped = 0
+        self._replayed = 0
 
     def stats(self) -> HubStats:
         """Return the counters, and how many subscribers there are now."""
         subscribers = [each for members in self._groups.values() for each in members]
         waiting = [len(each.backlog) for each in subscribers if each.backlog is not None]
         return HubStats(
-            len(subscribers),
+            len(subscribers) + len(self._held),
             self._published,
             self._delivered,
             dict(self._dropped),
@@ -98,6 +103,8 @@ class Hub:
             len(waiting),
             sum(waiting),
             self._skipped,
+            len(self._held),
+            self._replayed,
         )
 
     def publish(self, published: Published) -> None:
@@ -142,32 +149,65 @@ class Hub:
         """Count a handshake that was refused with this HTTP status."""
         self._refusals[status] = self._refusals.get(status, 0) + 1
 
+    def count_replayed(self, events: int) -> None:
+        """Count events that were sent to a subscriber that is held."""
+        self._replayed += events
+
     def join(self, subscriber: Subscriber) -> None:
         """Say hello to the subscriber, and send it events from now on."""
-        self._group(subscriber)
+        self.greet(subscriber)
+        self.go_live(subscriber)
+
+    def greet(self, subscriber: Subscriber) -> None:
+        """Say hello. It goes before everything else."""
         if subscriber.subscription.shape == "event":
             subscriber.write(text_frame(encode(self.hello())))
+
+    def hold(self, subscriber: Subscriber) -> None:
+        """Send the subscriber nothing that is published until go_live(), because it is replayed.
+
+        It must not be behind. The hub aborts it all the same if it stalls.
+        """
+        self._ungroup(subscriber)
+        self._held[subscriber] = None
+
+    def is_held(self, subscriber: Subscriber) -> bool:
+        """Return whether the subscriber is replayed, and may be written to."""
+        return subscriber in self._held
+
+    def go_live(self, subscriber: Subscriber) -> None:
+        """Send the subscriber what is published from now on."""
+        self._held.pop(subscriber, None)
+        self._group(subscriber)
+        if subscriber.paused:
+            self.pause(subscriber)
+        self._send_later(subscriber)
 
     def change(self, subscriber: Subscriber, subscription: Subscription) -> None:
         """Replace the filter, and say so. The subscriber must not be behind: the answer would overtake its backlog."""
         self._ungroup(subscriber)
         subscriber.set_filter(subscription)
-        self._group(subscriber)
+        if subscriber not in self._held:
+            self._group(subscriber)
         subscriber.write(text_frame(encode(Subscribed(self._newest))))
 
     def leave(self, subscriber: Subscriber) -> None:
         """Write nothing to this subscriber any more. May be called twice."""
         self._ungroup(subscriber)
+        self._held.pop(subscriber, None)
         self._behind.forget(subscriber)
         subscriber.backlog = None
 
     def pause(self, subscriber: Subscriber) -> None:
         """Keep events in the subscriber's backlog from now on: its transport is full."""
-        if not self._has(subscriber):
-            return  # it has left, and its transport is about to close
         subscriber.paused = True
+        is_held = subscriber in self._held
+        if not is_held and not self._has(subscriber):
+            return  # it has left, and its transport is about to close; or its hello alone was too much
         self._behind.note(subscriber, self._clock().time())
-        if subscriber.backlog is None:
+        if is_held:
+            self._look_later()
+        elif subscriber.backlog is None:
             gaps = subscriber.subscription.shape == "event"
             subscriber.backlog = Backlog(self._backlog, subscriber.subscription.policy, gaps)
             self._look_later()
@@ -175,6 +215,8 @@ class Hub:
     def resume(self, subscriber: Subscriber) -> None:
         """Send what waits for the subscriber until its transport, which has room again, is full."""
         subscriber.paused = False
+        if subscriber in self._held:
+            self._behind.forget(subscriber)
         if subscriber.backlog is not None:
             self._behind.note(subscriber, self._clock().time())
         while subscriber.backlog is not None and not subscriber.paused:

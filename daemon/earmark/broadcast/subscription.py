@@ -113,8 +113,9 @@ class Subscription:
         return text if len(scores) == len(event.result) else encode(msgspec.structs.replace(event, result=scores))
 
 
-def parse(query: Mapping[str, object] | Iterable[tuple[str, object]]) -> Subscription:
+def parse(query: Mapping[str, object] | Iterable[tuple[str, object]], also: Sequence[str] = ()) -> Subscription:
     """Return the subscription for `query`, whose values are text (from a URL) or JSON values (from a message).
+    `also` are parameters that the caller has taken out of the query, for the sentence about one that is unknown.
 
     Lists are text as protocol.names splits it, or JSON arrays, and a repeated list adds up.
     Raises SubscriptionError with a sentence that names the parameter.
@@ -122,16 +123,14 @@ def parse(query: Mapping[str, object] | Iterable[tuple[str, object]]) -> Subscri
     given: dict[str, list[object]] = {}
     for name, value in query.items() if isinstance(query, Mapping) else query:
         if name not in _READERS:
-            raise SubscriptionError(_unknown(name))
+            raise SubscriptionError(_unknown(name, also))
         given.setdefault(name, []).append(value)
     wanted: dict[str, Any] = {name: _READERS[name](name, values) for name, values in given.items()}
     return Subscription(**wanted)
 
 
-def _unknown(name: str) -> str:
-    if name == "since":
-        return "since: resuming is not available in this version; connect without it and take what comes from now on"
-    return f"{name[:64]}: no such parameter; {_known(name, _READERS)}"
+def _unknown(name: str, also: Sequence[str]) -> str:
+    return f"{name[:64]}: no such parameter; {_known(name, [*_READERS, *also])}"
 
 
 def _known(word: str, known: Iterable[str]) -> str:

@@ -56,6 +56,7 @@ class Server(Settings, frozen=True):
     max_subscribers: Count = 5000
     max_per_address: Count = 256  # connections from one address; those from this machine are not counted
     backlog: Count = 1000  # events kept for a slow subscriber
+    recent: Annotated[int, Meta(ge=0, le=100_000)] = 2000  # events in memory for clients that come back; 0: none
     absent_after: NotNegative = 30.0  # seconds without any source, after which /ready says so; 0: never
 
 

@@ -297,6 +297,75 @@ def test_nothing_that_was_held_comes_after_a_close() -> None:
     assert serving.clock.pending() == 0
 
 
+def test_a_subscriber_that_is_held_hears_nothing_until_it_goes_live() -> None:
+    serving = Serving()
+    peer = serving.peer()
+    serving.label()
+    serving.hub.hold(peer.subscriber)
+    serving.label()
+    stats = serving.hub.stats()
+    assert (peer.got(), stats.subscribers, stats.replaying) == ([1], 1, 1)
+    serving.hub.go_live(peer.subscriber)
+    serving.label()
+    assert (peer.got(), serving.hub.stats().replaying) == ([3], 0)
+
+
+def test_the_filter_of_a_subscriber_that_is_held_changes_and_it_stays_so() -> None:
+    serving = Serving()
+    peer = serving.peer()
+    serving.hub.hold(peer.subscriber)
+    serving.hub.change(peer.subscriber, parse({"types": "label"}))
+    serving.label()
+    assert (peer.got(), serving.hub.is_held(peer.subscriber)) == (["subscribed"], True)
+    serving.hub.go_live(peer.subscriber)
+    serving.result()
+    assert peer.got() == []
+    serving.label()
+    assert peer.got() == [3]
+
+
+def test_a_subscriber_that_is_held_and_reads_nothing_is_aborted() -> None:
+    serving = Serving(stall=30.0)
+    peer = serving.peer()
+    serving.hub.hold(peer.subscriber)
+    peer.transport.buffered = 1000
+    peer.pause()
+    serving.clock.advance(29.0)
+    assert not peer.transport.aborted
+    serving.clock.advance(4.0)
+    assert (peer.transport.aborted, serving.hub.is_held(peer.subscriber), serving.hub.stats().aborted) == (
+        True,
+        False,
+        1,
+    )
+
+
+def test_a_subscriber_that_is_held_and_reads_on_is_watched_no_more() -> None:
+    serving = Serving(stall=30.0)
+    peer = serving.peer()
+    serving.hub.hold(peer.subscriber)
+    peer.transport.buffered = 1000
+    peer.pause()
+    peer.resume()
+    serving.clock.advance(100.0)
+    assert (peer.transport.aborted, peer.subscriber.paused, serving.clock.pending()) == (False, False, 0)
+
+
+def test_a_subscriber_that_leaves_while_it_is_held_is_forgotten() -> None:
+    serving = Serving()
+    peer = serving.peer()
+    serving.hub.hold(peer.subscriber)
+    serving.hub.leave(peer.subscriber)
+    assert (serving.hub.is_held(peer.subscriber), serving.hub.stats().subscribers) == (False, 0)
+
+
+def test_events_that_were_replayed_are_counted() -> None:
+    serving = Serving()
+    serving.hub.count_replayed(3)
+    serving.hub.count_replayed(0)
+    assert serving.hub.stats().replayed == 3
+
+
 def test_handshakes_that_were_refused_are_counted_by_status() -> None:
     serving = Serving()
     serving.hub.count_refused(403)

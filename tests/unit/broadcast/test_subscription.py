@@ -286,10 +286,6 @@ def test_a_single_value_given_twice_is_refused(name: str) -> None:
             "sources, classifiers, types, labels, min_score, top_k, every, shape, policy",
         ),
         (
-            {"since": "9f2c:17"},
-            "since: resuming is not available in this version; connect without it and take what comes from now on",
-        ),
-        (
             {"types": "label,reslt"},
             "types: no such type 'reslt'; did you mean result? "
             "known are config, label, level, loss, result, source, suppressed, tick",

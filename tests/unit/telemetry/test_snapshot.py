@@ -86,7 +86,8 @@ def test_every_field_of_info_is_as_it_was_and_new_ones_follow() -> None:
             "batches": {"bounds": [1], "counts": [2, 1], "sum": 3},
             "inference": {"earmark/commands": {"bounds": [0.1], "counts": [0, 1], "sum": 0.25}},
         },
-        "subscribers": RECORDED["subscribers"] | {"refusals": {}, "behind": 0, "backlog": 0, "skipped": 8},
+        "subscribers": RECORDED["subscribers"]
+        | {"refusals": {}, "behind": 0, "backlog": 0, "skipped": 8, "replaying": 0, "replayed": 0},
         "events": {
             "types": {"result": 5, "label": 2},
             "labels": {"commands": {"stop": 2}},

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
-from typing import Any
 
-import msgspec
 from websockets.protocol import OPEN
 
 from earmark.broadcast.hub import Hub
-from earmark.broadcast.known import Known
 from earmark.broadcast.subscriber import Subscriber
-from earmark.broadcast.subscription import Subscription, parse
 from earmark.errors import RequestError, SubscriptionError
+from earmark.history.position import Position
 from earmark.protocol.endpoints import SUBPROTOCOL
 from earmark.protocol.events import Error, encode
 from earmark.server.connection import Limits, WebSocketConnection
 from earmark.server.handshake import Endpoint, Query
+from earmark.stream.replayer import Replayer
+from earmark.stream.subscribe_request import SubscribeRequest, parse_message, parse_query
 
 log = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 64 * 1024  # subscribers only send filters
 MAX_FRAMES_PER_SECOND = 100
+INTERNAL_ERROR = 1011  # RFC 6455, section 7.4.1
 
 
-def events_endpoint(hub: Hub, max_subscribers: int, max_frames_per_second: int = MAX_FRAMES_PER_SECOND) -> Endpoint:
-    """Return the endpoint at which clients subscribe to the events of `hub`."""
+def events_endpoint(
+    hub: Hub, replayer: Replayer, max_subscribers: int, max_frames_per_second: int = MAX_FRAMES_PER_SECOND
+) -> Endpoint:
+    """Return the endpoint at which clients subscribe to the events of `hub`, and get those of the past before them."""
 
     def accept(query: Query) -> SubscriberConversation:
         try:
-            return SubscriberConversation(hub, _checked(hub, parse(query)))
+            return SubscriberConversation(hub, replayer, replayer.checked(parse_query(query)))
         except SubscriptionError as error:
             raise RequestError(400, str(error)) from None
 
@@ -44,31 +48,42 @@ def events_endpoint(hub: Hub, max_subscribers: int, max_frames_per_second: int =
 
 
 class SubscriberConversation:
-    """One subscriber: events go out through the hub, changes of the filter come in."""
+    """One subscriber: events go out through the replayer and the hub, changes of the filter come in."""
 
-    def __init__(self, hub: Hub, subscription: Subscription) -> None:
+    def __init__(self, hub: Hub, replayer: Replayer, request: SubscribeRequest) -> None:
         self._hub = hub
-        self._subscription = subscription  # of the handshake
+        self._replayer = replayer
+        self._request = request  # of the handshake
         self._subscriber: Subscriber | None = None
+        self._replay: asyncio.Task[None] | None = None
 
     async def converse(self, connection: WebSocketConnection) -> None:
         """Subscribe, then take changes of the filter until the connection is closed."""
         peer = connection.remote_address
         name = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "?"
         self._subscriber = subscriber = Subscriber(
-            connection.transport, self._subscription, connection.end, name, connection.unsent
+            connection.transport, self._request.filter, connection.end, name, connection.unsent
         )
         log.info("subscriber %s connected", name)
-        self._hub.join(subscriber)
+        if self._request.since is None:
+            self._hub.join(subscriber)
+        else:
+            self._hub.hold(subscriber)
+            self._hub.greet(subscriber)
+            self._begin(self._request.since, subscriber, connection)
         try:
             async for message in connection:
                 # a reply must not overtake the backlog, and a client that reads nothing must not make us read on
-                while subscriber.backlog is not None and connection.state is OPEN:
+                while (subscriber.backlog is not None or subscriber.paused) and connection.state is OPEN:
                     await connection.drain()
                 if connection.state is OPEN:
                     self._change(message, subscriber, connection)
         finally:
             log.info("subscriber %s left", name)
+            if self._replay is not None:
+                self._replay.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await self._replay
 
     def paused(self) -> None:
         if self._subscriber is not None:
@@ -84,25 +99,26 @@ class SubscriberConversation:
 
     def _change(self, message: str | bytes, subscriber: Subscriber, connection: WebSocketConnection) -> None:
         try:
-            self._hub.change(subscriber, _checked(self._hub, _subscription(message)))
+            request = self._replayer.checked(parse_message(message))
         except SubscriptionError as error:
             connection.say(encode(Error(str(error))))
+            return
+        if request.since is not None:
+            self._hub.hold(subscriber)
+        self._hub.change(subscriber, request.filter)
+        if request.since is not None:
+            self._begin(request.since, subscriber, connection)
 
+    def _begin(self, since: Position, subscriber: Subscriber, connection: WebSocketConnection) -> None:
+        """Replay from here, in a task, because the client may say more meanwhile."""
 
-def _checked(hub: Hub, subscription: Subscription) -> Subscription:
-    """Return the filter. Raises SubscriptionError where it asks for a name that the hub's hello does not tell."""
-    Known.of(hub.hello()).check(subscription)
-    return subscription
+        async def replay() -> None:
+            try:
+                await self._replayer.replay(subscriber, since, connection.drain)
+            except Exception:
+                log.exception("the replay to subscriber %s failed", subscriber.name)
+                connection.end(INTERNAL_ERROR, "internal error")
 
-
-def _subscription(message: str | bytes) -> Subscription:
-    """Return the filter in a `subscribe` message, which replaces the old one whole. Raises SubscriptionError."""
-    if isinstance(message, bytes):
-        raise SubscriptionError("messages are JSON text, and this one is binary")
-    try:
-        content: Any = msgspec.json.decode(message)
-    except (msgspec.DecodeError, RecursionError) as error:  # the latter for brackets, thousands deep
-        raise SubscriptionError(f"not JSON: {error}") from None
-    if not isinstance(content, dict) or content.pop("type", None) != "subscribe":
-        raise SubscriptionError('the only message known here is {"type":"subscribe", …}')
-    return parse(content)
+        if self._replay is not None:
+            self._replay.cancel()
+        self._replay = asyncio.get_running_loop().create_task(replay(), name="replay")

@@ -15,10 +15,14 @@ Reply = tuple[int, object] | tuple[int, object, Mapping[str, str]]
 
 
 class FakeDaemon:
-    """Answers each request with what `reply(path, body)` returns. `asked` is (path, headers, body) of each."""
+    """Answers each request with what `reply(path, body)` returns. `asked` is (path, headers, body) of each.
+
+    `methods` are their methods.
+    """
 
     def __init__(self, reply: Callable[[str, bytes], Reply]) -> None:
         self.asked: list[tuple[str, Message, bytes]] = []
+        self.methods: list[str] = []
         self._reply = reply
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
@@ -39,6 +43,7 @@ class FakeDaemon:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                daemon.methods.append(self.command)
                 daemon.asked.append((self.path, self.headers, body))
                 status, content, *more = daemon._reply(self.path, body)
                 sent = content if isinstance(content, bytes) else json.dumps(content).encode()
@@ -50,7 +55,7 @@ class FakeDaemon:
                 self.end_headers()
                 self.wfile.write(sent)
 
-            do_POST = do_GET
+            do_POST = do_PATCH = do_GET
 
             def log_message(self, format: str, *args: object) -> None:
                 """Nothing on standard error."""

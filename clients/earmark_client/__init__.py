@@ -1,14 +1,17 @@
-"""Earmark's client: the events of a daemon, typed.
+"""Earmark's client: a daemon's events, typed, its past, its models and its settings.
 
-    async for event in earmark_client.events("127.0.0.1:8765", types=["label"], labels=["stop"]):
+    client = earmark_client.Client("127.0.0.1:8765")
+    for event in client.events(types=["label"], labels=["stop"]):
         print(event.label, event.score)
 
-`events_sync` does the same without asyncio. The client needs neither numpy nor torch.
+`AsyncClient` does the same with asyncio; `events` and `events_sync` are shortcuts for a single stream. The client needs
+neither numpy nor torch.
 """
 
 from earmark.errors import EarmarkError, ServerError, SubscriptionError
 from earmark.protocol.events import (
     ClassifierInfo,
+    Config,
     Connection,
     Error,
     Event,
@@ -26,13 +29,32 @@ from earmark.protocol.events import (
     Tick,
     Why,
 )
+from earmark_client.answers import (
+    Change,
+    Changed,
+    ClassifierChanged,
+    ClassifierStatus,
+    Model,
+    Readiness,
+    SourceChanged,
+    SourceStatus,
+)
+from earmark_client.client import AsyncClient, Client
 from earmark_client.follow import Counts
 from earmark_client.position import Position
+from earmark_client.request import NothingListens, Refused
 from earmark_client.stream import AsyncEvents, Events, events, events_sync
 
 __all__ = [
+    "AsyncClient",
     "AsyncEvents",
+    "Change",
+    "Changed",
+    "ClassifierChanged",
     "ClassifierInfo",
+    "ClassifierStatus",
+    "Client",
+    "Config",
     "Connection",
     "Counts",
     "EarmarkError",
@@ -45,12 +67,18 @@ __all__ = [
     "Label",
     "Level",
     "Loss",
+    "Model",
+    "NothingListens",
     "Position",
+    "Readiness",
+    "Refused",
     "Result",
     "Score",
     "ServerError",
     "Source",
+    "SourceChanged",
     "SourceInfo",
+    "SourceStatus",
     "Subscribed",
     "SubscriptionError",
     "Tick",

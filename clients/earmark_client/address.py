@@ -27,7 +27,7 @@ class Address:
 
     def events(self, filters: Mapping[str, Filter | None]) -> str:
         """Return the WebSocket's URL with these filters, leaving out those that are None."""
-        given = {name: _text(value) for name, value in filters.items() if value is not None}
+        given = {name: as_text(value) for name, value in filters.items() if value is not None}
         query = f"?{urlencode(given)}" if given else ""
         return f"{'wss' if self.secure else 'ws'}://{self.host}{self.prefix}{endpoints.EVENTS}{query}"
 
@@ -55,5 +55,6 @@ def address(url: str | None = None) -> Address:
     return Address(f"{host}:{port}", secure, parts.path.rstrip("/").removesuffix(endpoints.EVENTS).rstrip("/"))
 
 
-def _text(value: Filter) -> str:
+def as_text(value: Filter) -> str:
+    """Return the value as a URL has it, before it is quoted."""
     return str(value) if isinstance(value, str | int | float) else names.join(value)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import os
 import shutil
 import sys
 import tempfile
@@ -14,22 +12,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
-from urllib.parse import quote, urlencode
 
 import msgspec
 
 from earmark.errors import EarmarkError, ServerError
 from earmark.protocol.events import Score
+from earmark_client import calls
 from earmark_client.address import Address
 from earmark_client.arguments import add_daemon, daemon_of, token_of
-from earmark_client.request import NothingListens, Response, bearer, printable, send
+from earmark_client.request import NothingListens, printable
+from earmark_client.run import run
 from earmark_client.watchers import has_colour
 
 TABLE_LABELS = 5  # labels of a file in the table, without --top-k
-TIMEOUT = 600.0  # seconds for one response: an hour of sound on a slow machine takes minutes
-BUSY = (429, 503)  # statuses after which the request is sent again
-MIN_PAUSE, MAX_PAUSE = 1.0, 30.0  # seconds before it is sent again; the former if the daemon names none
-MAX_WAIT = 300.0  # seconds of such pauses for one file
 CLEAR_LINE = "\r\x1b[K"
 EXAMPLES = """\
 examples:
@@ -51,13 +46,6 @@ class Query:
     function: str | None = None
     token: str | None = None
 
-    @property
-    def path(self) -> str:
-        """The path and the query string of the request."""
-        given = {"top_k": self.top_k, "function_to_apply": self.function}
-        parameters = urlencode({name: value for name, value in given.items() if value is not None})
-        return (f"/models/{quote(self.model)}" if self.model else "/") + (f"?{parameters}" if parameters else "")
-
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command's parser."""
@@ -78,10 +66,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--function", choices=("softmax", "sigmoid", "none"), help="from logits to scores; default: the model's own"
     )
     parser.add_argument("--json", action="store_true", help="a line for each file: file and result, or file and error")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run_command)
 
 
-def run(args: argparse.Namespace) -> int:
+def run_command(args: argparse.Namespace) -> int:
     """Classify the files one after the other. Returns 1 if one failed. Raises ServerError if nothing listens."""
     top_k = TABLE_LABELS if args.top_k is None and not args.json else args.top_k
     query = Query(daemon_of(args), args.model, top_k, args.function, token_of(args))
@@ -110,22 +98,8 @@ def classify(query: Query, file: Path, *, pause: Callable[[float], None] = time.
         with tempfile.NamedTemporaryFile() as kept:  # a pipe can be read once, and the request may have to be repeated
             _keep(file, kept)
             return classify(query, Path(kept.name), pause=pause)
-    headers = {"Content-Type": "application/octet-stream", "x-wait-for-model": "true"} | bearer(query.token)
-    waited = 0.0
-    while True:
-        try:
-            with file.open("rb") as body:
-                length = os.fstat(body.fileno()).st_size
-                response = send(query.daemon, query.path, body=body, length=length, headers=headers, timeout=TIMEOUT)
-        except OSError as error:
-            raise ServerError(f"cannot be read: {error.strerror}") from None
-        if response.status not in BUSY:
-            return _scores(response)
-        seconds = pause_wanted(response)
-        waited += seconds
-        if waited > MAX_WAIT:
-            raise ServerError(f"{response.error()}; waited {waited - seconds:.0f} s for it")
-        pause(seconds)
+    steps = calls.classify(file, model=query.model, top_k=query.top_k, function=query.function)
+    return run(steps, query.daemon, query.token, pause)
 
 
 def _keep(file: Path, kept: IO[bytes]) -> None:
@@ -136,33 +110,6 @@ def _keep(file: Path, kept: IO[bytes]) -> None:
         kept.flush()
     except OSError as error:
         raise ServerError(f"cannot be read: {error.strerror}") from None
-
-
-def pause_wanted(response: Response) -> float:
-    """Return the seconds that a busy daemon names in Retry-After or estimated_time, within limits."""
-    wanted: object = response.headers.get("retry-after")
-    if wanted is None:
-        try:
-            content = response.json()
-        except msgspec.DecodeError:
-            content = None
-        wanted = content.get("estimated_time") if isinstance(content, dict) else None
-    try:
-        seconds = float(str(wanted))
-    except ValueError:
-        return MIN_PAUSE
-    return min(max(seconds, MIN_PAUSE), MAX_PAUSE) if math.isfinite(seconds) else MIN_PAUSE
-
-
-def _scores(response: Response) -> list[Score]:
-    if response.status == 401:
-        raise ServerError(f"{response.error()}; give --token, or set EARMARK_TOKEN")
-    if response.status != 200:
-        raise ServerError(response.error())
-    try:
-        return msgspec.json.decode(response.body, type=list[Score])
-    except msgspec.DecodeError:  # a ValidationError is one
-        raise ServerError("the answer is no list of labels and scores: is it earmarkd?") from None
 
 
 class _Json:

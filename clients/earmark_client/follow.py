@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from earmark.errors import EarmarkError, ServerError, SubscriptionError
-from earmark.protocol.events import Event, Gap, Hello, decode, encode
+from earmark.protocol.events import Event, Gap, Hello, Numbered, Tick, decode, encode
 from earmark_client.address import Filter
 from earmark_client.position import Position
 
@@ -84,7 +84,7 @@ class Follower:
         self._delay = MIN_DELAY
         self._hello: Hello | None = None  # of this connection
         self._resumes = True  # False for one connection, to a daemon that has refused `since`
-        self._counts_ticks = not self._filters.get("every")  # else a result may be held back
+        self._ticks_count = not self._filters.get("every")  # else a result may be held back
 
     def filters(self) -> dict[str, Filter | None]:
         """Return the query parameters of the next connection."""
@@ -111,18 +111,16 @@ class Follower:
         elif isinstance(event, Gap):
             self._gap(event)
             yield Message(text, event)
+        elif isinstance(event, Numbered):
+            if not self._is_new(event.seq):
+                self.counts.repeated += 1
+                return
+            yield from self._untold_gap()
+            self._advance(event.seq)
+            yield Message(text, event)
         else:
-            seq = getattr(event, "seq", None)
-            kind = event.__struct_config__.tag
-            if kind == "tick":
-                if self._counts_ticks and self._resumed:
-                    self._advance(seq)
-            elif seq is not None and kind != "subscribed":
-                if not self._is_new(seq):
-                    self.counts.repeated += 1
-                    return
-                yield from self._untold_gap()
-                self._advance(seq)
+            if isinstance(event, Tick) and self._ticks_count and self._resumed:
+                self._advance(event.seq)  # all up to there has come, also where the filter has let nothing pass
             yield Message(text, event)
 
     def lost(self, failure: Failure) -> float | None:
@@ -193,8 +191,8 @@ class Follower:
     def _is_new(self, seq: int) -> bool:
         return not self._resumed or self.position is None or seq > self.position.seq
 
-    def _advance(self, seq: int | None) -> None:
-        if self._hello is None or seq is None:
-            return
+    def _advance(self, seq: int) -> None:
+        if self._hello is None:
+            return  # arrays of shape=api have no numbers
         if not self._resumed or self.position is None or seq > self.position.seq:
             self.position = Position(self._hello.epoch, seq)

@@ -11,6 +11,7 @@ from earmark.columns import padded
 from earmark.errors import ServerError
 from earmark.protocol.endpoints import MODELS
 from earmark.protocol.licence import told
+from earmark_client.answers import Model
 from earmark_client.arguments import add_daemon, daemon_of, token_of
 from earmark_client.request import bearer, printable, send
 
@@ -22,22 +23,6 @@ examples:
   earmark models --json | jq '.[].id'  for other programs
 The default model is starred.
 """
-
-
-class Model(msgspec.Struct, frozen=True):
-    """One entry of the daemon's list. Fields that the daemon leaves out are unknown."""
-
-    id: str
-    aliases: tuple[str, ...] = ()
-    default: bool = False
-    origin: str = ""
-    revision: str | None = None
-    licence: str | None = None
-    labels: tuple[str, ...] = ()
-    rate: int | None = None  # Hz
-    bytes: int | None = None
-    state: str = ""
-    why: str | None = None
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

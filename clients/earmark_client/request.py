@@ -20,6 +20,14 @@ class NothingListens(ServerError):
     """There is no daemon at the address."""
 
 
+class Refused(ServerError):
+    """The daemon does not do what it was asked, and says why. `status` is that of HTTP."""
+
+    def __init__(self, sentence: str, status: int) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """The response to a request. The names of `headers` are in lower case."""

@@ -19,7 +19,9 @@ from earmark.errors import ServerError
 from earmark.protocol.events import Score
 from earmark_client import models
 from earmark_client.address import address
-from earmark_client.classify import MAX_WAIT, Query, classify, pause_wanted, row
+from earmark_client.answers import Model
+from earmark_client.calls import MAX_WAIT, pause_wanted
+from earmark_client.classify import Query, classify, row
 from earmark_client.request import Response
 from tests.daemon import DEADLINE, environment
 from tests.fakedaemon import FakeDaemon, Reply
@@ -321,12 +323,12 @@ def test_what_a_daemon_leaves_out_is_left_out_and_new_fields_do_not_matter() -> 
 
 
 def test_a_licence_that_forbids_commercial_use_says_so_in_the_table() -> None:
-    table = models.table([models.Model(id="a", licence="cc-by-nc-4.0"), models.Model(id="b", licence="mit")])
+    table = models.table([Model(id="a", licence="cc-by-nc-4.0"), Model(id="b", licence="mit")])
     assert [line.split("0:")[1].strip() for line in table.splitlines()[1:]] == ["cc-by-nc-4.0 (non-commercial)", "mit"]
 
 
 def test_many_labels_are_counted_and_begun() -> None:
-    many = models.Model(id="a", labels=tuple(f"speaker {number}" for number in range(1251)))
+    many = Model(id="a", labels=tuple(f"speaker {number}" for number in range(1251)))
     assert "1251: speaker 0 speaker 1 speaker 2 ..." in models.table([many])
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from earmark.errors import EarmarkError, ServerError, SubscriptionError
-from earmark.protocol.events import Event, Gap, Hello, Label, encode
+from earmark.protocol.events import Event, Gap, Hello, Label, Tick, encode
 from earmark_client.follow import MAX_DELAY, MIN_DELAY, Failure, Follower
 from earmark_client.position import Position
-from tests.serving import command, hello, result
+from tests.serving import TIME, command, hello, result
 
 LOST = Failure(ServerError("the connection was lost"))
 NO_SINCE = Failure(SubscriptionError("since: this daemon cannot resume"), final=True)
@@ -210,3 +210,19 @@ def test_a_label_of_a_replay_is_typed() -> None:
     follower = Follower({}, since=Position("e", 1))
     (_, label) = told(follower, hello("e", 9), command(2))
     assert isinstance(label, Label)
+
+
+def test_a_tick_moves_the_position_where_the_filter_lets_nothing_pass() -> None:
+    follower = connected(seq=3)
+    assert told(follower, Tick(9, TIME)) == [Tick(9, TIME)]
+    assert follower.position == Position("e", 9)
+    assert told(follower, Tick(9, TIME)) == [Tick(9, TIME)]
+
+
+def test_a_tick_moves_nothing_where_results_are_held_back_or_a_resumed_stream_has_only_its_hello() -> None:
+    held = Follower({"every": 1.0})
+    told(held, greeting(seq=3), Tick(9, TIME))
+    assert held.position == Position("e", 3)
+    resumed = Follower({}, since=Position("old", 3))
+    told(resumed, greeting(seq=3), Tick(9, TIME))
+    assert resumed.position == Position("old", 3)

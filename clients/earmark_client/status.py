@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -67,7 +68,9 @@ def _indented(content: object, depth: int) -> Iterator[str]:
     indent = "  " * depth
     if isinstance(content, dict):
         for name, value in content.items():
-            if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict) for item in value)):
+            if is_distribution(value):
+                yield f"{indent}{name}: {distribution(value)}"
+            elif isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict) for item in value)):
                 yield f"{indent}{name}:"
                 yield from _indented(value, depth + 1)
             else:
@@ -77,6 +80,29 @@ def _indented(content: object, depth: int) -> Iterator[str]:
             yield f"{indent}- {_flat(item)}"
     else:
         yield f"{indent}{_flat(content)}"
+
+
+def is_distribution(value: object) -> TypeGuard[Mapping[str, Any]]:
+    """Return whether this is a distribution of values, as `/info` shows one."""
+    return isinstance(value, dict) and value.keys() == {"bounds", "counts", "sum"}
+
+
+def distribution(value: Mapping[str, Any]) -> str:
+    """Return how many values there are, their mean, and bounds that half and nearly all of them do not exceed."""
+    count = sum(value["counts"])
+    if not count:
+        return "no values"
+    half, most = (_bound(value, share) for share in (0.5, 0.99))
+    return f"{count} values, mean {value['sum'] / count:.3g}, half {half}, 99 % {most}"
+
+
+def _bound(value: Mapping[str, Any], share: float) -> str:
+    """Return the lowest bound below which this share of the values lies."""
+    wanted = share * sum(value["counts"])
+    for bound, so_far in zip(value["bounds"], itertools.accumulate(value["counts"]), strict=False):
+        if so_far >= wanted:
+            return f"up to {bound:g}"
+    return f"beyond {value['bounds'][-1]:g}"
 
 
 def _flat(value: object) -> str:

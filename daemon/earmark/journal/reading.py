@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 from earmark.broadcast.sink import Published
@@ -145,7 +145,7 @@ def _bounds(connection: sqlite3.Connection, query: HistoryQuery, low: int, high:
         return low, high
     stretches = [first for (first,) in connection.execute("SELECT first FROM stretch ORDER BY first")]
     found: list[tuple[int, int]] = []
-    for first, after in zip(stretches, [*stretches[1:], END], strict=True):
+    for first, after in pairwise([*stretches, END]):
         begin = first if query.from_time is None else _search(connection, first, after, _ceiling(query.from_time))
         end = after if query.to_time is None else _search(connection, first, after, _ceiling(query.to_time))
         if begin < end:

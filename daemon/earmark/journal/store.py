@@ -142,7 +142,7 @@ class Store:
         if doomed:
             self._delete(doomed[-1][0], len(doomed))
         if self._number("freelist_count") > FREE_PAGES:
-            self._rows(f"PRAGMA incremental_vacuum({FREE_PAGES})")
+            self._connection.executescript(f"PRAGMA incremental_vacuum({FREE_PAGES})")  # execute() would free one page
         return len(doomed) == ROWS_AT_ONCE
 
     def _delete(self, last: int, count: int) -> None:

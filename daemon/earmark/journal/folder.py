@@ -13,6 +13,7 @@ from earmark.errors import JournalError
 
 DATABASE, TAIL, LOCK = "journal.db", "journal.tail", "journal.lock"
 DAMAGED = ".damaged"
+FULL_BYTES = 128 * 1024  # with less room than this a disk is full
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
@@ -56,6 +57,11 @@ class Folder:
     def close(self) -> None:
         """Let another daemon use the folder."""
         os.close(self._lock)
+
+    def is_full(self) -> bool:
+        """Return whether the disk has next to no room. SQLite calls that an I/O error at some places."""
+        found = os.statvfs(self.path)
+        return found.f_bavail * found.f_frsize < FULL_BYTES
 
     def set_aside(self, path: Path) -> Path:
         """Rename a damaged file, and what belongs to it, and return its new name. The last one set aside is replaced.

@@ -152,7 +152,7 @@ class Writer:
         if isinstance(error, Damaged) or (isinstance(error, sqlite3.Error) and is_damage(error)):
             self._begin_anew(str(error))
             return
-        state: State = "full" if is_full(error) else "error"
+        state: State = "full" if is_full(error) or self._folder.is_full() else "error"
         if self.state == "ok":
             reason = "the disk is full" if state == "full" else str(error)
             self.detail = f"{self._folder.path} cannot be written: {reason}"

@@ -79,7 +79,7 @@ async def clip_bench(settings: config.Http | None = None) -> AsyncIterator[ClipB
     dispatcher = Dispatcher(Batcher(), engine)
     async with dispatcher:
         with Clips(settings, registry, ClipScorer(dispatcher, settings.wait)) as clips:
-            api = Api(clips, registry, lambda: "cpu", lambda: {}, "0")
+            api = Api(clips, registry, lambda: "cpu", lambda: {}, {})
             yield ClipBench(engine, registry, clips, Starlette(routes=api.routes()))
 
 

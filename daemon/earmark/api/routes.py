@@ -13,7 +13,6 @@ from earmark.api.body import read_body, while_connected
 from earmark.api.clips import ClipAnswer, Clips
 from earmark.api.loading import ModelLoading
 from earmark.api.memory import Reservation
-from earmark.api.openapi import document
 from earmark.api.request import MAX_QUOTED, ErrorBody, Status
 from earmark.checkpoints.catalogue import Entry, unknown
 from earmark.errors import RequestError
@@ -41,7 +40,10 @@ STATES: dict[State, Literal["Loaded", "Loading", "Loadable", "Error"]] = {
 
 
 class Api:
-    """The routes of the clip API. `device` returns what models run on, `info` the content of `/info`."""
+    """The routes of the clip API. `device` returns what models run on, `info` the content of `/info`.
+
+    `document` is the OpenAPI document.
+    """
 
     def __init__(
         self,
@@ -49,13 +51,13 @@ class Api:
         registry: Registry,
         device: Callable[[], str],
         info: Callable[[], object],
-        version: str,
+        document: Mapping[str, object],
     ) -> None:
         self._clips = clips
         self._registry = registry
         self._device = device
         self._info = info
-        self._document = document(version, registry.default.id)
+        self._document = document
 
     def routes(self) -> list[BaseRoute]:
         """Return all of them; they go before the daemon's own."""

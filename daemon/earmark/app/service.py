@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from earmark import __version__
+from earmark.api import openapi
 from earmark.api.clip_scorer import ClipScorer
 from earmark.api.clips import Clips
 from earmark.api.routes import Api
@@ -35,6 +36,7 @@ from earmark.capture.base import Source as SourceShell
 from earmark.capture.intake import Intake
 from earmark.checkpoints.catalogue import catalogue
 from earmark.config import settings as config
+from earmark.control.openapi import combined
 from earmark.detection.detectors import Detectors
 from earmark.engines.supervisor import LocalEngine
 from earmark.errors import EarmarkError, SourceError, WorkerError
@@ -138,7 +140,8 @@ class Service:
         scorer = ClipScorer(self._dispatcher, settings.http.wait)
         self._registry = Registry(entries, default_model(settings), self._engine)
         self._clips = Clips(settings.http, self._registry, scorer)
-        routes = Api(self._clips, self._registry, self._device, self._snapshot, __version__).routes()
+        document = combined(openapi.document(__version__, self._registry.default.id))
+        routes = Api(self._clips, self._registry, self._device, self._snapshot, document).routes()
         replayer = Replayer(self._hub, self._kept, self._recent)
         self._server = Server(
             settings.server,

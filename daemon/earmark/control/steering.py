@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -38,12 +38,12 @@ class SourceStatus(msgspec.Struct, frozen=True):
     rate: int
     detail: str
     paused: bool
-    settings: dict[str, object]
+    settings: dict[str, Any]
 
 
-def shown(settings: Source) -> dict[str, object]:
+def shown(settings: Source) -> dict[str, Any]:
     """Return the settings of a source for everybody who may see it: without `argv`, which can contain passwords."""
-    content: dict[str, object] = msgspec.to_builtins(settings)
+    content: dict[str, Any] = msgspec.to_builtins(settings)
     content.pop("argv", None)
     return content
 

@@ -1,0 +1,90 @@
+"""The routes that show and change a running daemon, for its OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from earmark.config.settings import Decide, Vad
+from earmark.control.steering import ClassifierStatus, SourceStatus
+from earmark.protocol.endpoints import CLASSIFIERS, RELOAD, SOURCES
+
+REFUSALS = {
+    "400": "A wrong field or value, or a wrong configuration; the sentence names it",
+    "401": "A token is needed, or this one is wrong",
+    "403": "The token lacks the scope `admin`, or without tokens: another machine or a foreign page asks",
+    "404": "There is no such name; the sentence has the nearest one",
+    "408": "The body came too slowly",
+    "413": "The body is too large",
+    "415": "The Content-Type is not application/json",
+}
+STRING = {"type": "string"}
+CHANGE = {
+    "type": "object",
+    "properties": {"key": STRING, "before": {}, "after": {}},
+    "required": ["key", "before", "after"],
+    "description": "A setting that became another one, such as classifier[emotion].decide.on",
+}
+RESTART = {"type": "array", "items": STRING, "description": "Keys that differ and need a restart"}
+TOML = {"type": "string", "description": "The lines of a configuration that would keep the change"}
+PATCH_CLASSIFIER = "Change thresholds and gate until the next reload or restart"
+
+
+def combined(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an OpenAPI document with the routes of this package added to its own."""
+    types = [SourceStatus, ClassifierStatus, Decide, Vad]
+    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    own = document["components"]
+    merged = {**own, "schemas": {**own["schemas"], **components}}
+    return {**document, "paths": {**document["paths"], **_paths(*schemas)}, "components": merged}
+
+
+def _paths(source: object, classifier: object, decide: object, vad: object) -> dict[str, Any]:
+    told = {"changed": {"type": "array", "items": CHANGE}, "restart": RESTART}
+    name = {"name": "name", "in": "path", "required": True, "schema": STRING, "description": "As the lists show it"}
+    return {
+        SOURCES: {"get": _operation("sources", "All sources", {"type": "array", "items": source})},
+        CLASSIFIERS: {"get": _operation("classifiers", "All classifiers", {"type": "array", "items": classifier})},
+        f"{SOURCES}/{{name}}": {
+            "parameters": [name],
+            "get": _operation("source", "One source", source, "401", "404"),
+            "patch": _change("patchSource", "Pause a source, or go on", {"paused": {"type": "boolean"}}, source, told),
+        },
+        f"{CLASSIFIERS}/{{name}}": {
+            "parameters": [name],
+            "get": _operation("classifier", "One classifier", classifier, "401", "404"),
+            "patch": _change(
+                "patchClassifier",
+                PATCH_CLASSIFIER,
+                {"decide": decide, "vad": vad},
+                classifier,
+                {**told, "toml": TOML},
+            ),
+        },
+        RELOAD: {"post": _change("reload", "Read the configuration again, as at SIGHUP", {}, None, told)},
+    }
+
+
+def _change(
+    identity: str, summary: str, fields: Mapping[str, object], status: object, told: Mapping[str, object]
+) -> dict[str, Any]:
+    """Describe an operation that takes an object of `fields` and answers the status with what it changed."""
+    asked = {"type": "object", "properties": fields, "additionalProperties": False}
+    changed = {"type": "object", "properties": told, "required": list(told)}
+    answer = changed if status is None else {"allOf": [status, changed]}
+    return {
+        **_operation(identity, summary, answer, *REFUSALS),
+        "requestBody": {"required": bool(fields), "content": {"application/json": {"schema": asked}}},
+    }
+
+
+def _operation(identity: str, summary: str, schema: object, *refusals: str) -> dict[str, Any]:
+    error = {"type": "object", "properties": {"error": STRING}, "required": ["error"]}
+    answers = {status: _answer(REFUSALS[status], error) for status in refusals}
+    return {"operationId": identity, "summary": summary, "responses": {"200": _answer(summary, schema), **answers}}
+
+
+def _answer(description: str, schema: object) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}

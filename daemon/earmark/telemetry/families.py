@@ -124,6 +124,8 @@ def _of_subscribers(now: Snapshot) -> Iterator[Metric]:
     hub = now.subscribers
     yield _gauge("earmark_subscribers", "Subscribers.", hub.subscribers)
     yield _gauge("earmark_subscribers_behind", "Subscribers that read too slowly now.", hub.behind)
+    yield _gauge("earmark_subscribers_replaying", "Subscribers that are sent the past now.", hub.replaying)
+    yield _counter("earmark_replayed_events", "Events of the past that were sent.", hub.replayed)
     yield _gauge("earmark_backlog_events", "Events that wait for slow subscribers.", hub.backlog)
     yield _counter("earmark_deliveries", "Events that were written to subscribers.", hub.delivered)
     dropped = {policy: hub.dropped.get(policy, 0) for policy in DROP_POLICIES}

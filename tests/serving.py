@@ -59,6 +59,11 @@ def command(seq: int, label: str = "stop", score: float = 0.97) -> Label:
     )
 
 
+def lasting(identity: str, label: str) -> Label:
+    """The `on` of a label that lasts."""
+    return Label(0, TIME, "desk", "emotion", identity, label, "on", 1.0, score=0.7)
+
+
 def hello(epoch: str, seq: int, oldest: int = 1) -> Hello:
     return Hello("0.1.0", epoch, seq, oldest, SOURCES, CLASSIFIERS)
 

@@ -30,6 +30,7 @@ from earmark_client.answers import (
 from earmark_client.request import TIMEOUT, Refused, Response
 
 CLASSIFY_TIMEOUT = 600.0  # seconds for one response: an hour of sound on a slow machine takes minutes
+CHANGE_TIMEOUT = 120.0  # seconds for one change; a reload may load models
 BUSY = (429, 503)  # statuses after which the request is sent again
 MIN_PAUSE, MAX_PAUSE = 1.0, 30.0  # seconds before it is sent again; the former if the daemon names none
 MAX_WAIT = 300.0  # seconds of such pauses for one clip
@@ -157,7 +158,8 @@ def decoded(response: Response, kind: type[Content], path: str) -> Content:
 
 def _change(method: str, path: str, changes: Mapping[str, object], kind: type[Content]) -> Steps[Content]:
     body = msgspec.json.encode(dict(changes))
-    response = yield from ask(Call(method, path, body, {"Content-Type": "application/json"}))
+    headers = {"Content-Type": "application/json"}
+    response = yield from ask(Call(method, path, body, headers, CHANGE_TIMEOUT))
     return decoded(response, kind, path)
 
 

@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -22,15 +21,8 @@ from earmark.errors import EarmarkError, ServerError, SubscriptionError
 from earmark.protocol.events import Score, encode
 from earmark_client import Event, Hello, Label, events, events_sync
 from earmark_client.address import address
-from tests.serving import DEADLINE, TIME, Serving, command, hello, result, serve
-
-COMMAND = [sys.executable, "-W", "error", "-m", "earmark_client"]
-ENVIRONMENT = os.environ | {"TZ": "UTC", "PYTHONPATH": "daemon:clients"}
-
-
-def earmark(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
-    return subprocess.run([*COMMAND, *arguments], env=ENVIRONMENT, capture_output=True, text=True, timeout=DEADLINE)
+from tests.running import ENVIRONMENT, Running, earmark
+from tests.serving import DEADLINE, TIME, Serving, command, hello, lasting, result, serve
 
 
 async def following(stream: AsyncIterator[Event], count: int) -> list[Event]:
@@ -45,41 +37,6 @@ def free_port() -> int:
 
 async def _nothing(serving: Serving) -> None:
     pass
-
-
-class Running:
-    """`earmark` as a process, without a terminal. Its output is read line by line."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [*COMMAND, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=ENVIRONMENT,
-        )
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        self.stdout, self.stderr = self.process.stdout, self.process.stderr
-        self._deadline = threading.Timer(DEADLINE, self.process.kill)
-
-    def __enter__(self) -> Running:
-        self._deadline.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._deadline.cancel()
-        self.process.kill()
-        self.process.communicate()
-
-    async def line(self) -> str:
-        return (await asyncio.to_thread(self.stdout.readline)).rstrip("\n")
-
-    async def notice(self) -> str:
-        return (await asyncio.to_thread(self.stderr.readline)).rstrip("\n")
-
-    async def end(self) -> int:
-        return await asyncio.to_thread(self.process.wait, DEADLINE)
 
 
 def test_events_are_typed_and_filtered() -> None:
@@ -174,7 +131,7 @@ def test_it_reconnects_when_the_server_comes_back_on_its_port_and_says_why_it_ha
                 (again,) = await waiting
                 assert isinstance(hello, Hello)
                 assert isinstance(again, Hello)
-                assert again.epoch == second.publisher.epoch != hello.epoch
+                assert (hello.epoch, again.epoch) == (first.publisher.epoch, second.publisher.epoch)
                 second.hear()
                 (event,) = await following(stream, 1)
                 assert isinstance(event, Label)
@@ -384,11 +341,6 @@ def test_watch_shows_what_is_unknown_where_the_daemon_cannot_go_on_while_a_label
                 assert await watch.line() == "events may be missing: the daemon counts them anew"
 
     asyncio.run(main())
-
-
-def lasting(identity: str, label: str) -> Label:
-    """The `on` of a label that lasts."""
-    return Label(0, TIME, "desk", "emotion", identity, label, "on", 1.0, score=0.7)
 
 
 def test_watch_csv_has_a_column_for_each_label_in_a_stable_order() -> None:

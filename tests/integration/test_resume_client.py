@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec import structs
 
+from earmark.config import settings as config
 from earmark.protocol.events import Event, Gap, Label, Result, encode
 from earmark_client import Position, events, events_sync
 from earmark_client.address import address
@@ -16,12 +20,14 @@ from earmark_client.follow import Follower, Message
 from earmark_client.position import PositionFile
 from earmark_client.stream import messages, messages_sync
 from tests.fakestream import ANSWER, HANDSHAKE, FakeStream
-from tests.serving import DEADLINE, command, hello, result
+from tests.relay import Relay
+from tests.running import Running
+from tests.serving import DEADLINE, Serving, command, hello, lasting, result, serve
 
 KEPT = [command(seq) if seq % 3 else result(seq) for seq in range(1, 13)]
 NUMBERS = [event.seq for event in KEPT]
 
-Taking = Callable[[str, Follower, int], Awaitable[list[Message]]]
+Taking = Callable[[str, Follower, int], Coroutine[Any, Any, list[Message]]]
 
 
 def hurried(since: Position | None = None) -> Follower:
@@ -215,3 +221,84 @@ def test_a_program_inside_a_running_loop_can_follow_without_asyncio() -> None:
             await done.wait()
 
     asyncio.run(main())
+
+
+# ---- the real server ----
+
+
+@both
+@pytest.mark.parametrize("cut_after", [1, 2, 7])
+def test_a_client_whose_connection_is_cut_again_and_again_gets_each_matching_event_once(
+    take: Taking, cut_after: int
+) -> None:
+    async def scenario(serving: Serving) -> None:
+        async with Relay(serving.server.port) as relay:
+            follower = Follower({"labels": "go"}, jitter=lambda delay: 0.001)
+            waiting = asyncio.create_task(take(relay.host, follower, 120))
+            await serving.until(lambda: follower.counts.connections == 1)
+            for seq in range(1, 121):
+                serving.hear("go" if seq % 2 == 0 else "stop")
+                if seq % cut_after == 0:
+                    relay.cut()
+                await asyncio.sleep(0.002)
+            assert numbers(await waiting) == list(range(2, 121, 2))
+            assert follower.counts.connections > 2
+            assert follower.counts.gaps == 0
+
+    serve(scenario)
+
+
+def test_watch_goes_on_without_a_missing_label_and_knows_what_is_on() -> None:
+    async def scenario(serving: Serving) -> None:
+        async with Relay(serving.server.port) as relay:
+            with Running("watch", relay.host, "--types", "label") as watch:
+                assert (await watch.notice()).startswith("connected")
+                serving.publish(lasting("e-1", "happy"))
+                assert (await watch.line()).split()[3:] == ["happy", "0.70", "on"]
+                relay.cut()
+                serving.hear("go")
+                serving.publish(structs.replace(lasting("e-1", "happy"), state="off", end=3.0, reason="quiet"))
+                assert (await watch.line()).split()[3:] == ["go", "0.97"]
+                assert (await watch.line()).split()[3:5] == ["happy", "off"]
+                assert "was lost" in await watch.notice()
+                assert (await watch.notice()).startswith("connected")
+
+    serve(scenario)
+
+
+def test_watch_says_what_is_no_longer_kept() -> None:
+    async def scenario(serving: Serving) -> None:
+        async with Relay(serving.server.port) as relay:
+            with Running("watch", relay.host, "--types", "label", "--quiet") as watch:
+                await serving.until(lambda: serving.hub.stats().subscribers == 1)
+                serving.publish(lasting("e-1", "happy"))
+                assert (await watch.line()).split()[3:] == ["happy", "0.70", "on"]
+                relay.cut()
+                for _ in range(5):
+                    serving.hear("go")
+                assert (await watch.line()).split()[3:] == ["happy", "unknown:", "events", "were", "missed"]
+                assert await watch.line() == "events 2 to 4 were missed: too_old"
+                assert [(await watch.line()).split()[3] for _ in range(2)] == ["go", "go"]
+
+    serve(scenario, config.Server(listen="127.0.0.1:0", recent=2))
+
+
+def test_watch_begins_where_it_ended_if_it_keeps_its_position(tmp_path: Path) -> None:
+    async def scenario(serving: Serving) -> None:
+        async def watched(count: int) -> list[str]:
+            arguments = ("--types", "label", "--quiet", "--position", str(tmp_path / "seen"))
+            with Running("watch", serving.host, *arguments) as watch:
+                await serving.until(lambda: serving.hub.stats().subscribers == 1)
+                serving.hear("go")
+                lines = [(await watch.line()).split()[3] for _ in range(count)]
+                watch.process.send_signal(signal.SIGINT)
+                assert await watch.end() == 0
+            await serving.until(lambda: serving.hub.stats().subscribers == 0)
+            return lines
+
+        assert await watched(1) == ["go"]
+        serving.hear("stop")
+        serving.hear("left")
+        assert await watched(3) == ["stop", "left", "go"]
+
+    serve(scenario)

@@ -9,8 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from earmark.config import settings as config
-from earmark.errors import JournalError
-from earmark.journal.folder import state_folder
+from earmark.config.state import state_folder
+from earmark.errors import ConfigError, JournalError
 from earmark.journal.journal import Journal
 
 MB = 1_000_000
@@ -26,7 +26,7 @@ def journal(settings: config.Config, environ: Mapping[str, str]) -> Iterator[Jou
         if settings.journal is not False:
             try:
                 kept = stack.enter_context(_journal(settings.journal, environ))
-            except JournalError as error:
+            except (ConfigError, JournalError) as error:
                 log.warning("no journal is kept: %s", error)
         yield kept
 

@@ -22,4 +22,6 @@ def state_folder(environment: Mapping[str, str]) -> Path:
     try:
         return Path("~/.local/state/earmark").expanduser()
     except RuntimeError:
-        raise ConfigError("this user has no home folder; set STATE_DIRECTORY to a folder") from None
+        raise ConfigError(
+            "this user has no home folder; set STATE_DIRECTORY to a folder, or journal.path in the configuration"
+        ) from None

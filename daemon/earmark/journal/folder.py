@@ -1,11 +1,10 @@
-"""The state folder, in which the journal lies, and the lock that keeps a second daemon out."""
+"""The folder of the journal, and the lock that keeps a second daemon out."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import shutil
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,20 +13,6 @@ from earmark.errors import JournalError
 DATABASE, TAIL, LOCK = "journal.db", "journal.tail", "journal.lock"
 DAMAGED = ".damaged"
 FULL_BYTES = 128 * 1024  # with less room than this a disk is full
-
-
-def state_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder for what the daemon keeps: the service manager's, else the user's. Raises JournalError."""
-    if given := environ.get("STATE_DIRECTORY", "").split(":")[0]:
-        return Path(given)
-    if (given := environ.get("XDG_STATE_HOME", "")) and Path(given).is_absolute():
-        return Path(given) / "earmark"
-    try:
-        return Path("~/.local/state/earmark").expanduser()
-    except RuntimeError:
-        raise JournalError(
-            "this user has no home folder; set STATE_DIRECTORY, or journal.path in the configuration"
-        ) from None
 
 
 class Folder:

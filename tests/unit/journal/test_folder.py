@@ -5,25 +5,7 @@ from pathlib import Path
 import pytest
 
 from earmark.errors import JournalError
-from earmark.journal.folder import Folder, state_folder
-
-
-@pytest.mark.parametrize(
-    ("environ", "folder"),
-    [
-        ({"STATE_DIRECTORY": "/var/lib/earmark", "XDG_STATE_HOME": "/x"}, "/var/lib/earmark"),
-        ({"STATE_DIRECTORY": "/var/lib/earmark:/var/lib/other"}, "/var/lib/earmark"),
-        ({"STATE_DIRECTORY": "", "XDG_STATE_HOME": "/x"}, "/x/earmark"),
-    ],
-)
-def test_the_folder_of_the_service_manager_comes_before_that_of_the_user(environ: dict[str, str], folder: str) -> None:
-    assert state_folder(environ) == Path(folder)
-
-
-@pytest.mark.parametrize("environ", [{}, {"XDG_STATE_HOME": ""}, {"XDG_STATE_HOME": "relative"}])
-def test_without_either_it_is_in_the_home_folder(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/somebody")
-    assert state_folder(environ) == Path("/home/somebody/.local/state/earmark")
+from earmark.journal.folder import Folder
 
 
 def test_the_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from typing import get_args
 
@@ -15,12 +16,16 @@ from earmark.protocol.readiness import Need
 from earmark.telemetry.endpoint import exposed
 from tests.unit.telemetry.test_snapshot import recorded_daemon
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs" / "operations.md").read_text()
+PROTOCOL = (ROOT / "docs" / "protocol.md").read_text()
+CODE = "\n".join(file.read_text() for file in sorted((ROOT / "daemon" / "earmark").rglob("*.py")))
+FROM_THE_LIBRARY = {405}  # starlette's own refusal of a method
 
 
 def rows(heading: str) -> list[list[str]]:
     """The first columns of the tables under a heading, each table as a list."""
-    section = DOCUMENT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    section = re.split(r"\n###? ", DOCUMENT.partition(f"# {heading}\n")[2])[0]
     tables = re.findall(r"^\|-.*\n((?:\|.*\n?)+)", section, re.MULTILINE)
     return [[line.split("|")[1].strip().strip("`") for line in table.splitlines()] for table in tables]
 
@@ -34,3 +39,26 @@ def test_every_metric_has_a_row_and_every_row_is_a_metric() -> None:
 
 def test_every_state_of_a_source_and_every_phase_of_the_model_process_has_a_row() -> None:
     assert rows("States") == [list(get_args(SourceState)), list(get_args(Phase))]
+
+
+def test_every_status_with_which_the_daemon_refuses_has_a_row() -> None:
+    calls = re.findall(
+        r"\b(?:RequestError|Refusal|error_response)\(\s*(?:f?\"[^\"]*\", |text, )?(HTTPStatus\.\w+|\d+)", CODE
+    )
+    constants = re.findall(r"^(?:\w+, )*(?:BAD_REQUEST|UNAUTHORIZED|FORBIDDEN).*= ([\d, ]+)$", CODE, re.MULTILINE)
+    named = {getattr(HTTPStatus, call.removeprefix("HTTPStatus.")).value for call in calls if not call.isdigit()}
+    numbers = {int(call) for call in calls if call.isdigit()} | {int(each) for each in constants[0].split(",")}
+    (table,) = rows("Refusals")
+    assert sorted(named | numbers | FROM_THE_LIBRARY) == [int(status) for status in table]
+
+
+def test_every_close_code_of_the_protocol_has_a_row() -> None:
+    sentence = PROTOCOL.partition("Closing codes: ")[2].partition(". 1011 is never")[0]
+    assert rows("Close codes") == [re.findall(r"\b1\d{3}\b", sentence)]
+
+
+def test_every_log_line_is_one_that_the_code_writes() -> None:
+    written = re.sub(r"%[sd]|%\.0f", "…", CODE)
+    (table,) = rows("Log lines")
+    fragments = [part.strip() for line in table for part in re.split(r"…|NAME|\bN\b|\b600\b", line)]
+    assert [part for part in fragments if part not in written] == []

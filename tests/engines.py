@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 
 import numpy as np
@@ -41,6 +41,7 @@ class FakeEngine:
         self.attempts: list[int] = []
         self.loads: list[Checkpoint] = []
         self.unloads: list[str] = []
+        self.required: frozenset[str] = frozenset()
         self._began = asyncio.Semaphore(0)
         self._answers = asyncio.Semaphore(0)
         self._changed = asyncio.Event()
@@ -84,6 +85,9 @@ class FakeEngine:
     def unload(self, name: str) -> None:
         self.unloads.append(name)
         self.become(loaded=self.state.loaded - {name}, loading=self.state.loading - {name})
+
+    def require(self, models: Set[str]) -> None:
+        self.required = frozenset(models)
 
     async def classify(self, model: str, batch: Sequence[Samples], attempts: int) -> Floats:
         self.batches.append([float(samples[0]) for samples in batch])

@@ -66,6 +66,14 @@ class Live:
             self._changed.clear()
             await self._changed.wait()
 
+    async def until_retired(self, seconds: float) -> None:
+        """Wait until the windows of what was removed are scored or given up, `seconds` at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._detectors.retiring:
+                    self._changed.clear()
+                    await self._changed.wait()
+
     def deliver(self, messages: Sequence[Message]) -> None:
         """Have `messages` received on the event loop. On any thread; not after the loop was closed."""
         call_if_open(self._loop, self.receive, messages)

@@ -30,7 +30,7 @@ def needs(
     model = {} if engine.phase == "ready" else {"model": engine.detail or engine.phase}
     clips = model | ({"server": "shutting down"} if stopping else {})
     found: dict[Purpose, Need] = {"clips": Need(not clips, clips)}
-    awaited = [source for source in sources if source.state != "stopped"]
+    awaited = [source for source in sources if source.state not in ("stopped", "paused")]
     if not sources:
         return found
     listening = dict(model)

@@ -132,6 +132,12 @@ class LocalEngine:
             if self._state.phase in ("loading", "failed"):
                 self._become_ready()
 
+    def require(self, models: Set[str]) -> None:
+        """Be ready from now on when these models are loaded, all of which were given to load() before."""
+        self._needed = frozenset(models)
+        if self._state.phase in ("loading", "failed") and self._process is not None:
+            self._become_ready()
+
     async def classify(self, model: str, batch: Sequence[Samples], attempts: int = ATTEMPTS) -> Floats:
         """Return logits of shape (windows, labels) for windows of equal length. Waits while the process starts.
 

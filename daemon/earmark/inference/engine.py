@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -20,7 +20,7 @@ class EngineState:
     process that was ready may hang; `detail` says what the engine waits for, or why it failed. `device` is "cpu",
     "mps", "cuda" or "cuda:1" once a model is loaded, else empty.
     Every model is `loaded`, `refused` or still `loading`; the phase is "ready" as soon as the models that the engine
-    was made with are loaded, whatever load() added later.
+    was made with, or that require() named since, are loaded, whatever load() added later.
     """
 
     phase: Phase = "starting"
@@ -55,6 +55,9 @@ class Engine(Protocol):
 
     def unload(self, name: str) -> None:
         """Stop serving a model and free its memory. Does nothing if there is no such model."""
+
+    def require(self, models: Set[str]) -> None:
+        """Be ready from now on when these models are loaded, all of which were given to load() before."""
 
     async def classify(self, model: str, batch: Sequence[Samples], attempts: int) -> Floats:
         """Return logits of shape (windows, labels) for windows of equal length.

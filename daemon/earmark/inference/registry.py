@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -100,7 +100,16 @@ class Registry:
         self._folders: dict[str, _Folder] = {}  # of those models that have a checkpoint
         self._loading_since: dict[str, float] = {}
         self._tried: dict[str, _Folder] = {}  # with which the engine was last asked to load a model
-        self.default = next((entry for entry in entries.values() if entry.default), entries[default])
+        self.default = _default(entries, default)
+
+    def replace(self, entries: dict[str, Entry], default: str) -> None:
+        """Know these models from now on. What was read of the folder of one that is not the same is forgotten."""
+        same = {name for name, entry in entries.items() if _folder_of(entry) == _folder_of(self._entries.get(name))}
+        self._folders = {name: folder for name, folder in self._folders.items() if name in same}
+        self._tried = {name: folder for name, folder in self._tried.items() if name in same}
+        self._loading_since = {name: since for name, since in self._loading_since.items() if name in same}
+        self._entries, self.names = entries, by_name(entries)
+        self.default = _default(entries, default)
 
     def find(self, name: str) -> Entry | None:
         """Return the model with that id or alias, if there is one."""
@@ -192,6 +201,14 @@ class Registry:
         if entry.id in state.loading:
             return ModelStatus("loading")
         return ModelStatus("not loaded") if folder.checkpoint else ModelStatus("refused", folder.error)
+
+
+def _default(entries: Mapping[str, Entry], otherwise: str) -> Entry:
+    return next((entry for entry in entries.values() if entry.default), entries[otherwise])
+
+
+def _folder_of(entry: Entry | None) -> object:
+    return entry and (entry.path, entry.revision)
 
 
 def _files(folder: Path) -> frozenset[tuple[str, int, int]]:

@@ -1,0 +1,259 @@
+"""Changing the daemon while it runs: a reload of its configuration, a patch of a classifier, a pause of a source."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from earmark.app.listening import Listening
+from earmark.app.live import Live
+from earmark.app.plan import Plan, default_model, plan
+from earmark.app.systemd import notify
+from earmark.audio.types import Nanoseconds
+from earmark.changes.difference import Difference, difference, steps
+from earmark.changes.patch import patched, without_table
+from earmark.checkpoints.catalogue import Entry, catalogue
+from earmark.checkpoints.checkpoint import Checkpoint
+from earmark.checkpoints.reader import embedded
+from earmark.config import settings as config
+from earmark.control.steering import Change, Changed, ClassifierStatus, SourceStatus, classifier_status, shown
+from earmark.detection.detector import Draft
+from earmark.detection.detectors import Detectors
+from earmark.errors import ConfigError, EarmarkError
+from earmark.inference.engine import Engine
+from earmark.inference.registry import Registry
+from earmark.inference.scores import Function
+from earmark.protocol.events import Config, ConfigCause
+from earmark.recordings.recording import check
+from earmark.server.server import Server, read_access
+
+log = logging.getLogger(__name__)
+
+LOAD_SECONDS = 120.0  # for the models of a new configuration
+RETIRE_SECONDS = 3.0  # for windows of removed classifiers: more than worker.max_age has by default
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A configuration that was read and checked as far as that is possible before anything changes."""
+
+    found: Difference
+    entries: dict[str, Entry]
+    plans: dict[str, Plan]
+    spare: tuple[Checkpoint, ...]  # the default model, where there is no classifier
+
+
+class Reconfigurer:
+    """Steering. It changes one thing at a time, and what cannot be done changes nothing. On the event loop.
+
+    `read` reads the configuration again. `functions` are those of Live. Requests wait for begin(), which the daemon
+    calls when it listens.
+    """
+
+    def __init__(
+        self,
+        settings: config.Config,
+        read: Callable[[], config.Config],
+        *,
+        listening: Listening,
+        detectors: Detectors,
+        live: Live,
+        engine: Engine,
+        registry: Registry,
+        server: Server,
+        functions: dict[str, Function],
+        publish: Callable[[Sequence[Draft]], None],
+        clock: Callable[[], Nanoseconds] = time.monotonic_ns,
+    ) -> None:
+        self.settings = settings
+        self._read = read
+        self._listening = listening
+        self._detectors = detectors
+        self._live = live
+        self._engine = engine
+        self._registry = registry
+        self._server = server
+        self._functions = functions
+        self._publish = publish
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._begun = asyncio.Event()
+        self._asked = asyncio.Event()  # by a signal
+
+    @property
+    def plans(self) -> Mapping[str, Plan]:
+        """The plans in force."""
+        return self._listening.plans
+
+    def begin(self) -> None:
+        """Take requests from now on."""
+        self._begun.set()
+
+    def ask(self) -> None:
+        """Have the configuration read again soon. Requests that come before that happens count as one."""
+        self._asked.set()
+
+    async def serve_signals(self) -> None:
+        """Reload whenever ask() was called. Ends by being cancelled."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            try:
+                await self.reload()
+            except EarmarkError as error:
+                for line in str(error).splitlines():
+                    log.error("not reloaded, nothing has changed: %s", line)
+            except Exception:
+                log.exception("the reload met an error")
+
+    def sources(self) -> tuple[SourceStatus, ...]:
+        """Return every source, its state and its settings."""
+        found: list[SourceStatus] = []
+        for settings in self.settings.source:
+            state, paused = self._detectors.sources[settings.name], self._listening.is_paused(settings.name)
+            found.append(
+                SourceStatus(
+                    settings.name, state.state, state.device, state.rate, state.detail, paused, shown(settings)
+                )
+            )
+        return tuple(found)
+
+    def classifiers(self) -> tuple[ClassifierStatus, ...]:
+        """Return every classifier and the settings in force."""
+        return tuple(
+            classifier_status(each.info, each.settings.decide, each.settings.vad) for each in self.plans.values()
+        )
+
+    async def reload(self) -> Changed:
+        """Read the configuration again and apply it. Raises ConfigError, and then nothing has changed."""
+        async with self._turn():
+            notify(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+            try:
+                settings = await asyncio.to_thread(self._read)
+                changed = await self._apply(settings, "reload")
+            finally:
+                notify("READY=1")
+            for key in changed.restart:
+                log.warning("%s: takes effect at the next start of the daemon", key)
+            keys = ", ".join(change.key for change in changed.changes)
+            log.info("reloaded: %s", keys or "nothing has changed")
+            return changed
+
+    async def patch_classifier(self, name: str, changes: Mapping[str, object]) -> Changed:
+        """Change `decide` and `vad` of a classifier. Raises ConfigError, which names the setting."""
+        async with self._turn():
+            index = next(
+                (index for index, each in enumerate(self.settings.classifier) if each.name == name),
+                None,
+            )
+            if index is None:
+                raise ConfigError(f'there is no classifier "{name}"')
+            try:
+                return await self._apply(patched(self.settings, name, changes), "api")
+            except ConfigError as error:
+                raise ConfigError(without_table(str(error), index)) from None
+
+    async def patch_source(self, name: str, changes: Mapping[str, object]) -> Changed:
+        """Pause a source or let it go on. Raises ConfigError."""
+        async with self._turn():
+            if all(source.name != name for source in self.settings.source):
+                raise ConfigError(f'there is no source "{name}"')
+            for key in changes:
+                if key != "paused":
+                    raise ConfigError(f"{key}: only paused can be changed; write it in the configuration, and reload")
+            paused = changes.get("paused")
+            if paused is None:
+                return Changed()
+            if not isinstance(paused, bool):
+                raise ConfigError("paused: it must be true or false")
+            before = self._listening.is_paused(name)
+            await self._listening.pause(name, paused)
+            if before == paused:
+                return Changed()
+            self._tell("api")
+            return Changed((Change(f"source[{name}].paused", before, paused),))
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait until the daemon listens and no other change is under way."""
+        await self._begun.wait()
+        async with self._lock:
+            yield
+
+    async def _apply(self, settings: config.Config, cause: ConfigCause) -> Changed:
+        wanted = await asyncio.to_thread(self._check, settings)
+        access = await asyncio.to_thread(read_access, wanted.found.config.server)
+        checkpoints = {each.checkpoint.name: each.checkpoint for each in wanted.plans.values()}
+        checkpoints |= {checkpoint.name: checkpoint for checkpoint in wanted.spare}
+        before = {each.checkpoint.name for each in self.plans.values()}
+        await self._load({name: each for name, each in checkpoints.items() if name not in before})
+        found = wanted.found
+        self._functions |= {each.settings.model: each.function for each in wanted.plans.values()}
+        self._engine.require(checkpoints.keys())
+        await self._listening.change(steps(self.settings, found.config), wanted.plans, found.config.source)
+        self.settings = found.config
+        self._server.access = access
+        self._registry.replace(wanted.entries, default_model(found.config))
+        if found.changes:
+            self._tell(cause)
+        await self._unload(before - checkpoints.keys())
+        return Changed(found.changes, found.restart)
+
+    def _check(self, settings: config.Config) -> _Wanted:
+        """Read what the settings name. On another thread. Raises ConfigError."""
+        known = {each.checkpoint.name: each.checkpoint for each in self.plans.values()}
+
+        @functools.cache
+        def read(entry: Entry) -> Checkpoint:
+            return known.get(entry.id) or entry.read()
+
+        found = difference(self.settings, settings, embedded())
+        entries = catalogue(found.config)
+        try:
+            plans = [plan(found.config, index, entries, read) for index in range(len(found.config.classifier))]
+            spare = () if plans else (read(entries[default_model(found.config)]),)
+            present = {source.name: source for source in self.settings.source}
+            for source in found.config.source:
+                if isinstance(source, config.File) and present.get(source.name) != source:
+                    check(source.path, source.channel)
+        except EarmarkError as error:
+            raise error if isinstance(error, ConfigError) else ConfigError(str(error)) from None
+        return _Wanted(found, entries, {each.name: each for each in plans}, spare)
+
+    async def _load(self, checkpoints: Mapping[str, Checkpoint]) -> None:
+        """Wait until these models are loaded and warm. Raises ConfigError, and then those are not loaded."""
+        new = [name for name in checkpoints if name not in self._engine.state.loaded]
+        for name in new:
+            self._engine.load(checkpoints[name])
+        try:
+            async with asyncio.timeout(LOAD_SECONDS):
+                while waiting := [name for name in new if name not in self._engine.state.loaded]:
+                    state = self._engine.state
+                    for name in waiting:
+                        if name in state.refused:
+                            raise ConfigError(state.refused[name])
+                    if state.phase in ("failed", "stopped"):
+                        raise ConfigError(f"{waiting[0]}: the model process does not serve: {state.detail}")
+                    await self._engine.changed()
+        except BaseException as error:
+            for name in new:
+                self._engine.unload(name)
+            if isinstance(error, TimeoutError):
+                raise ConfigError(f"{', '.join(new)}: was not loaded within {LOAD_SECONDS:g} s") from None
+            raise
+
+    async def _unload(self, names: set[str]) -> None:
+        if names:
+            await self._live.until_retired(RETIRE_SECONDS)
+            for name in names - {self._registry.default.id}:
+                self._engine.unload(name)
+
+    def _tell(self, cause: ConfigCause) -> None:
+        sources = tuple(self._detectors.sources.values())
+        classifiers = tuple(each.info for each in self.plans.values())
+        self._publish([Draft(Config(0, "", sources, classifiers, cause), self._clock())])

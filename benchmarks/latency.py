@@ -31,11 +31,11 @@ import numpy as np
 from benchmarks.player import BLOCK, RATE, Feeder, Written, blocks, configuration
 from benchmarks.process import daemon
 from benchmarks.table import Row, print_table
-from earmark.app.plan import Plan, plans
 from earmark.audio.pcm import Pcm
 from earmark.audio.types import Samples, Window
 from earmark.checkpoints.reader import EMBEDDED
 from earmark.config import settings as config
+from earmark.listening.plan import Plan, plans
 from earmark.protocol.events import Result
 from earmark.windowing.messages import Message
 from earmark.windowing.segmenter import Segmenter

@@ -42,6 +42,7 @@ class Daemon:
         extra: dict[str, str] | None = None,
         port: int = 0,
         program: Sequence[str] = ("-m", "earmark"),
+        pass_fds: Sequence[int] = (),
     ) -> None:
         command = [sys.executable, *program, "--listen", f"127.0.0.1:{port}", "--events", "-", *arguments]
         self.process = subprocess.Popen(
@@ -51,6 +52,7 @@ class Daemon:
             stderr=subprocess.PIPE,
             text=True,
             env=environment(extra),
+            pass_fds=pass_fds,
         )
         self.events: list[dict[str, Any]] = []
         self.log: list[str] = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from earmark import __version__, log
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _print(options.example)
     command_line = CommandLine(options.demo, files, fast=options.fast, once=options.once, listen=options.listen)
     try:
-        return _run(resolve(options.config, command_line), options)
+        return _run(partial(resolve, options.config, command_line), options)
     except EarmarkError as error:
         _tell(str(error))
         return error.exit_code
@@ -70,8 +71,9 @@ def _print(example: str | None) -> int:
     return 0
 
 
-def _run(settings: Config, options: argparse.Namespace) -> int:
+def _run(read: Callable[[], Config], options: argparse.Namespace) -> int:
     """Check the settings or serve. Imports late: --help and wrong settings need none of the daemon's packages."""
+    settings = read()
     if options.check:
         from earmark.app.check import verify
 
@@ -82,7 +84,7 @@ def _run(settings: Config, options: argparse.Namespace) -> int:
         return report.exit_code
     from earmark.app import service
 
-    service.run(settings, service.Options(once=options.once, events=options.events, quiet=options.quiet))
+    service.run(settings, service.Options(once=options.once, events=options.events, quiet=options.quiet), read=read)
     return 0
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from earmark.app.plan import plans
 from earmark.config import presets
 from earmark.config import settings as config
+from earmark.listening.plan import plans
 from tests.daemon import DEADLINE, earmarkd, events
 from tests.signals import demo_parts
 

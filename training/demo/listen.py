@@ -1,7 +1,7 @@
 """Hear a sound as the daemon does: its gates, windows, models and decisions, in this process and without its threads.
 
-The parts are the daemon's own. app/live.py is not among them, because it decides once, while the windows come; here the
-scores of one hearing are decided on several times, with thresholds a little higher and lower.
+The parts are the daemon's own. listening/live.py is not among them, because it decides once, while the windows come;
+here the scores of one hearing are decided on several times, with thresholds a little higher and lower.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 import msgspec
 import torch
 
-from earmark.app.plan import Plan, plans
 from earmark.audio.types import Floats, Samples, Window
 from earmark.config import presets
 from earmark.config import settings as config
 from earmark.config.labels import REJECTED
 from earmark.detection.detectors import Detectors
 from earmark.inference.scores import apply
+from earmark.listening.plan import Plan, plans
 from earmark.protocol.events import Label, Numbered, Result
 from earmark.windowing.messages import Message, SourceLevel
 from earmark.windowing.segmenter import Segmenter

@@ -19,9 +19,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from earmark.app.plan import Plan, plans
 from earmark.config.settings import Classifier, Config, Model
 from earmark.detection.decide import Decider, Off, On, SlidingDecider, UtteranceDecider
+from earmark.listening.plan import Plan, plans
 from earmark.protocol.events import Result
 from training.models.card import table
 from training.streams.match import Fired, Tally, matched

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from earmark.app.plan import Plan, default_model, plan
 from earmark.checkpoints import child, weights
 from earmark.checkpoints.catalogue import Entry, catalogue
 from earmark.checkpoints.checkpoint import Checkpoint
@@ -21,6 +20,7 @@ from earmark.devices.inputs import choose
 from earmark.devices.portaudio import Input, list_inputs
 from earmark.devices.sound_server import ServerSource, SoundServer
 from earmark.errors import EarmarkError, ModelError, SourceError
+from earmark.listening.plan import Plan, default_model, plan
 from earmark.protocol import licence
 from earmark.recordings import recording
 from earmark.server import bind

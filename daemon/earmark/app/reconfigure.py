@@ -10,9 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from earmark.app.listening import Listening
-from earmark.app.live import Live
-from earmark.app.plan import Plan, default_model, plan
+from earmark.access.access import Access
 from earmark.app.systemd import notify
 from earmark.audio.types import Nanoseconds
 from earmark.changes.difference import Difference, difference, steps
@@ -28,9 +26,12 @@ from earmark.errors import ConfigError, EarmarkError
 from earmark.inference.engine import Engine
 from earmark.inference.registry import Registry
 from earmark.inference.scores import Function
+from earmark.listening.live import Live
+from earmark.listening.plan import Plan, default_model, plan
+from earmark.listening.sources import Listening
 from earmark.protocol.events import Config, ConfigCause
 from earmark.recordings.recording import check
-from earmark.server.server import Server, read_access
+from earmark.server.server import read_access
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +52,8 @@ class _Wanted:
 class Reconfigurer:
     """Steering. It changes one thing at a time, and what cannot be done changes nothing. On the event loop.
 
-    `read` reads the configuration again. `functions` are those of Live. Requests wait for begin(), which the daemon
-    calls when it listens.
+    `read` reads the configuration again. `admit` puts another Access in force, and `functions` are those of Live.
+    Requests wait for begin(), which the daemon calls when it listens.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Reconfigurer:
         live: Live,
         engine: Engine,
         registry: Registry,
-        server: Server,
+        admit: Callable[[Access], None],
         functions: dict[str, Function],
         publish: Callable[[Sequence[Draft]], None],
         clock: Callable[[], Nanoseconds] = time.monotonic_ns,
@@ -77,7 +78,7 @@ class Reconfigurer:
         self._live = live
         self._engine = engine
         self._registry = registry
-        self._server = server
+        self._admit = admit
         self._functions = functions
         self._publish = publish
         self._clock = clock
@@ -197,7 +198,7 @@ class Reconfigurer:
         self._engine.require(checkpoints.keys())
         await self._listening.change(steps(self.settings, found.config), wanted.plans, found.config.source)
         self.settings = found.config
-        self._server.access = access
+        self._admit(access)
         self._registry.replace(wanted.entries, default_model(found.config))
         if found.changes:
             self._tell(cause)

@@ -16,27 +16,26 @@ from dataclasses import dataclass
 from functools import partial
 
 from earmark import __version__
+from earmark.access.access import Access
+from earmark.access.audit import Audit
 from earmark.api import openapi
 from earmark.api.clip_scorer import ClipScorer
 from earmark.api.clips import Clips
 from earmark.api.routes import Api
 from earmark.app import keeping, loading, memory, status
-from earmark.app.live import Live
 from earmark.app.loading import EngineLog
-from earmark.app.loop import call_if_open
 from earmark.app.passing import PassingEvents
-from earmark.app.plan import Plan, default_model, plans
+from earmark.app.reconfigure import Reconfigurer
 from earmark.app.systemd import notify
+from earmark.app.terminal import Terminal
 from earmark.broadcast.hub import Hub
 from earmark.broadcast.outputs import Outputs
 from earmark.broadcast.publisher import Publisher
 from earmark.broadcast.sink import Sink
-from earmark.capture import build
-from earmark.capture.base import Source as SourceShell
-from earmark.capture.intake import Intake
 from earmark.checkpoints.catalogue import catalogue
 from earmark.config import settings as config
 from earmark.control.openapi import combined
+from earmark.control.routes import Control
 from earmark.detection.detectors import Detectors
 from earmark.engines.supervisor import LocalEngine
 from earmark.errors import EarmarkError, SourceError, WorkerError
@@ -47,6 +46,10 @@ from earmark.inference.dispatch import Dispatcher
 from earmark.inference.engine import until_lost
 from earmark.inference.registry import Registry
 from earmark.journal.journal import Journal
+from earmark.listening.live import Live
+from earmark.listening.loop import call_if_open
+from earmark.listening.plan import Plan, default_model, plans
+from earmark.listening.sources import Listening
 from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.events import Error, Hello
 from earmark.protocol.readiness import Needs
@@ -78,10 +81,16 @@ class Options:
 class Service:
     """The parts of the daemon and their order. A window goes past it, through Live. On the event loop."""
 
-    def __init__(self, settings: config.Config, options: Options, journal: Journal | None = None) -> None:
+    def __init__(
+        self,
+        settings: config.Config,
+        options: Options,
+        journal: Journal | None = None,
+        read: Callable[[], config.Config] | None = None,
+    ) -> None:
         self._settings = settings
         self._options = options
-        self._plans: dict[str, Plan] = {plan.name: plan for plan in plans(settings)}
+        chosen_plans: dict[str, Plan] = {plan.name: plan for plan in plans(settings)}
         self._stop = asyncio.Event()
         self._serving = False
         self._began = 0  # when the sources were started, in ns
@@ -109,14 +118,9 @@ class Service:
         # no id has a higher number than its event has, so a daemon that goes on with these numbers gives no id again
         ids = (f"{self._publisher.epoch}-{number}" for number in itertools.count(self._publisher.seq + 1))
         names = tuple(source.name for source in settings.source)
-        detectors = {
-            (source, plan.name): plan.detector(source, partial(next, ids))
-            for plan in self._plans.values()
-            for source in plan.sources
-        }
-        self._detectors = Detectors(detectors, names)
+        self._detectors = Detectors({}, names)
         entries = catalogue(settings)
-        checkpoints = {plan.checkpoint.name: plan.checkpoint for plan in self._plans.values()}
+        checkpoints = {plan.checkpoint.name: plan.checkpoint for plan in chosen_plans.values()}
         if not checkpoints:
             checkpoint = entries[default_model(settings)].read()
             checkpoints[checkpoint.name] = checkpoint
@@ -126,7 +130,7 @@ class Service:
             max_batch=chosen.max_batch, queue=chosen.queue, max_age=chosen.max_age, max_wait_ms=chosen.max_wait_ms
         )
         self._dispatcher = Dispatcher(self._batcher, self._engine, depth=chosen.depth)
-        functions = {plan.settings.model: plan.function for plan in self._plans.values()}
+        functions = {plan.settings.model: plan.function for plan in chosen_plans.values()}
         self._passing = PassingEvents(self._hub.broadcast, lambda: self._publisher.seq)
         self._live = Live(
             self._detectors,
@@ -142,14 +146,32 @@ class Service:
         self._clips = Clips(settings.http, self._registry, scorer)
         document = combined(openapi.document(__version__, self._registry.default.id))
         routes = Api(self._clips, self._registry, self._device, self._snapshot, document).routes()
+        self._listening = Listening(
+            settings, chosen_plans, self._segmenter, self._detectors, self._publisher.publish, partial(next, ids)
+        )
+        self._reconfigurer = Reconfigurer(
+            settings,
+            read or (lambda: settings),
+            listening=self._listening,
+            detectors=self._detectors,
+            live=self._live,
+            engine=self._engine,
+            registry=self._registry,
+            admit=self._admit,
+            functions=functions,
+            publish=self._publisher.publish,
+        )
+        audit = Audit()
+        control = Control(self._reconfigurer, audit).routes()
         replayer = Replayer(self._hub, self._kept, self._recent)
         self._server = Server(
             settings.server,
             {EVENTS: events_endpoint(self._hub, replayer, settings.server.max_subscribers)},
             ready=self._needs,
             info=self._snapshot,
-            routes=[*routes, *Metrics(self._snapshot, self._needs).routes()],
+            routes=[*routes, *control, *Metrics(self._snapshot, self._needs).routes()],
             on_refused=self._hub.count_refused,
+            audit=audit,
         )
 
     async def run(self) -> None:
@@ -165,7 +187,7 @@ class Service:
             stack.enter_context(self._passing)
             stack.callback(self._engine.stop)  # at the end, beside the server's wait for its clients
             print(f"earmarkd {__version__}: subscribe at {self._address}{EVENTS}", file=sys.stderr, flush=True)
-            sources = [build(source, self._add(source)) for source in self._settings.source]
+            self._listening.add_all()
             await stack.enter_async_context(self._dispatcher)
             stack.enter_context(self._clips)
             async with loading.shown(lambda: self._engine.state, sys.stderr, loading.is_animated(sys.stderr)):
@@ -173,9 +195,11 @@ class Service:
                     return
             stack.push_async_callback(self._live.wind_up, DRAIN_SECONDS)
             stack.enter_context(self._segmenter)
-            stack.push_async_callback(self._close, sources)
-            for each in sources:
-                each.start()
+            stack.push_async_callback(self._listening.close)
+            self._listening.start()
+            for task in (self._reconfigurer.serve_signals(), self._listening.watch()):
+                stack.push_async_callback(_end, asyncio.create_task(task))
+            self._reconfigurer.begin()
             self._serving, self._began = True, time.monotonic_ns()
             notify("READY=1")
             log.info("listening to %s", ", ".join(self._detectors.sources) or NO_SOURCE)
@@ -211,20 +235,6 @@ class Service:
             done.cancel()
             lost.cancel()
 
-    async def _close(self, sources: list[SourceShell]) -> None:
-        """Close all sources at once, and on other threads: a device may take two seconds."""
-        await asyncio.gather(*(asyncio.to_thread(source.close) for source in sources))
-
-    def _add(self, source: config.Source) -> Intake:
-        """Add a source to the segmenter, with the classifiers that hear it."""
-        heard = [plan for plan in self._plans.values() if source.name in plan.sources]
-        rates = tuple(sorted({plan.checkpoint.rate for plan in heard}, reverse=True)) or (16000,)
-        kept = max([self._settings.ring, *(plan.seconds for plan in heard)])
-        live = not (isinstance(source, config.File) and source.fast)
-        return self._segmenter.add_source(
-            source.name, [plan.classifier_input() for plan in heard], kept, live=live, rates=rates
-        )
-
     def _tell(self, trouble: str) -> None:
         """Tell subscribers what is the matter with the daemon itself. On any thread."""
         call_if_open(self._loop, self._hub.tell, Error(trouble))
@@ -238,14 +248,25 @@ class Service:
             call_if_open(self._loop, self._stop.set)
 
     def _take_signals(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # under nohup it is ignored
-                self._loop.add_signal_handler(number, self._signalled, number)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._signalled, number)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup it is ignored
+            self._loop.add_signal_handler(signal.SIGHUP, self._hung_up, Terminal())
 
     def _signalled(self, number: signal.Signals) -> None:
-        if self._stop.is_set() and number != signal.SIGHUP:  # a terminal that closes sends several of these
+        if self._stop.is_set():
             os._exit(128 + number)  # at a second signal, at once
         self._stop.set()
+
+    def _hung_up(self, terminal: Terminal) -> None:
+        """Reload, unless the signal says that the terminal has closed: then nobody could end the daemon there."""
+        if terminal.has_closed():
+            self._stop.set()
+        else:
+            self._reconfigurer.ask()
+
+    def _admit(self, access: Access) -> None:
+        self._server.access = access
 
     @property
     def _address(self) -> str:
@@ -258,7 +279,7 @@ class Service:
             self._publisher.seq,
             min(self._kept.oldest, self._recent.oldest),
             tuple(self._detectors.sources.values()),
-            tuple(plan.info for plan in self._plans.values()),
+            tuple(plan.info for plan in self._reconfigurer.plans.values()),
         )
 
     def _needs(self) -> Needs:
@@ -267,7 +288,7 @@ class Service:
             self._engine.state,
             sources,
             self._detectors.absences(now, self._began or now),
-            limit=self._settings.server.absent_after,
+            limit=self._reconfigurer.settings.server.absent_after,
             serving=self._serving,
             stopping=self._stop.is_set(),
             segmenter_alive=self._segmenter.alive,
@@ -280,7 +301,7 @@ class Service:
     def _snapshot(self) -> Snapshot:
         return snapshot(
             __version__,
-            tuple(plan.info for plan in self._plans.values()),
+            tuple(plan.info for plan in self._reconfigurer.plans.values()),
             self._registry.default.id,
             self._engine.state,
             publisher=self._publisher.stats(),
@@ -297,13 +318,24 @@ class Service:
         )
 
 
-def run(settings: config.Config, options: Options, *, main: Callable[..., None] = asyncio.run) -> None:
-    """Run the daemon until it ends. Raises EarmarkError with what a person should know."""
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def run(
+    settings: config.Config,
+    options: Options,
+    *,
+    read: Callable[[], config.Config] | None = None,
+    main: Callable[..., None] = asyncio.run,
+) -> None:
+    """Run the daemon until it ends. `read` reads the settings again. Raises EarmarkError with what to tell a person."""
 
     memory.return_freed()
 
     async def serve() -> None:
         with keeping.journal(settings, os.environ) as journal:
-            await Service(settings, options, journal).run()
+            await Service(settings, options, journal, read).run()
 
     main(serve())

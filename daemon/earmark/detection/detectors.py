@@ -77,12 +77,14 @@ class Detectors:
         """Whether a retired detector still waits for the model."""
         return any(map(len, self._retired))
 
-    def add_source(self, name: str) -> None:
-        """Begin a source, or one that was paused or changed anew."""
+    def add_source(self, name: str, now: Nanoseconds | None = None) -> None:
+        """Begin a source, or one that was paused or changed anew. It delivers nothing since `now`."""
         device = self.sources[name].device if name in self.sources else ""
         self.sources[name] = SourceInfo(name, "starting", device)
         self._running.add(name)
         self._absent_since.pop(name, None)
+        if now is not None:
+            self._absent_since[name] = now
         self.errors.pop(name, None)
 
     def remove_source(self, name: str, now: Nanoseconds) -> list[Draft]:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from earmark.app.plan import default_model, plans
 from earmark.audio.types import milliseconds
 from earmark.config import settings as config
 from earmark.errors import ConfigError
+from earmark.listening.plan import default_model, plans
 
 
 def settings(folder: Path | None = None, /, **changes: Any) -> config.Config:

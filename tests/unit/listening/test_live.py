@@ -12,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from earmark.app.live import Live
 from earmark.audio.types import SECOND, Floats, Samples, Span, Window
 from earmark.capture.health import Change
 from earmark.config import settings as config
@@ -21,6 +20,7 @@ from earmark.detection.detector import Detector, Draft
 from earmark.detection.detectors import Detectors
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
+from earmark.listening.live import Live
 from earmark.protocol.events import Config, Label, Loss, Result, Source
 from earmark.windowing.messages import AudioLost, GateClosed, SourceChanged, SourceEnded
 from tests.engines import FakeEngine

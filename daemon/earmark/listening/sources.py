@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from earmark.app.plan import Plan
 from earmark.audio.types import Nanoseconds
 from earmark.capture import build
 from earmark.capture.base import Source as SourceShell
@@ -20,6 +19,7 @@ from earmark.config import settings as config
 from earmark.detection.detector import Draft
 from earmark.detection.detectors import Detectors
 from earmark.errors import EarmarkError
+from earmark.listening.plan import Plan
 from earmark.protocol.events import OffReason
 from earmark.windowing.segmenter import Segmenter
 
@@ -132,7 +132,7 @@ class Listening:
             for each in settings.values():
                 self._pausing.setdefault(each.name, Pausing()).quiet = quiet.parse(each.quiet)
             for name in steps.added:
-                self._detectors.add_source(name)
+                self._detectors.add_source(name, now)
             await self._follow()
 
     def _tune(self, steps: Steps) -> None:
@@ -170,10 +170,10 @@ class Listening:
         if self._closed:
             intake.close()
             raise EarmarkError("the daemon shuts down")
-        self._connect(name, intake).start()
+        self._connect(name, intake, self._clock()).start()
 
-    def _connect(self, name: str, intake: Intake) -> SourceShell:
-        self._detectors.add_source(name)
+    def _connect(self, name: str, intake: Intake, now: Nanoseconds | None = None) -> SourceShell:
+        self._detectors.add_source(name, now)
         for plan in self._heard(name):
             self._detectors.add(plan.detector(name, self._new_id))
         shell = self._shells[name] = self._build(self._settings[name], intake)

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from earmark.app.loop import call_if_open
 from earmark.audio.types import SECOND, Floats, Nanoseconds, Window
 from earmark.detection.detector import Draft, Unscored
 from earmark.detection.detectors import Detectors, Reserved
@@ -17,6 +16,7 @@ from earmark.errors import WorkerError
 from earmark.inference.batch import Drop, Job, Outcome
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.scores import Function, apply
+from earmark.listening.loop import call_if_open
 from earmark.windowing.messages import Message, SourceLevel
 
 log = logging.getLogger(__name__)

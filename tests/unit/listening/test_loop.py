@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from earmark.app.loop import call_if_open
+from earmark.listening.loop import call_if_open
 
 
 def test_a_call_from_another_thread_is_made_on_the_loops_thread_with_its_arguments() -> None:

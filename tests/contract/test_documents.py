@@ -23,6 +23,8 @@ import earmark.__main__
 import earmark_client.__main__
 from earmark.api.request import ClipRequest
 from earmark.config.file import parse
+from earmark.control.fields import check_classifier, check_source
+from earmark.control.steering import Change
 from earmark.protocol.events import decode, encode
 from earmark.protocol.readiness import PURPOSES, Need, answer
 from tests.daemon import environment
@@ -128,6 +130,12 @@ def test_json_is_what_is_sent_and_received(block: Block) -> None:
     found = list(objects(block.text))
     assert found
     for each in found:
+        if "changed" in each:
+            assert [Change(**change) for change in each["changed"]]
+            continue
+        if each.keys() <= {"decide", "vad", "paused"}:
+            (check_source if "paused" in each else check_classifier)(each)
+            continue
         if "inputs" in each:
             assert ClipRequest(each["inputs"])
             continue

@@ -54,12 +54,14 @@ from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.events import Error, Hello
 from earmark.protocol.readiness import Needs
 from earmark.recordings.recording import check
+from earmark.server.routes import show_root
 from earmark.server.server import Server
 from earmark.stream.events_endpoint import events_endpoint
 from earmark.stream.replayer import Replayer
 from earmark.telemetry.endpoint import Metrics
 from earmark.telemetry.snapshot import Snapshot, snapshot
 from earmark.telemetry.tally import Tally
+from earmark.web.routes import page_routes
 from earmark.windowing.segmenter import Segmenter
 
 log = logging.getLogger(__name__)
@@ -169,7 +171,12 @@ class Service:
             {EVENTS: events_endpoint(self._hub, replayer, settings.server.max_subscribers)},
             ready=self._needs,
             info=self._snapshot,
-            routes=[*routes, *control, *Metrics(self._snapshot, self._needs).routes()],
+            routes=[
+                *page_routes(show_root),
+                *routes,
+                *control,
+                *Metrics(self._snapshot, self._needs).routes(),
+            ],
             on_refused=self._hub.count_refused,
             audit=audit,
         )
@@ -186,6 +193,7 @@ class Service:
             await stack.enter_async_context(self._server)
             stack.enter_context(self._passing)
             stack.callback(self._engine.stop)  # at the end, beside the server's wait for its clients
+            print(f"open {self._server.url}/", file=sys.stderr, flush=True)
             print(f"earmarkd {__version__}: subscribe at {self._address}{EVENTS}", file=sys.stderr, flush=True)
             self._listening.add_all()
             await stack.enter_async_context(self._dispatcher)

@@ -12,6 +12,7 @@ READY = "/ready"
 INFO = "/info"
 METRICS = "/metrics"
 MODELS = "/v1/models"
+PAGE = "/page"  # the files of the page that a browser gets at "/"
 SOURCES = "/v1/sources"
 CLASSIFIERS = "/v1/classifiers"
 RELOAD = "/v1/reload"
@@ -21,3 +22,8 @@ SUBPROTOCOL = "earmark.v1"
 
 TOKEN_SUBPROTOCOL = "earmark.token."
 """A browser cannot set headers on a WebSocket; it offers this subprotocol, followed by its token in base64url."""
+
+
+def wants_page(path: str, accept: str) -> bool:
+    """Return whether a GET of `path` with this Accept header is for the page, which everybody may load."""
+    return "text/html" in accept.lower() if path == "/" else path.startswith(f"{PAGE}/")

@@ -82,8 +82,14 @@ class AccessMiddleware:
 
 
 def _needs_token(scope: Scope) -> bool:
-    """Return whether a request needs a token, if there are any: not a browser's preflight, and no probe."""
-    return scope["method"] != "OPTIONS" and scope["path"] not in (endpoints.HEALTH, endpoints.READY)
+    """Return whether a request needs a token, if there are any.
+
+    A browser's preflight, a probe, and the page need none: a browser has no token before it has the page.
+    """
+    method, path = scope["method"], scope["path"]
+    if method == "OPTIONS" or path in (endpoints.HEALTH, endpoints.READY):
+        return False
+    return method not in ("GET", "HEAD") or not endpoints.wants_page(path, Headers(scope=scope).get("accept", ""))
 
 
 def _shared(send: Send, origin: str | None) -> Send:

@@ -1,0 +1,103 @@
+// What is heard now: a card for each classifier and source, with the reasons in words, and the tuner below.
+
+import { html, nothing } from "../vendor/lit-html.js";
+import { replay, rulesOf } from "../decide.js";
+import { score, t, verdict } from "../words.js";
+import { bars, ROW, ROWS } from "./bars.js";
+import { tuner } from "./tuner.js";
+
+const HITS_OVER = 60_000; // ms of results over which the hits so far are counted
+const painters = new Map();
+const EMPTY = { top: [], at: 0 };
+
+export function hearing(page) {
+  const pairs = page.store.pairs();
+  return html`
+    <section id="hearing" class="hearing" aria-labelledby="hearing-title">
+      <h2 id="hearing-title">${t("hearing")}</h2>
+      <div class="cards">${pairs.map((pair) => card(page, pair, pairs))}</div>
+    </section>
+  `;
+}
+
+function card(page, pair, pairs) {
+  const { store, view } = page;
+  const { classifier, key, source } = pair;
+  const status = store.status.get(classifier.name);
+  const now = store.now.get(key);
+  const on = activeLabels(store, key);
+  const several = pairs.filter((other) => other.classifier.name === classifier.name).length > 1;
+  const tuned = view.tuning?.key === key;
+  return html`
+    <article class="card now ${tuned ? "tuned" : ""}" data-classifier=${classifier.name} data-source=${source}>
+      <div class="head">
+        <h3>${classifier.name}${several ? html` <small>${source}</small>` : nothing}</h3>
+        <p class="how">${t(`mode.${classifier.mode}`, classifier)}</p>
+        <button class="quiet small tune" aria-expanded=${tuned} ?disabled=${!status} @click=${() => tune(page, key)}>
+          ${t(tuned ? "tuner.close" : "tuner.open")}
+        </button>
+      </div>
+      <div class="split">
+        <div>
+          <paint-canvas class="bars" .painter=${painter(page, pair)}></paint-canvas>
+          <p class="verdict">${verdict(now, status, hitsOf(store, key, status, now), on[0])}</p>
+          ${isEmotion(classifier) ? html`<p class="caution">${t("emotion")}</p>` : nothing}
+          ${twin(now, status)}
+        </div>
+        ${tuned ? tuner(page, pair, status) : nothing}
+      </div>
+    </article>
+  `;
+}
+
+/** The bars as a table, for who does not see the canvas. */
+const twin = (now, status) => html`
+  <table class="vh"><caption>${t("twin.scores")}</caption>
+    <tr><th scope="col">${t("label")}</th><th scope="col">${t("score")}</th><th scope="col">${t("threshold")}</th></tr>
+    ${(now?.top ?? []).slice(0, ROWS).map(({ label, score: value }) => html`
+      <tr><th scope="row">${label}</th><td>${score(value)}</td><td>${score(status?.thresholds[label])}</td></tr>`)}
+  </table>
+`;
+
+function tune(page, key) {
+  const { view } = page;
+  view.tuning = view.tuning?.key === key ? null : { key, label: "", changes: {}, gate: false, toml: "", note: "" };
+  page.draw();
+}
+
+const activeLabels = (store, key) => [...store.active.values()].filter((span) => span.key === key).map((span) => span.label);
+
+function hitsOf(store, key, status, now) {
+  if (!status || !now?.top.length || status.mode !== "sliding") return 0;
+  const points = store.series(key).since(now.at - HITS_OVER);
+  return replay(points, rulesOf(status)).hits[now.top[0].label] ?? 0;
+}
+
+/** An emotion is what a model says of acted or spoken expression, and must not be taken for more. */
+const FEELINGS = new Set(["angry", "anger", "happy", "happiness", "sad", "sadness", "fear", "fearful", "disgust", "ang", "hap"]);
+const isEmotion = (classifier) => classifier.labels.filter((label) => FEELINGS.has(label.toLowerCase())).length >= 3;
+
+function painter(page, { key, classifier }) {
+  if (painters.has(key)) return painters.get(key);
+  const { store } = page;
+  const made = bars(() => ({
+    ...(store.now.get(key) ?? EMPTY),
+    active: new Set(activeLabels(store, key)),
+    thresholds: thresholdsOf(page, key, classifier.name),
+    labels: store.classifiers.get(classifier.name)?.labels ?? [],
+    time: store.time(Date.now()),
+  }));
+  painters.set(key, made);
+  return made;
+}
+
+/** The thresholds in force, or those that the tuner tries. */
+function thresholdsOf(page, key, name) {
+  const status = page.store.status.get(name);
+  if (!status) return {};
+  if (page.view.tuning?.key !== key || !page.view.tuning.changes.decide) return status.thresholds;
+  const rules = rulesOf(status, page.view.tuning.changes);
+  return Object.fromEntries(Object.keys(status.thresholds).map((label) => [label, rules.on(label)]));
+}
+
+export const BARS_HEIGHT = ROW * ROWS;

@@ -1,0 +1,79 @@
+// The words of the page: one JSON of strings, and sentences made of them.
+
+let strings = {};
+
+export function useStrings(found) {
+  strings = found;
+}
+
+/** Return the string at `key` with {names} filled in; with `n`, its plural form (`key.one`, `key.other`). */
+export function t(key, values = {}) {
+  const form = values.n === undefined ? key : `${key}.${values.n === 1 ? "one" : "other"}`;
+  const text = strings[form] ?? strings[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}
+
+export const has = (key) => key in strings;
+
+/** A score with two digits. */
+export const score = (value) => (value === undefined || value === null ? "–" : value.toFixed(2));
+
+/** Seconds with as many digits as one can use. */
+export function seconds(value) {
+  return t("seconds", { s: value < 10 ? value.toFixed(1) : String(Math.round(value)) });
+}
+
+export const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+export const minute = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+
+/** Why a label is on, from the `why` of its event. */
+export function whySentence(event) {
+  const { why } = event;
+  if (!why) return t("why.none");
+  const parts = [t("why.score", { score: score(why.smoothed), threshold: score(why.threshold) })];
+  if (Math.abs(why.raw - why.smoothed) >= 0.005) parts.push(t("why.raw", { raw: score(why.raw) }));
+  if (why.needed > 1) parts.push(t("why.hits", { hits: why.hits, needed: why.needed }));
+  if (why.gate) parts.push(t(`why.gate.${why.gate}`));
+  return parts.join(" · ");
+}
+
+/**
+ * What stands between the newest result and a label, in words. `now` is {top, suppressed, heard}: the scores best
+ * first, why a label was suppressed, and how long ago the result came (ms); `hits` is the count for its best label.
+ */
+export function verdict(now, status, hits, active) {
+  if (!now || !now.top.length) return t("now.nothing");
+  const [best, second] = now.top;
+  const threshold = status?.thresholds[best.label];
+  if (now.suppressed === "margin") {
+    const short = (status?.decide.margin ?? 0) - (best.score - (second?.score ?? 0));
+    return t("now.margin", { label: best.label, short: score(Math.max(0, short)), second: second?.label ?? "" });
+  }
+  if (now.suppressed === "refractory") {
+    return t("now.refractory", { label: best.label, s: ((status?.decide.refractory_ms ?? 0) / 1000).toFixed(1) });
+  }
+  if (now.suppressed) return t(has(`now.${now.suppressed}`) ? `now.${now.suppressed}` : "now.suppressed", { label: best.label });
+  if (threshold === undefined) return status ? t("now.never", { label: best.label }) : "";
+  if (active) return t("now.on", { label: active });
+  if (best.score < threshold) return t("now.below", { label: best.label, short: score(threshold - best.score) });
+  const needed = status.decide.hits;
+  if (status.mode === "sliding" && hits < needed) return t("now.hits", { label: best.label, hits, needed });
+  return status.mode === "utterance" ? t("now.fired", { label: best.label }) : t("now.smoothing", { label: best.label });
+}
+
+/** What the page knows of its connection, as {tone, text}. */
+export function connection({ state, since, behind, error }, silentFor, stale) {
+  if (state === "refused") return { tone: "bad", text: t("connection.refused", { error }) };
+  if (state === "waiting" || state === "closed") return { tone: "bad", text: t("connection.gone", { time: minute(since) }) };
+  if (state === "connecting") return { tone: "warn", text: t("connection.connecting") };
+  if (stale) return { tone: "warn", text: t("connection.silent", { s: Math.round(silentFor / 1000) }) };
+  if (behind) return { tone: "warn", text: t("connection.behind", { n: behind }) };
+  return { tone: "ok", text: t("connection.connected") };
+}
+
+/** What is lost or missing, as the sentence of a row. */
+export function gapSentence(gap) {
+  return gap.to === null || gap.to === undefined
+    ? t("gap.unknown")
+    : t(`gap.${gap.cause}`, { n: gap.to - gap.from + 1 });
+}

@@ -29,6 +29,8 @@ from earmark.telemetry.snapshot import Snapshot
 MB = 1e6
 DROP_POLICIES = ("oldest", "latest")  # of subscribers: the third one, `close`, drops the subscriber
 
+WATCHED = (200, 401, 403, 429, 500, 503)  # statuses that are told before they occur: a rate needs a zero before the one
+
 _process = ProcessCollector(registry=None)
 
 
@@ -134,7 +136,7 @@ def _of_subscribers(now: Snapshot) -> Iterator[Metric]:
     yield _counter("earmark_levels_skipped", skipped, hub.skipped)
     evicted = {"too_slow": hub.dropped.get("close", 0), "stalled": hub.aborted}
     yield _counters("earmark_subscribers_evicted", "Subscribers that were closed.", "reason", evicted)
-    refused = {str(status): count for status, count in hub.refusals.items()}
+    refused = _by_status(hub.refusals)
     yield _counters("earmark_handshakes_refused", "WebSocket handshakes that were refused.", "status", refused)
 
 
@@ -159,7 +161,7 @@ def _of_the_journal(journal: JournalStats | None) -> Iterator[Metric]:
 def _of_http(now: Snapshot) -> Iterator[Metric]:
     yield _gauge("earmark_connections", "Connections, subscribers included.", now.connections.open)
     yield _counter("earmark_connections_refused", "Connections that found no place.", now.connections.refused)
-    responses = {str(status): count for status, count in now.connections.responses.items()}
+    responses = _by_status(now.connections.responses)
     yield _counters("earmark_http_responses", "Answers to HTTP requests.", "status", responses)
     yield _gauge("earmark_clips_waiting", "Clips that are decoded or classified now.", now.clips.waiting)
     clips = {"answered": now.clips.answered, "refused": now.clips.refused}
@@ -183,6 +185,10 @@ STATE = ("source", "state")
 
 def _info(name: str, text: str, values: Mapping[str, str]) -> Metric:
     return InfoMetricFamily(name, text, dict(values))
+
+
+def _by_status(counts: Mapping[int, int]) -> dict[str, int]:
+    return {str(status): count for status, count in (dict.fromkeys(WATCHED, 0) | dict(counts)).items()}
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -24,9 +24,11 @@ from benchmarks.table import Row, print_table
 from earmark.broadcast.frames import text_frame
 from earmark.broadcast.hub import Hub
 from earmark.broadcast.publisher import Publisher
+from earmark.broadcast.sink import Sink
 from earmark.config import settings as config
 from earmark.detection.detector import Draft
 from earmark.history.recent import Recent
+from earmark.journal.journal import Journal
 from earmark.protocol import endpoints
 from earmark.protocol.events import Hello, Result, Score, encode
 from earmark.server.bind import make_room
@@ -127,11 +129,12 @@ async def broadcast(count: int) -> AsyncIterator[Send]:
 
 
 @contextlib.asynccontextmanager
-async def earmark(count: int) -> AsyncIterator[Send]:
+async def earmark(count: int, journal: Journal | None = None) -> AsyncIterator[Send]:
     """The publisher and the hub, behind the server. Numbering, encoding and framing the event is part of it."""
     hub = Hub(1000, lambda: Hello("0", publisher.epoch, 0, 1, (), ()))
     recent = Recent("9f2c61d0")
-    publisher = Publisher([recent, hub], epoch=recent.epoch)
+    sinks: list[Sink] = [recent, hub] if journal is None else [journal, recent, hub]
+    publisher = Publisher(sinks, epoch=recent.epoch)
     settings = config.Server(listen="127.0.0.1:0", max_subscribers=count)
     served = {endpoints.EVENTS: events_endpoint(hub, Replayer(hub, recent, recent), settings.max_subscribers)}
     async with Server(settings, served, ready=lambda: {}, info=hub.stats) as server:

@@ -97,6 +97,20 @@ def test_old_events_are_deleted_while_the_daemon_runs(tmp_path: Path) -> None:
     asyncio.run(go())
 
 
+def test_all_files_together_stay_as_small_as_they_should_be(tmp_path: Path) -> None:
+    async def go() -> None:
+        with opened(tmp_path, max_bytes=16_000_000) as journal:
+            for last in range(2000, 60_001, 2000):
+                publish(journal, last - 1999, last)
+                await until(lambda: journal.stats().waiting == 0)
+            assert journal.stats().lost == 0
+            assert 1 < journal.oldest < 60_000
+            assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 16_000_000
+            assert await numbers(journal) == list(range(journal.oldest, 60_001))
+
+    asyncio.run(go())
+
+
 def test_after_a_power_cut_no_number_is_given_again(tmp_path: Path) -> None:
     async def go() -> None:
         with opened(tmp_path, boot=lambda: b"a" * 16) as journal:

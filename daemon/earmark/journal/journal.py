@@ -23,7 +23,7 @@ from earmark.journal import reading, tail
 from earmark.journal.folder import Folder
 from earmark.journal.layout import DamagedTail, Record, Ring, parse
 from earmark.journal.rows import published
-from earmark.journal.store import Damaged, Store, is_damage
+from earmark.journal.store import WAL_BYTES, Damaged, Store, is_damage
 from earmark.journal.tail import Tail
 from earmark.journal.writer import RETRY_SECONDS, Writer, damage_sentence
 
@@ -65,6 +65,8 @@ class Journal:
     sink has seen is then in the tail, which outlives the process. A thread of its own writes the database, and READERS
     others read it. `on_trouble` may be set; it is called on the writer's thread with a sentence when events cannot be
     written, and again when they can.
+
+    Events older than `max_age` are deleted, and the oldest while all files together are larger than `max_bytes`.
 
     Entering the context opens the files and raises JournalError if they cannot be used; damaged ones are set aside.
     Leaving it stores what is left.
@@ -210,7 +212,7 @@ class Journal:
             self._folder,
             store,
             max_age=self._max_age,
-            max_bytes=self._max_bytes,
+            max_bytes=self._max_bytes - self._tail_bytes - 2 * WAL_BYTES,
             on_trouble=lambda sentence: self.on_trouble(sentence),
             lost=lambda: self._lost,
             utc=self._utc,

@@ -9,6 +9,7 @@ from earmark.capture.command import Command
 from earmark.capture.file import File
 from earmark.capture.intake import Intake
 from earmark.capture.microphone import Microphone
+from earmark.capture.network import Network
 from earmark.config import settings as config
 
 
@@ -18,6 +19,7 @@ from earmark.config import settings as config
         (config.Microphone(name="office"), Microphone),
         (config.File(name="talk", path="talk.flac"), File),
         (config.Command(name="radio", argv=("cat",)), Command),
+        (config.Network(name="phone"), Network),
     ],
 )
 def test_a_source_is_of_the_kind_that_its_settings_name(settings: config.Source, kind: type) -> None:

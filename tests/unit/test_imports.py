@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "journal": {"history", "broadcast", "config", "protocol"},
     "server": {"access", "config", "protocol"},
     "stream": {"history", "broadcast", "server.connection", "server.handshake", "protocol"},
+    "uplink": {"server.connection", "server.handshake", "capture.network", "audio", "config", "protocol"},
     "api": {
         "server.responses",
         "access",
@@ -127,6 +128,7 @@ SHELLS: dict[str, str] = {
     "capture.command": "a program and the thread that reads it",
     "capture.file": "the thread that plays a recording",
     "capture.intake": "the queue between a source's thread and the segmenter thread",
+    "capture.network": "the feeds of clients on the event loop",
     "capture.microphone": "the thread that records from a sound device",
     "checkpoints.catalogue": "the folders in which models are looked for",
     "checkpoints.child": "a child process and what it prints",
@@ -181,6 +183,7 @@ SHELLS: dict[str, str] = {
     "telemetry.snapshot": "nothing; it collects what the other shells count",
     "web.files": "the folder of the page",
     "web.routes": "the HTTP routes of the page",
+    "uplink.endpoint": "what a client that sends sound says",
     "windowing.inbox": "the requests to the segmenter thread",
     "windowing.segmenter": "the segmenter thread",
     "windowing.stream": "one source's state on the segmenter thread",

@@ -22,6 +22,7 @@ from earmark.devices.sound_server import ServerSource, SoundServer
 from earmark.errors import EarmarkError, ModelError, SourceError
 from earmark.listening.plan import Plan, default_model, plan
 from earmark.protocol import licence
+from earmark.protocol.endpoints import AUDIO
 from earmark.recordings import recording
 from earmark.server import bind
 from earmark.server.server import read_access
@@ -153,6 +154,8 @@ def _check_source(where: str, source: config.Source, report: Report, machine: Ma
         case config.File():
             with report.collecting():
                 recording.check(source.path, source.channel)
+        case config.Network():
+            report.lines.append(f"source {source.name}: a client sends its sound to {AUDIO}?source={source.name}")
         case config.Command():
             if not machine.has_program(source.argv[0]):
                 what = "file that can be run" if Path(source.argv[0]).is_absolute() else "program"

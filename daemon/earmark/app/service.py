@@ -50,7 +50,7 @@ from earmark.listening.live import Live
 from earmark.listening.loop import call_if_open
 from earmark.listening.plan import Plan, default_model, plans
 from earmark.listening.sources import Listening
-from earmark.protocol.endpoints import EVENTS
+from earmark.protocol.endpoints import AUDIO, EVENTS
 from earmark.protocol.events import Error, Hello
 from earmark.protocol.readiness import Needs
 from earmark.recordings.recording import check
@@ -61,6 +61,7 @@ from earmark.stream.replayer import Replayer
 from earmark.telemetry.endpoint import Metrics
 from earmark.telemetry.snapshot import Snapshot, snapshot
 from earmark.telemetry.tally import Tally
+from earmark.uplink.endpoint import audio_endpoint
 from earmark.web.routes import page_routes
 from earmark.windowing.segmenter import Segmenter
 
@@ -168,7 +169,10 @@ class Service:
         replayer = Replayer(self._hub, self._kept, self._recent)
         self._server = Server(
             settings.server,
-            {EVENTS: events_endpoint(self._hub, replayer, settings.server.max_subscribers)},
+            {
+                EVENTS: events_endpoint(self._hub, replayer, settings.server.max_subscribers),
+                AUDIO: audio_endpoint(lambda: self._listening.networks, lambda: self._detectors.sources.keys()),
+            },
             ready=self._needs,
             info=self._snapshot,
             routes=[

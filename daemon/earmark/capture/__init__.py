@@ -1,4 +1,4 @@
-"""Sources: microphones, files and programs, and the queue into which they deliver."""
+"""Sources: microphones, files, programs and clients, and the queue into which they deliver."""
 
 from __future__ import annotations
 
@@ -25,3 +25,7 @@ def build(settings: config.Source, intake: Intake) -> Source:
             from earmark.capture.command import Command
 
             return Command(settings, intake)
+        case config.Network():
+            from earmark.capture.network import Network
+
+            return Network(settings, intake)

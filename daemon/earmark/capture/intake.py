@@ -201,10 +201,10 @@ class Intake:
 
     def _missing(self, now: Nanoseconds, count: int) -> int:
         """Return the samples that are missing before a block of `count` samples, which the source hands over `now`."""
-        if self._last is None:
-            return 0
         if self._missed is not None:
             return round(self._missed * self._rate)
+        if self._last is None:
+            return 0
         missed = now - self._last - count * SECOND // self._rate  # the block's first sample sounded its length ago
         return missed * self._rate // SECOND
 

@@ -127,7 +127,16 @@ class Command(Settings, frozen=True, tag_field="kind", tag="command"):
     quiet: Quiet = ()
 
 
-Source = Microphone | File | Command
+class Network(Settings, frozen=True, tag_field="kind", tag="network"):
+    """Sound that a client sends over the network, in the form that it announces."""
+
+    name: Name
+    channel: Channels | None = None  # only this one, from 1, if the client sends it; absent: all, mixed to mono
+    stall_s: Annotated[float, Meta(ge=0.1, le=3600)] = 5.0  # of a connected client without sound
+    quiet: Quiet = ()
+
+
+Source = Microphone | File | Command | Network
 
 
 class Model(Settings, frozen=True):

@@ -12,6 +12,7 @@ from earmark.audio.types import Nanoseconds
 from earmark.capture import build
 from earmark.capture.base import Source as SourceShell
 from earmark.capture.intake import Intake
+from earmark.capture.network import Network
 from earmark.changes.difference import Steps
 from earmark.changes.pausing import Pausing
 from earmark.config import quiet
@@ -106,6 +107,13 @@ class Listening:
         async with self._lock:
             self._pausing[name].request(paused, self._minute())
             await self._follow()
+
+    @property
+    def networks(self) -> dict[str, Network | None]:
+        """The sources for which clients send sound, by name. None: it is paused."""
+        names = [name for name, source in self._settings.items() if isinstance(source, config.Network)]
+        shells = {name: self._shells.get(name) for name in names}
+        return {name: shell if isinstance(shell, Network) else None for name, shell in shells.items()}
 
     def is_paused(self, name: str) -> bool:
         """Whether the source is paused, or about to be."""

@@ -6,7 +6,8 @@ DEFAULT_PORT = 8765
 HTTPS_PORT = 443  # where a proxy serves the daemon with TLS
 DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PORT}"
 
-EVENTS = "/v1/events"  # the one path for WebSockets
+EVENTS = "/v1/events"  # a WebSocket
+AUDIO = "/v1/audio"  # another one, for sound that clients send
 HEALTH = "/health"
 READY = "/ready"
 INFO = "/info"

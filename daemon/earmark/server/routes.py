@@ -41,7 +41,7 @@ def application(ready: Ready, info: Info, routes: Sequence[BaseRoute] = ()) -> S
         return json_response(info())
 
     async def refuse_plain(request: Request) -> Response:
-        text = f"{endpoints.EVENTS} is a WebSocket; connect to it with a WebSocket client"
+        text = f"{request.url.path} is a WebSocket; connect to it with a WebSocket client"
         return error_response(text, 426, {"upgrade": "websocket", "connection": "upgrade"})
 
     own = [
@@ -50,6 +50,7 @@ def application(ready: Ready, info: Info, routes: Sequence[BaseRoute] = ()) -> S
         Route(endpoints.READY, show_ready),
         Route(endpoints.INFO, show_info),
         Route(endpoints.EVENTS, refuse_plain),
+        Route(endpoints.AUDIO, refuse_plain),
     ]
     app = Starlette(routes=[*routes, *own], exception_handlers={HTTPException: _refused, Exception: _failed})
     app.router.redirect_slashes = False

@@ -29,6 +29,7 @@ def test_the_documented_configuration_is_the_default() -> None:
         (config.Microphone, lambda tables: tables["source"][0]),
         (config.File, lambda tables: tables["source"][1]),
         (config.Command, lambda tables: tables["source"][2]),
+        (config.Network, lambda tables: tables["source"][3]),
         (config.Model, lambda tables: tables["model"][0]),
         (config.Classifier, lambda tables: tables["classifier"][0]),
         (config.Vad, lambda tables: tables["classifier"][0]["vad"]),
@@ -47,7 +48,7 @@ def test_every_setting_is_documented_with_its_default(kind: type[msgspec.Struct]
 
 def test_the_documented_alternatives_are_valid() -> None:
     tables = documented()[1]
-    assert [type(source).__name__ for source in parse(tables).source] == ["Microphone", "File", "Command"]
+    assert [type(source).__name__ for source in parse(tables).source] == ["Microphone", "File", "Command", "Network"]
 
 
 @pytest.mark.parametrize(
@@ -62,9 +63,9 @@ def test_the_documented_alternatives_are_valid() -> None:
         ),
         (
             '[[source]]\nname = "a"\nkind = "microfone"',
-            "source[0].kind: 'microfone' is none of microphone, file, command",
+            "source[0].kind: 'microfone' is none of microphone, file, command, network",
         ),
-        ('[[source]]\nname = "a"', "source[0].kind: is missing; one of microphone, file, command"),
+        ('[[source]]\nname = "a"', "source[0].kind: is missing; one of microphone, file, command, network"),
         ('[[source]]\nkind = "file"\npath = "x"', "source[0].name: is missing"),
         ('[[source]]\nkind = "file"\nname = "a"\npth = "x"', "source[0].pth: no such setting; did you mean path?"),
         (

@@ -1,0 +1,1 @@
+"""Sound that clients send over WebSockets, for sources of the kind `network`."""

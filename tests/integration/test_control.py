@@ -275,7 +275,7 @@ def test_changes_reloads_and_refused_values_are_in_the_audit_log(caplog: pytest.
     steered(scenario)
     assert caplog.messages == [
         "no token at 127.0.0.1 changed classifier[emotion].decide.on from 0.8 to 0.7",
-        "no token at 127.0.0.1 reloaded the configuration, and nothing changed",
+        "no token at 127.0.0.1 asked for a change, and there was none to make",
         "no token at 127.0.0.1 was refused PATCH /v1/sources/desk: rate: a PATCH cannot change it; only paused; write"
         " all else in the configuration, and reload",
     ]

@@ -142,6 +142,7 @@ SHELLS: dict[str, str] = {
     "commands.devices": "the command earmark devices",
     "commands.learn": "the command earmark learn",
     "commands.pull": "the command earmark pull",
+    "control.audit_lines": "nothing; it writes to the audit log",
     "control.body": "the body of a request that changes the daemon",
     "control.routes": "the HTTP routes that show and change the daemon",
     "commands.token": "the command earmark token",

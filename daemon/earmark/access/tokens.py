@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal, Self, get_args
 
@@ -71,6 +71,9 @@ class Tokens:
         """Return the tokens with these texts and scopes."""
         return cls(Token.of(text, allowed) for text, allowed in scopes.items())
 
+    def __iter__(self) -> Iterator[Token]:
+        return iter(self._tokens)
+
     def find(self, authorization: str | None, subprotocols: Sequence[str] = ()) -> Token | None:
         """Return the first accepted token in this Authorization header or these subprotocols, or None."""
         return next(iter(self._known(_shown(authorization, subprotocols))), None)
@@ -99,6 +102,26 @@ class Tokens:
     def _known(self, shown: Sequence[str]) -> list[Token]:
         digests = [digest(text) for text in shown]
         return [token for one in digests for token in self._tokens if hmac.compare_digest(one, token.digest)]
+
+
+def tokens_changed(before: Iterable[Token], after: Iterable[Token]) -> Iterator[tuple[str, object, object]]:
+    """Yield each token that came, went or changed, for the audit log: `token[NAME]`, what it allowed and allows.
+
+    Tokens without a name are told together, as how many there are. No hash is told.
+    """
+    old, new = list(before), list(after)
+    for name in sorted({token.name for token in (*old, *new)} - {""}):
+        one, other = ({token for token in tokens if token.name == name} for tokens in (old, new))
+        if one != other:
+            told = _allowed(other)
+            yield f"token[{name}]", _allowed(one), f"{told}, with another text" if told == _allowed(one) else told
+    plain, plain_now = ({token.digest for token in tokens if not token.name} for tokens in (old, new))
+    if plain != plain_now:
+        yield "tokens without a name", len(plain), len(plain_now)
+
+
+def _allowed(tokens: Iterable[Token]) -> str | None:
+    return next((", ".join(scope for scope in SCOPES if scope in token.scopes) for token in tokens), None)
 
 
 def digest(text: str) -> bytes:

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from earmark.access.access import Access
+from earmark.access.audit import Audit
+from earmark.access.tokens import tokens_changed
 from earmark.app.systemd import notify
 from earmark.audio.types import Nanoseconds
 from earmark.changes.difference import Difference, difference, steps
@@ -19,6 +21,7 @@ from earmark.checkpoints.catalogue import Entry, catalogue
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.checkpoints.reader import embedded
 from earmark.config import settings as config
+from earmark.control.audit_lines import tell
 from earmark.control.steering import Change, Changed, ClassifierStatus, SourceStatus, classifier_status, shown
 from earmark.detection.detector import Draft
 from earmark.detection.detectors import Detectors
@@ -52,7 +55,8 @@ class _Wanted:
 class Reconfigurer:
     """Steering. It changes one thing at a time, and what cannot be done changes nothing. On the event loop.
 
-    `read` reads the configuration again. `admit` puts another Access in force, and `functions` are those of Live.
+    `read` reads the configuration again. `admit` puts another Access in force and returns the one before; `functions`
+    are those of Live. What a signal changes goes to the audit log; of all else, who asked for it tells.
     Requests wait for begin(), which the daemon calls when it listens.
     """
 
@@ -66,9 +70,10 @@ class Reconfigurer:
         live: Live,
         engine: Engine,
         registry: Registry,
-        admit: Callable[[Access], None],
+        admit: Callable[[Access], Access],
         functions: dict[str, Function],
         publish: Callable[[Sequence[Draft]], None],
+        audit: Audit | None = None,
         clock: Callable[[], Nanoseconds] = time.monotonic_ns,
     ) -> None:
         self.settings = settings
@@ -79,6 +84,7 @@ class Reconfigurer:
         self._engine = engine
         self._registry = registry
         self._admit = admit
+        self._audit = audit or Audit()
         self._functions = functions
         self._publish = publish
         self._clock = clock
@@ -105,7 +111,7 @@ class Reconfigurer:
             await self._asked.wait()
             self._asked.clear()
             try:
-                await self.reload()
+                tell(self._audit, "SIGHUP", await self.reload())
             except EarmarkError as error:
                 for line in str(error).splitlines():
                     log.error("not reloaded, nothing has changed: %s", line)
@@ -126,9 +132,7 @@ class Reconfigurer:
 
     def classifiers(self) -> tuple[ClassifierStatus, ...]:
         """Return every classifier and the settings in force."""
-        return tuple(
-            classifier_status(each.info, each.settings.decide, each.settings.vad) for each in self.plans.values()
-        )
+        return tuple(classifier_status(each.info, each.settings.decide, each.vad) for each in self.plans.values())
 
     async def reload(self) -> Changed:
         """Read the configuration again and apply it. Raises ConfigError, and then nothing has changed."""
@@ -188,7 +192,7 @@ class Reconfigurer:
 
     async def _apply(self, settings: config.Config, cause: ConfigCause) -> Changed:
         wanted = await asyncio.to_thread(self._check, settings)
-        access = await asyncio.to_thread(read_access, wanted.found.config.server)
+        access = await asyncio.to_thread(read_access, wanted.found.config.server) if cause == "reload" else None
         checkpoints = {each.checkpoint.name: each.checkpoint for each in wanted.plans.values()}
         checkpoints |= {checkpoint.name: checkpoint for checkpoint in wanted.spare}
         before = {each.checkpoint.name for each in self.plans.values()}
@@ -198,12 +202,16 @@ class Reconfigurer:
         self._engine.require(checkpoints.keys())
         await self._listening.change(steps(self.settings, found.config), wanted.plans, found.config.source)
         self.settings = found.config
-        self._admit(access)
+        tokens = self._replace_access(access) if access is not None else ()
         self._registry.replace(wanted.entries, default_model(found.config))
         if found.changes:
             self._tell(cause)
         await self._unload(before - checkpoints.keys())
-        return Changed(found.changes, found.restart)
+        return Changed((*found.changes, *tokens), found.restart)
+
+    def _replace_access(self, access: Access) -> tuple[Change, ...]:
+        before = self._admit(access)
+        return tuple(Change(*each) for each in tokens_changed(before.tokens, access.tokens))
 
     def _check(self, settings: config.Config) -> _Wanted:
         """Read what the settings name. On another thread. Raises ConfigError."""

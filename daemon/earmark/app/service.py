@@ -152,6 +152,7 @@ class Service:
         self._listening = Listening(
             settings, chosen_plans, self._segmenter, self._detectors, self._publisher.publish, partial(next, ids)
         )
+        audit = Audit()
         self._reconfigurer = Reconfigurer(
             settings,
             read or (lambda: settings),
@@ -163,8 +164,8 @@ class Service:
             admit=self._admit,
             functions=functions,
             publish=self._publisher.publish,
+            audit=audit,
         )
-        audit = Audit()
         control = Control(self._reconfigurer, audit).routes()
         replayer = Replayer(self._hub, self._kept, self._recent)
         self._server = Server(
@@ -277,8 +278,9 @@ class Service:
         else:
             self._reconfigurer.ask()
 
-    def _admit(self, access: Access) -> None:
-        self._server.access = access
+    def _admit(self, access: Access) -> Access:
+        before, self._server.access = self._server.access, access
+        return before
 
     @property
     def _address(self) -> str:

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from earmark.access.audit import CALLER, Audit
 from earmark.control import fields
+from earmark.control.audit_lines import tell
 from earmark.control.body import read_object
 from earmark.control.steering import Changed, ClassifierStatus, SourceStatus, Steering
 from earmark.control.toml_lines import toml_lines
@@ -60,7 +61,7 @@ class Control:
         changes = await read_object(request)
         fields.check_source(changes)
         changed = await self._steering.patch_source(name, changes)
-        self._tell(request, changed)
+        tell(self._audit, _caller(request), changed)
         return json_response(_answer(self._source(request), changed))
 
     async def _patch_classifier(self, request: Request) -> Response:
@@ -68,7 +69,7 @@ class Control:
         changes = await read_object(request)
         fields.check_classifier(changes)
         changed = await self._steering.patch_classifier(name, changes)
-        self._tell(request, changed)
+        tell(self._audit, _caller(request), changed)
         status = self._classifier(request)
         return json_response(_answer(status, changed) | {"toml": toml_lines(status, changes)})
 
@@ -76,9 +77,7 @@ class Control:
         for name in await read_object(request, may_be_empty=True):
             raise RequestError(400, f"{name[: fields.MAX_QUOTED]}: a reload takes no field")
         changed = await self._steering.reload()
-        self._tell(request, changed)
-        if not changed.changes:
-            self._audit.did(_caller(request), "reloaded the configuration, and nothing changed")
+        tell(self._audit, _caller(request), changed)
         return json_response(_told(changed))
 
     def _source(self, request: Request) -> SourceStatus:
@@ -94,10 +93,6 @@ class Control:
         if name not in known:
             raise fields.unknown("classifier", name, known)
         return known[name]
-
-    def _tell(self, request: Request, changed: Changed) -> None:
-        for change in changed.changes:
-            self._audit.changed(_caller(request), change.key, change.before, change.after)
 
     def _refusing(self, endpoint: Endpoint) -> Endpoint:
         """Return `endpoint` with each error made into a response, and with refused changes in the audit log."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from earmark.access.tokens import ALL_SCOPES, Refusal, Token, Tokens, TokenScope
+from earmark.access.tokens import ALL_SCOPES, Refusal, Token, Tokens, TokenScope, tokens_changed
 
 WRONG = Refusal(401, "Invalid credentials in Authorization header", "Bearer")
 MISSING = Refusal(
@@ -156,3 +156,28 @@ def test_the_token_that_a_request_shows_is_found_by_its_text() -> None:
 
 def test_a_token_is_kept_as_its_sha_256() -> None:
     assert Token.of("text", {"send"}, "desk") == Token("desk", frozenset({"send"}), hashlib.sha256(b"text").digest())
+
+
+def test_tokens_that_came_went_or_changed_are_told_without_their_hashes() -> None:
+    before = [
+        Token.of("1", {"subscribe"}, "same"),
+        Token.of("2", {"subscribe"}, "gone"),
+        Token.of("3", {"subscribe"}, "more"),
+        Token.of("4", {"send"}, "other"),
+        Token.of("plain", {"send"}),
+    ]
+    after = [
+        before[0],
+        Token.of("3", {"admin", "subscribe"}, "more"),
+        Token.of("5", {"classify"}, "new"),
+        Token.of("6", {"send"}, "other"),
+        Token.of("plain", {"send"}),
+    ]
+    assert list(tokens_changed(before, after)) == [
+        ("token[gone]", "subscribe", None),
+        ("token[more]", "subscribe", "subscribe, admin"),
+        ("token[new]", None, "classify"),
+        ("token[other]", "send", "send, with another text"),
+    ]
+    assert list(tokens_changed(before, before[:4])) == [("tokens without a name", 1, 0)]
+    assert list(tokens_changed(before, before)) == []

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 log = logging.getLogger("earmark.audit")
 
 CALLER = "caller"  # key in the state of an HTTP request, whose value caller() makes
-REFUSALS_EVERY = 60.0  # seconds between two lines about refusals of one address
-MAX_ADDRESSES = 1000  # that are remembered; beyond it the oldest is forgotten
+REFUSALS_EVERY = 60.0  # seconds between two lines about refusals of one caller
+MAX_CALLERS = 1000  # that are remembered; beyond it the oldest is forgotten
 MAX_TOLD = 500  # characters of a value
 
 
@@ -24,7 +24,7 @@ class _Refusals:
 
 
 class Audit:
-    """Writes a line for each change, and for refusals one a minute and address, with a count. It never sees a token."""
+    """Writes a line for each change, and for refusals one a minute and caller, with a count. It never sees a token."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -38,16 +38,16 @@ class Audit:
         """Tell what somebody did that changed no setting."""
         log.info("%s %s", who, _told(what))
 
-    def refused(self, who: str, address: str, what: str, why: str) -> None:
-        """Tell that a request of `address` to do `what` was refused."""
-        now, before = self._now(), self._refusals.get(address)
+    def refused(self, who: str, what: str, why: str) -> None:
+        """Tell that a request to do `what` was refused."""
+        now, before = self._now(), self._refusals.get(who)
         if before is not None and now - before.told < REFUSALS_EVERY:
             before.untold += 1
             return
         more = f" ({before.untold} more refusals since the last line)" if before is not None and before.untold else ""
-        self._refusals[address] = _Refusals(now)
-        self._refusals.move_to_end(address)
-        if len(self._refusals) > MAX_ADDRESSES:
+        self._refusals[who] = _Refusals(now)
+        self._refusals.move_to_end(who)
+        if len(self._refusals) > MAX_CALLERS:
             self._refusals.popitem(last=False)
         log.info("%s was refused %s: %s%s", who, _told(what), _told(why), more)
 

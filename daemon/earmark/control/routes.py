@@ -107,9 +107,8 @@ class Control:
             except RequestError as error:
                 status, sentence = error.status, str(error)
             if request.method not in ("GET", "HEAD"):
-                address = request.client.host if request.client else ""
                 what = f"{request.method} {request.scope['path'][: fields.MAX_QUOTED]}"
-                self._audit.refused(_caller(request), address, what, sentence.replace("\n", "; "))
+                self._audit.refused(_caller(request), what, sentence.replace("\n", "; "))
             return error_response(sentence, status)
 
         return refusing

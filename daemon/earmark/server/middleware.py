@@ -58,7 +58,7 @@ class AccessMiddleware:
         if refusal is not None:
             if wanted == "admin":
                 what = f"{scope['method']} {scope['path'][:MAX_QUOTED]}"
-                self._audit.refused(scope["state"][CALLER], address, what, refusal.error)
+                self._audit.refused(scope["state"][CALLER], what, refusal.error)
             # where one request ends may be in doubt, so no other follows on the connection
             close = {"connection": "close"} if refusal.status == 400 else {}
             await error_response(refusal.error, refusal.status, refusal.headers | close)(scope, receive, send)

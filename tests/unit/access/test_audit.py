@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from earmark.access.audit import MAX_ADDRESSES, Audit, caller
+from earmark.access.audit import MAX_CALLERS, Audit, caller
 
 
 class Clock:
@@ -37,33 +37,33 @@ def test_who_shows_no_token_or_one_without_a_name_is_told_apart() -> None:
 
 
 def test_nothing_in_a_line_is_obeyed_by_a_terminal(lines: pytest.LogCaptureFixture) -> None:
-    Audit().refused("no token at ::1", "::1", "PATCH /v1/a\x1b[2J\n", "no")
+    Audit().refused("no token at ::1", "PATCH /v1/a\x1b[2J\n", "no")
     assert lines.messages == ["no token at ::1 was refused PATCH /v1/a?[2J?: no"]
 
 
-def test_refusals_of_an_address_are_told_once_a_minute_with_a_count(lines: pytest.LogCaptureFixture) -> None:
+def test_refusals_of_a_caller_are_told_once_a_minute_with_a_count(lines: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     audit = Audit(clock)
-    for address in ("a", "a", "a", "b"):
-        audit.refused("no token", address, f"POST of {address}", "why")
-    assert lines.messages == ["no token was refused POST of a: why", "no token was refused POST of b: why"]
+    for who in ("a", "a", "a", "b"):
+        audit.refused(who, "POST", "why")
+    assert lines.messages == ["a was refused POST: why", "b was refused POST: why"]
     clock.now += 59.9
-    audit.refused("no token", "a", "POST of a", "why")
+    audit.refused("a", "POST", "why")
     assert len(lines.messages) == 2
     clock.now += 0.1
-    audit.refused("no token", "a", "POST of a", "why")
-    assert lines.messages[2:] == ["no token was refused POST of a: why (3 more refusals since the last line)"]
+    audit.refused("a", "POST", "why")
+    assert lines.messages[2:] == ["a was refused POST: why (3 more refusals since the last line)"]
     clock.now += 60
-    audit.refused("no token", "a", "POST of a", "why")
-    assert lines.messages[3:] == ["no token was refused POST of a: why"]
+    audit.refused("a", "POST", "why")
+    assert lines.messages[3:] == ["a was refused POST: why"]
 
 
-def test_a_bounded_number_of_addresses_is_remembered(lines: pytest.LogCaptureFixture) -> None:
+def test_a_bounded_number_of_callers_is_remembered(lines: pytest.LogCaptureFixture) -> None:
     audit = Audit(Clock())
-    for number in range(MAX_ADDRESSES + 1):
-        audit.refused("x", str(number), "y", "z")
+    for number in range(MAX_CALLERS + 1):
+        audit.refused(str(number), "y", "z")
     lines.clear()
-    audit.refused("x", str(MAX_ADDRESSES), "y", "z")
+    audit.refused(str(MAX_CALLERS), "y", "z")
     assert lines.messages == []
-    audit.refused("x", "0", "y", "z")  # the oldest was forgotten
-    assert lines.messages == ["x was refused y: z"]
+    audit.refused("0", "y", "z")  # the oldest was forgotten
+    assert lines.messages == ["0 was refused y: z"]

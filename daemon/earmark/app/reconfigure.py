@@ -35,6 +35,7 @@ from earmark.listening.sources import Listening
 from earmark.protocol.events import Config, ConfigCause
 from earmark.recordings.recording import check
 from earmark.server.server import read_access
+from earmark.telemetry.snapshot import ReloadStats
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,8 @@ class Reconfigurer:
         self._lock = asyncio.Lock()
         self._begun = asyncio.Event()
         self._asked = asyncio.Event()  # by a signal
+        self._applied = self._refused = 0  # reloads
+        self._in_force = True  # whether the configuration is the one that was read last
 
     @property
     def plans(self) -> Mapping[str, Plan]:
@@ -118,6 +121,10 @@ class Reconfigurer:
             except Exception:
                 log.exception("the reload met an error")
 
+    def stats(self) -> ReloadStats:
+        """Return the counts of reloads."""
+        return ReloadStats(self._applied, self._refused, self._in_force)
+
     def sources(self) -> tuple[SourceStatus, ...]:
         """Return every source, its state and its settings."""
         found: list[SourceStatus] = []
@@ -141,8 +148,12 @@ class Reconfigurer:
             try:
                 settings = await asyncio.to_thread(self._read)
                 changed = await self._apply(settings, "reload")
+            except Exception:
+                self._refused, self._in_force = self._refused + 1, False
+                raise
             finally:
                 notify("READY=1")
+            self._applied, self._in_force = self._applied + 1, True
             for key in changed.restart:
                 log.warning("%s: takes effect at the next start of the daemon", key)
             keys = ", ".join(change.key for change in changed.changes)

@@ -328,6 +328,7 @@ class Service:
             outputs=self._outputs.stats(),
             journal=self._journal.stats() if self._journal is not None else None,
             events=self._tally.stats(),
+            reloads=self._reconfigurer.stats(),
             memory=memory.memory(self._engine.state.pid),
         )
 

@@ -29,7 +29,7 @@ from earmark.telemetry.snapshot import Snapshot
 MB = 1e6
 DROP_POLICIES = ("oldest", "latest")  # of subscribers: the third one, `close`, drops the subscriber
 
-WATCHED = (200, 401, 403, 429, 500, 503)  # statuses that are told before they occur: a rate needs a zero before the one
+WATCHED = (401, 403, 429, 500, 503)  # statuses that are told before they occur: a rate needs a zero before the one
 
 _process = ProcessCollector(registry=None)
 
@@ -110,6 +110,10 @@ def _of_events(now: Snapshot) -> Iterator[Metric]:
     yield _gauge("earmark_newest_event_number", "The number of the newest event.", now.seq)
     changes = dict.fromkeys(get_args(ConfigCause), 0) | events.changes
     yield _counters("earmark_config_changes", "Changes of the running daemon.", "cause", changes)
+    reloads = {"applied": now.reloads.applied, "refused": now.reloads.refused}
+    yield _counters("earmark_reloads", "Reloads of the configuration.", "outcome", reloads)
+    text = "0 if the last reload was refused, so that the configuration before it holds, else 1."
+    yield _gauge("earmark_last_reload_successful", text, float(now.reloads.in_force))
     labels = CounterMetricFamily("earmark_labels", "Labels that went on.", None, ("classifier", "label"))
     for classifier, counts in events.labels.items():
         for label, count in counts.items():

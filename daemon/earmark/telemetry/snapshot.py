@@ -49,6 +49,14 @@ class MemoryInfo(msgspec.Struct, frozen=True):
     worker_mb: float | None
 
 
+class ReloadStats(msgspec.Struct, frozen=True):
+    """Reloads of the configuration. `in_force` is False if the last one was refused, so that the old one holds."""
+
+    applied: int
+    refused: int
+    in_force: bool
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """The daemon at one moment. As JSON it is the body of `/info`, in the order of its fields.
 
@@ -73,6 +81,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     failed_sinks: dict[str, int]
     memory: MemoryInfo
     events: TallyStats
+    reloads: ReloadStats
     journal: JournalStats | None
 
 
@@ -91,6 +100,7 @@ def snapshot(
     segmenter: SegmenterStats,
     outputs: OutputsStats,
     events: TallyStats,
+    reloads: ReloadStats,
     memory: MemoryInfo,
     journal: JournalStats | None = None,
 ) -> Snapshot:
@@ -114,6 +124,7 @@ def snapshot(
         failed_sinks=publisher.failed,
         memory=memory,
         events=events,
+        reloads=reloads,
         journal=journal,
     )
 

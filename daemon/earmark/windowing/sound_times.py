@@ -15,7 +15,7 @@ class SoundStats(msgspec.Struct, frozen=True):
 class SoundTimes:
     """The seconds of one source. Positions are samples in the source's stream at the rate beside them.
 
-    The segmenter thread alone writes. Any thread may call stats(): a stale value does no harm.
+    The segmenter thread alone writes. One other thread at a time may call stats(): a stale value does no harm.
     """
 
     def __init__(self) -> None:
@@ -23,6 +23,7 @@ class SoundTimes:
         self._end = 0.0  # of the newest sound, in seconds of the stream
         self._opened: dict[str, float] = {}  # where the gates that are open now opened, in seconds of the stream
         self._closed: dict[str, float] = {}  # seconds in gates that have closed
+        self._told: dict[str, float] = {}  # by stats()
 
     def hear(self, end: int, samples: int, rate: int) -> None:
         """Count `samples` that end at the position `end`."""
@@ -40,9 +41,15 @@ class SoundTimes:
             self._closed[classifier] = self._closed.get(classifier, 0.0) + max(0.0, position / rate - opened)
 
     def stats(self) -> SoundStats:
-        """Return the seconds so far. An open gate counts up to the newest sound."""
+        """Return the seconds so far, which never fall.
+
+        An open gate counts up to the newest sound. When it closes, it turns out that the sound had ended before that:
+        the seconds stand still then, until the sounds that follow have made good for it.
+        """
         heard = sum(samples / rate for rate, samples in list(self._samples.items()))
         seconds = dict(self._closed)
         for classifier, opened in list(self._opened.items()):
             seconds[classifier] = seconds.get(classifier, 0.0) + max(0.0, self._end - opened)
-        return SoundStats(round(heard, 3), {name: round(length, 3) for name, length in seconds.items()})
+        for name, length in seconds.items():
+            self._told[name] = max(self._told.get(name, 0.0), round(length, 3))
+        return SoundStats(round(heard, 3), dict(self._told))

@@ -17,7 +17,7 @@ from earmark.inference.dispatch import DispatcherStats
 from earmark.inference.engine import EngineState
 from earmark.protocol.events import ClassifierInfo, SourceInfo
 from earmark.server.server import ServerStats
-from earmark.telemetry.snapshot import MemoryInfo, Snapshot, snapshot, versions
+from earmark.telemetry.snapshot import MemoryInfo, ReloadStats, Snapshot, snapshot, versions
 from earmark.telemetry.tally import TallyStats
 from earmark.windowing.inbox import SourceStats
 from earmark.windowing.segmenter import SegmenterStats
@@ -67,6 +67,7 @@ def recorded_daemon(engine: EngineState = READY) -> Snapshot:
             {"commands": HistogramCounts((0.1,), (5, 0), 0.2)},
             {"api": 1},
         ),
+        reloads=ReloadStats(applied=2, refused=1, in_force=False),
         memory=MemoryInfo(daemon_mb=82.5, worker_mb=None),
     )
 
@@ -94,6 +95,7 @@ def test_every_field_of_info_is_as_it_was_and_new_ones_follow() -> None:
             "lag": {"commands": {"bounds": [0.1], "counts": [5, 0], "sum": 0.2}},
             "changes": {"api": 1},
         },
+        "reloads": {"applied": 2, "refused": 1, "in_force": False},
         "segmenter": {
             "rounds": 9,
             "errors": 0,

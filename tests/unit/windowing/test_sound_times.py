@@ -27,9 +27,28 @@ def test_a_gate_that_is_open_counts_up_to_the_newest_sound() -> None:
     assert times.stats().open == {"words": 0.0}  # the block that opened it is not counted yet
     times.hear(900, 900, RATE)
     assert times.stats().open == {"words": 0.8}
+
+
+def test_the_seconds_never_fall_although_a_gate_closes_where_the_sound_ended_some_time_ago() -> None:
+    times = SoundTimes()
+    times.open("words", 100, RATE)
+    times.hear(900, 900, RATE)
+    assert times.stats().open == {"words": 0.8}
+    times.close("words", 700, RATE)
+    assert times.stats().open == {"words": 0.8}
+    times.open("words", 1000, RATE)
+    times.close("words", 1100, RATE)
+    assert times.stats().open == {"words": 0.8}
+    times.open("words", 1200, RATE)
+    times.close("words", 1400, RATE)
+    assert times.stats().open == {"words": 0.9}
+
+
+def test_a_gate_that_closes_before_it_opened_counts_nothing() -> None:
+    times = SoundTimes()
     times.open("words", 900, RATE)
     times.close("words", 850, RATE)
-    assert times.stats().open == {"words": 0.0}  # never less than nothing
+    assert times.stats().open == {"words": 0.0}
 
 
 def test_each_classifier_has_its_own_seconds_and_a_gate_that_was_never_open_has_none_to_close() -> None:

@@ -1,21 +1,13 @@
 // What the page knows: pure state, made from the events one after the other. Times are ms since 1970, of the daemon.
 
+import { held, moment } from "./moments.js";
 import { Series } from "./series.js";
 
 export const KEPT = 600_000; // ms of results, labels and levels that the page holds
 const MOST_ROWS = 1000;
 const MOST_POINTS = 30_000; // of a classifier and a source
-const HOLD = 1500; // ms for which the peak of a level stands still
-const FALL = 12; // dB a second by which it then falls
 
 export const keyOf = (classifier, source) => `${classifier}|${source}`;
-
-/** Return the moment at which what an event tells of ended. A recording read at speed has no true places in UTC. */
-export function moment(event, place = event.end_time) {
-  const published = Date.parse(event.time);
-  const told = place ? Date.parse(place) : NaN;
-  return Math.abs(published - told) < 120_000 ? told : published;
-}
 
 export class Store {
   constructor() {
@@ -74,6 +66,25 @@ export class Store {
     return [...this.classifiers.values()].flatMap((classifier) =>
       classifier.sources.map((source) => ({ classifier, source, key: keyOf(classifier.name, source) })),
     );
+  }
+
+  /** Put what happened before this page was opened in front; `past` is a Store of it. */
+  prefill(past) {
+    const known = new Map(this.spans.map((span) => [span.id, span]));
+    for (const span of past.spans) {
+      const newer = known.get(span.id);
+      if (newer) Object.assign(newer, { from: span.from, score: span.score, event: span.event });
+      else if (span.to === null) this.active.set(span.id, span);
+    }
+    this.spans = [...past.spans.filter(({ id }) => !known.has(id)), ...this.spans];
+    this.losses = [...past.losses, ...this.losses];
+    this.rows = [...this.rows, ...past.rows.filter(({ id }) => !known.has(id))].slice(0, MOST_ROWS);
+    for (const [key, { points }] of past.results) {
+      const newer = this.series(key).points;
+      const first = newer[0]?.at ?? Infinity;
+      newer.unshift(...points.filter(({ at }) => at < first));
+    }
+    this.spanChanges++;
   }
 
   addRow(row) {
@@ -174,12 +185,4 @@ function spanOf(event, to) {
 function live(store, event, now) {
   const ahead = now - Date.parse(event.time);
   store.ahead = store.ahead === null || ahead < store.ahead ? ahead : store.ahead + Math.min(5, (ahead - store.ahead) / 50);
-}
-
-/** The peak stands still for a while, and then falls. */
-function held(known, peak, at) {
-  if (!known || peak >= known.hold) return { hold: peak, holdAt: at };
-  const falling = Math.max(0, at - known.holdAt - HOLD) / 1000;
-  if (!falling) return { hold: known.hold, holdAt: known.holdAt };
-  return { hold: Math.max(peak, known.hold - (FALL * (at - known.at)) / 1000), holdAt: known.holdAt };
 }

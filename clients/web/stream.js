@@ -1,8 +1,11 @@
 // The page's connection: the JavaScript client itself, the token, and what is asked for over HTTP.
 
 import { Earmark } from "./client/earmark.js";
+import { KEPT, Store } from "./store.js";
 
 const TYPES = ["result", "suppressed", "label", "source", "loss", "config", "level"];
+const PAST = ["result", "suppressed", "label", "loss"];
+const MOST_PAST = 5000; // events
 const TOKEN = "earmark.token";
 
 export class Stream {
@@ -73,7 +76,7 @@ export class Stream {
   /** Return what is kept of the time from `from` to `to`, oldest first. */
   async past(from, to, types, most) {
     const found = [];
-    for await (const event of this.client.past({ from: new Date(from), to: new Date(to), types, limit: 500 })) {
+    for await (const event of this.client.past({ from: new Date(from), to: new Date(to + 1000), types, limit: 500 })) {
       found.push(event);
       if (found.length >= most) break;
     }
@@ -84,7 +87,19 @@ export class Stream {
     this.received = Date.now();
     const kind = this.store.take(event, this.received);
     if (kind === "hello" || kind === "config") this.refresh();
+    if (kind === "hello" && !this.prefilled) this._prefill(event.seq);
     if (kind) this.taken(kind, event);
+  }
+
+  /** Ask once for the last ten minutes, so that the page does not begin empty. */
+  async _prefill(seq) {
+    this.prefilled = true;
+    const now = this.store.time(Date.now());
+    const events = await this.past(now - KEPT, now, PAST, MOST_PAST).catch(() => []); // it keeps none, or tells none
+    const past = new Store();
+    for (const event of events) if (event.seq <= seq) past.take(event, 0);
+    this.store.prefill(past);
+    this.changed();
   }
 
   _state(state) {

@@ -13,6 +13,9 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
+/** A label as people read it. */
+export const plain = (label) => label.replaceAll("_", " ").trim();
+
 export const has = (key) => key in strings;
 
 /** A score with two digits. */
@@ -43,22 +46,24 @@ export function whySentence(event) {
  */
 export function verdict(now, status, hits, active) {
   if (!now || !now.top.length) return t("now.nothing");
-  const [best, second] = now.top;
+  const [first, second] = now.top;
+  const best = { ...first, name: plain(first.label) };
   const threshold = status?.thresholds[best.label];
   if (now.suppressed === "margin") {
     const short = (status?.decide.margin ?? 0) - (best.score - (second?.score ?? 0));
-    return t("now.margin", { label: best.label, short: score(Math.max(0, short)), second: second?.label ?? "" });
+    return t("now.margin", { label: best.name, short: score(Math.max(0, short)), second: plain(second?.label ?? "") });
   }
   if (now.suppressed === "refractory") {
-    return t("now.refractory", { label: best.label, s: ((status?.decide.refractory_ms ?? 0) / 1000).toFixed(1) });
+    return t("now.refractory", { label: best.name, s: ((status?.decide.refractory_ms ?? 0) / 1000).toFixed(1) });
   }
-  if (now.suppressed) return t(has(`now.${now.suppressed}`) ? `now.${now.suppressed}` : "now.suppressed", { label: best.label });
-  if (threshold === undefined) return status ? t("now.never", { label: best.label }) : "";
-  if (active) return t("now.on", { label: active });
-  if (best.score < threshold) return t("now.below", { label: best.label, short: score(threshold - best.score) });
+  if (now.suppressed) return t(has(`now.${now.suppressed}`) ? `now.${now.suppressed}` : "now.suppressed", { label: best.name });
+  if (threshold === undefined) return t(status ? "now.never" : "now.best", { label: best.name, score: score(best.score) });
+  if (active) return t("now.on", { label: plain(active) });
+  if (status.mode === "sliding" && now.final) return t("now.over", { label: best.name });
+  if (best.score < threshold) return t("now.below", { label: best.name, short: score(threshold - best.score) });
   const needed = status.decide.hits;
-  if (status.mode === "sliding" && hits < needed) return t("now.hits", { label: best.label, hits, needed });
-  return status.mode === "utterance" ? t("now.fired", { label: best.label }) : t("now.smoothing", { label: best.label });
+  if (status.mode === "sliding" && hits < needed) return t("now.hits", { label: best.name, hits, needed });
+  return status.mode === "utterance" ? t("now.fired", { label: best.name }) : t("now.smoothing", { label: best.name });
 }
 
 /** What the page knows of its connection, as {tone, text}. */

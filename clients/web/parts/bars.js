@@ -1,6 +1,7 @@
 // The five best scores of a classifier as bars that move smoothly, with each label's threshold drawn on its bar.
 
 import { colours, ease, labelColour } from "../loop.js";
+import { plain } from "../words.js";
 
 export const ROWS = 5;
 export const ROW = 34; // px
@@ -94,9 +95,9 @@ function pill(context, x, y, width, height) {
 }
 
 function fitted(context, text, width) {
-  const plain = text.replaceAll("_", " ").trim();
-  if (context.measureText(plain).width <= width) return plain;
-  let short = plain;
+  const whole = plain(text);
+  if (context.measureText(whole).width <= width) return whole;
+  let short = whole;
   while (short.length > 1 && context.measureText(`${short}…`).width > width) short = short.slice(0, -1);
   return `${short}…`;
 }

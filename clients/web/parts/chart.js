@@ -4,7 +4,7 @@ import { html } from "../vendor/lit-html.js";
 import { rulesOf } from "../decide.js";
 import { colours, labelColour } from "../loop.js";
 import { KEPT } from "../store.js";
-import { minute, score, t } from "../words.js";
+import { clock, minute, score, t } from "../words.js";
 import { OFF, ON, set } from "./tuner.js";
 
 const HEIGHT = 190;
@@ -35,6 +35,21 @@ function table(page, { key }) {
   return html`<table><tr><th scope="col">${t("time")}</th><th scope="col">${t("label")}</th><th scope="col">${t("score")}</th></tr>
     ${points.map(({ at, scores }) => html`<tr><td>${new Date(at).toLocaleTimeString()}</td><td>${best(scores)[0]}</td><td>${score(best(scores)[1])}</td></tr>`)}
   </table>`;
+}
+
+/** The points as uPlot takes them. Between two sounds there is a hole, so that no line joins them. */
+function columns(points, labels, { window, hop }) {
+  const data = [[], ...labels.map(() => [])];
+  let before = null;
+  for (const { at, scores } of points) {
+    if (before !== null && at - before > 1000 * (window + hop)) {
+      data.forEach((column, index) => column.push(index ? null : (before + at) / 2000));
+    }
+    data[0].push(at / 1000);
+    labels.forEach((label, index) => data[index + 1].push(scores[label] ?? 0));
+    before = at;
+  }
+  return data;
 }
 
 class ScoreChart extends HTMLElement {
@@ -71,7 +86,7 @@ class ScoreChart extends HTMLElement {
     if (newest !== this.points || page.view.tuning?.changes !== this.changes) {
       this.points = newest;
       this.changes = page.view.tuning?.changes;
-      const data = [points.map(({ at }) => at / 1000), ...labels.map((label) => points.map(({ scores }) => scores[label] ?? null))];
+      const data = columns(points, labels, pair.classifier);
       this.plot.setData(data, false);
       const end = page.store.time(Date.now()) / 1000;
       const from = Math.max(end - KEPT / 1000, Math.min(data[0][0] ?? end, end - 30));
@@ -100,7 +115,7 @@ class ScoreChart extends HTMLElement {
     const options = {
       width: this.clientWidth, height: HEIGHT, legend: { show: false }, cursor: { show: false }, padding: [10, 12, 0, 0],
       scales: { x: { time: true }, y: { range: [0, 1.02] } },
-      axes: [{ ...axis, values: (_, ticks) => ticks.map((tick) => minute(tick * 1000)) }, { ...axis, size: 34 }],
+      axes: [{ ...axis, values: (_, ticks, __, ___, step) => ticks.map((tick) => (step < 60 ? clock : minute)(tick * 1000)) }, { ...axis, size: 34 }],
       series: [{}, ...series], hooks: { draw: [(plot) => this.lines(plot)] },
     };
     const plot = new this.uPlot(options, [[], ...labels.map(() => [])], this);
@@ -132,7 +147,7 @@ class ScoreChart extends HTMLElement {
       ctx.lineTo(bbox.left + bbox.width, y);
       ctx.stroke();
       ctx.textAlign = "right";
-      ctx.fillText(`${t(`knob.${name}`)} ${score(value)}`, bbox.left + bbox.width - 4, y - 5 * devicePixelRatio);
+      ctx.fillText(`${t(`knob.${name}`)} ${score(value)}`, bbox.left + bbox.width - 4, y + (name === "on" ? -5 : 13) * devicePixelRatio);
     }
     ctx.restore();
   }

@@ -4,7 +4,7 @@ import { html, nothing } from "../vendor/lit-html.js";
 import { toCsv } from "../csv.js";
 import { labelColour } from "../loop.js";
 import { Store } from "../store.js";
-import { clock, gapSentence, score, seconds, t } from "../words.js";
+import { clock, gapSentence, plain, score, seconds, t } from "../words.js";
 import { why } from "./why.js";
 
 const SHOWN = 150; // rows in the document at once
@@ -74,7 +74,7 @@ function labelRow(page, { id, span }) {
     <li class="row ${view.selected === id ? "selected" : ""}" tabindex="-1" data-id=${id} data-label=${span.label}>
       <button class="line" aria-expanded=${open} @click=${() => toggle(page, id)}>
         <time>${clock(span.from)}</time>
-        <span class="name"><i .style=${`background:${labelColour(labels, span.label)}`}></i>${span.label.replaceAll("_", " ").trim()}</span>
+        <span class="name"><i .style=${`background:${labelColour(labels, span.label)}`}></i>${plain(span.label)}</span>
         <span class="of">${span.classifier} · ${span.source}</span>
         <span class="score">${score(span.peak ?? span.score)}</span>
         <span class="length">${length}</span>

@@ -4,7 +4,7 @@ import { html, nothing } from "../vendor/lit-html.js";
 import { replay, rulesOf } from "../decide.js";
 import { score, t, verdict } from "../words.js";
 import { bars, ROW, ROWS } from "./bars.js";
-import { tuner } from "./tuner.js";
+import { knobs, trial } from "./tuner.js";
 
 const HITS_OVER = 60_000; // ms of results over which the hits so far are counted
 const painters = new Map();
@@ -43,8 +43,9 @@ function card(page, pair, pairs) {
           <p class="verdict">${verdict(now, status, hitsOf(store, key, status, now), on[0])}</p>
           ${isEmotion(classifier) ? html`<p class="caution">${t("emotion")}</p>` : nothing}
           ${twin(now, status)}
+          ${tuned ? knobs(page, pair, status) : nothing}
         </div>
-        ${tuned ? tuner(page, pair, status) : nothing}
+        ${tuned ? trial(page, pair, status) : nothing}
       </div>
     </article>
   `;

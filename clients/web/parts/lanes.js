@@ -1,7 +1,7 @@
 // The lanes of the timeline, drawn.
 
 import { colours, labelColour } from "../loop.js";
-import { clock, minute } from "../words.js";
+import { clock, minute, plain } from "../words.js";
 
 export const LANE = 28; // px
 export const AXIS = 24; // px
@@ -47,7 +47,7 @@ function row(view, lane, index) {
     context.arc(5, y + LANE / 2, 4, 0, 7);
     context.fill();
     context.fillStyle = palette.text;
-    context.fillText(lane.label.replaceAll("_", " ").trim(), 17, y + LANE / 2);
+    context.fillText(plain(lane.label), 17, y + LANE / 2);
   });
   clipped(context, [left, y, width - left, LANE], () => {
     for (const span of view.visible) if (`${span.key}|${span.label}` === lane.id) bar(view, span, y);

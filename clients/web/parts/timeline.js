@@ -74,7 +74,7 @@ export class Timeline {
     const place = ({ classifier, label }) => names.indexOf(classifier) * 1e6 + (this.labels(classifier).indexOf(label));
     const found = new Map();
     for (const span of this.visible()) found.set(`${span.key}|${span.label}`, span);
-    return [...found.entries()].sort(([, one], [, other]) => place(one) - place(other)).map(([id, span]) => ({ id, ...span }));
+    return [...found.entries()].sort(([, one], [, other]) => place(one) - place(other)).map(([id, span]) => ({ ...span, id }));
   }
 
   labels(classifier) {

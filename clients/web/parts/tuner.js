@@ -18,22 +18,32 @@ const KNOBS = [
   { group: "vad", name: "level_db", min: 1, max: 40, step: 0.5, gate: "level", all: true },
 ];
 
-export function tuner(page, pair, status) {
+/** The sliders, below the bars on which they move the thresholds. */
+export function knobs(page, { classifier }, status) {
   const { tuning } = page.view;
-  const { classifier } = pair;
   const fits = (knob) => (!knob.mode || knob.mode === classifier.mode) && (!knob.gate || knob.gate === classifier.gate);
-  const knobs = KNOBS.filter((knob) => fits(knob) && !(knob.all && tuning.label));
-  const changed = Object.keys(tuning.changes).length > 0;
+  const shown = KNOBS.filter((knob) => fits(knob) && !(knob.all && tuning.label));
   return html`
     <div class="tuner" role="group" aria-label=${t("tuner.title", { name: classifier.name })}>
-      <label class="field"><span>${t("tuner.label")}</span>
+      <label class="field knob"><span>${t("tuner.label")}</span>
         <select @change=${(event) => choose(page, event.target.value)}>
           <option value="" ?selected=${!tuning.label}>${t("tuner.all")}</option>
           ${Object.keys(status.thresholds).map((label) => html`<option ?selected=${tuning.label === label}>${label}</option>`)}
         </select>
       </label>
+      ${shown.map((knob) => slider(page, status, knob))}
+    </div>
+  `;
+}
+
+/** What the thresholds would have done, and Apply. */
+export function trial(page, pair, status) {
+  const { tuning } = page.view;
+  const { classifier } = pair;
+  const changed = Object.keys(tuning.changes).length > 0;
+  return html`
+    <div class="tuner">
       ${chart(page, pair, status)}
-      ${knobs.map((knob) => slider(page, status, knob))}
       <p class="preview" role="status">${preview(page, pair, status)}</p>
       <div class="actions">
         <button class="primary" ?disabled=${!changed || tuning.busy} @click=${() => apply(page, classifier.name, status)}>${t("tuner.apply")}</button>

@@ -1,7 +1,7 @@
 // Why a label went on, and what can be done with it. A place for what a detection will link to later: its sound.
 
 import { html, nothing } from "../vendor/lit-html.js";
-import { score, seconds, t, whySentence } from "../words.js";
+import { plain, score, seconds, t, whySentence } from "../words.js";
 
 export function why(page, span) {
   const { event, off } = span;
@@ -18,7 +18,7 @@ export function why(page, span) {
   ].filter(Boolean);
   return html`
     <div class="why">
-      <p><b>${span.label.replaceAll("_", " ").trim()}</b> — ${event.state === "off" ? t("why.before") : whySentence(event)}</p>
+      <p><b>${plain(span.label)}</b> — ${event.state === "off" ? t("why.before") : whySentence(event)}</p>
       <dl>${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
       <div class="actions">
         <button class="quiet small" @click=${() => copy(page, span, JSON.stringify(off ? [event, off] : event, null, 1), "json")}>

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 import websockets.asyncio.client
+from starlette.routing import BaseRoute
 from websockets.asyncio.client import ClientConnection
 
 from earmark.broadcast.hub import Hub
 from earmark.broadcast.publisher import Publisher
 from earmark.config import settings as config
+from earmark.control.history_routes import History
 from earmark.detection.detector import Draft
 from earmark.history.kept import Kept
 from earmark.history.recent import Recent
@@ -80,6 +82,7 @@ class Serving:
         max_frames: int = MAX_FRAMES_PER_SECOND,
         kept: Callable[[Recent], Kept] = lambda recent: recent,
         endpoints: Mapping[str, Endpoint] = MappingProxyType({}),
+        routes: Sequence[BaseRoute] = (),
         **more: Any,
     ) -> None:
         self.hub = Hub(backlog, self.hello, stall=stall)
@@ -99,6 +102,7 @@ class Serving:
             {EVENTS: events_endpoint(self.hub, replayer, settings.max_subscribers, max_frames), **endpoints},
             ready=lambda: {"listening": Need(not self.missing, self.missing), "clips": Need(True)},
             info=lambda: {"version": "0.1.0", "events": self.hub.stats()},
+            routes=[*routes, *History(self.kept, self.hello, lambda: self.now).routes()],
             on_refused=self.hub.count_refused,
             **more,
         )

@@ -13,6 +13,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from earmark.api.request import ClipRequest
 from earmark.config.file import parse
 from earmark.control.fields import check_classifier, check_source
 from earmark.control.steering import Change
+from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.events import decode, encode
 from earmark.protocol.readiness import PURPOSES, Need, answer
 from tests.daemon import environment
@@ -111,6 +113,8 @@ def test_commands_are_such_that_the_programs_understand(block: Block, client: Cl
             PARSERS[name]().parse_args(arguments)  # exits where it is wrong
         elif name == "make":
             assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.M)
+        elif name == "curl" and shutil.which("curl") and any(f"{EVENTS}?" in each for each in arguments):
+            serve(partial(_answers, arguments))
         elif name == "curl" and shutil.which("curl"):
             _put_clips(tmp_path)
             sent = ["curl", "-s", "--noproxy", "*", *(each.replace(ADDRESS, client.address) for each in arguments)]
@@ -118,6 +122,19 @@ def test_commands_are_such_that_the_programs_understand(block: Block, client: Cl
             assert json.loads(done.stdout)[0]["label"] == "yes"
         else:
             assert name in OTHER_COMMANDS
+
+
+async def _answers(arguments: list[str], serving: Serving) -> None:
+    """The daemon has a page of history for what is asked."""
+    serving.score()
+    serving.hear()
+    asked = [each.replace(ADDRESS, serving.host) for each in arguments]
+    command = await asyncio.create_subprocess_exec(
+        *("curl", "-sf", "--noproxy", "*"), *asked, stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await asyncio.wait_for(command.communicate(), DEADLINE)
+    assert command.returncode == 0
+    assert told.startswith((b'{"epoch":', b"seq,time,type,"))
 
 
 @of("toml")
@@ -143,8 +160,9 @@ def test_json_is_what_is_sent_and_received(block: Block) -> None:
             needs = {name: Need(each[name], each["missing"].get(name, {})) for name in PURPOSES}
             assert answer(needs)[0] == each
             continue
-        told = json.loads(encode(decode(json.dumps(each))))
-        assert told == each  # no field that the daemon does not know
+        for event in each.get("events", [each]):  # a page of history, or one event
+            told = json.loads(encode(decode(json.dumps(event))))
+            assert told == event  # no field that the daemon does not know
 
 
 @of("js")

@@ -120,7 +120,8 @@ def test_options_answers_anywhere_and_shares_the_compute_headers_with_allowed_or
 def test_an_allowed_page_may_read_the_answer_and_its_headers_and_no_other_page(client: Client) -> None:
     shared = client.post(CLIP, origin="https://dashboard.example")
     exposed = set(shared.headers["access-control-expose-headers"].split(", "))
-    assert exposed == {"x-compute-type", "x-compute-time", "x-compute-audio-length", "x-audio-warning"}
+    clips = {"x-compute-type", "x-compute-time", "x-compute-audio-length", "x-audio-warning"}
+    assert exposed == clips | {"link", "x-earmark-epoch", "x-earmark-oldest", "x-earmark-next"}
     assert shared.headers["access-control-allow-origin"] == "https://dashboard.example"
     assert "access-control-allow-origin" not in client.post(CLIP).headers
     foreign = client.post(CLIP, origin="https://evil.example")
@@ -139,6 +140,7 @@ def test_one_connection_serves_many_requests(client: Client) -> None:
 
 
 STEERING = {
+    "/v1/events",
     "/v1/sources",
     "/v1/sources/{name}",
     "/v1/classifiers",

@@ -293,7 +293,8 @@ def test_http_errors_are_json_with_a_sentence() -> None:
         assert (status, headers["content-type"], list(body)) == (404, "application/json", ["error"])
         status, headers, body = await http(serving, "/health", "POST")
         assert (status, set(headers["allow"].split(", ")), list(body)) == (405, {"get", "head"}, ["error"])
-        assert (await http(serving, "/v1/events"))[0] == 426
+        status, headers, body = await http(serving, "/v1/events", **{"Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg=="})
+        assert (status, headers["upgrade"], list(body)) == (426, "websocket", ["error"])
         status, _, body = await http(serving, "/ nonsense")
         assert (status, list(body)) == (400, ["error"])
 

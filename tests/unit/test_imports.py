@@ -62,7 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "windowing.segmenter",
         "protocol",
     },
-    "control": {"access", "broadcast", "config", "protocol", "server.responses"},
+    "control": {"access", "broadcast", "history", "config", "protocol", "server.responses"},
     "changes": {"control.steering", "config"},
     "listening": {
         "changes",
@@ -176,6 +176,7 @@ SHELLS: dict[str, str] = {
     "server.routes": "the HTTP routes of the daemon itself",
     "server.server": "the HTTP server",
     "access.audit": "the audit log",
+    "control.history_routes": "the HTTP route of history",
     "stream.events_endpoint": "what a subscriber says",
     "stream.replayer": "the turns in which subscribers are replayed",
     "access.token_file": "the file of tokens",

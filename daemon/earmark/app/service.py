@@ -34,6 +34,7 @@ from earmark.broadcast.publisher import Publisher
 from earmark.broadcast.sink import Sink
 from earmark.checkpoints.catalogue import catalogue
 from earmark.config import settings as config
+from earmark.control.history_routes import History
 from earmark.control.openapi import combined
 from earmark.control.routes import Control
 from earmark.detection.detectors import Detectors
@@ -168,6 +169,7 @@ class Service:
         )
         control = Control(self._reconfigurer, audit).routes()
         replayer = Replayer(self._hub, self._kept, self._recent)
+        history = History(self._kept, self._hello).routes()
         self._server = Server(
             settings.server,
             {
@@ -180,6 +182,7 @@ class Service:
                 *page_routes(show_root),
                 *routes,
                 *control,
+                *history,
                 *Metrics(self._snapshot, self._needs).routes(),
             ],
             on_refused=self._hub.count_refused,

@@ -9,7 +9,8 @@ import msgspec
 
 from earmark.config.settings import Decide, Vad
 from earmark.control.steering import ClassifierStatus, SourceStatus
-from earmark.protocol.endpoints import CLASSIFIERS, RELOAD, SOURCES
+from earmark.history.request import DEFAULT_LIMIT, MAX_LIMIT
+from earmark.protocol.endpoints import CLASSIFIERS, EVENTS, RELOAD, SOURCES
 
 REFUSALS = {
     "400": "A wrong field or value, or a wrong configuration; the sentence names it",
@@ -29,6 +30,23 @@ CHANGE = {
 }
 RESTART = {"type": "array", "items": STRING, "description": "Keys that differ and need a restart"}
 TOML = {"type": "string", "description": "The lines of a configuration that would keep the change"}
+TIME = "RFC 3339, seconds since 1970, or how long ago: -10m"
+HISTORY = {
+    "sources": "Only events of these sources, separated by commas",
+    "classifiers": "Only events of these classifiers",
+    "types": "Exactly these types of events",
+    "labels": "Only these labels",
+    "min_score": "Only results and labels with at least this score",
+    "top_k": "At most this number of labels in a result",
+    "from": f"Only events from this time on: {TIME}",
+    "to": f"Only events before this time: {TIME}",
+    "since": "Onward from this position, EPOCH:SEQ; without it the newest events come first",
+    "cursor": "The page that follows another one; see its `next`",
+    "limit": f"Events in a page, 1 to {MAX_LIMIT}; {DEFAULT_LIMIT} without it",
+    "format": "json, ndjson or csv; it goes before the Accept header",
+}
+"""The parameters of history."""
+
 PATCH_CLASSIFIER = "Change thresholds and gate until the next reload or restart"
 
 
@@ -45,6 +63,7 @@ def _paths(source: object, classifier: object, decide: object, vad: object) -> d
     told = {"changed": {"type": "array", "items": CHANGE}, "restart": RESTART}
     name = {"name": "name", "in": "path", "required": True, "schema": STRING, "description": "As the lists show it"}
     return {
+        EVENTS: {"get": _history()},
         SOURCES: {"get": _operation("sources", "All sources", {"type": "array", "items": source})},
         CLASSIFIERS: {"get": _operation("classifiers", "All classifiers", {"type": "array", "items": classifier})},
         f"{SOURCES}/{{name}}": {
@@ -65,6 +84,19 @@ def _paths(source: object, classifier: object, decide: object, vad: object) -> d
         },
         RELOAD: {"post": _change("reload", "Read the configuration again, as at SIGHUP", {}, None, told)},
     }
+
+
+def _history() -> dict[str, Any]:
+    position = {"type": ["string", "null"], "description": "The cursor of the next page"}
+    event = {"type": "object", "required": ["type", "seq", "time"], "description": "An event, as the stream has it"}
+    fields = {"epoch": STRING, "oldest": {"type": "integer"}, "next": position}
+    page = {"type": "object", "properties": {**fields, "events": {"type": "array", "items": event}}}
+    told = _operation("history", "A page of the events that are kept", page, "400", "401")
+    told["responses"]["200"]["content"] |= {kind: {"schema": STRING} for kind in ("application/x-ndjson", "text/csv")}
+    names = {
+        name: {"name": name, "in": "query", "schema": STRING, "description": text} for name, text in HISTORY.items()
+    }
+    return {**told, "parameters": list(names.values())}
 
 
 def _change(

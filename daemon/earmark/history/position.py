@@ -27,10 +27,8 @@ def parse_position(value: object, name: str = "since") -> Position:
     """Return the position in `value`. Raises SubscriptionError with a sentence that begins with `name`."""
     found = _POSITION.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        shown = repr(value)
-        shown = shown if len(shown) <= MAX_QUOTED else shown[: MAX_QUOTED - 3] + "..."
         raise SubscriptionError(
-            f'{name}: {shown} is not a position, EPOCH:SEQ with the epoch of hello, for example "9f2c61d0:1042"'
+            f'{name}: {quoted(value)} is not a position, EPOCH:SEQ with the epoch of hello, for example "9f2c61d0:1042"'
         )
     return Position(found["epoch"], int(found["seq"]))
 
@@ -41,3 +39,9 @@ def check_position(position: Position, kept: Kept, name: str = "since") -> None:
         raise SubscriptionError(
             f"{name}: {position} lies ahead of the newest event, which has the number {kept.newest}"
         )
+
+
+def quoted(value: object) -> str:
+    """Return the value as an error repeats it."""
+    text = repr(value)
+    return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 3] + "..."

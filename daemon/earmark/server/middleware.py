@@ -17,7 +17,10 @@ from earmark.protocol import endpoints
 from earmark.server.responses import error_response
 from earmark.server.routes import methods_of
 
-EXPOSED_HEADERS = "x-compute-type, x-compute-time, x-compute-audio-length, x-audio-warning"
+EXPOSED_HEADERS = (
+    "x-compute-type, x-compute-time, x-compute-audio-length, x-audio-warning, "
+    "link, x-earmark-epoch, x-earmark-oldest, x-earmark-next"
+)
 ALLOWED_HEADERS = "authorization, content-type, x-use-cache, x-wait-for-model, x-load-model"
 TWO_LENGTHS = "Content-Length and Transfer-Encoding are both there: it is not certain where the body ends"
 PREFLIGHT_SECONDS = "600"  # for which a browser may remember the answer to a preflight

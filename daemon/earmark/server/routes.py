@@ -49,7 +49,6 @@ def application(ready: Ready, info: Info, routes: Sequence[BaseRoute] = ()) -> S
         Route(endpoints.HEALTH, show_health),
         Route(endpoints.READY, show_ready),
         Route(endpoints.INFO, show_info),
-        Route(endpoints.EVENTS, refuse_plain),
         Route(endpoints.AUDIO, refuse_plain),
     ]
     app = Starlette(routes=[*routes, *own], exception_handlers={HTTPException: _refused, Exception: _failed})

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import msgspec
 from openapi_spec_validator import validate
 
+from earmark.broadcast.subscription import Subscription
 from earmark.control.openapi import combined
+from earmark.history.request import PARAMETERS, STREAM_ONLY
 
 BEFORE: dict[str, Any] = {
     "openapi": "3.1.0",
@@ -20,6 +23,7 @@ def test_the_routes_are_added_and_the_document_is_valid() -> None:
     validate(msgspec.json.decode(msgspec.json.encode(document)))
     assert {path: sorted({*item} - {"parameters"}) for path, item in document["paths"].items()} == {
         "/own": ["get"],
+        "/v1/events": ["get"],
         "/v1/sources": ["get"],
         "/v1/sources/{name}": ["get", "patch"],
         "/v1/classifiers": ["get"],
@@ -27,6 +31,14 @@ def test_the_routes_are_added_and_the_document_is_valid() -> None:
         "/v1/reload": ["post"],
     }
     assert {"Own", "ClassifierStatus", "SourceStatus", "Decide", "Vad"} <= document["components"]["schemas"].keys()
+
+
+def test_history_tells_the_parameters_that_it_takes() -> None:
+    get = combined(BEFORE)["paths"]["/v1/events"]["get"]
+    told = {parameter["name"] for parameter in get["parameters"]}
+    filters = {field.name for field in dataclasses.fields(Subscription)}
+    assert told == filters - {*STREAM_ONLY} | {*PARAMETERS}
+    assert set(get["responses"]["200"]["content"]) == {"application/json", "application/x-ndjson", "text/csv"}
 
 
 def test_a_change_tells_its_refusals_and_what_it_takes() -> None:

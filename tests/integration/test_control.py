@@ -255,11 +255,15 @@ def test_with_tokens_the_scope_admin_alone_changes_the_daemon(
         assert not steering.paused
 
     steered(scenario, guarded)
+    refused = "at 127.0.0.1 was refused PATCH /v1/sources/desk:"
     assert caplog.messages == [
-        "no token at 127.0.0.1 was refused PATCH /v1/sources/desk: Authorization header is missing: this daemon wants"
-        " `Authorization: Bearer TOKEN`",
+        f"no token {refused} Authorization header is missing: this daemon wants `Authorization: Bearer TOKEN`",
+        f'token "page" {refused} This token does not allow `admin`',
+        f"a token without a name {refused} This token does not allow `admin`",
         'token "boss" at 127.0.0.1 changed source[desk].paused from false to true',
         'token "boss" at 127.0.0.1 changed source[desk].paused from true to false',
+        f"token \"boss\" {refused} Origin: pages of 'https://evil.example' may not connect;"
+        " server.allow_origins can add it",
     ]
 
 

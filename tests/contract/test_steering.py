@@ -146,3 +146,15 @@ def test_a_token_works_from_one_reload_on_until_another(steered: Steered) -> Non
     assert 'token "page" at 127.0.0.1 was refused PATCH /v1/sources/room: This token does not allow `admin`' in log
     assert text not in log
     assert steered.token not in log
+
+
+def test_a_reload_that_is_refused_is_told_until_one_is_not(steered: Steered) -> None:
+    before, text = steered.ask("GET", "/info").json["reloads"], steered.config.read_text()
+    steered.config.write_text(text.replace("0.8", "80"))
+    assert steered.ask("POST", "/v1/reload").status == 400
+    refused = steered.ask("GET", "/info").json["reloads"]
+    steered.config.write_text(text)
+    assert steered.ask("POST", "/v1/reload").status == 200
+    told = steered.ask("GET", "/info").json["reloads"]
+    assert refused == {"applied": before["applied"], "refused": before["refused"] + 1, "in_force": False}
+    assert told == {"applied": before["applied"] + 1, "refused": before["refused"] + 1, "in_force": True}

@@ -332,6 +332,7 @@ class Service:
             journal=self._journal.stats() if self._journal is not None else None,
             events=self._tally.stats(),
             reloads=self._reconfigurer.stats(),
+            senders=sum(each is not None and each.is_taken for each in self._listening.networks.values()),
             memory=memory.memory(self._engine.state.pid),
         )
 

@@ -163,6 +163,7 @@ def _of_the_journal(journal: JournalStats | None) -> Iterator[Metric]:
 
 
 def _of_http(now: Snapshot) -> Iterator[Metric]:
+    yield _gauge("earmark_senders", "Clients that send sound now.", now.senders)
     yield _gauge("earmark_connections", "Connections, subscribers included.", now.connections.open)
     yield _counter("earmark_connections_refused", "Connections that found no place.", now.connections.refused)
     responses = _by_status(now.connections.responses)

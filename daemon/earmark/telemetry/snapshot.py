@@ -82,6 +82,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     memory: MemoryInfo
     events: TallyStats
     reloads: ReloadStats
+    senders: int
     journal: JournalStats | None
 
 
@@ -101,6 +102,7 @@ def snapshot(
     outputs: OutputsStats,
     events: TallyStats,
     reloads: ReloadStats,
+    senders: int,
     memory: MemoryInfo,
     journal: JournalStats | None = None,
 ) -> Snapshot:
@@ -125,6 +127,7 @@ def snapshot(
         memory=memory,
         events=events,
         reloads=reloads,
+        senders=senders,
         journal=journal,
     )
 

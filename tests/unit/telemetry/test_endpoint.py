@@ -49,6 +49,7 @@ def values(snapshot: Snapshot) -> dict[str, float]:
         ('earmark_http_responses_total{status="404"}', 1),
         ('earmark_reloads_total{outcome="refused"}', 1),
         ("earmark_last_reload_successful", 0),
+        ("earmark_senders", 1),
         ('earmark_http_responses_total{status="500"}', 0),
         ('earmark_handshakes_refused_total{status="401"}', 0),
         ('earmark_config_changes_total{cause="api"}', 1),

@@ -68,6 +68,7 @@ def recorded_daemon(engine: EngineState = READY) -> Snapshot:
             {"api": 1},
         ),
         reloads=ReloadStats(applied=2, refused=1, in_force=False),
+        senders=1,
         memory=MemoryInfo(daemon_mb=82.5, worker_mb=None),
     )
 
@@ -96,6 +97,7 @@ def test_every_field_of_info_is_as_it_was_and_new_ones_follow() -> None:
             "changes": {"api": 1},
         },
         "reloads": {"applied": 2, "refused": 1, "in_force": False},
+        "senders": 1,
         "segmenter": {
             "rounds": 9,
             "errors": 0,

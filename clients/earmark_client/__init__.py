@@ -40,6 +40,7 @@ from earmark_client.answers import (
     SourceStatus,
 )
 from earmark_client.client import AsyncClient, Client
+from earmark_client.event_table import EventTable, table
 from earmark_client.follow import Counts
 from earmark_client.position import Position
 from earmark_client.request import NothingListens, Refused
@@ -60,6 +61,7 @@ __all__ = [
     "EarmarkError",
     "Error",
     "Event",
+    "EventTable",
     "Events",
     "Gap",
     "GateLevel",
@@ -85,4 +87,5 @@ __all__ = [
     "Why",
     "events",
     "events_sync",
+    "table",
 ]

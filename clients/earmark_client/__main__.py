@@ -10,11 +10,13 @@ from collections.abc import Sequence
 
 import earmark
 from earmark.errors import EarmarkError
-from earmark_client import classify, models, status, steer, watch
+from earmark_client import classify, history, models, status, steer, watch
+from earmark_client.arguments import Parser
 
 EXAMPLES = """\
 examples:
   earmark watch             show what the daemon on this machine hears
+  earmark history           show what it heard before
   earmark status            ask whether it is ready
   earmark classify x.wav    let it classify a recording
   earmark models            list the models that it can use
@@ -56,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line, with every command."""
     from earmark.commands import devices, learn, pull, token
 
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = Parser(
         prog="earmark",
         description="Listen in on an Earmark daemon.",
         epilog=EXAMPLES,
@@ -65,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"earmark {earmark.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     watch.add_parser(commands)
+    history.add_parser(commands)
     status.add_parser(commands)
     classify.add_parser(commands)
     models.add_parser(commands)

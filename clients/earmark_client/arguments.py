@@ -4,10 +4,35 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
 
 from earmark.errors import SubscriptionError
 from earmark.protocol.endpoints import DEFAULT_ADDRESS
 from earmark_client.address import Address, address
+
+
+class Parser(argparse.ArgumentParser):
+    """Takes `-1h` after `--from` or `--to` for a time; argparse would take it for an option."""
+
+    def parse_known_args(  # type: ignore[override]  # argparse declares three forms of the one function
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
+        """Parse the arguments, or those of the command line."""
+        return super().parse_known_args(joined(sys.argv[1:] if args is None else args), namespace)
+
+
+def joined(args: Sequence[str]) -> list[str]:
+    """Return the arguments with `--from -1h` as `--from=-1h`."""
+    found: list[str] = []
+    for each in args:
+        if found and found[-1] in ("--from", "--to") and re.match(r"-\d", each):
+            found[-1] += f"={each}"
+        else:
+            found.append(each)
+    return found
 
 
 def add_daemon(parser: argparse.ArgumentParser, *, positional: bool) -> None:

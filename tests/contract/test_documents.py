@@ -183,7 +183,7 @@ def test_programs_run_as_printed(block: Block, client: Client, tmp_path: Path) -
     if missing := [name for name in sorted(modules) if find_spec(name.partition(".")[0]) is None]:
         pytest.skip(f"{', '.join(missing)} is not installed")
     _put_clips(tmp_path)
-    if "earmark_client" in block.text:
+    if "earmark_client" in block.text and re.search(r"\bevents(_sync)?\(", block.text):
         serve(lambda serving: _follows(block, serving, tmp_path))
         return
     done = _program(block, client.address, tmp_path)

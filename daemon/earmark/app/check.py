@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from earmark.app import keeping
 from earmark.checkpoints import child, weights
 from earmark.checkpoints.catalogue import Entry, catalogue
 from earmark.checkpoints.checkpoint import Checkpoint
@@ -19,7 +21,7 @@ from earmark.config.complaints import useless
 from earmark.devices.inputs import choose
 from earmark.devices.portaudio import Input, list_inputs
 from earmark.devices.sound_server import ServerSource, SoundServer
-from earmark.errors import EarmarkError, ModelError, SourceError
+from earmark.errors import ConfigError, EarmarkError, JournalError, ModelError, SourceError
 from earmark.listening.plan import Plan, default_model, plan
 from earmark.protocol import licence
 from earmark.protocol.endpoints import AUDIO
@@ -65,6 +67,7 @@ class Machine:
     )  # in a process of its own, because torch is imported there and nowhere else
     is_free: Callable[[config.Server], bool] = bind.is_free
     has_package: Callable[[str], bool] = lambda name: importlib.util.find_spec(name) is not None
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     has_program: Callable[[str], bool] = lambda name: shutil.which(name) is not None
 
 
@@ -77,6 +80,10 @@ def verify(settings: config.Config, machine: Machine | None = None) -> Report:
     for index, source in enumerate(settings.source):
         _check_source(f"source[{index}]", source, report, machine)
     report.warnings += useless(settings)
+    try:
+        keeping.check(settings.journal, machine.environ)
+    except (ConfigError, JournalError) as error:
+        report.warnings.append(f"journal: {error}")
     return report
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from earmark.config import settings as config
 from earmark.config.state import state_folder
 from earmark.errors import ConfigError, JournalError
+from earmark.journal.folder import check_folder
 from earmark.journal.journal import Journal
 
 MB = 1_000_000
@@ -31,7 +32,20 @@ def journal(settings: config.Config, environ: Mapping[str, str]) -> Iterator[Jou
         yield kept
 
 
+def check(settings: config.Journal | bool, environ: Mapping[str, str]) -> None:
+    """Raise JournalError or ConfigError if a journal is wanted and its folder cannot be used. Makes nothing."""
+    if settings is not False:
+        check_folder(_folder(_chosen(settings), environ))
+
+
+def _chosen(settings: config.Journal | bool) -> config.Journal:
+    return settings if isinstance(settings, config.Journal) else config.Journal()
+
+
+def _folder(chosen: config.Journal, environ: Mapping[str, str]) -> Path:
+    return Path(chosen.path) if chosen.path else state_folder(environ)
+
+
 def _journal(settings: config.Journal | bool, environ: Mapping[str, str]) -> Journal:
-    chosen = settings if isinstance(settings, config.Journal) else config.Journal()
-    folder = Path(chosen.path) if chosen.path else state_folder(environ)
-    return Journal(folder, max_age=timedelta(days=chosen.max_age_days), max_bytes=chosen.max_mb * MB)
+    chosen = _chosen(settings)
+    return Journal(_folder(chosen, environ), max_age=timedelta(days=chosen.max_age_days), max_bytes=chosen.max_mb * MB)

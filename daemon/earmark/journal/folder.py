@@ -15,6 +15,18 @@ DAMAGED = ".damaged"
 FULL_BYTES = 128 * 1024  # with less room than this a disk is full
 
 
+def check_folder(path: Path) -> None:
+    """Raise JournalError if a journal cannot be kept in the folder, which need not exist yet. Makes nothing."""
+    existing = next(each for each in (path, *path.absolute().parents) if os.path.exists(each))  # whatever its name
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        reason = "Permission denied" if existing.is_dir() else f"{existing} is no folder"
+        raise JournalError(_unusable(path, reason))
+
+
+def _unusable(path: Path, reason: str | None) -> str:
+    return f"{path} cannot be written: {reason}; make it writable, or set journal.path to another folder"
+
+
 class Folder:
     """The folder at `path`, made if it does not exist, and locked until close().
 
@@ -28,9 +40,7 @@ class Folder:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise JournalError(
-                f"{path} cannot be written: {error.strerror}; make it writable, or set journal.path to another folder"
-            ) from None
+            raise JournalError(_unusable(path, error.strerror)) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

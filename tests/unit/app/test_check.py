@@ -71,6 +71,20 @@ def test_an_absent_device_is_a_warning_because_the_daemon_waits_for_it() -> None
     assert warned(Config(), replace(WHOLE, inputs=no_sound)).startswith("source[0].device: microphones need the Port")
 
 
+def test_a_folder_in_which_no_journal_can_be_kept_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    told = f"cannot be written: {tmp_path}/file is no folder; make it writable, or set journal.path to another folder"
+    assert warned(Config(journal=config.Journal(path=f"{tmp_path}/file/x"))) == f"journal: {tmp_path}/file/x {told}"
+    machine = replace(WHOLE, environ={"STATE_DIRECTORY": f"{tmp_path}/file"})
+    assert warned(Config(), machine) == f"journal: {tmp_path}/file {told}"
+    assert verify(Config(journal=False), machine).warnings == []
+
+
+def test_to_check_a_folder_makes_none(tmp_path: Path) -> None:
+    assert verify(Config(journal=config.Journal(path=f"{tmp_path}/a/b")), WHOLE).warnings == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_more_channels_than_the_device_has_are_a_warning() -> None:
     settings = Config(source=(Microphone(name="m", channels=2),))
     assert warned(settings) == "source[0].channels: Desk USB has 1, not 2: it may not open"

@@ -191,6 +191,7 @@ class Reconfigurer:
             await self._listening.pause(name, paused)
             if before == paused:
                 return Changed()
+            await self._live.until_retired(RETIRE_SECONDS)
             self._tell("api")
             return Changed((Change(f"source[{name}].paused", before, paused),))
 
@@ -215,9 +216,11 @@ class Reconfigurer:
         self.settings = found.config
         tokens = self._replace_access(access) if access is not None else ()
         self._registry.replace(wanted.entries, default_model(found.config))
+        await self._live.until_retired(RETIRE_SECONDS)
         if found.changes:
             self._tell(cause)
-        await self._unload(before - checkpoints.keys())
+        for name in before - checkpoints.keys() - {self._registry.default.id}:
+            self._engine.unload(name)
         return Changed((*found.changes, *tokens), found.restart)
 
     def _replace_access(self, access: Access) -> tuple[Change, ...]:
@@ -266,12 +269,6 @@ class Reconfigurer:
             if isinstance(error, TimeoutError):
                 raise ConfigError(f"{', '.join(new)}: was not loaded within {LOAD_SECONDS:g} s") from None
             raise
-
-    async def _unload(self, names: set[str]) -> None:
-        if names:
-            await self._live.until_retired(RETIRE_SECONDS)
-            for name in names - {self._registry.default.id}:
-                self._engine.unload(name)
 
     def _tell(self, cause: ConfigCause) -> None:
         sources = tuple(self._detectors.sources.values())

@@ -1,6 +1,6 @@
 """Daemons without a model that publish as fast as they can, one after the other over the same journal, to be killed.
 
-    python -m tests.lives FOLDER
+    python -m tests.lives FOLDER [PORT]
 
 A line on standard input starts one, as a copy of this process, which has imported all that it needs; the answer is its
 process id. It then tells its port, its epoch and the number that it goes on from. The line `reap` waits for its end.
@@ -32,14 +32,14 @@ SOURCES = (SourceInfo("desk", "listening"),)
 RECENT = 200  # events in memory, so few that most of a replay comes from the journal
 
 
-async def live(folder: Path) -> None:
+async def live(folder: Path, port: int) -> None:
     """Serve what the journal in `folder` has, and publish until the end."""
     with Journal(folder) as journal:
         recent = Recent(journal.epoch, journal.newest, RECENT)
         hub = Hub(100_000, lambda: Hello(__version__, journal.epoch, journal.newest, journal.oldest, SOURCES, ()))
         publisher = Publisher([journal, recent, hub], epoch=journal.epoch, seq=journal.newest)
         served = events_endpoint(hub, Replayer(hub, journal, recent), 10)
-        settings = config.Server(listen="127.0.0.1:0")
+        settings = config.Server(listen=f"127.0.0.1:{port}")
         async with Server(settings, {EVENTS: served}, ready=lambda: {}, info=hub.stats) as server:
             tell(f"{server.port} {journal.epoch} {journal.newest}")
             for number in range(10**9):
@@ -60,7 +60,7 @@ def tell(line: str) -> None:
 
 
 def main() -> None:
-    folder, pid = Path(sys.argv[1]), 0
+    folder, port, pid = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0, 0
     for line in sys.stdin:
         if line == "reap\n":
             os.waitpid(pid, 0)
@@ -69,7 +69,7 @@ def main() -> None:
         pid = os.fork()
         if not pid:
             try:
-                asyncio.run(live(folder))
+                asyncio.run(live(folder, port))
             finally:
                 os._exit(1)
         tell(f"{pid}")

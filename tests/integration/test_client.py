@@ -21,22 +21,13 @@ from earmark.errors import EarmarkError, ServerError, SubscriptionError
 from earmark.protocol.events import Score, encode
 from earmark_client import Event, Hello, Label, events, events_sync
 from earmark_client.address import address
-from tests.running import ENVIRONMENT, Running, earmark
+from tests.running import ENVIRONMENT, Running, earmark, free_port
 from tests.serving import DEADLINE, TIME, Serving, command, hello, lasting, result, serve
 
 
 async def following(stream: AsyncIterator[Event], count: int) -> list[Event]:
     async with asyncio.timeout(DEADLINE):
         return [await anext(stream) for _ in range(count)]
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    return serve(_nothing).server.port
-
-
-async def _nothing(serving: Serving) -> None:
-    pass
 
 
 def test_events_are_typed_and_filtered() -> None:

@@ -6,76 +6,22 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pytest
 import websockets.sync.client
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
 from earmark.config.resolve import DEMO
-from tests.daemon import DEADLINE, ROOT, Daemon, environment
+from tests.daemon import DEADLINE, Daemon
+from tests.killing import SETTINGS, Lives
 
 KILLS = 200
 EARLY = 0.1  # of the daemons are killed before they serve
-
-
-class Lives:
-    """Starts daemons of tests.lives over one journal, and kills them."""
-
-    def __init__(self, folder: Path) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.lives", str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={**environment(), "PYTHONPATH": f"{ROOT}:{environment()['PYTHONPATH']}"},
-        )
-        self._pid = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._pid:
-            self.kill()
-        self._process.communicate(timeout=DEADLINE)
-
-    def start(self) -> None:
-        self._say("start")
-        self._pid = int(self._line())
-
-    def served(self) -> tuple[str, str, int]:
-        """The address of the daemon, its epoch and the newest number before it; waited for."""
-        port, epoch, newest = self._line().split()
-        return f"ws://127.0.0.1:{port}/v1/events", epoch, int(newest)
-
-    def kill(self) -> None:
-        os.kill(self._pid, signal.SIGKILL)
-        self._pid = 0
-        self._say("reap")
-        while self._line() != "reaped":  # it may have told that it serves meanwhile
-            pass
-
-    def _say(self, line: str) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{line}\n")
-        self._process.stdin.flush()
-
-    def _line(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, "the daemons have ended"
-        return line.strip()
 
 
 class Client(threading.Thread):
@@ -147,28 +93,6 @@ def test_what_any_client_has_seen_outlives_two_hundred_kills_and_no_number_is_us
     assert len(seen) > KILLS
     assert not (tmp_path / "journal.db.damaged").exists()
     assert not (tmp_path / "journal.tail.damaged").exists()
-
-
-SETTINGS = """
-[journal]
-path = "{folder}"
-
-[[source]]
-kind = "file"
-name = "demo"
-path = "{demo}"
-loop = true
-
-[[classifier]]
-name = "words"
-gate = "open"
-mode = "sliding"
-hop = 0.05
-decide.hits = 1
-decide.on = 0.5
-decide.off = 0.4
-decide.min_on = 0.1
-"""
 
 
 def past(address: str, last: int) -> tuple[str, dict[int, dict[str, Any]]]:

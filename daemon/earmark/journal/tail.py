@@ -11,6 +11,7 @@ from pathlib import Path
 from earmark.journal.layout import HEADER, DamagedTail, Ring, check
 
 BYTES = 4 * 1024 * 1024  # of the ring: some 12,000 events, a minute at 200 a second while the disk is full
+FLAGS = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)  # all in memory at once, so that no page is missing later
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -26,7 +27,7 @@ class Tail:
             size = os.fstat(descriptor).st_size
             if size <= HEADER or size % 8:
                 raise DamagedTail(f"it has {size} bytes")
-            self._map = mmap.mmap(descriptor, size)
+            self._map = mmap.mmap(descriptor, size, flags=FLAGS)
         finally:
             os.close(descriptor)
         self._view = memoryview(self._map)

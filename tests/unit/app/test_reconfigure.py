@@ -1,0 +1,229 @@
+"""Changing what is heard, with an engine that loads nothing and devices that deliver nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+import msgspec
+import pytest
+
+from earmark.access.access import Access
+from earmark.access.origins import Origins
+from earmark.app.reconfigure import Reconfigurer
+from earmark.capture.intake import Intake
+from earmark.checkpoints.catalogue import catalogue
+from earmark.config import settings as config
+from earmark.detection.detector import Draft
+from earmark.detection.detectors import Detectors
+from earmark.errors import ConfigError
+from earmark.inference.batch import Batcher
+from earmark.inference.dispatch import Dispatcher
+from earmark.inference.registry import Registry
+from earmark.listening.live import Live
+from earmark.listening.plan import plans
+from earmark.listening.sources import Listening
+from earmark.protocol.events import Config, Source
+from earmark.windowing.segmenter import Segmenter
+from tests.engines import FakeEngine
+
+DESK = config.Microphone(name="desk", quiet=("22:00-07:00",))
+WORDS = config.Classifier(name="words", gate="open", mode="sliding")
+MOODS = config.Classifier(name="moods", model="earmark/emotion", gate="open", mode="sliding")
+SETTINGS = config.Config(source=(DESK,), classifier=(WORDS,))
+DAY, NIGHT = datetime(2026, 11, 23, 12), datetime(2026, 11, 23, 23)
+
+
+class Device:
+    """A source that delivers nothing. Closing a `hanging` one waits for `let_go`."""
+
+    def __init__(self, settings: config.Source, intake: Intake) -> None:
+        self.settings, self.intake = settings, intake
+        self.started = self.closed = False
+        self.let_go = threading.Event()
+        self.let_go.set()
+
+    def start(self) -> None:
+        self.started = True
+
+    def close(self) -> None:
+        self.intake.close()
+        self.closed = self.let_go.wait(10)
+
+
+class Bench:
+    """A Reconfigurer that has begun. `wanted` is what the configuration file says, and `told` what was published."""
+
+    def __init__(self) -> None:
+        self.wanted, self.now = SETTINGS, DAY
+        self.engine = FakeEngine()
+        self.engine.become(loaded=frozenset({"earmark/commands"}))
+        self.devices: list[Device] = []
+        self.told: list[Draft] = []
+        self.detectors = Detectors({}, ("desk",))
+        dispatcher = Dispatcher(Batcher(), self.engine)
+        live = Live(self.detectors, dispatcher, {}, self._publish)
+        self.segmenter = Segmenter(live.deliver)
+        made = {plan.name: plan for plan in plans(SETTINGS)}
+        self.listening = Listening(
+            SETTINGS,
+            made,
+            self.segmenter,
+            self.detectors,
+            self._publish,
+            lambda: "id",
+            build=self._build,
+            wall=lambda: self.now,
+        )
+        self.reconfigurer = Reconfigurer(
+            SETTINGS,
+            lambda: self.wanted,
+            listening=self.listening,
+            detectors=self.detectors,
+            live=live,
+            engine=self.engine,
+            registry=Registry(catalogue(SETTINGS), "earmark/commands", self.engine),
+            admit=lambda access: Access(Origins("127.0.0.1")),
+            functions={},
+            publish=self._publish,
+        )
+
+    def states(self) -> list[str]:
+        return [draft.event.state for draft in self.told if isinstance(draft.event, Source)]
+
+    def configs(self) -> list[list[str]]:
+        """The classifiers of each config event."""
+        events = [draft.event for draft in self.told if isinstance(draft.event, Config)]
+        return [[each.name for each in event.classifiers] for event in events]
+
+    def _publish(self, drafts: Sequence[Draft]) -> None:
+        self.told += drafts
+
+    def _build(self, settings: config.Source, intake: Intake) -> Device:
+        self.devices.append(Device(settings, intake))
+        return self.devices[-1]
+
+
+def play(scene: Callable[[Bench], Awaitable[None]], now: datetime = DAY) -> None:
+    async def bounded() -> None:
+        bench = Bench()
+        bench.now = now
+        bench.listening.add_all()
+        with bench.segmenter:
+            bench.listening.start()
+            bench.reconfigurer.begin()
+            async with asyncio.timeout(20):
+                await scene(bench)
+            await bench.listening.close()
+
+    asyncio.run(bounded())
+
+
+def with_classifiers(*classifiers: config.Classifier) -> config.Config:
+    return msgspec.structs.replace(SETTINGS, classifier=classifiers)
+
+
+def test_a_model_is_loaded_before_its_classifier_begins_and_unloaded_after_it_has_ended() -> None:
+    async def scene(bench: Bench) -> None:
+        bench.wanted = with_classifiers(MOODS)
+        reloading = asyncio.create_task(bench.reconfigurer.reload())
+        while not bench.engine.loads:
+            await asyncio.sleep(0)
+        assert [*bench.reconfigurer.plans] == ["words"]
+        bench.engine.become(loaded=bench.engine.state.loaded | {"earmark/emotion"})
+        changed = await reloading
+        assert [change.key for change in changed.changes] == ["classifier[words]", "classifier[moods]"]
+        assert bench.configs() == [["moods"]]
+        assert bench.engine.required == {"earmark/emotion"}
+        assert bench.engine.unloads == ["earmark/commands"]
+        assert bench.reconfigurer.settings == bench.wanted
+
+    play(scene)
+
+
+def test_a_model_that_is_refused_changes_nothing() -> None:
+    async def scene(bench: Bench) -> None:
+        bench.wanted = with_classifiers(WORDS, MOODS)
+        reloading = asyncio.create_task(bench.reconfigurer.reload())
+        while not bench.engine.loads:
+            await asyncio.sleep(0)
+        bench.engine.become(refused={"earmark/emotion": "earmark/emotion: is damaged"})
+        with pytest.raises(ConfigError, match="earmark/emotion: is damaged"):
+            await reloading
+        assert bench.engine.unloads == ["earmark/emotion"]
+        assert (bench.configs(), bench.reconfigurer.settings) == ([], SETTINGS)
+        assert [*bench.reconfigurer.plans] == ["words"]
+
+    play(scene)
+
+
+def test_a_label_that_the_model_does_not_have_is_named_as_in_the_patch() -> None:
+    async def scene(bench: Bench) -> None:
+        with pytest.raises(ConfigError, match=r'^decide\.labels: earmark/commands has no label "stopp"'):
+            await bench.reconfigurer.patch_classifier("words", {"decide": {"labels": {"stopp": 0.5}}})
+        assert bench.configs() == []
+
+    play(scene)
+
+
+def test_a_device_that_hangs_holds_up_its_own_change_and_not_the_event_loop() -> None:
+    async def scene(bench: Bench) -> None:
+        bench.devices[0].let_go.clear()
+        bench.wanted = config.Config(source=(config.Microphone(name="desk", device="other"),), classifier=(WORDS,))
+        first = asyncio.create_task(bench.reconfigurer.reload())
+        second = asyncio.create_task(bench.reconfigurer.reload())
+        while not bench.devices[0].intake.closed:
+            await asyncio.sleep(0)
+        assert not first.done()
+        bench.devices[0].let_go.set()
+        assert [change.key for change in (await first).changes] == ["source[desk].device", "source[desk].quiet"]
+        assert (await second).changes == ()
+        assert [(device.started, device.closed) for device in bench.devices] == [(True, True), (True, False)]
+
+    play(scene)
+
+
+def test_quiet_hours_close_a_source_and_open_it_again() -> None:
+    async def scene(bench: Bench) -> None:
+        bench.now = NIGHT
+        await bench.listening.follow()
+        assert bench.devices[0].closed
+        (status,) = bench.reconfigurer.sources()
+        assert (status.state, status.paused, status.detail) == ("paused", True, "quiet hours until 07:00")
+        await bench.reconfigurer.patch_source("desk", {"paused": False})
+        assert len(bench.devices) == 2
+        bench.now = datetime(2026, 11, 24, 7)
+        await bench.listening.follow()
+        bench.now = datetime(2026, 11, 24, 22)
+        await bench.listening.follow()
+        assert bench.devices[1].closed
+        assert bench.states() == ["paused", "paused"]
+
+    play(scene)
+
+
+def test_a_source_is_not_opened_in_the_quiet_hours_in_which_the_daemon_starts() -> None:
+    async def scene(bench: Bench) -> None:
+        assert bench.devices == []
+        assert bench.states() == ["paused"]
+        bench.wanted = msgspec.structs.replace(SETTINGS, source=(msgspec.structs.replace(DESK, quiet=()),))
+        await bench.reconfigurer.reload()
+        assert bench.devices[0].started
+
+    play(scene, NIGHT)
+
+
+def test_a_pause_by_request_outlasts_a_reload() -> None:
+    async def scene(bench: Bench) -> None:
+        changed = await bench.reconfigurer.patch_source("desk", {"paused": True})
+        assert [(each.key, each.before, each.after) for each in changed.changes] == [
+            ("source[desk].paused", False, True)
+        ]
+        bench.wanted = with_classifiers(msgspec.structs.replace(WORDS, hop=0.5))
+        await bench.reconfigurer.reload()
+        assert len(bench.devices) == 1
+        assert (await bench.reconfigurer.patch_source("desk", {"paused": True})).changes == ()
+
+    play(scene)

@@ -44,6 +44,7 @@ from earmark_client.event_table import EventTable, table
 from earmark_client.follow import Counts
 from earmark_client.position import Position
 from earmark_client.request import NothingListens, Refused
+from earmark_client.sender import Sender
 from earmark_client.stream import AsyncEvents, Events, events, events_sync
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "Refused",
     "Result",
     "Score",
+    "Sender",
     "ServerError",
     "Source",
     "SourceChanged",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import earmark
 from earmark.errors import EarmarkError
-from earmark_client import classify, history, models, status, steer, watch
+from earmark_client import classify, history, models, send, status, steer, watch
 from earmark_client.arguments import Parser
 
 EXAMPLES = """\
@@ -19,6 +19,7 @@ examples:
   earmark history           show what it heard before
   earmark status            ask whether it is ready
   earmark classify x.wav    let it classify a recording
+  earmark send SOURCE       send it the sound of this machine's microphone
   earmark models            list the models that it can use
   earmark set NAME KEY=...  change a classifier while the daemon runs
   earmark pause SOURCE      stop listening to a source; `earmark resume` goes on
@@ -71,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     status.add_parser(commands)
     classify.add_parser(commands)
     models.add_parser(commands)
+    send.add_parser(commands)
     steer.add_parsers(commands)
     pull.add_parser(commands)
     learn.add_parser(commands)

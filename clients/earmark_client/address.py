@@ -25,6 +25,10 @@ class Address:
     secure: bool = False
     prefix: str = ""
 
+    def audio(self, parameters: Mapping[str, str | int | float]) -> str:
+        """Return the WebSocket's URL to which sound is sent, with these parameters."""
+        return f"{'wss' if self.secure else 'ws'}://{self.host}{self.prefix}{endpoints.AUDIO}?{urlencode(parameters)}"
+
     def events(self, filters: Mapping[str, Filter | None]) -> str:
         """Return the WebSocket's URL with these filters, leaving out those that are None."""
         given = {name: as_text(value) for name, value in filters.items() if value is not None}

@@ -248,7 +248,7 @@ async def messages(
     on_failure: OnFailure | None = None,
 ) -> AsyncGenerator[Message, None]:
     """Yield what `follower` passes on of the messages, and write its position to `file`."""
-    options = _options(token)
+    options = options_of(token)
     try:
         while True:
             try:
@@ -266,7 +266,7 @@ async def messages(
                         if file is not None:
                             file.keep(follower.position if text is not None else None, time.monotonic())
             except (OSError, InvalidHandshake, ConnectionClosed) as error:
-                failure = _failure(error, daemon)
+                failure = failure_of(error, daemon)
             pause = follower.lost(failure)
             if pause is None:
                 return
@@ -287,7 +287,7 @@ def messages_sync(
     on_failure: OnFailure | None = None,
 ) -> Generator[Message, None, None]:
     """Yield the same as messages(), blocking the calling thread."""
-    options = _options(token)
+    options = options_of(token)
     try:
         while True:
             try:
@@ -302,7 +302,7 @@ def messages_sync(
                         if file is not None:
                             file.keep(follower.position if text is not None else None, time.monotonic())
             except (OSError, InvalidHandshake, ConnectionClosed) as error:
-                failure = _failure(error, daemon)
+                failure = failure_of(error, daemon)
             pause = follower.lost(failure)
             if pause is None:
                 return
@@ -314,7 +314,7 @@ def messages_sync(
             file.end(follower.position)
 
 
-def _options(token: str | None) -> dict[str, Any]:
+def options_of(token: str | None) -> dict[str, Any]:
     """Return the options of a connection; the token goes into a header, never into the URL."""
     return _CONNECT | {"additional_headers": bearer(token or os.environ.get("EARMARK_TOKEN"))}
 
@@ -344,7 +344,8 @@ def _explained(error: Exception, daemon: Address) -> EarmarkError:
             return ServerError(f"{daemon.host} does not speak WebSocket: {error}")
 
 
-def _failure(error: Exception, daemon: Address) -> Failure:
+def failure_of(error: Exception, daemon: Address) -> Failure:
+    """Return why there is no connection, and whether another try may help."""
     match error:
         case ConnectionClosedOK():
             return Failure(ServerError(f"the daemon at {daemon.host} has closed the connection"), ended=True)

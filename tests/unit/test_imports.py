@@ -79,7 +79,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web": {"server.responses", "protocol"},
     "learning": {"windowing", "gating", "capture", "recordings", "audio", "checkpoints", "config"},
     "worker": {"engines.wire", "checkpoints", "learning", "audio"},
-    "commands": {"learning", "checkpoints", "devices", "access", "config", "protocol"},
+    "commands": {
+        "learning",
+        "checkpoints",
+        "devices",
+        "capture",
+        "recordings",
+        "audio",
+        "access",
+        "config",
+        "protocol",
+    },
     "app": set(PACKAGES) - {"worker", "learning", "commands"},
 }
 """Package to the packages and modules that it may import besides its own and EVERYWHERE."""
@@ -141,6 +151,7 @@ SHELLS: dict[str, str] = {
     "checkpoints.weights": "the headers of the files of weights",
     "commands.devices": "the command earmark devices",
     "commands.learn": "the command earmark learn",
+    "commands.sound": "a microphone, for earmark send",
     "commands.pull": "the command earmark pull",
     "control.audit_lines": "nothing; it writes to the audit log",
     "control.body": "the body of a request that changes the daemon",

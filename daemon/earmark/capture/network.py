@@ -70,6 +70,8 @@ class Network:
         """Return the feed of a client that has connected, or None if there is another one. `client` is for people."""
         if self._feed is not None:
             return None
+        if sound.lost is not None:
+            self.pace.excuse()
         self._feed = Feed(self, client, sound)
         return self._feed
 
@@ -140,4 +142,5 @@ class Feed:
     def end(self, reason: str) -> None:
         """Say that the client has gone; `reason` says how."""
         self._network.leave(self)
+        self._intake.pause(long=True)  # what is there was said to its end
         self._intake.fail("lost", f"{self._client} {reason}; {NOBODY}")

@@ -25,6 +25,10 @@ class Pace:
         self._now = now
         return max(0.0, -self._credit / SPEED)
 
+    def excuse(self) -> None:
+        """Let the client make up for as much as it can: it was away, also if this is a new daemon."""
+        self._credit = CATCH_UP_SECONDS
+
     def came(self, seconds: float) -> None:
         """Note that so many seconds of sound were taken."""
         self._credit -= seconds

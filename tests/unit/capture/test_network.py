@@ -70,6 +70,7 @@ def test_the_first_sound_starts_the_source_and_the_end_loses_it() -> None:
         "started 10.0.0.5 16000",
         "0+1600",
         "1600+1600",
+        "long pause",
         "lost: 10.0.0.5 has ended; waits for a client that sends its sound",
     ]
 

@@ -38,3 +38,9 @@ def test_but_no_more_than_half_a_minute_of_it() -> None:
     pace = Pace(0.0)
     waited = play(pace, 60.0, 3600.0, speed=1e9)
     assert waited == pytest.approx((60.0 - CATCH_UP_SECONDS) / SPEED, abs=0.2)
+
+
+def test_nor_is_one_that_comes_back_to_a_daemon_that_has_just_started() -> None:
+    pace = Pace(0.0)
+    pace.excuse()
+    assert play(pace, 10.0, 0.0, speed=1e9) == 0

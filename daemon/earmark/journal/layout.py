@@ -116,13 +116,13 @@ class Ring:
 
     def append(self, seq: int, text: bytes, on_score: float | None) -> bool:
         """Put in the event, and note its number in any case. Returns False if there is no room for it."""
-        self._words[_NEWEST] = seq
         length = len(text)
         size, end = (_RECORD.size + length + 7) & ~7, self._end
         at = end % self._size
         before_the_wrap = self._size - at
         skipped = 0 if size <= before_the_wrap else before_the_wrap
         if end + skipped + size - self._words[_START] > self._size:
+            self._words[_NEWEST] = seq
             return False
         if skipped:
             _LENGTH.pack_into(self._data, at, _SKIP)
@@ -132,6 +132,7 @@ class Ring:
         at += _RECORD.size
         self._data[at : at + length] = text
         self._words[_END] = self._end = end + size
+        self._words[_NEWEST] = seq  # last: a number without an event would be a gap for everyone
         self.waiting += 1
         return True
 
@@ -172,7 +173,7 @@ class Ring:
             chunks, _ = self.chunks()
             for chunk in chunks:
                 for record in parse(chunk):
-                    if not (found[-1].seq if found else 0) < record.seq <= newest:
+                    if not (found[-1].seq if found else 0) < record.seq <= newest + 1:
                         raise DamagedTail(f"it holds the number {record.seq} at a wrong place")
                     found.append(record)
         except DamagedTail:
@@ -183,7 +184,7 @@ class Ring:
             self.release(self._end)
             for record in found:
                 self.append(*record)
-            self.newest = newest
+        self.newest = max(newest, found[-1].seq if found else 0)
         return found
 
     def _bytes(self, word: int) -> bytes:

@@ -22,11 +22,15 @@ from earmark_client.answers import (
 )
 from earmark_client.past import Moment, Pages, Question
 from earmark_client.position import Position
-from earmark_client.run import run, run_async
+from earmark_client.run import run, run_apart, run_async
+from earmark_client.sender import Format, Sender
 from earmark_client.stream import AsyncEvents, Events, OnConnection, OnFailure, events, events_sync
 
 Clip = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 """A recording: the path of a file, its content, or an open file."""
+
+
+PART_BYTES = 1 << 15  # of sound that are handed to the sender at once
 
 
 class _Daemon:
@@ -43,6 +47,30 @@ class _Daemon:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._address.host + self._address.prefix!r})"
+
+    async def _send(
+        self,
+        source: str,
+        pcm: bytes | Iterable[bytes],
+        rate: int,
+        channels: int,
+        format: Format,
+        on_failure: OnFailure | None,
+    ) -> float:
+        sender = Sender(
+            source,
+            self._url,
+            rate=rate,
+            channels=channels,
+            format=format,
+            token=self._token,
+            on_failure=on_failure,
+        )
+        async with sender:
+            for part in (pcm,) if isinstance(pcm, bytes) else pcm:
+                for begin in range(0, len(part), PART_BYTES):
+                    await sender.send(part[begin : begin + PART_BYTES])
+        return sender.lost
 
 
 class Client(_Daemon):
@@ -103,6 +131,24 @@ class Client(_Daemon):
         `none`; without it, the model's own.
         """
         return self._run(calls.classify(_content(clip), model=model, top_k=top_k, function=function))
+
+    def send(
+        self,
+        source: str,
+        pcm: bytes | Iterable[bytes],
+        *,
+        rate: int = 16000,
+        channels: int = 1,
+        format: Format = "s16le",
+        on_failure: OnFailure | None = None,
+    ) -> float:
+        """Send sound for a source of the kind `network`, and return the seconds of it that were lost.
+
+        `pcm` is samples in `format` with `channels` interleaved, whole or in parts. It waits where the daemon takes no
+        more, and for a lost connection: `on_failure` is called with the reason. Needs the scope `send`. See Sender for
+        sound that cannot wait.
+        """
+        return run_apart(self._send(source, pcm, rate, channels, format, on_failure))
 
     def models(self) -> list[Model]:
         """Return the models that the daemon can use."""
@@ -193,6 +239,19 @@ class AsyncClient(_Daemon):
     ) -> list[Score]:
         """Return the labels of a recording by falling score: see Client.classify()."""
         return await self._run(calls.classify(_content(clip), model=model, top_k=top_k, function=function))
+
+    async def send(
+        self,
+        source: str,
+        pcm: bytes | Iterable[bytes],
+        *,
+        rate: int = 16000,
+        channels: int = 1,
+        format: Format = "s16le",
+        on_failure: OnFailure | None = None,
+    ) -> float:
+        """Send sound for a source of the kind `network`: see Client.send(). Taking a part must not block."""
+        return await self._send(source, pcm, rate, channels, format, on_failure)
 
     async def models(self) -> list[Model]:
         """Return the models that the daemon can use."""

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from earmark.errors import ServerError
 from earmark_client.address import Address
@@ -65,3 +66,16 @@ def perform(call: Call, daemon: Address, token: str | None) -> Response:
         return send(
             daemon, call.path, method=call.method, body=body, length=length, headers=headers, timeout=call.timeout
         )
+
+
+def run_apart(work: Coroutine[Any, Any, Content]) -> Content:
+    """Run a coroutine on a loop and in a thread of its own, also where a loop runs already. An interrupt cancels it."""
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(work)
+    with contextlib.closing(loop), ThreadPoolExecutor(1) as pool:
+        done = pool.submit(loop.run_until_complete, task)
+        try:
+            return done.result()
+        except BaseException:
+            loop.call_soon_threadsafe(task.cancel)
+            raise

@@ -17,6 +17,7 @@ import pytest
 import soundfile
 
 import earmark_client
+from earmark.errors import EarmarkError
 from tests.daemon import DEADLINE, Daemon, environment
 from tests.signals import Word, demo
 
@@ -182,3 +183,23 @@ def test_a_sender_goes_on_with_the_next_daemon_and_tells_what_was_lost(folder: P
     assert asyncio.run(main()) == pytest.approx(sum(lost))
     assert 0 < sum(lost) < DEADLINE
     assert any("nothing listens" in failure for failure in failures)
+
+
+@pytest.mark.realtime
+def test_a_client_sends_pcm_also_inside_a_running_loop_and_tells_what_was_lost(
+    daemon: Daemon, folder: Path, words: list[Word]
+) -> None:
+    samples, rate = soundfile.read(folder / "talk.wav", dtype="int16")
+
+    async def cell() -> float:
+        return earmark_client.Client(daemon.address).send("phone", samples.tobytes(), rate=rate)
+
+    assert asyncio.run(cell()) == 0
+    assert labels_heard(daemon, words) == [word.label for word in words]
+
+
+def test_a_client_that_sends_to_no_source_is_told(daemon: Daemon) -> None:
+    with pytest.raises(EarmarkError, match="phon"):
+        earmark_client.Client(daemon.address).send("phon", [bytes(3200)])
+    with pytest.raises(EarmarkError, match="phon"):
+        asyncio.run(earmark_client.AsyncClient(daemon.address).send("phon", [bytes(3200)]))

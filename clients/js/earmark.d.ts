@@ -65,9 +65,9 @@ export interface SubscribeOptions {
   now?: () => number;
 }
 export interface HistoryParameters extends Filter {
-  from?: Date | string; to?: Date | string; since?: string | number; before?: number; limit?: number;
+  from?: Date | string; to?: Date | string; since?: string; cursor?: string; limit?: number;
 }
-export interface HistoryPage { events: EarmarkEvent[]; next?: number | null }
+export interface HistoryPage { epoch: string; oldest: number; events: EarmarkEvent[]; next: string | null }
 
 export class EarmarkError extends Error {
   readonly status: number;

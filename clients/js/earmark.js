@@ -89,19 +89,17 @@ export class Earmark {
     }
   }
 
-  /** Return one page of what the daemon keeps: {events, next}. `next` goes into `before` (or `since`) of the next. */
+  /** Return one page of what the daemon keeps: {epoch, oldest, events, next}. `next` is the `cursor` of the next page. */
   history(parameters = {}) {
     return this.request("GET", "v1/events", { parameters: query(moments(parameters)) });
   }
 
   /** Yield the kept events, newest first (with `since`: oldest first), page by page. */
   async *past(parameters = {}) {
-    let asked = parameters;
-    for (;;) {
-      const page = await this.history(asked);
+    for (let cursor; cursor !== null; ) {
+      const page = await this.history({ ...parameters, cursor });
       yield* page.events;
-      if (page.next === undefined || page.next === null) return;
-      asked = { ...parameters, [parameters.since === undefined ? "before" : "since"]: page.next };
+      cursor = page.next ?? null;
     }
   }
 

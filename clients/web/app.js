@@ -64,9 +64,9 @@ const body = () => html`
     ${firstRun(page)}
     <div class="columns">
       <div class="side">${sources(page)} ${microphone(page)}</div>
-      ${hearing(page)}
+      <div class="centre">${hearing(page)} ${timeline(page)}</div>
     </div>
-    ${timeline(page)} ${detections(page)}
+    ${detections(page)}
     <footer>${t("footer", { version: store.version || "…" })} <span class="keys">${t("footer.keys")}</span></footer>
   </main>
   ${tokenDialog(page)} ${announcer(page)}
@@ -76,6 +76,7 @@ const words = await fetch(new URL("strings.json", import.meta.url));
 useStrings(await words.json());
 document.title = "Earmark";
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", forgetColours);
+globalThis.earmark = page; // for the curious, and for tests
 page.stream.start();
 keys(page);
 setInterval(draw, 1000); // silence is told too

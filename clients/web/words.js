@@ -67,8 +67,8 @@ export function verdict(now, status, hits, active) {
 }
 
 /** What the page knows of its connection, as {tone, text}. */
-export function connection({ state, since, behind, error }, silentFor, stale) {
-  if (state === "refused") return { tone: "bad", text: t("connection.refused", { error }) };
+export function connection({ state, since, behind, error, status }, silentFor, stale) {
+  if (state === "refused") return { tone: "bad", text: has(`connection.${status}`) ? t(`connection.${status}`) : t("connection.refused", { error }) };
   if (state === "waiting" || state === "closed") return { tone: "bad", text: t("connection.gone", { time: minute(since) }) };
   if (state === "connecting") return { tone: "warn", text: t("connection.connecting") };
   if (stale) return { tone: "warn", text: t("connection.silent", { s: Math.round(silentFor / 1000) }) };

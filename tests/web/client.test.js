@@ -197,10 +197,10 @@ test("without a WebSocket the client says what to pass", () => {
 
 test("pages of the past follow each other by their cursor", async () => {
   const asked = [];
-  const pages = { none: { events: [{ seq: 9 }], next: 9 }, 9: { events: [], next: 4 }, 4: { events: [{ seq: 2 }], next: null } };
+  const pages = { none: { events: [{ seq: 9 }], next: "older-9" }, "older-9": { events: [], next: "older-4" }, "older-4": { events: [{ seq: 2 }], next: null } };
   const fetch = async (url) => {
     asked.push(url.searchParams.get("from"));
-    return { ok: true, json: async () => pages[url.searchParams.get("before") ?? "none"] };
+    return { ok: true, json: async () => pages[url.searchParams.get("cursor") ?? "none"] };
   };
   const found = [];
   for await (const event of new Earmark("h:1", { fetch }).past({ from: new Date(0) })) found.push(event.seq);

@@ -45,6 +45,7 @@ export function bars(now) {
       const { labels, active } = now();
       drawn = signature(active);
       const palette = colours();
+      if (!rows.size) drawNothing(context, width, palette);
       for (const [label, row] of rows) drawRow(context, width, palette, label, row, { labels, on: active.has(label), strength });
       context.globalAlpha = 1;
     },
@@ -56,6 +57,12 @@ function arranged(top, labels) {
   const best = top.slice(0, ROWS);
   const order = labels.length > ROWS ? best : best.toSorted((one, other) => labels.indexOf(one.label) - labels.indexOf(other.label));
   return new Map(order.map(({ label, score }, index) => [label, { value: score, alpha: 1, y: index * ROW }]));
+}
+
+function drawNothing(context, width, palette) {
+  const [left, right] = edges(width);
+  context.fillStyle = palette.track;
+  for (let index = 0; index < ROWS; index++) pill(context, left, (index + 0.5) * ROW - 6, right - left, 12);
 }
 
 function drawRow(context, width, palette, label, row, { labels, on, strength }) {

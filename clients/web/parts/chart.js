@@ -9,7 +9,7 @@ import { OFF, ON, set } from "./tuner.js";
 
 const HEIGHT = 190;
 const REACH = 14; // px within which a line can be taken
-const MOST_LINES = 5;
+const MOST_LINES = 6;
 let loading = null;
 
 /** uPlot is loaded when it is needed first. */
@@ -74,14 +74,16 @@ class ScoreChart extends HTMLElement {
     if (!this.uPlot || !this.isConnected || this.clientWidth === 0) return;
     const { page, pair, status } = this._state;
     const { points } = page.store.series(pair.key);
-    const labels = this.chosen(points);
-    const kind = labels.join() + page.theme + status.name;
+    const kind = `${page.view.tuning?.label} ${page.theme} ${status.name}`;
     if (kind !== this.kind || !this.plot) {
       this.plot?.destroy();
-      this.plot = this.made(labels);
+      this.labels = [];
+      this.plot = this.made();
       this.kind = kind;
       this.points = null;
     }
+    for (const label of this.chosen(points)) this.add(label);
+    const { labels } = this;
     const newest = points[points.length - 1];
     if (newest !== this.points || page.view.tuning?.changes !== this.changes) {
       this.points = newest;
@@ -103,22 +105,26 @@ class ScoreChart extends HTMLElement {
     return Object.keys(best).sort((one, other) => best[other] - best[one]).slice(0, MOST_LINES);
   }
 
-  made(labels) {
+  /** Add the line of a label, if there is room. Lines stay, so that the chart stands still under the pointer. */
+  add(label) {
+    if (this.labels.includes(label) || this.labels.length >= MOST_LINES) return;
+    const { classifier } = this._state.pair;
+    const sharp = classifier.mode === "utterance"; // single events, not a course
+    const stroke = labelColour(classifier.labels, label);
+    this.labels.push(label);
+    this.plot.addSeries({ label, stroke, width: sharp ? 0 : 1.75, spanGaps: false, points: { show: sharp, size: 7, fill: stroke } });
+  }
+
+  made() {
     const { soft, line } = colours();
-    const { pair } = this._state;
     const axis = { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { show: false }, font: `11px ${colours().font}` };
-    const sharp = pair.classifier.mode === "utterance"; // single events, not a course
-    const series = labels.map((label) => {
-      const stroke = labelColour(pair.classifier.labels, label);
-      return { label, stroke, width: sharp ? 0 : 1.75, spanGaps: false, points: { show: sharp, size: 7, fill: stroke } };
-    });
     const options = {
       width: this.clientWidth, height: HEIGHT, legend: { show: false }, cursor: { show: false }, padding: [10, 12, 0, 0],
       scales: { x: { time: true }, y: { range: [0, 1.02] } },
-      axes: [{ ...axis, values: (_, ticks, __, ___, step) => ticks.map((tick) => (step < 60 ? clock : minute)(tick * 1000)) }, { ...axis, size: 34 }],
-      series: [{}, ...series], hooks: { draw: [(plot) => this.lines(plot)] },
+      axes: [{ ...axis, size: 28, values: (_, ticks, __, ___, step) => ticks.map((tick) => (step < 60 ? clock : minute)(tick * 1000)) }, { ...axis, size: 34 }],
+      series: [{}], hooks: { draw: [(plot) => this.lines(plot)] },
     };
-    const plot = new this.uPlot(options, [[], ...labels.map(() => [])], this);
+    const plot = new this.uPlot(options, [[]], this);
     this.drag(plot.over, plot);
     return plot;
   }
@@ -134,20 +140,28 @@ class ScoreChart extends HTMLElement {
 
   lines(plot) {
     const { ctx, bbox } = plot;
-    const { text, soft, font } = colours();
+    const { card, font, soft, text: ink } = colours();
     ctx.save();
     ctx.lineWidth = 1.5 * devicePixelRatio;
     ctx.font = `600 ${11 * devicePixelRatio}px ${font}`;
     for (const [name, value] of Object.entries(this.thresholds())) {
       const y = plot.valToPos(value, "y", true);
-      ctx.strokeStyle = ctx.fillStyle = name === "on" ? text : soft;
+      ctx.strokeStyle = name === "on" ? ink : soft;
       ctx.setLineDash(name === "on" ? [] : [5 * devicePixelRatio, 4 * devicePixelRatio]);
       ctx.beginPath();
       ctx.moveTo(bbox.left, y);
       ctx.lineTo(bbox.left + bbox.width, y);
       ctx.stroke();
+      const text = `${t(`knob.${name}`)} ${score(value)}`;
+      const right = bbox.left + bbox.width - 4;
+      const base = y + (name === "on" ? -6 : 14) * devicePixelRatio;
+      ctx.globalAlpha = 0.85; // what is written must be read over the lines
+      ctx.fillStyle = card;
+      ctx.fillRect(right - ctx.measureText(text).width - 6, base - 11 * devicePixelRatio, ctx.measureText(text).width + 10, 14 * devicePixelRatio);
+      ctx.globalAlpha = 1;
+      ctx.fillStyle = ctx.strokeStyle;
       ctx.textAlign = "right";
-      ctx.fillText(`${t(`knob.${name}`)} ${score(value)}`, bbox.left + bbox.width - 4, y + (name === "on" ? -5 : 13) * devicePixelRatio);
+      ctx.fillText(text, right, base);
     }
     ctx.restore();
   }

@@ -130,7 +130,7 @@ async function older(page, all) {
 
 async function loadBefore({ view, store }, stream, last) {
   const found = [];
-  for await (const event of stream.client.past({ types: ["label"], before: last?.span.event.seq, limit: 200 })) {
+  for await (const event of stream.client.past({ types: ["label"], to: last?.span.event.time, limit: 200 })) {
     found.push(event);
     if (found.length >= 200) break;
   }

@@ -3,7 +3,7 @@
 import { colours, labelColour } from "../loop.js";
 import { clock, minute, plain } from "../words.js";
 
-export const LANE = 28; // px
+export const LANE = 25; // px
 export const AXIS = 24; // px
 
 /** Draw the timeline. Returns where its spans are: {id, from, to, y} in px. */

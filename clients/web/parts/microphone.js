@@ -14,7 +14,7 @@ function networkSources(store) {
 export function microphone(page) {
   const names = networkSources(page.store);
   return html`
-    <section aria-labelledby="mic-title">
+    <section class="lend" aria-labelledby="mic-title">
       <h2 id="mic-title">${t("mic")}</h2>
       <div class="card mic">${content(page, names)} ${problem ? html`<p class="error" role="alert">${problem}</p>` : nothing}</div>
     </section>

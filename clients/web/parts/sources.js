@@ -2,7 +2,7 @@
 
 import { html, nothing } from "../vendor/lit-html.js";
 import { colours, ease } from "../loop.js";
-import { seconds, t } from "../words.js";
+import { score, seconds, t } from "../words.js";
 import { ask } from "./token.js";
 
 const LOWEST = -80; // dBFS at the left end of the level
@@ -39,17 +39,17 @@ function card(page, source) {
         aria-label=${t("level.of", { source: source.name })}>${Math.round(level?.db ?? LOWEST)} dB</meter>
       <p class="scale"><span>${level ? t("level", { db: level.db.toFixed(0), floor: level.floor.toFixed(0) }) : t("level.none")}</span>
         ${level && level.peak > -0.5 ? html`<b class="warn">${t("clipping")}</b>` : nothing}</p>
-      ${gates.length ? html`<ul class="gates">${gates.map(([name, gate]) => gateLight(name, gate))}</ul>` : nothing}
+      ${gates.length ? html`<ul class="gates">${gates.map(([name, gate]) => gateLight(name, gate, store.classifiers.get(name)?.gate))}</ul>` : nothing}
       <p class="facts">${facts(source).map((fact) => html`<span>${fact}</span>`)}</p>
       ${view.notes.has(source.name) ? html`<p class="error" role="alert">${view.notes.get(source.name)}</p>` : nothing}
     </article>
   `;
 }
 
-const gateLight = (name, { open, value, threshold }) => html`
+const gateLight = (name, { open, value, threshold }, kind) => html`
   <li class=${open ? "open" : ""}><i aria-hidden="true"></i><span>${name}</span>
     <span class="number">${t(open ? "gate.open" : "gate.closed")}${
-      threshold === undefined || threshold === null ? "" : html` · ${value?.toFixed(2)} / ${threshold.toFixed(2)}`
+      threshold === undefined || threshold === null ? "" : ` · ${kind === "level" ? t("gate.db", { value: value.toFixed(0), threshold: threshold.toFixed(0) }) : `${score(value)} / ${score(threshold)}`}`
     }</span></li>
 `;
 

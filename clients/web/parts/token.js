@@ -21,7 +21,7 @@ export function tokenDialog(page) {
       <form class="card token" role="dialog" aria-modal="true" aria-labelledby="token-title" @submit=${(event) => use(page, event)}
         @keydown=${(event) => event.key === "Escape" && close(page)}>
         <h2 id="token-title">${t("token.title")}</h2>
-        <p>${refused ? store.connection.error : t("token.text")}</p>
+        <p>${refused && page.stream.client.token ? store.connection.error : t("token.text")}</p>
         <label class="field"><span>${t("token.field")}</span>
           <input name="token" type="password" autocomplete="off" autofocus spellcheck="false" .value=${page.stream.client.token} /></label>
         <label class="check"><input name="keep" type="checkbox" /> ${t("token.keep")}</label>

@@ -116,7 +116,8 @@ function preview(page, { key, classifier }, status) {
   const now = only(replay(points, rulesOf(status)).fired);
   if (!tuning.changes.decide) return t("preview.now", { n: now.length });
   const { times, added, gone } = compare(now, only(replay(points, rulesOf(status, tuning.changes)).fired));
-  return [t("preview.times", { n: times }), t("preview.added", { n: added }), t("preview.gone", { n: gone })].join(", ");
+  const differs = [added && t("preview.added", { n: added }), gone && t("preview.gone", { n: gone })].filter(Boolean);
+  return [t("preview.times", { n: times }), ...(differs.length ? differs : [t("preview.same")])].join(", ");
 }
 
 function choose(page, label) {

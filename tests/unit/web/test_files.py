@@ -93,6 +93,14 @@ def test_the_page_names_no_other_host(page: Page) -> None:
     assert hosts <= {"www.w3.org", "127.0.0.1", "localhost"}
 
 
+def test_every_address_is_relative_so_that_a_proxy_may_serve_the_page_under_any_path(page: Page) -> None:
+    texts = [page.index, *(file.content for name, file in page.files.items() if not name.startswith("vendor/"))]
+
+    absolute = [found for text in texts for found in re.findall(r'(?:href=|src=|fetch\(|URL\()"/', text.decode())]
+
+    assert absolute == []
+
+
 def test_the_vendored_libraries_have_their_licences_beside_them() -> None:
     vendor = FOLDERS[""] / "vendor"
 

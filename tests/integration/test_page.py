@@ -1,0 +1,246 @@
+"""The page in a real browser, against the real daemon."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import earmark
+from tests import pulse
+from tests.browser import Browser, missing
+from tests.daemon import Daemon
+from tests.played import Played
+from tests.pulse import Pulse
+from tests.signals import demo_parts
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+
+DEMO = Path(earmark.__file__).parent / "demo" / "demo.flac"
+FAR = "store.rows.filter(({ kind }) => kind === 'label').length"  # how many labels the page has seen
+
+COUNT = """(globalThis.numbers = [], ((taken) => stream.taken = (kind, event) => {
+    if (!["hello", "tick"].includes(kind) && event.seq) numbers.push(event.seq);
+    taken(kind, event);
+})(stream.taken), null)"""  # notes the number of each event
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Daemon]:
+    with Daemon("--demo") as daemon:
+        daemon.logged("listening to")
+        yield daemon
+
+
+@pytest.fixture(scope="module")
+def page(demo: Daemon) -> Iterator[Browser]:
+    with Browser() as browser:
+        browser.do("open", url=f"http://{demo.address}/")
+        yield browser
+
+
+def test_the_address_of_the_page_is_printed_before_the_address_of_the_stream(demo: Daemon) -> None:
+    said = [line for line in demo.log if line.startswith("open ") or "subscribe at" in line]
+
+    assert said[0] == f"open http://{demo.address}/"
+    assert "subscribe at" in said[1]
+
+
+def test_labels_of_the_demo_arrive_and_the_timeline_grows(page: Browser) -> None:
+    first = page.until(f"{FAR} >= 1 && earmark.timeline.hits.length")
+    later = page.until(f"earmark.timeline.hits.length > {first} && earmark.timeline.hits.length")
+
+    labels = page.value("store.rows.map((row) => row.span?.label)")
+    shown = page.do("text", of=".row .name")
+    assert later > first
+    assert shown in labels
+    assert {part.label for part in demo_parts()} >= set(labels)
+    assert page.do("text", of=".pill") == "Connected"
+
+
+def test_the_level_and_the_gates_of_the_source_move(page: Browser) -> None:
+    page.until(
+        "store.levels.get('demo')?.db > -60 && Object.values(store.levels.get('demo').gates).some((g) => g.open)"
+    )
+
+    assert page.do("text", of=".source .state") == "Listening"
+
+
+def test_the_reasons_are_in_words(page: Browser) -> None:
+    page.until("store.rows.some((row) => row.span?.event.why)")
+
+    page.do("click", on=".row .line")
+
+    assert "reached the threshold" in page.do("text", of=".why p")
+    page.do("press", key="Escape")
+
+
+def test_a_threshold_that_is_dragged_and_applied_is_what_the_next_detection_obeys(page: Browser) -> None:
+    page.do("click", on="[data-classifier=commands] .tune")
+    page.until("document.querySelector('score-chart .u-over')")
+    page.do("drag", **{"from": 0.8, "to": 0.5})
+    chosen = page.until("view.tuning.changes.decide?.on")
+    seen = page.value("store.spans.length")
+    preview = page.do("text", of=".preview")
+
+    page.do("click", on=".tuner .primary")
+    lines = page.until("view.tuning.toml")
+    obeyed = (
+        f"store.spans.slice({seen}).filter(({{ classifier }}) => classifier === 'commands')"
+        ".find(({ event }) => event.why?.threshold < 0.8)?.event.why.threshold"
+    )
+
+    assert chosen == pytest.approx(0.5, abs=0.03)
+    assert "Would have fired" in preview
+    assert f"on = {chosen:g}" in lines
+    assert page.until(obeyed) == pytest.approx(chosen)
+    page.do("press", key="Escape")
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 360)])
+def test_nothing_serious_bars_anybody_from_the_page(demo: Daemon, page: Browser, theme: str, width: int) -> None:
+    page.do("open", url=f"http://{demo.address}/", theme=theme, width=width, motion="reduce")
+    page.until("store.rows.length && store.status.size")
+    page.do("click", on="[data-classifier=emotion] .tune")
+    page.until("document.querySelector('score-chart .u-over')")
+    page.do("click", on=".row .line")
+
+    assert page.do("axe") == []
+    assert page.do("overhang") <= 0
+
+
+def test_frames_come_in_time_and_the_heap_stays(page: Browser) -> None:
+    measured = page.do("frames", seconds=3)
+
+    # the display of a headless browser has 60 frames a second; this machine may be busy
+    assert measured["median"] < 17.5
+    assert measured["grown"] < 5
+
+
+def test_the_page_complains_of_nothing_and_asks_nobody_but_the_daemon(demo: Daemon, page: Browser) -> None:
+    hosts = {url.split("/")[2] for url in page.do("requests") if not url.startswith(("blob:", "data:"))}
+
+    assert page.do("problems") == []
+    assert hosts == {demo.address}
+
+
+def test_a_daemon_that_was_killed_is_resumed_without_a_missing_event(tmp_path: Path) -> None:
+    settings = tmp_path / "earmark.toml"
+    settings.write_text(f'[journal]\npath = "{tmp_path}"\n[[classifier]]\nname = "commands"\n')
+    port = free_port()
+    with Browser() as browser:
+        with Daemon("--demo", "--config", str(settings), port=port) as daemon:
+            browser.do("open", url=f"http://{daemon.address}/")
+            browser.value(COUNT)
+            browser.until(f"{FAR} >= 2")
+            daemon.process.send_signal(signal.SIGKILL)
+            browser.until("store.connection.state === 'waiting'")
+            assert "Gone since" in browser.do("text", of=".pill")
+            seen = browser.value(FAR)
+        with Daemon("--demo", "--config", str(settings), port=port) as daemon:
+            daemon.until(lambda event: event["type"] == "label")
+            browser.value("stream.subscription.retry()")
+            browser.until(f"store.connection.state === 'connected' && {FAR} >= {seen + 3}")
+            numbers = browser.value("globalThis.numbers")
+
+        # the page asks for every type of event that has a number
+        assert numbers == list(range(numbers[0], numbers[-1] + 1))
+        assert browser.value("store.rows.map((row) => row.kind)") == ["label"] * browser.value("store.rows.length")
+        assert browser.do("problems") == []
+
+
+def test_a_daemon_with_tokens_gives_the_page_and_asks_for_one(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("secret\n")
+    tokens.chmod(0o600)
+    with Played(20, str(tokens)) as played, Browser() as browser:
+        browser.do("open", url=played.url, known=False)
+        browser.until("store.connection.state === 'refused' && document.querySelector('.token')")
+
+        assert browser.do("axe") == []
+        assert browser.do("text", of=".pill") == "A token is needed"
+        browser.do("fill", on=".token input", value="secret")
+        browser.do("click", on=".token .primary")
+
+        browser.until("store.connection.state === 'connected' && store.known")
+        assert "secret" not in "".join(browser.do("requests"))
+
+
+def test_the_page_works_under_any_path_of_a_proxy_and_begins_with_what_was() -> None:
+    with Played(100) as played, Browser() as browser:
+        browser.do("open", url=played.url)
+        browser.until(f"{FAR} >= 2")
+        browser.do("open", url=played.behind_proxy)
+
+        browser.until(f"store.spans[0]?.id.endsWith('-0') && {FAR} > 2")
+        assert browser.do("problems") == []
+
+
+def test_values_turn_grey_when_the_daemon_says_nothing_any_more() -> None:
+    with Played(20) as played, Browser() as browser:
+        browser.do("open", url=played.url)
+        browser.until(FAR)
+
+        played.silent = True
+
+        browser.until("document.documentElement.classList.contains('stale')")
+        played.silent = False
+        browser.until("!document.documentElement.classList.contains('stale')")
+
+
+@pytest.mark.skipif(bool(pulse.missing()), reason=pulse.missing())
+def test_a_source_that_is_unplugged_is_lost_and_comes_back(tmp_path: Path) -> None:
+    settings = tmp_path / "earmark.toml"
+    settings.write_text(
+        'journal = false\n[[source]]\nkind = "microphone"\nname = "desk"\n[[classifier]]\nname = "commands"\n'
+    )
+    with Pulse() as server, Daemon("--config", str(settings), extra=server.environment) as daemon, Browser() as browser:
+        browser.do("open", url=f"http://{daemon.address}/")
+        browser.until("['listening', 'quiet', 'muted'].includes(store.sources.get('desk').state)")
+
+        server.unplug()
+        browser.until("store.sources.get('desk').state === 'lost'")
+        told = browser.do("text", of=".source .state")
+        server.replug()
+
+        assert told == "Lost; trying again"
+        browser.until("['listening', 'quiet', 'muted'].includes(store.sources.get('desk').state)")
+
+
+def test_a_word_said_into_the_microphone_of_the_browser_is_recognised(tmp_path: Path) -> None:
+    settings = tmp_path / "earmark.toml"
+    settings.write_text(
+        'journal = false\n[[source]]\nkind = "network"\nname = "browser"\n[[classifier]]\nname = "commands"\n'
+    )
+    said, rate = soundfile.read(DEMO, dtype="float32", stop=16000 * 8)
+    with wave.open(str(tmp_path / "said.wav"), "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", ""))
+        file.writeframes((said * 32767).astype(np.int16).tobytes())
+    fake = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    with (
+        Daemon("--config", str(settings)) as daemon,
+        Browser(*fake, f"--use-file-for-fake-audio-capture={tmp_path / 'said.wav'}") as browser,
+    ):
+        daemon.logged("listening to")
+        browser.do("open", url=f"http://{daemon.address}/")
+        browser.until("store.settings.get('browser')")
+        browser.do("click", on=".mic .primary")
+
+        label = browser.until("store.rows[0]?.span?.label")
+
+        assert label in {part.label for part in demo_parts()}
+        assert "Sending to browser" in browser.do("text", of=".mic")
+        browser.do("click", on=".mic .primary")
+        assert browser.do("problems") == []
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])

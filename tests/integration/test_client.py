@@ -460,7 +460,7 @@ def test_status_says_where_nothing_listens() -> None:
     )
 
 
-@pytest.mark.parametrize("arguments", [[], ["watch"], ["status"], ["devices"]])
+@pytest.mark.parametrize("arguments", [[], ["watch"], ["status"], ["devices"], ["history"]])
 def test_help_has_examples(arguments: list[str]) -> None:
     done = earmark(*arguments, "--help")
     assert "examples:\n  earmark" in done.stdout

@@ -19,19 +19,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 
 import earmark.__main__
 import earmark_client.__main__
 from earmark.api.request import ClipRequest
+from earmark.capture.intake import Intake
+from earmark.capture.network import Network
+from earmark.config import settings as config
 from earmark.config.file import parse
 from earmark.control.fields import check_classifier, check_source
 from earmark.control.steering import Change
-from earmark.protocol.endpoints import EVENTS
+from earmark.protocol.endpoints import AUDIO, EVENTS
 from earmark.protocol.events import decode, encode
 from earmark.protocol.readiness import PURPOSES, Need, answer
+from earmark.uplink.endpoint import audio_endpoint
 from tests.daemon import environment
 from tests.posting import DEADLINE, Client, encoded, word
 from tests.serving import Serving, serve
+from tests.signals import noise
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -50,7 +56,11 @@ OTHER_COMMANDS = {
     "systemctl",
     "journalctl",
     "export",
+    "arecord",
 }
+
+
+LONG_WAV = 8000  # samples of talk.wav
 
 
 @dataclass(frozen=True)
@@ -186,6 +196,13 @@ def test_programs_run_as_printed(block: Block, client: Client, tmp_path: Path) -
     if "earmark_client" in block.text and re.search(r"\bevents(_sync)?\(", block.text):
         serve(lambda serving: _follows(block, serving, tmp_path))
         return
+    if "Sender(" in block.text:
+        intake = Intake("kitchen", wake=lambda: None)
+        network = Network(config.Network(name="kitchen"), intake)
+        endpoint = audio_endpoint(lambda: {"kitchen": network}, lambda: ["kitchen"])
+        serve(lambda serving: _sends(block, serving, tmp_path), endpoints={AUDIO: endpoint})
+        assert intake.stats().offered == LONG_WAV
+        return
     done = _program(block, client.address, tmp_path)
     assert done.wait(DEADLINE) == 0, done.communicate()[1]
     done.communicate()
@@ -207,7 +224,15 @@ async def _follows(block: Block, serving: Serving, folder: Path) -> None:
         program.communicate()
 
 
+async def _sends(block: Block, serving: Serving, folder: Path) -> None:
+    """The program sends its recording and says that nothing was lost."""
+    program = _program(block, serving.host, folder)
+    out, errors = await asyncio.to_thread(program.communicate, timeout=DEADLINE)
+    assert (out, errors) == ("0.0 s were lost\n", "")
+
+
 def _put_clips(folder: Path) -> None:
+    soundfile.write(folder / "talk.wav", noise(LONG_WAV, -40), 16000, subtype="PCM_16")
     for name in ("sample1.flac", "clip.flac"):
         (folder / name).write_bytes(encoded(word("yes"), form="FLAC"))
 

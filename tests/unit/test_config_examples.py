@@ -23,7 +23,7 @@ EMBEDDED = {
 }
 EACH = pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
 PULLED = pytest.mark.parametrize(
-    "file", [file for file in EXAMPLES if file.stem not in EMBEDDED], ids=lambda file: file.stem
+    "file", [file for file in EXAMPLES if file.stem not in (*EMBEDDED, "satellite")], ids=lambda file: file.stem
 )
 SHIPPED = pytest.mark.parametrize(
     "file", [file for file in EXAMPLES if file.stem in EMBEDDED], ids=lambda file: file.stem
@@ -64,6 +64,13 @@ def test_an_example_of_embedded_models_has_the_settings_that_were_measured(file:
     found = {each.name: msgspec.to_builtins(each) for each in settings.classifier}  # dicts, for pytest to compare
     assert found == {each.name: msgspec.to_builtins(each) for each in EMBEDDED[file.stem]}
     assert settings == config.Config(classifier=settings.classifier)  # and nothing else is set
+
+
+def test_the_example_of_a_satellite_hears_the_sound_that_a_client_sends_with_the_measured_settings() -> None:
+    settings = load(next(file for file in EXAMPLES if file.stem == "satellite"))
+    assert settings.source == (config.Network(name="kitchen"),)
+    (classifier,) = settings.classifier
+    assert msgspec.structs.replace(classifier, sources=()) == presets.COMMANDS
 
 
 @SHIPPED

@@ -18,7 +18,7 @@ from earmark.control.history_routes import History
 from earmark.detection.detector import Draft
 from earmark.history.recent import Recent
 from earmark.protocol import endpoints
-from earmark.protocol.events import ClassifierInfo, GateLevel, Hello, Label, Level, Result, Score, SourceInfo, Tick
+from earmark.protocol.events import ClassifierInfo, GateLevel, Hello, Label, Level, Result, Score, SourceInfo, Tick, Why
 from earmark.server.routes import show_root
 from earmark.server.server import Server
 from earmark.stream.events_endpoint import events_endpoint
@@ -28,6 +28,7 @@ from earmark.web.routes import page_routes
 LABELS = tuple(f"label {number}" for number in range(20))
 NAMES = ("one", "two", "three", "four")  # of the classifiers
 LEVELS_PER_SECOND = 10
+WHY = Why(0.91, 0.9, 0.8, 2, 2, "speech")
 PREFIX = b"/any/path"  # under which the proxy serves the page
 
 
@@ -110,7 +111,7 @@ def _event(number: int, at: float) -> Result | Label:
         pair = number // 40
         label, identity, start = LABELS[pair % len(LABELS)], f"9f2c61d0-{pair}", max(0.0, at - 0.4)
         if number % 40 == 0:
-            return Label(0, "", "desk", NAMES[0], identity, label, "on", start, 0.9)
+            return Label(0, "", "desk", NAMES[0], identity, label, "on", start, 0.9, why=WHY)
         return Label(0, "", "desk", NAMES[0], identity, label, "off", start, end=at, peak=0.9, reason="quiet")
     scores = sorted((random.random() ** 4 for _ in range(5)), reverse=True)
     chosen = random.sample(LABELS, 5)

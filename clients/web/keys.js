@@ -29,12 +29,13 @@ export function keys(page) {
     const at = rows.findIndex((row) => row.dataset.id === view.selected);
     const next = rows[Math.max(0, Math.min(rows.length - 1, at + by))];
     view.selected = next.dataset.id;
-    view.paused ||= next !== rows[0]; // the list must not move away under the reader
+    view.paused = true; // the list must not move away under the reader
     next.focus({ preventScroll: true });
     next.scrollIntoView({ block: "nearest" });
   }
 
   function toggle() {
     view.open = view.open === view.selected ? null : view.selected;
+    view.paused ||= view.open !== null;
   }
 }

@@ -182,6 +182,51 @@ def test_the_page_works_under_any_path_of_a_proxy_and_begins_with_what_was() -> 
         assert browser.do("problems") == []
 
 
+def test_a_reader_filters_opens_links_and_downloads_while_the_list_stands_still() -> None:
+    with Played(100) as played, Browser() as browser:
+        browser.do("open", url=played.url)
+        browser.until(f"{FAR} >= 4")
+        browser.do("press", key="j")
+        browser.do("press", key="Enter")
+        first = browser.do("text", of=".row.selected .name")
+        assert "reached the threshold" in browser.do("text", of=".row.selected .why")
+
+        browser.until("document.querySelector('.detections .small').innerText.match(/new/)")
+        assert browser.do("text", of=".row .name") == first  # others have come, and the list stands still
+        browser.do("click", on=".row .why button >> nth=1")
+        link = browser.value("navigator.clipboard.readText()")
+        table = browser.do("download", on=".detections .head button >> nth=1")
+        browser.do("press", key="/")
+        browser.do("fill", on="#filter-label", value="label 0")
+
+        assert table.splitlines()[0].startswith("time,source,classifier,label,score")
+        assert len(table.splitlines()) >= 5
+        browser.until(
+            "document.querySelector('.row .name') && "
+            "[...document.querySelectorAll('.row .name')].every((name) => name.innerText === 'label 0')"
+        )
+        browser.do("open", url=link)
+        browser.until("document.querySelector('.row .why')")
+        assert browser.do("text", of=".row.selected .name") == first
+        assert browser.do("problems") == []
+
+
+def test_the_timeline_goes_back_into_the_history_of_the_daemon_and_tells_why() -> None:
+    with Played(100) as played, Browser() as browser:
+        browser.do("open", url=played.url)
+        browser.until("earmark.timeline.hits.length >= 2")
+        browser.do("click", on=".timeline button >> nth=2")
+        browser.until("earmark.timeline.archive && !earmark.timeline.busy && !earmark.timeline.problem")
+        browser.until("document.querySelector('.timeline .how').innerText.startsWith('until')")
+        browser.do("click", on=".timeline button >> nth=4")
+        browser.until("earmark.timeline.end === null && earmark.timeline.hits.length")
+
+        browser.do("touch", on=".lanes", place="earmark.timeline.hits[0]")
+
+        assert "reached the threshold" in browser.do("text", of=".timeline .why")
+        assert browser.do("problems") == []
+
+
 def test_values_turn_grey_when_the_daemon_says_nothing_any_more() -> None:
     with Played(20) as played, Browser() as browser:
         browser.do("open", url=played.url)

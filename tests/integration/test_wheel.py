@@ -81,3 +81,18 @@ def test_the_daemon_in_the_wheel_has_its_models_and_its_demo(unpacked: Path) -> 
         assert f"classifier {name}: earmark/{name}, " in checked.stdout
     assert checked.stdout.count("hears demo") == 3
     assert sorted(path.name for path in (unpacked / "earmark" / "demo").iterdir()) == ["demo.flac", "demo.json"]
+
+
+def test_the_page_is_in_the_wheel_with_the_client_and_the_licences(unpacked: Path) -> None:
+    files = unpacked / "earmark" / "web" / "files"
+    expected = {
+        file.relative_to(ROOT / "clients" / folder)
+        for folder in ("web", "js")
+        for file in (ROOT / "clients" / folder).rglob("*")
+        if file.is_file()
+    }
+
+    found = {file.relative_to(files / name) for name in ("page", "client") for file in (files / name).rglob("*.*")}
+
+    assert found == expected
+    assert Path("vendor/lit-html.LICENSE") in found

@@ -53,6 +53,16 @@ const act = {
     await page.mouse.move(x + width / 3, at(to), { steps: 4 });
     await page.mouse.up();
   },
+  /** Click in a canvas at a place that the page's state tells: {from, y} in px. */
+  async touch({ on, place }) {
+    const { from, y } = await act.value({ of: place });
+    await page.locator(on).click({ position: { x: from + 5, y: y + 8 } });
+  },
+  /** The text of the file that a click downloads. */
+  async download({ on }) {
+    const [file] = await Promise.all([page.waitForEvent("download"), page.locator(on).first().click()]);
+    return readFileSync(await file.path(), "utf8");
+  },
   /** The serious complaints of axe-core, as `rule: selector`. It is evaluated by the debugger, which no CSP binds. */
   async axe() {
     await page.evaluate(readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8"));

@@ -19,6 +19,7 @@ import soundfile
 import earmark_client
 from earmark.errors import EarmarkError
 from tests.daemon import DEADLINE, Daemon, environment
+from tests.pulse import Pulse, missing
 from tests.signals import Word, demo
 
 CONFIG = """
@@ -105,6 +106,26 @@ def test_the_python_sender_may_be_faster_than_the_sound_too(daemon: Daemon, fold
 
     assert asyncio.run(main()) == 0
     assert labels_heard(daemon, words) == [word.label for word in words]
+
+
+@pytest.mark.realtime
+@pytest.mark.skipif(bool(missing()), reason=missing() or "nothing is missing")
+def test_a_microphone_is_heard_by_the_daemon_and_ctrl_c_ends_the_command(
+    daemon: Daemon, folder: Path, words: list[Word]
+) -> None:
+    command = [sys.executable, "-m", "earmark_client", "send", "phone", "--url", daemon.address]
+    with (
+        Pulse() as pulse,
+        subprocess.Popen(command, stderr=subprocess.PIPE, env=environment(pulse.environment), text=True) as process,
+    ):
+        daemon.until(lambda event: event.get("state") == "listening" and event["source"] == "phone")
+        player = pulse.play(folder / "talk.wav")
+        assert labels_heard(daemon, words) == [word.label for word in words]
+        player.wait(DEADLINE)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE) == 0
+        assert process.stderr is not None
+        assert re.search(r"earmark: .+ at \d+ Hz\nearmark: sending to phone", process.stderr.read())
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ class Sender:
 
         `data` may end in the middle of a sample. Raises ServerError or SubscriptionError after a refusal.
         """
-        while not self._outbox.has_room(len(data)) and self._error is None:
+        while not self._outbox.has_room(len(data)) and not self._has_ended:
             self._room.clear()
             await self._room.wait()
         self.offer(data)
@@ -110,8 +110,8 @@ class Sender:
 
         Dropped sound becomes a gap in the daemon's stream. Raises as send() does.
         """
-        if self._error is not None:
-            raise self._error
+        if self._has_ended:
+            self._raise()
         self._outbox.add(data)
         self._filled.set()
 
@@ -124,11 +124,22 @@ class Sender:
         """Wait until the daemon refuses, and raise that: for programs that wait for sound themselves."""
         assert self._task is not None
         await asyncio.wait([self._task])
+        self._raise()
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._task is not None and self._task.done()
+
+    def _raise(self) -> None:
+        """Raise the refusal, or the error, with which the task has ended."""
+        if self._task is not None and not self._task.cancelled():
+            self._task.result()
         if self._error is not None:
             raise self._error
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="sender")
+        self._task.add_done_callback(lambda task: self._room.set())
         return self
 
     async def __aexit__(
@@ -146,10 +157,7 @@ class Sender:
             self._outbox.skip(self._outbox.waiting // self._frame_bytes)  # nothing, unless it took too long
             self._tell_loss(self._outbox.tell())
         if kind is None:
-            if not self._task.cancelled():
-                self._task.result()
-            if self._error is not None:
-                raise self._error
+            self._raise()
 
     async def _run(self) -> None:
         """Connect and send, until everything was sent or the daemon refuses. Ends at the latest by being cancelled."""
@@ -168,7 +176,6 @@ class Sender:
                 self._outbox.disconnect()
             if final:
                 self._error = failure.error
-                self._room.set()
                 return
             if self._on_failure is not None:
                 self._on_failure(failure.error)

@@ -235,7 +235,8 @@ def test_a_database_that_is_damaged_while_it_is_used_is_set_aside_and_told(tmp_p
             with path.open("r+b") as file:  # all pages but the first
                 file.seek(4096)
                 file.write(b"\xff" * (path.stat().st_size - 4096))
-            await numbers(journal)
+            with pytest.raises(JournalError, match="the journal cannot be read just now"):
+                await numbers(journal)
             publish(journal, 5001, 5002)
             await until(lambda: bool(told))
             publish(journal, 5003, 5003)
@@ -325,7 +326,8 @@ def test_a_daemon_that_starts_on_a_full_disk_goes_on_with_the_numbers(small_disk
             assert (second.epoch, second.newest) == (first.epoch, 10)
             publish(second, 11, 12)
             await until(lambda: second.stats().state == "full")
-            assert (await numbers(second))[-2:] == [11, 12]
+            with pytest.raises(JournalError, match="cannot be read just now"):  # a part would look like all there is
+                await numbers(second)
             filler.unlink()
             await until(lambda: second.stats().state == "ok" and second.stats().waiting == 0)
             assert await numbers(second) == list(range(1, 13))

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from earmark.broadcast.known import Known
-from earmark.errors import SubscriptionError
+from earmark.errors import JournalError, SubscriptionError
 from earmark.history.csv_rows import csv_text, labels_of
 from earmark.history.kept import Kept, Page
 from earmark.history.request import HistoryRequest, cursor_of, parse_request
@@ -51,6 +51,8 @@ class History:
                 Known.of(hello).check(asked.query.filter)  # what is kept may have names that are gone; a typo has not
         except SubscriptionError as error:
             return error_response(str(error), 400)
+        except JournalError as error:
+            return error_response(str(error), 503)
         epoch, oldest = self._kept.epoch, self._kept.oldest
         cursor = cursor_of(page, asked.query, epoch)
         content = await asyncio.to_thread(_content, asked, page, hello, epoch, oldest, cursor)

@@ -17,7 +17,6 @@ import msgspec
 
 from earmark.broadcast.sink import Published
 from earmark.errors import JournalError
-from earmark.history import pages
 from earmark.history.kept import HistoryQuery, Page
 from earmark.journal import reading, tail
 from earmark.journal.folder import Folder
@@ -146,16 +145,15 @@ class Journal:
             log.warning("%d events are missing from the journal: %s", self._lost, self._writer.detail or "it is slow")
 
     async def after(self, seq: int, limit: int) -> Sequence[Published]:
-        """Return the first events with numbers above `seq`, at most `limit`, in order."""
+        """Return the first events with numbers above `seq`, at most `limit`, in order.
 
-        def without(pending: Sequence[Published]) -> list[Published]:
-            return [each for each in pending if each.event.seq > seq][:limit]
-
-        return await self._read(partial(reading.after, self._folder.database, seq, limit), without)
+        Raises JournalError if the database cannot be read just now: a part alone would look like all that is kept.
+        """
+        return await self._read(partial(reading.after, self._folder.database, seq, limit))
 
     async def search(self, query: HistoryQuery) -> Page:
-        """Return one page of the events that match."""
-        return await self._read(partial(reading.page, self._folder.database, query), partial(_page, query))
+        """Return one page of the events that match. Raises JournalError if the database cannot be read just now."""
+        return await self._read(partial(reading.page, self._folder.database, query))
 
     def stats(self) -> JournalStats:
         """Return how much the journal holds, and how it is."""
@@ -173,8 +171,8 @@ class Journal:
             writer.errors + self._read_errors,
         )
 
-    async def _read(self, read: Callable[[Sequence[Published]], T], without: Callable[[Sequence[Published]], T]) -> T:
-        """Return what `read` finds on a reader's thread, or `without` the database where that cannot be read."""
+    async def _read(self, read: Callable[[Sequence[Published]], T]) -> T:
+        """Return what `read` finds on a reader's thread."""
         # What the tail holds now goes along. What the writer has moved out of it until the database is opened, is there
         chunks, _ = self._ring.chunks()
 
@@ -186,7 +184,7 @@ class Journal:
                 return read(pending)
             except sqlite3.Error as error:
                 self._note(error)
-                return without(pending)
+                raise JournalError(f"the journal cannot be read just now: {error}") from None
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, answer)
 
@@ -264,7 +262,3 @@ class Journal:
 
 def _published(record: Record) -> Published | None:
     return published(record.text, record.on_score)
-
-
-def _page(query: HistoryQuery, pending: Sequence[Published]) -> Page:
-    return pages.page(pending, query)

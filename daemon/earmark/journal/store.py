@@ -145,6 +145,12 @@ class Store:
             self._connection.executescript(f"PRAGMA incremental_vacuum({FREE_PAGES})")  # execute() would free one page
         return len(doomed) == ROWS_AT_ONCE
 
+    def check(self) -> None:
+        """Read the whole database, which takes seconds, and raise Damaged if it contradicts itself."""
+        ((found,),) = self._rows("PRAGMA quick_check(1)")
+        if found != "ok":
+            raise Damaged(found)
+
     def _delete(self, last: int, count: int) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
         try:

@@ -98,7 +98,7 @@ class Writer:
             self._hurry.set()
 
     def found_damage(self) -> None:
-        """Have the database set aside: a reader found that it is damaged."""
+        """Have the database checked, and set aside if it is damaged: a reader found it so."""
         self._is_damaged = True
         self._work.set()
 
@@ -120,9 +120,10 @@ class Writer:
     def _go_round(self) -> bool:
         """Store what is there and prune. Returns whether there is more to prune."""
         try:
-            if self._is_damaged:
-                raise Damaged("a part of it cannot be read")
             store = self._store = self._store or Store(self._folder.database)
+            if self._is_damaged:
+                self._is_damaged = False
+                store.check()
             self._move(store)
             more = store.prune(milliseconds(self._utc() - self._max_age), self._max_bytes)
             self.events, self.bytes, self.oldest = store.events, store.bytes, store.oldest
@@ -145,6 +146,7 @@ class Writer:
         rows = [each for record in records if (each := row(record.text, record.on_score)) is not None]
         for begin in range(0, len(rows), GROUP_EVENTS):
             store.add(rows[begin : begin + GROUP_EVENTS])
+        self.oldest = store.oldest  # before the ring forgets them: at no moment do the two seem to lack them
         self._ring.release(end)
 
     def _fail(self, error: Exception) -> None:
@@ -163,7 +165,6 @@ class Writer:
         self.state = state
 
     def _begin_anew(self, reason: str) -> None:
-        self._is_damaged = False
         if self._store is not None:
             self._store.close()
             self._store = None

@@ -1,6 +1,6 @@
 // The pure state of the page: what it makes of events, without a browser.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 import { toCsv } from "../../clients/web/csv.js";
 import { compare, replay, replayGate, rulesOf } from "../../clients/web/decide.js";
@@ -231,9 +231,10 @@ test("CSV quotes what needs it, and disarms what a spreadsheet would compute", (
 });
 
 test("every string that a module asks for exists", () => {
-  const files = ["words", "mic", "app", ...["chart", "detections", "first", "header", "hearing", "microphone", "sources", "timeline", "token", "tuner", "why"].map((name) => `parts/${name}`)];
+  const folder = new URL("../../clients/web/", import.meta.url);
+  const files = ["", "parts/"].flatMap((at) => readdirSync(new URL(at || ".", folder)).filter((name) => name.endsWith(".js")).map((name) => at + name));
   const asked = files.flatMap((name) => {
-    const text = readFileSync(new URL(`../../clients/web/${name}.js`, import.meta.url), "utf8");
+    const text = readFileSync(new URL(name, folder), "utf8");
     return [...text.matchAll(/\bt\("([\w.]+)"/g)].map((found) => found[1]);
   });
   assert.ok(asked.length > 60);

@@ -5,6 +5,7 @@ import { plain } from "../words.js";
 
 export const ROWS = 5;
 export const ROW = 34; // px
+const ALIKE = 0.05; // scores that differ by less do not change places
 const FADE = 2500; // ms after which a result that is not followed by another begins to fade
 
 /** Make the painter for one classifier and one source. `now()` returns {top, at, active, thresholds, labels, time}. */
@@ -18,7 +19,7 @@ export function bars(now) {
     const elapsed = Math.min(100, time - before);
     before = time;
     const { top, at, active, thresholds, labels, time: clock } = now();
-    const wanted = arranged(top, labels);
+    const wanted = arranged(top, labels, rows);
     strength = ease(strength, at && clock - at > FADE && !active.size ? 0.35 : 1, elapsed, 250);
     for (const [label, row] of rows) if (!wanted.has(label)) row.goal = { value: 0, alpha: 0, y: row.goal.y };
     for (const [label, goal] of wanted) {
@@ -27,8 +28,8 @@ export function bars(now) {
     }
     for (const [label, row] of rows) {
       row.value = ease(row.value, row.goal.value, elapsed);
-      row.alpha = ease(row.alpha, row.goal.alpha, elapsed, 60);
-      row.y = ease(row.y, row.goal.y, elapsed, 90);
+      row.alpha = ease(row.alpha, row.goal.alpha, elapsed, row.goal.alpha ? 60 : 25);
+      row.y = ease(row.y, row.goal.y, elapsed, 45);
       row.tick = ease(row.tick, thresholds[label] ?? 2, elapsed, 40);
       if (!row.alpha && !row.goal.alpha) rows.delete(label);
     }
@@ -52,10 +53,12 @@ export function bars(now) {
   };
 }
 
-/** Where each of the best labels belongs. Few labels keep their places; of many, the best come first. */
-function arranged(top, labels) {
+/** Where each of the best labels belongs. Few labels keep their places; of many, the best come first, if they differ. */
+function arranged(top, labels, rows) {
   const best = top.slice(0, ROWS);
-  const order = labels.length > ROWS ? best : best.toSorted((one, other) => labels.indexOf(one.label) - labels.indexOf(other.label));
+  const rank = ({ label, score }) => [-Math.round(score / ALIKE), rows.get(label)?.goal.y ?? Infinity];
+  const calm = (one, other) => rank(one)[0] - rank(other)[0] || rank(one)[1] - rank(other)[1] || 0;
+  const order = labels.length > ROWS ? best.toSorted(calm) : best.toSorted((one, other) => labels.indexOf(one.label) - labels.indexOf(other.label));
   return new Map(order.map(({ label, score }, index) => [label, { value: score, alpha: 1, y: index * ROW }]));
 }
 

@@ -6,6 +6,7 @@ import { colours, labelColour } from "../loop.js";
 import { KEPT } from "../store.js";
 import { clock, minute, score, t } from "../words.js";
 import { OFF, ON, set } from "./tuner.js";
+import { twin } from "./twin.js";
 
 const HEIGHT = 190;
 const REACH = 14; // px within which a line can be taken
@@ -26,7 +27,7 @@ function library() {
 
 export const chart = (page, pair, status) => html`
   <score-chart .state=${{ page, pair, status }} aria-hidden="true"></score-chart>
-  <details class="twin"><summary>${t("twin")}</summary>${table(page, pair)}</details>
+  ${twin(page, "chart", () => table(page, pair))}
 `;
 
 function table(page, { key }) {

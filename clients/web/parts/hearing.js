@@ -15,6 +15,7 @@ export function hearing(page) {
   return html`
     <section id="hearing" class="hearing" aria-labelledby="hearing-title">
       <h2 id="hearing-title">${t("hearing")}</h2>
+      ${pairs.length ? nothing : html`<p class="empty">${t("hearing.none")}</p>`}
       <div class="cards">${pairs.map((pair) => card(page, pair, pairs))}</div>
     </section>
   `;

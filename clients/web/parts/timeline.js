@@ -4,6 +4,7 @@ import { html, nothing } from "../vendor/lit-html.js";
 import { KEPT, Store } from "../store.js";
 import { clock, score, t } from "../words.js";
 import { AXIS, LANE, paintLanes } from "./lanes.js";
+import { twin } from "./twin.js";
 import { why } from "./why.js";
 
 const SPANS = [120_000, KEPT]; // ms that are seen at once
@@ -49,7 +50,7 @@ export class Timeline {
           @pointerdown=${this.grab} @pointermove=${this.drag} @pointerup=${this.drop} @pointerleave=${this.leave} @keydown=${this.key}></paint-canvas>
         ${lanes.length ? nothing : html`<p class="empty">${t("timeline.empty")}</p>`}
         ${chosen ? why(this.page, chosen) : nothing}
-        <details class="twin"><summary>${t("twin")}</summary>${this.table()}</details>
+        ${twin(this.page, "timeline", () => this.table())}
       </section>
     `;
   }

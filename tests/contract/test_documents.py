@@ -42,7 +42,7 @@ from tests.signals import noise
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 ADDRESS = "127.0.0.1:8765"
-KINDS = {"", "console", "sh", "python", "js", "json", "toml"}
+KINDS = {"", "console", "sh", "python", "js", "json", "toml", "yaml"}
 PARSERS = {"earmark": earmark_client.__main__.parser, "earmarkd": earmark.__main__.parser}
 OTHER_COMMANDS = {
     "ls",
@@ -55,6 +55,8 @@ OTHER_COMMANDS = {
     "openssl",
     "systemctl",
     "journalctl",
+    "mosquitto_sub",
+    "sudo",
     "export",
     "arecord",
 }

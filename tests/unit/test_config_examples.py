@@ -20,6 +20,7 @@ EMBEDDED = {
     "emotion-embedded": (presets.EMOTION,),
     "sounds-embedded": (presets.SOUNDS,),
     "all-three": presets.ALL,
+    "home-assistant": (presets.COMMANDS, presets.SOUNDS),
 }
 EACH = pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
 PULLED = pytest.mark.parametrize(
@@ -63,7 +64,8 @@ def test_an_example_of_embedded_models_has_the_settings_that_were_measured(file:
     settings = load(file)
     found = {each.name: msgspec.to_builtins(each) for each in settings.classifier}  # dicts, for pytest to compare
     assert found == {each.name: msgspec.to_builtins(each) for each in EMBEDDED[file.stem]}
-    assert settings == config.Config(classifier=settings.classifier)  # and nothing else is set
+    published = settings.publish if file.stem == "home-assistant" else ()
+    assert settings == config.Config(classifier=settings.classifier, publish=published)  # and nothing else is set
 
 
 def test_the_example_of_a_satellite_hears_the_sound_that_a_client_sends_with_the_measured_settings() -> None:

@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "access": {"protocol"},
     "history": {"broadcast", "protocol"},
     "journal": {"history", "broadcast", "config", "protocol"},
+    "publish": {"broadcast", "config", "protocol"},
     "server": {"access", "config", "protocol"},
     "stream": {"history", "broadcast", "server.connection", "server.handshake", "protocol"},
     "uplink": {"server.connection", "server.handshake", "capture.network", "audio", "config", "protocol"},
@@ -58,6 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "detection.detectors",
         "inference",
         "journal.journal",
+        "publish.stats",
         "server.server",
         "windowing.segmenter",
         "protocol",
@@ -178,6 +180,10 @@ SHELLS: dict[str, str] = {
     "learning.learn": "the folder of a learnt model",
     "learning.negatives": "a file of negatives",
     "learning.record": "a microphone and the segmenter thread, for recording examples",
+    "publish.broker": "the connection to a broker",
+    "publish.login": "nothing; it reads the password and the certificates",
+    "publish.memory": "the file of what was announced",
+    "publish.publishing": "the publishers",
     "server.bind": "the listening socket",
     "server.connection": "a WebSocket connection",
     "server.http": "an HTTP connection",
@@ -210,7 +216,7 @@ WORLDLY = {
     *("queue", "random", "resource", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl"),
     *("subprocess", "sys", "tempfile", "threading", "time", "urllib.request"),
     *("av", "huggingface_hub", "onnxruntime", "safetensors", "sounddevice", "soundfile", "starlette", "uvicorn"),
-    "websockets",
+    *("aiomqtt", "websockets"),
 }
 
 

@@ -25,6 +25,7 @@ from earmark.errors import ConfigError, EarmarkError, JournalError, ModelError, 
 from earmark.listening.plan import Plan, default_model, plan
 from earmark.protocol import licence
 from earmark.protocol.endpoints import AUDIO
+from earmark.publish.login import login
 from earmark.recordings import recording
 from earmark.server import bind
 from earmark.server.server import read_access
@@ -79,6 +80,10 @@ def verify(settings: config.Config, machine: Machine | None = None) -> Report:
     _check_models(settings, report)
     for index, source in enumerate(settings.source):
         _check_source(f"source[{index}]", source, report, machine)
+    for index, each in enumerate(settings.publish):
+        with report.collecting():
+            found = login(each, f"publish[{index}]")
+            report.lines.append(f"publisher {each.name}: MQTT, {found.address}, as {found.node}")
     report.warnings += useless(settings)
     try:
         keeping.check(settings.journal, machine.environ)

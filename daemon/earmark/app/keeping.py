@@ -46,6 +46,14 @@ def _folder(chosen: config.Journal, environ: Mapping[str, str]) -> Path:
     return Path(chosen.path) if chosen.path else state_folder(environ)
 
 
+def folder(environ: Mapping[str, str]) -> Path | None:
+    """Return the folder for what is kept from one run to the next, or None for a user who has none."""
+    try:
+        return state_folder(environ)
+    except ConfigError:
+        return None
+
+
 def _journal(settings: config.Journal | bool, environ: Mapping[str, str]) -> Journal:
     chosen = _chosen(settings)
     return Journal(_folder(chosen, environ), max_age=timedelta(days=chosen.max_age_days), max_bytes=chosen.max_mb * MB)

@@ -33,6 +33,7 @@ from earmark.listening.live import Live
 from earmark.listening.plan import Plan, default_model, plan
 from earmark.listening.sources import Listening
 from earmark.protocol.events import Config, ConfigCause
+from earmark.publish.publishing import Logins, Publishing, logins
 from earmark.recordings.recording import check
 from earmark.server.server import read_access
 from earmark.telemetry.snapshot import ReloadStats
@@ -51,6 +52,7 @@ class _Wanted:
     entries: dict[str, Entry]
     plans: dict[str, Plan]
     spare: tuple[Checkpoint, ...]  # the default model, where there is no classifier
+    logins: Logins
 
 
 class Reconfigurer:
@@ -71,6 +73,7 @@ class Reconfigurer:
         live: Live,
         engine: Engine,
         registry: Registry,
+        publishing: Publishing,
         admit: Callable[[Access], Access],
         functions: dict[str, Function],
         publish: Callable[[Sequence[Draft]], None],
@@ -84,6 +87,7 @@ class Reconfigurer:
         self._live = live
         self._engine = engine
         self._registry = registry
+        self._publishing = publishing
         self._admit = admit
         self._audit = audit or Audit()
         self._functions = functions
@@ -219,6 +223,7 @@ class Reconfigurer:
         await self._live.until_retired(RETIRE_SECONDS)
         if found.changes:
             self._tell(cause)
+        await self._publishing.change(found.config.publish, wanted.logins)
         for name in before - checkpoints.keys() - {self._registry.default.id}:
             self._engine.unload(name)
         return Changed((*found.changes, *tokens), found.restart)
@@ -246,7 +251,7 @@ class Reconfigurer:
                     check(source.path, source.channel)
         except EarmarkError as error:
             raise error if isinstance(error, ConfigError) else ConfigError(str(error)) from None
-        return _Wanted(found, entries, {each.name: each for each in plans}, spare)
+        return _Wanted(found, entries, {each.name: each for each in plans}, spare, logins(found.config.publish))
 
     async def _load(self, checkpoints: Mapping[str, Checkpoint]) -> None:
         """Wait until these models are loaded and warm. Raises ConfigError, and then those are not loaded."""

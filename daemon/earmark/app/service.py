@@ -52,8 +52,10 @@ from earmark.listening.loop import call_if_open
 from earmark.listening.plan import Plan, default_model, plans
 from earmark.listening.sources import Listening
 from earmark.protocol.endpoints import AUDIO, EVENTS
-from earmark.protocol.events import Error, Hello
+from earmark.protocol.events import ClassifierInfo, Error, Hello
 from earmark.protocol.readiness import Needs
+from earmark.publish.broker import Daemon
+from earmark.publish.publishing import Publishing
 from earmark.recordings.recording import check
 from earmark.server.routes import show_root
 from earmark.server.server import Server
@@ -115,9 +117,11 @@ class Service:
             on_trouble=self._tell,
         )
         self._tally = Tally()
+        described = Daemon(lambda: tuple(self._detectors.sources.values()), self._described)
+        self._publishing = Publishing(settings.publish, described, keeping.folder(os.environ))
         # the journal comes first: what a client has seen must outlive the process
         journals: tuple[Sink, ...] = (journal,) if journal is not None else ()
-        sinks: tuple[Sink, ...] = (*journals, self._recent, self._hub, self._outputs, self._tally)
+        sinks: tuple[Sink, ...] = (*journals, self._recent, self._hub, self._outputs, self._tally, self._publishing)
         self._publisher = Publisher(sinks, epoch=epoch, seq=newest)
         # no id has a higher number than its event has, so a daemon that goes on with these numbers gives no id again
         ids = (f"{self._publisher.epoch}-{number}" for number in itertools.count(self._publisher.seq + 1))
@@ -162,6 +166,7 @@ class Service:
             live=self._live,
             engine=self._engine,
             registry=self._registry,
+            publishing=self._publishing,
             admit=self._admit,
             functions=functions,
             publish=self._publisher.publish,
@@ -200,6 +205,7 @@ class Service:
             await stack.enter_async_context(self._engine)  # imports torch meanwhile
             await stack.enter_async_context(self._server)
             stack.enter_context(self._passing)
+            await stack.enter_async_context(self._publishing)
             stack.callback(self._engine.stop)  # at the end, beside the server's wait for its clients
             print(f"open {self._server.url}/", file=sys.stderr, flush=True)
             print(f"earmarkd {__version__}: subscribe at {self._address}{EVENTS}", file=sys.stderr, flush=True)
@@ -299,6 +305,9 @@ class Service:
             tuple(plan.info for plan in self._reconfigurer.plans.values()),
         )
 
+    def _described(self) -> tuple[tuple[ClassifierInfo, config.Decide], ...]:
+        return tuple((plan.info, plan.settings.decide) for plan in self._reconfigurer.plans.values())
+
     def _needs(self) -> Needs:
         sources, now = self._detectors.sources.values(), time.monotonic_ns()
         return status.needs(
@@ -329,6 +338,7 @@ class Service:
             hub=self._hub.stats(),
             segmenter=self._segmenter.stats(),
             outputs=self._outputs.stats(),
+            publish=self._publishing.stats(),
             journal=self._journal.stats() if self._journal is not None else None,
             events=self._tally.stats(),
             reloads=self._reconfigurer.stats(),

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import msgspec
 
-from earmark.config.settings import Classifier, Config, Model, Server, Source
+from earmark.config.settings import Classifier, Config, Model, Publish, Server, Source
 from earmark.control.steering import Change, shown
 
 LIVE = frozenset({"token_file", "allow_hosts", "allow_origins", "absent_after"})
 """The settings of [server] that a running daemon takes. All others of it need a restart."""
 
-ITEMS = ("source", "classifier", "model")
+ITEMS = ("source", "classifier", "model", "publish")
 """The lists of the configuration. All other settings at its top need a restart."""
 
 
@@ -40,6 +40,7 @@ def difference(old: Config, new: Config, embedded: Container[str] = ()) -> Diffe
         *_listed("source", old.source, config.source),
         *_listed("model", old.model, models),
         *_listed("classifier", old.classifier, config.classifier),
+        *_listed("publish", old.publish, config.publish),
     ]
     return Difference(config, tuple(changes), (*restart, *held))
 
@@ -75,8 +76,8 @@ def _models(
 
 def _listed(
     table: str,
-    old: Sequence[Source] | Sequence[Model] | Sequence[Classifier],
-    new: Sequence[Source] | Sequence[Model] | Sequence[Classifier],
+    old: Sequence[Source] | Sequence[Model] | Sequence[Classifier] | Sequence[Publish],
+    new: Sequence[Source] | Sequence[Model] | Sequence[Classifier] | Sequence[Publish],
 ) -> Iterator[Change]:
     """Yield the changes of a list of tables, whose items are known by their names."""
     before, after = {item.name: item for item in old}, {item.name: item for item in new}
@@ -89,9 +90,9 @@ def _listed(
                 yield Change(f"{key}.{inner}", *(values if inner != "argv" else ("…", "…")))  # may contain passwords
 
 
-def _told(item: Source | Model | Classifier | None) -> object:
+def _told(item: Source | Model | Classifier | Publish | None) -> object:
     """Return an item as it may be shown to everybody."""
-    if item is None or isinstance(item, Model | Classifier):
+    if item is None or isinstance(item, Model | Classifier | Publish):
         return msgspec.to_builtins(item)
     return shown(item)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from earmark.config import quiet
-from earmark.config.settings import Classifier, Command, Config, Decide, Microphone, Model, Vad
+from earmark.config.settings import Classifier, Command, Config, Decide, Microphone, Model, Publish, Vad
 from earmark.hints import did_you_mean
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s*]+|null", re.IGNORECASE)
@@ -35,7 +35,8 @@ GATE_ONLY = {"threshold": ("speech",), "level_db": ("level",), "min_speech_ms": 
 
 def complaints(config: Config) -> Iterator[str]:
     """Yield a sentence for each mistake that the types of the settings cannot express."""
-    for table, items in (("source", config.source), ("classifier", config.classifier), ("model", config.model)):
+    for table in ("source", "classifier", "model", "publish"):
+        items = getattr(config, table)
         for name, count in Counter(item.name for item in items).items():
             if count > 1:
                 yield f'{table}: {count} are named "{name}"; names must differ'
@@ -49,6 +50,8 @@ def complaints(config: Config) -> Iterator[str]:
         if isinstance(source, Command) and (source.channel or 1) > source.channels:
             yield f"source[{index}].channel: there is no channel {source.channel}; `channels` says {source.channels}"
         yield from _quiet(f"source[{index}].quiet", source.quiet)
+    for index, publish in enumerate(config.publish):
+        yield from _publish(f"publish[{index}]", publish)
     sources = [source.name for source in config.source]
     for index, classifier in enumerate(config.classifier):
         yield from _classifier(f"classifier[{index}]", classifier, sources)
@@ -107,6 +110,15 @@ def _quiet(where: str, texts: Sequence[str]) -> Iterator[str]:
             quiet.parse([text])
         except ValueError as error:
             yield f"{where}: {error}"
+
+
+def _publish(where: str, publish: Publish) -> Iterator[str]:
+    if publish.password_file and not publish.username:
+        yield f"{where}.username: is missing beside password_file; MQTT has no password without a name"
+    if publish.ca and not publish.tls:
+        yield f"{where}.ca: has no effect without tls = true"
+    if publish.discovery and publish.prefix.partition("/")[0] == publish.discovery_prefix.partition("/")[0]:
+        yield f'{where}.prefix: "{publish.prefix}" is within discovery_prefix, where only discovery may be'
 
 
 def _wrong_pattern(device: str) -> str | None:

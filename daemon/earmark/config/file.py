@@ -83,11 +83,17 @@ def anchored(config: Config, folder: Path) -> Config:
         elif isinstance(source, Command) and "/" in source.argv[0]:
             program = absolute(f"source[{index}].argv", source.argv[0])
             sources[index] = replace(source, argv=(program, *source.argv[1:]))
+    publish = list(config.publish)
+    for index, each in enumerate(publish):
+        given = {name: getattr(each, name) for name in ("password_file", "ca") if getattr(each, name)}
+        publish[index] = replace(
+            each, **{name: absolute(f"publish[{index}].{name}", path) for name, path in given.items()}
+        )
     models = tuple(
         replace(model, path=absolute(f"model[{index}].path", model.path)) if model.path is not None else model
         for index, model in enumerate(config.model)
     )
-    return replace(config, server=server, journal=journal, source=tuple(sources), model=models)
+    return replace(config, server=server, journal=journal, source=tuple(sources), model=models, publish=tuple(publish))
 
 
 def _explain(message: str, tables: dict[str, Any]) -> str:
@@ -102,7 +108,7 @@ def _explain(message: str, tables: dict[str, Any]) -> str:
         choices = _choices(path, tables)
         return f"{path}: {text}" + (f"; one of {', '.join(choices)}" if choices else "")
     value, description = _value(path, tables), _description(path, tables)
-    if text == "Expected `array`, got `object`" and path in ("source", "model", "classifier"):
+    if text == "Expected `array`, got `object`" and path in ("source", "model", "classifier", "publish"):
         return f"{path}: is a single table; there may be several, so write [[{path}]] with double brackets"
     if text == "Expected `object`, got `array`" and path:
         table = re.sub(r"\[\d+\]", "", path)
@@ -133,8 +139,8 @@ def _choices(path: str, tables: dict[str, Any]) -> list[str]:
     if isinstance(found, inspect.LiteralType):
         return [str(value) for value in found.values]
     parent, _, field = path.rpartition(".")
-    table = _type(parent, tables)
-    kinds = table.types if isinstance(table, inspect.UnionType) else ()
+    table = _bare(_type(parent, tables))
+    kinds = table.types if isinstance(table, inspect.UnionType) else (table,)
     tags = [(kind.tag_field, kind.tag) for kind in kinds if isinstance(kind, inspect.StructType)]
     return [str(tag) for name, tag in tags if name == field]
 

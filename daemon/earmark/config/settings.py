@@ -30,6 +30,13 @@ Device = Annotated[
     str,
     Meta(pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)\Z", description="a device (auto, cpu, mps, cuda or cuda:N)"),
 ]
+Topic = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9._-]{1,64}(/[A-Za-z0-9._-]{1,64}){0,7}\Z",
+        description="the beginning of a topic (letters, digits, dots, - and _, with / between levels)",
+    ),
+]
 Rate = Annotated[int, Meta(ge=1000, le=768_000, description="a sample rate (Hz, 1000 to 768000)")]
 Channels = Annotated[int, Meta(ge=1, le=64)]
 Unit = Annotated[float, Meta(ge=0, le=1)]
@@ -207,6 +214,40 @@ class Journal(Settings, frozen=True):
     max_mb: Annotated[int, Meta(ge=32, le=10_000_000)] = 1024  # on the disk, all files together
 
 
+class Mqtt(Settings, frozen=True, tag_field="kind", tag="mqtt"):
+    """An MQTT broker that is sent what is heard, and Home Assistant behind it. 1 kB is 1,000 bytes."""
+
+    name: Name = "mqtt"  # in the log and in the metrics
+    host: Annotated[Text, Meta(min_length=1, description="the name or address of a broker")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 0  # 0: 1883, with TLS 8883
+    username: Text = ""  # empty: none is told
+    password_file: Text = ""  # its first line is the password; mode 0600
+    tls: bool = False
+    ca: Text = ""  # certificates to trust, in PEM; empty: those of the system
+    client_id: Text = ""  # empty: earmark-NODE
+    node: Annotated[
+        str, Meta(pattern=r"^[A-Za-z0-9_-]{0,64}\Z", description="a name (letters, digits, - and _, 64 at most)")
+    ] = ""  # this daemon among others, in topics and identities; empty: the name of the machine
+    prefix: Topic = "earmark"
+    qos: Annotated[int, Meta(ge=0, le=2)] = 1  # of all but results, which have 0
+    retain: bool = True  # have the broker keep states, so that who comes later gets them at once
+    results: bool = True  # send scores, too
+    every: NotNegative = 1.0  # seconds: at most one result per source and classifier in that time, the newest
+    late: NotNegative = 10.0  # seconds after which a command or result that waited for the broker is not sent any more
+    outbox: Count = (
+        1000  # messages that wait for the broker at most; then the oldest results are dropped, then commands
+    )
+    outbox_kb: Count = 1000
+    labels: Annotated[int, Meta(ge=0, le=1000)] = (
+        32  # per classifier: those that have a topic and a sensor of their own
+    )
+    discovery: bool = True  # announce all of it to Home Assistant
+    discovery_prefix: Topic = "homeassistant"
+
+
+Publish = Mqtt
+
+
 class Config(Settings, frozen=True):
     """The whole configuration. Without sources: the default microphone; without classifiers: voice commands."""
 
@@ -218,3 +259,4 @@ class Config(Settings, frozen=True):
     source: tuple[Source, ...] = (Microphone(name="microphone"),)
     model: tuple[Model, ...] = ()
     classifier: tuple[Classifier, ...] = (Classifier(name="commands"),)
+    publish: tuple[Publish, ...] = ()

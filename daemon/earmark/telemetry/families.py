@@ -51,6 +51,7 @@ class Families(Collector):
         yield from _of_events(self._snapshot)
         yield from _of_subscribers(self._snapshot)
         yield from _of_the_journal(self._snapshot.journal)
+        yield from _of_publishers(self._snapshot)
         yield from _of_http(self._snapshot)
         yield from _of_processes(self._snapshot)
         yield from _process.collect()
@@ -160,6 +161,27 @@ def _of_the_journal(journal: JournalStats | None) -> Iterator[Metric]:
     yield _maybe(lost, [each.lost for each in kept])
     errors = CounterMetricFamily("earmark_journal_errors", "Attempts to write or read that failed.")
     yield _maybe(errors, [each.errors for each in kept])
+
+
+def _of_publishers(now: Snapshot) -> Iterator[Metric]:
+    """Return the families, which have no samples if nothing is published."""
+    connected = {each.name: float(each.connected) for each in now.publish}
+    yield _gauges("earmark_publish_connected", "1 while the broker is connected, else 0.", "publisher", connected)
+    connects = {each.name: each.connects for each in now.publish}
+    yield _counters("earmark_publish_connects", "Connections that the broker took.", "publisher", connects)
+    sent = {each.name: each.sent for each in now.publish}
+    yield _counters("earmark_publish_sent", "Messages that were sent.", "publisher", sent)
+    dropped = CounterMetricFamily(
+        "earmark_publish_dropped", "Commands and results that were not sent.", None, ("publisher", "reason")
+    )
+    for each in now.publish:
+        for reason, count in each.dropped.items():
+            dropped.add_metric((each.name, reason), count)
+    yield dropped
+    waiting = {each.name: each.waiting for each in now.publish}
+    yield _gauges("earmark_publish_waiting", "Messages that wait.", "publisher", waiting)
+    size = {each.name: each.bytes for each in now.publish}
+    yield _gauges("earmark_publish_waiting_bytes", "Bytes of the messages that wait.", "publisher", size)
 
 
 def _of_http(now: Snapshot) -> Iterator[Metric]:

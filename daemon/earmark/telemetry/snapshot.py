@@ -17,6 +17,7 @@ from earmark.inference.dispatch import DispatcherStats
 from earmark.inference.engine import EngineState, Phase
 from earmark.journal.journal import JournalStats
 from earmark.protocol.events import ClassifierInfo, LossCause, SourceInfo
+from earmark.publish.stats import PublishStats
 from earmark.server.server import ServerStats
 from earmark.telemetry.tally import TallyStats
 from earmark.windowing.segmenter import SegmenterStats
@@ -84,6 +85,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     reloads: ReloadStats
     senders: int
     journal: JournalStats | None
+    publish: tuple[PublishStats, ...]
 
 
 def snapshot(
@@ -104,6 +106,7 @@ def snapshot(
     reloads: ReloadStats,
     senders: int,
     memory: MemoryInfo,
+    publish: tuple[PublishStats, ...] = (),
     journal: JournalStats | None = None,
 ) -> Snapshot:
     """Make the snapshot from what each part tells of itself."""
@@ -129,6 +132,7 @@ def snapshot(
         reloads=reloads,
         senders=senders,
         journal=journal,
+        publish=publish,
     )
 
 

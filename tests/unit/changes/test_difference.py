@@ -15,6 +15,7 @@ from earmark.config.settings import (
     File,
     Microphone,
     Model,
+    Mqtt,
     Server,
     Source,
     Vad,
@@ -171,3 +172,14 @@ def test_the_steps_lead_from_any_configuration_to_any_other(old: Config, new: Co
     reached |= {pair: becomes[pair] for pair in becomes if pair[0] in opened}
     assert reached == becomes
     assert difference(old, new).config == new
+
+
+def test_publishers_come_change_and_go_without_a_restart() -> None:
+    one, other = replace(CONFIG, publish=(Mqtt(),)), replace(CONFIG, publish=(Mqtt(qos=0),))
+    assert (keys(CONFIG, one), keys(one, other), keys(one, CONFIG)) == (
+        ["publish[mqtt]"],
+        ["publish[mqtt].qos"],
+        ["publish[mqtt]"],
+    )
+    assert restart(CONFIG, one) == restart(one, other) == ()
+    assert difference(one, other, EMBEDDED).config.publish == other.publish

@@ -6,7 +6,7 @@ import pytest
 
 from earmark.config import presets
 from earmark.config.complaints import complaints, nearest, useless
-from earmark.config.settings import Classifier, Command, Config, Decide, File, Microphone, Model, Server, Vad
+from earmark.config.settings import Classifier, Command, Config, Decide, File, Microphone, Model, Mqtt, Server, Vad
 
 
 def of(**classifier: Any) -> Config:
@@ -24,6 +24,18 @@ def test_a_host_that_would_allow_nothing_is_told(host: str) -> None:
 def test_an_origin_that_would_allow_nothing_is_told(origin: str) -> None:
     (told,) = complaints(Config(server=Server(allow_origins=(origin,))))
     assert told.startswith(f'server.allow_origins: "{origin}" is no origin, so it would allow nothing; ')
+
+
+def test_a_publisher_whose_settings_contradict_each_other_is_told() -> None:
+    told = complaints(Config(publish=(Mqtt(password_file="p", ca="c", prefix="homeassistant/x"), Mqtt())))
+    assert list(told) == [
+        'publish: 2 are named "mqtt"; names must differ',
+        "publish[0].username: is missing beside password_file; MQTT has no password without a name",
+        "publish[0].ca: has no effect without tls = true",
+        'publish[0].prefix: "homeassistant/x" is within discovery_prefix, where only discovery may be',
+    ]
+    fine = Mqtt(name="a", username="u", password_file="p", tls=True, ca="c")
+    assert list(complaints(Config(publish=(fine, Mqtt(prefix="homeassistant", discovery=False))))) == []
 
 
 def test_names_addresses_and_origins_in_full_are_allowed() -> None:

@@ -116,6 +116,17 @@ def test_the_documented_alternatives_are_valid() -> None:
             "source: is a single table; there may be several, so write [[source]] with double brackets",
         ),
         (
+            "[publish]\nkind = 'mqtt'",
+            "publish: is a single table; there may be several, so write [[publish]] with double brackets",
+        ),
+        ("[[publish]]\nkind = 'mqqt'", "publish[0].kind: 'mqqt' is none of mqtt"),
+        ("[[publish]]\nhots = 'x'", "publish[0].hots: no such setting; did you mean host?"),
+        (
+            "[[publish]]\nprefix = 'a/#'",
+            "publish[0].prefix: 'a/#' is not the beginning of a topic (letters, digits, dots, - and _, with / between"
+            " levels)",
+        ),
+        (
             "[[server]]\ninsecure = true",
             "server: is a list of tables; there is one, so write [server] with single brackets",
         ),

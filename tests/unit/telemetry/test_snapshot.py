@@ -115,6 +115,7 @@ def test_every_field_of_info_is_as_it_was_and_new_ones_follow() -> None:
         "failed_sinks": {"Journal": 2},
         "memory": {"daemon_mb": 82.5, "worker_mb": None},
         "journal": None,
+        "publish": [],
     }
     assert told == expected
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 import soundfile
+import yaml  # type: ignore[import-untyped]  # a dependency of huggingface-hub
 
 import earmark.__main__
 import earmark_client.__main__
@@ -175,6 +176,15 @@ def test_json_is_what_is_sent_and_received(block: Block) -> None:
         for event in each.get("events", [each]):  # a page of history, or one event
             told = json.loads(encode(decode(json.dumps(event))))
             assert told == event  # no field that the daemon does not know
+
+
+@of("yaml")
+def test_automations_have_what_home_assistant_wants_of_them(block: Block) -> None:
+    """tests/unit/publish/test_discovery.py looks for their entities."""
+    automation = yaml.safe_load(block.text)
+    assert {"alias", "triggers", "actions"} <= automation.keys()
+    for condition in automation.get("conditions", []):
+        assert isinstance(condition["state"], str)
 
 
 @of("js")

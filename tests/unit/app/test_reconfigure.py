@@ -26,6 +26,8 @@ from earmark.listening.live import Live
 from earmark.listening.plan import plans
 from earmark.listening.sources import Listening
 from earmark.protocol.events import Config, Source
+from earmark.publish.broker import Daemon
+from earmark.publish.publishing import Publishing
 from earmark.windowing.segmenter import Segmenter
 from tests.engines import FakeEngine
 
@@ -85,6 +87,7 @@ class Bench:
             live=live,
             engine=self.engine,
             registry=Registry(catalogue(SETTINGS), "earmark/commands", self.engine),
+            publishing=Publishing((), Daemon(tuple, tuple), None),
             admit=lambda access: Access(Origins("127.0.0.1")),
             functions={},
             publish=self._publish,
@@ -225,5 +228,19 @@ def test_a_pause_by_request_outlasts_a_reload() -> None:
         await bench.reconfigurer.reload()
         assert len(bench.devices) == 1
         assert (await bench.reconfigurer.patch_source("desk", {"paused": True})).changes == ()
+
+    play(scene)
+
+
+def test_a_publisher_without_its_password_refuses_the_reload_and_nothing_changes() -> None:
+    async def scene(bench: Bench) -> None:
+        broken = config.Mqtt(username="earmark", password_file="/nowhere/password")
+        bench.wanted = msgspec.structs.replace(with_classifiers(WORDS, MOODS), publish=(broken,))
+        with pytest.raises(ConfigError) as caught:
+            await bench.reconfigurer.reload()
+        assert str(caught.value) == (
+            "publish[0].password_file: /nowhere/password cannot be read: No such file or directory"
+        )
+        assert (bench.reconfigurer.settings, list(bench.reconfigurer.plans)) == (SETTINGS, ["words"])
 
     play(scene)

@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+import functools
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from earmark.checkpoints.catalogue import catalogue
+from earmark.config.file import load
+from earmark.listening.plan import plan
 from earmark.publish.discovery import Discovery, announcement, platforms
-from earmark.publish.layout import Heard, Layout
+from earmark.publish.layout import Heard, Layout, layout
 from earmark.publish.topics import Topics
 from tests.homeassistant import Event, Sensor, accepted
 
+ROOT = Path(__file__).parents[3]
 EMOTION = Heard("desk", "emotion", "earmark/emotion", False, ("happy", "calm", "sad"), ("happy", "calm"))
 SOUNDS = Heard("door", "sounds", "a/model", False, ("Dog, bark", "+/#"), ("Dog, bark", "+/#"))
 COMMANDS = Heard("desk", "commands", "earmark/commands", True, ("go", "stop"), ())
@@ -75,6 +83,29 @@ def test_identities_depend_on_names_alone_and_no_two_are_equal() -> None:
     ]
     assert sorted(again) == sorted(identities)
     assert "earmark/home/door/sounds/label/+/#" in identities
+
+
+def test_the_tutorial_names_entities_that_there_are() -> None:
+    settings = load(ROOT / "config" / "examples" / "home-assistant.toml")
+    read = functools.cache(lambda entry: entry.read())
+    entries = catalogue(settings)
+    made = [plan(settings, index, entries, read) for index in range(len(settings.classifier))]
+    classifiers = [(replace(each.info, sources=("demo", "microphone")), each.settings.decide) for each in made]
+    there: set[str] = set()
+    for topic, payload in devices(layout(("demo", "microphone"), classifiers, 32)).items():
+        message = accepted(topic, payload)
+        for component in message.components.values():
+            platform = component.__struct_config__.tag
+            there.add(f"{platform}.{slug(f'{message.device.name} {component.name}')}")
+    text = (ROOT / "docs" / "tutorial-home-assistant.md").read_text()
+    named = set(re.findall(r"\b(?:binary_sensor|sensor|event)\.earmark_\w+", text))
+    assert len(named) >= 6
+    assert named <= there
+
+
+def slug(name: str) -> str:
+    """What Home Assistant makes of a name of ASCII letters."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def test_a_component_that_is_gone_is_named_once_more_by_its_platform_and_then_left_out() -> None:

@@ -88,6 +88,7 @@ def test_what_any_client_has_seen_outlives_two_hundred_kills_and_no_number_is_us
             time.sleep(0.01)
         lives.kill()
         last.join(DEADLINE)
+    assert not [other for other in last.others if other["type"] != "hello"]
     assert [seq for seq in seen if last.texts.get(seq) != seen[seq]] == []
     assert served > KILLS // 2
     assert len(seen) > KILLS

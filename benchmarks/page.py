@@ -34,7 +34,9 @@ def main() -> int:
             measured = browser.do("frames", seconds=min(ROUND_SECONDS, left))
             rounds.append(measured)
             times = "  ".join(f"{name} {measured[name]:5.1f} ms" for name in ("median", "p95", "p99"))
-            print(f"{len(rounds):3}  {times}  heap {measured['heap']:5.1f} MB", flush=True)
+            print(
+                f"{len(rounds):3}  {times}  heap {measured['heap']:5.1f} MB  busy {measured['busy']:4.0%}", flush=True
+            )
         assert browser.do("problems") == []
         print(json.dumps({"events": played.sent, "first": rounds[0], "last": rounds[-1]}))
     return 0

@@ -72,16 +72,16 @@ const act = {
   },
   /** How wide the page is beyond its window, in px. */
   overhang: () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth),
-  /** Frames and heap over some seconds: times between frames in ms, and the heap's growth in MB after collection. */
+  /** Over some seconds: times between frames in ms, the heap in MB, and the share of time that the main thread works. */
   async frames({ seconds }) {
     const session = await page.context().newCDPSession(page);
     await session.send("Performance.enable");
-    const heap = async () => {
+    const measure = async () => {
       await session.send("HeapProfiler.collectGarbage");
       const { metrics } = await session.send("Performance.getMetrics");
-      return metrics.find(({ name }) => name === "JSHeapUsedSize").value / 1e6;
+      return Object.fromEntries(metrics.map(({ name, value }) => [name, value]));
     };
-    const before = await heap();
+    const before = await measure();
     const times = await page.evaluate((ms) => new Promise((resolve) => {
       const found = [];
       let last = performance.now();
@@ -96,7 +96,9 @@ const act = {
     }), seconds * 1000);
     times.sort((one, other) => one - other);
     const at = (share) => times[Math.floor((times.length - 1) * share)];
-    return { frames: times.length, median: at(0.5), p95: at(0.95), p99: at(0.99), heap: await heap(), grown: (await heap()) - before };
+    const after = await measure();
+    const busy = (after.TaskDuration - before.TaskDuration) / (after.Timestamp - before.Timestamp);
+    return { frames: times.length, median: at(0.5), p95: at(0.95), p99: at(0.99), heap: after.JSHeapUsedSize / 1e6, busy };
   },
   shot: ({ path, whole = false }) => page.screenshot({ path, fullPage: whole }).then(() => null),
   problems: () => problems,

@@ -96,7 +96,7 @@ function drawRow(context, width, palette, label, row, { labels, on, strength }) 
 }
 
 /** The left and right end of the bars. */
-export const edges = (width) => [Math.min(132, width * 0.32), width - 44];
+export const edges = (width) => [Math.min(140, width * 0.36), width - 44];
 
 function pill(context, x, y, width, height) {
   context.beginPath();

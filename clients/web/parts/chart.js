@@ -34,7 +34,7 @@ function table(page, { key }) {
   const points = page.store.series(key).points.slice(-20).reverse();
   const best = (scores) => Object.entries(scores).sort((one, other) => other[1] - one[1])[0] ?? ["–", undefined];
   return html`<table><tr><th scope="col">${t("time")}</th><th scope="col">${t("label")}</th><th scope="col">${t("score")}</th></tr>
-    ${points.map(({ at, scores }) => html`<tr><td>${new Date(at).toLocaleTimeString()}</td><td>${best(scores)[0]}</td><td>${score(best(scores)[1])}</td></tr>`)}
+    ${points.map(({ at, scores }) => html`<tr><td>${clock(at)}</td><td>${best(scores)[0]}</td><td>${score(best(scores)[1])}</td></tr>`)}
   </table>`;
 }
 

@@ -6,7 +6,8 @@ import { score, t, verdict } from "../words.js";
 import { bars, ROW, ROWS } from "./bars.js";
 import { knobs, trial } from "./tuner.js";
 
-const HITS_OVER = 60_000; // ms of results over which the hits so far are counted
+const HITS_OVER = 60; // newest results over which the hits so far are counted
+const counted = new Map(); // key → {at, status, hits}
 const painters = new Map();
 const EMPTY = { top: [], at: 0 };
 
@@ -71,8 +72,11 @@ const activeLabels = (store, key) => [...store.active.values()].filter((span) =>
 
 function hitsOf(store, key, status, now) {
   if (!status || !now?.top.length || status.mode !== "sliding") return 0;
-  const points = store.series(key).since(now.at - HITS_OVER);
-  return replay(points, rulesOf(status)).hits[now.top[0].label] ?? 0;
+  const known = counted.get(key);
+  if (known?.at === now.at && known.status === status) return known.hits;
+  const hits = replay(store.series(key).points.slice(-HITS_OVER), rulesOf(status)).hits[now.top[0].label] ?? 0;
+  counted.set(key, { at: now.at, status, hits });
+  return hits;
 }
 
 /** An emotion is what a model says of acted or spoken expression, and must not be taken for more. */

@@ -10,6 +10,7 @@
     │   └── WorkerDied           it died or hung, and may do so again with the same batch
     ├── RequestError             an HTTP request is refused, with a status
     ├── JournalError             events cannot be kept, or what is kept cannot be read
+    ├── ArchiveError             clips cannot be kept or deleted
     ├── SubscriptionError        a subscription asks for something that does not exist
     └── ServerError              the port cannot be taken, or the address is not safe; in a client: no daemon answers
 
@@ -70,6 +71,10 @@ class RequestError(EarmarkError):
 
 class JournalError(EarmarkError):
     """Events cannot be kept, or what is kept cannot be read."""
+
+
+class ArchiveError(EarmarkError):
+    """Clips cannot be kept or deleted."""
 
 
 class SubscriptionError(EarmarkError):

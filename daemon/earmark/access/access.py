@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from earmark.access.origins import LOOPBACK, MAX_QUOTED, Origins
@@ -13,7 +13,9 @@ from earmark.protocol import endpoints
 
 _ABSOLUTE = re.compile(r"(?:http|ws)s?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _CHANGING = frozenset({"PATCH", "PUT", "DELETE"})
-_NEEDS_TOKEN = "without tokens only this machine may change the daemon; `earmark token new` makes one"
+_NEEDS_TOKEN = "without tokens only this machine may {}; `earmark token new` makes one"
+LOCAL: Mapping[TokenScope | None, str] = {"admin": "change the daemon", "clips": "hear or list clips"}
+"""The scopes that only this machine has where there are no tokens, and what they allow."""
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN = 400, 401, 403
 
 
@@ -43,22 +45,28 @@ class Access:
         sentence = self.origins.refusal(hosts[0] if hosts else None, origins[0] if origins else None)
         return None if sentence is None else Refusal(FORBIDDEN, sentence)
 
-    def refuse_change(
-        self, address: str, hosts: Sequence[str], origins: Sequence[str], authority: str | None = None
+    def refuse_remote(
+        self,
+        scope: TokenScope | None,
+        address: str,
+        hosts: Sequence[str],
+        origins: Sequence[str],
+        authority: str | None = None,
     ) -> Refusal | None:
-        """Return the refusal of a request that would change the daemon, or None. refuse_origin() lets it pass.
+        """Return the refusal of a request that asks for a scope of LOCAL, or None. refuse_origin() lets it pass.
 
-        Where tokens are needed, they say who may change what. Where none is, only this machine may: the client has a
+        Where tokens are needed, they say who may do what. Where none is, only this machine may: the client has a
         loopback address and calls the daemon by one, and a page that asks is the daemon's own. So neither a page of
-        `server.allow_origins`, nor who comes through a proxy, can change anything without a token.
+        `server.allow_origins`, nor who comes through a proxy, can do any of that without a token.
         """
-        if self.tokens.required:
+        if self.tokens.required or scope not in LOCAL:
             return None
+        needs_token = _NEEDS_TOKEN.format(LOCAL[scope])
         if not is_local(address):
-            return Refusal(FORBIDDEN, f"{address[:MAX_QUOTED]} is another machine, and {_NEEDS_TOKEN}")
+            return Refusal(FORBIDDEN, f"{address[:MAX_QUOTED]} is another machine, and {needs_token}")
         host = authority if authority is not None else next(iter(hosts), None)
         if sentence := Origins(LOOPBACK[0]).refusal(host, next(iter(origins), None)):
-            return Refusal(FORBIDDEN, f"{sentence.partition('; ')[0]}, and {_NEEDS_TOKEN}")
+            return Refusal(FORBIDDEN, f"{sentence.partition('; ')[0]}, and {needs_token}")
         return None
 
     def refuse_token(
@@ -98,6 +106,8 @@ def scope_of(method: str, path: str) -> TokenScope | None:
         return "admin"
     if method == "POST":
         return "classify"
+    if method in ("GET", "HEAD") and (path == endpoints.CLIPS or path.startswith(f"{endpoints.CLIPS}/")):
+        return "clips"
     return "subscribe" if path == endpoints.EVENTS else None
 
 

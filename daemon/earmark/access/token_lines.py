@@ -9,7 +9,7 @@ from earmark.access.tokens import ALL_SCOPES, SCOPES, Token, TokenScope
 from earmark.errors import ConfigError
 from earmark.hints import did_you_mean
 
-PLAIN_SCOPES = ALL_SCOPES - {"admin"}  # of a token as it is: such files were written before `admin` had a meaning
+PLAIN_SCOPES = ALL_SCOPES - {"clips", "admin"}  # of a token as it is: such files were written before there were these
 HEAD = "# One token a line, as its name, scopes and hash. `earmark token` changes this file.\n"
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")

@@ -13,8 +13,8 @@ from typing import Literal, Self, get_args
 
 from earmark.protocol.endpoints import TOKEN_SUBPROTOCOL
 
-TokenScope = Literal["subscribe", "classify", "send", "admin"]
-"""What a token allows: to receive events, to post clips, to send sound, to change the daemon."""
+TokenScope = Literal["subscribe", "classify", "send", "clips", "admin"]
+"""What a token allows: to receive events, to post clips, to send sound, to hear kept clips, to change the daemon."""
 
 SCOPES: tuple[TokenScope, ...] = get_args(TokenScope)
 ALL_SCOPES: frozenset[TokenScope] = frozenset(SCOPES)

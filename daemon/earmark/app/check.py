@@ -21,7 +21,7 @@ from earmark.config.complaints import useless
 from earmark.devices.inputs import choose
 from earmark.devices.portaudio import Input, list_inputs
 from earmark.devices.sound_server import ServerSource, SoundServer
-from earmark.errors import ConfigError, EarmarkError, JournalError, ModelError, SourceError
+from earmark.errors import ArchiveError, ConfigError, EarmarkError, JournalError, ModelError, SourceError
 from earmark.listening.plan import Plan, default_model, plan
 from earmark.protocol import licence
 from earmark.protocol.endpoints import AUDIO
@@ -89,6 +89,11 @@ def verify(settings: config.Config, machine: Machine | None = None) -> Report:
         keeping.check(settings.journal, machine.environ)
     except (ConfigError, JournalError) as error:
         report.warnings.append(f"journal: {error}")
+    try:
+        if folder := keeping.check_clips(settings, machine.environ):
+            report.lines.append(f"the sound of what is detected is kept in {folder}")
+    except ArchiveError as error:
+        report.warnings.append(f"clips: {error}")
     return report
 
 

@@ -1,20 +1,24 @@
-"""The journal that the settings ask for, opened before everything else."""
+"""What the settings ask to be kept: the journal, opened before everything else, and clips."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
+from earmark.archive import folder as archive
 from earmark.config import settings as config
 from earmark.config.state import state_folder
-from earmark.errors import ConfigError, JournalError
+from earmark.errors import ArchiveError, ConfigError, JournalError
 from earmark.journal.folder import check_folder
 from earmark.journal.journal import Journal
+from earmark.protocol.events import ClassifierInfo
 
 MB = 1_000_000
+CLIPS = "clips"  # a folder in that of the journal
+MOST_NAMED = 12  # labels of a classifier in a sentence
 
 log = logging.getLogger(__name__)
 
@@ -57,3 +61,34 @@ def folder(environ: Mapping[str, str]) -> Path | None:
 def _journal(settings: config.Journal | bool, environ: Mapping[str, str]) -> Journal:
     chosen = _chosen(settings)
     return Journal(_folder(chosen, environ), max_age=timedelta(days=chosen.max_age_days), max_bytes=chosen.max_mb * MB)
+
+
+def clips_folder(settings: config.Clips, environ: Mapping[str, str]) -> Path | None:
+    """Return the folder of clips, or None if the settings name none and there is no home folder."""
+    if settings.path:
+        return Path(settings.path)
+    state = folder(environ)
+    return None if state is None else state / CLIPS
+
+
+def told(where: Path | None, classifiers: Iterable[ClassifierInfo]) -> str:
+    """Return the sentence that says which clips are kept and where, or an empty one if none is."""
+    kept = {each.name: each.clips for each in classifiers if each.clips}
+    if not kept:
+        return ""
+    labels = "; ".join(
+        f"{name}: {', '.join(clips[:MOST_NAMED])}{' and others' if len(clips) > MOST_NAMED else ''}"
+        for name, clips in kept.items()
+    )
+    return f"the sound of what is detected is kept in {where} ({labels})"
+
+
+def check_clips(settings: config.Config, environ: Mapping[str, str]) -> str:
+    """Return the folder if clips are wanted, else nothing. Raises ArchiveError if it cannot be used. Makes nothing."""
+    if not any(classifier.clips for classifier in settings.classifier):
+        return ""
+    chosen = clips_folder(settings.clips, environ)
+    if chosen is None:
+        raise ArchiveError("this user has no home folder; set clips.path to a folder")
+    archive.check_folder(chosen)
+    return str(chosen)

@@ -59,8 +59,8 @@ class Reconfigurer:
     """Steering. It changes one thing at a time, and what cannot be done changes nothing. On the event loop.
 
     `read` reads the configuration again. `admit` puts another Access in force and returns the one before; `functions`
-    are those of Live. What a signal changes goes to the audit log; of all else, who asked for it tells.
-    Requests wait for begin(), which the daemon calls when it listens.
+    are those of Live, and `keep_clips` goes by other settings of clips. What a signal changes goes to the audit log; of
+    all else, who asked for it tells.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Reconfigurer:
         functions: dict[str, Function],
         publish: Callable[[Sequence[Draft]], None],
         audit: Audit | None = None,
+        keep_clips: Callable[[config.Clips], None] = lambda settings: None,
         clock: Callable[[], Nanoseconds] = time.monotonic_ns,
     ) -> None:
         self.settings = settings
@@ -90,6 +91,7 @@ class Reconfigurer:
         self._publishing = publishing
         self._admit = admit
         self._audit = audit or Audit()
+        self._keep_clips = keep_clips
         self._functions = functions
         self._publish = publish
         self._clock = clock
@@ -217,6 +219,7 @@ class Reconfigurer:
         self._functions |= {each.settings.model: each.function for each in wanted.plans.values()}
         self._engine.require(checkpoints.keys())
         await self._listening.change(steps(self.settings, found.config), wanted.plans, found.config.source)
+        self._keep_clips(found.config.clips)
         self.settings = found.config
         tokens = self._replace_access(access) if access is not None else ()
         self._registry.replace(wanted.entries, default_model(found.config))

@@ -28,6 +28,10 @@ from earmark.app.passing import PassingEvents
 from earmark.app.reconfigure import Reconfigurer
 from earmark.app.systemd import notify
 from earmark.app.terminal import Terminal
+from earmark.archive.archive import Archive
+from earmark.archive.keeper import Keeper
+from earmark.archive.openapi import with_clips
+from earmark.archive.routes import KeptClips
 from earmark.broadcast.hub import Hub
 from earmark.broadcast.outputs import Outputs
 from earmark.broadcast.publisher import Publisher
@@ -121,7 +125,22 @@ class Service:
         self._publishing = Publishing(settings.publish, described, keeping.folder(os.environ))
         # the journal comes first: what a client has seen must outlive the process
         journals: tuple[Sink, ...] = (journal,) if journal is not None else ()
-        sinks: tuple[Sink, ...] = (*journals, self._recent, self._hub, self._outputs, self._tally, self._publishing)
+        self._archive = Archive(keeping.clips_folder(settings.clips, os.environ), settings.clips, on_trouble=self._tell)
+        self._keeper = Keeper(
+            settings.clips,
+            lambda *wanted: self._segmenter.capture(*wanted),
+            self._archive,
+            lambda name: plan.checkpoint.rate if (plan := self._listening.plans.get(name)) else None,
+        )
+        sinks: tuple[Sink, ...] = (
+            *journals,
+            self._recent,
+            self._hub,
+            self._outputs,
+            self._tally,
+            self._publishing,
+            self._keeper,
+        )
         self._publisher = Publisher(sinks, epoch=epoch, seq=newest)
         # no id has a higher number than its event has, so a daemon that goes on with these numbers gives no id again
         ids = (f"{self._publisher.epoch}-{number}" for number in itertools.count(self._publisher.seq + 1))
@@ -152,7 +171,7 @@ class Service:
         scorer = ClipScorer(self._dispatcher, settings.http.wait)
         self._registry = Registry(entries, default_model(settings), self._engine)
         self._clips = Clips(settings.http, self._registry, scorer)
-        document = combined(openapi.document(__version__, self._registry.default.id))
+        document = with_clips(combined(openapi.document(__version__, self._registry.default.id)))
         routes = Api(self._clips, self._registry, self._device, self._snapshot, document).routes()
         self._listening = Listening(
             settings, chosen_plans, self._segmenter, self._detectors, self._publisher.publish, partial(next, ids)
@@ -171,6 +190,7 @@ class Service:
             functions=functions,
             publish=self._publisher.publish,
             audit=audit,
+            keep_clips=self._keep_clips,
         )
         control = Control(self._reconfigurer, audit).routes()
         replayer = Replayer(self._hub, self._kept, self._recent)
@@ -188,6 +208,7 @@ class Service:
                 *routes,
                 *control,
                 *history,
+                *KeptClips(self._archive, audit).routes(),
                 *Metrics(self._snapshot, self._needs).routes(),
             ],
             on_refused=self._hub.count_refused,
@@ -202,6 +223,8 @@ class Service:
         self._take_signals()
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(self._outputs)
+            self._keep_clips(self._settings.clips)
+            stack.enter_context(self._archive)
             await stack.enter_async_context(self._engine)  # imports torch meanwhile
             await stack.enter_async_context(self._server)
             stack.enter_context(self._passing)
@@ -209,6 +232,8 @@ class Service:
             stack.callback(self._engine.stop)  # at the end, beside the server's wait for its clients
             print(f"open {self._server.url}/", file=sys.stderr, flush=True)
             print(f"earmarkd {__version__}: subscribe at {self._address}{EVENTS}", file=sys.stderr, flush=True)
+            if kept := self._kept_clips():
+                print(f"earmarkd: {kept}", file=sys.stderr, flush=True)
             self._listening.add_all()
             await stack.enter_async_context(self._dispatcher)
             stack.enter_context(self._clips)
@@ -225,6 +250,8 @@ class Service:
             self._serving, self._began = True, time.monotonic_ns()
             notify("READY=1")
             log.info("listening to %s", ", ".join(self._detectors.sources) or NO_SOURCE)
+            if kept := self._kept_clips():
+                log.info("%s", kept)
             await (self._unless_stopped(self._until_done()) if self._options.once else self._stop.wait())
             self._stop.set()
             self._serving = False
@@ -291,6 +318,15 @@ class Service:
         before, self._server.access = self._server.access, access
         return before
 
+    def _keep_clips(self, settings: config.Clips) -> None:
+        """Keep the clips that the plans in force ask for, from now on."""
+        infos = {name: plan.info for name, plan in self._listening.plans.items()}
+        self._archive.change(settings, wanted=any(info.clips for info in infos.values()))
+        self._keeper.change(settings, infos)
+
+    def _kept_clips(self) -> str:
+        return keeping.told(self._archive.path, (plan.info for plan in self._listening.plans.values()))
+
     @property
     def _address(self) -> str:
         return self._server.url.replace("http", "ws", 1)
@@ -340,6 +376,7 @@ class Service:
             outputs=self._outputs.stats(),
             publish=self._publishing.stats(),
             journal=self._journal.stats() if self._journal is not None else None,
+            archive=self._archive.stats(),
             events=self._tally.stats(),
             reloads=self._reconfigurer.stats(),
             senders=sum(each is not None and each.is_taken for each in self._listening.networks.values()),

@@ -14,7 +14,11 @@ LIVE = frozenset({"token_file", "allow_hosts", "allow_origins", "absent_after"})
 """The settings of [server] that a running daemon takes. All others of it need a restart."""
 
 ITEMS = ("source", "classifier", "model", "publish")
-"""The lists of the configuration. All other settings at its top need a restart."""
+"""The lists of the configuration. All other settings at its top need a restart, but those of [clips] without `path`."""
+
+
+TUNABLE = ("decide", "vad", "top_k", "clips", "sources")
+"""The settings of a classifier that do not begin it anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +33,17 @@ class Difference:
 def difference(old: Config, new: Config, embedded: Container[str] = ()) -> Difference:
     """Return what differs. `embedded` are the names of the models that come with Earmark."""
     server, restart = _server(old.server, new.server)
-    tops = [field.name for field in msgspec.structs.fields(Config) if field.name not in (*ITEMS, "server")]
+    tops = [field.name for field in msgspec.structs.fields(Config) if field.name not in (*ITEMS, "server", "clips")]
     for name in tops:
         restart += _keys(name, getattr(old, name), getattr(new, name))
+    clips = msgspec.structs.replace(new.clips, path=old.clips.path)
+    restart += _keys("clips", clips, new.clips)
     models, held = _models(old.model, new.model, embedded)
     kept = {name: getattr(old, name) for name in tops}
-    config = msgspec.structs.replace(new, server=server, model=models, **kept)
+    config = msgspec.structs.replace(new, server=server, clips=clips, model=models, **kept)
     changes = [
         *(Change(f"server.{name}", was, becomes) for name, was, becomes in _fields(old.server, server)),
+        *(Change(f"clips.{name}", was, becomes) for name, was, becomes in _fields(old.clips, clips)),
         *_listed("source", old.source, config.source),
         *_listed("model", old.model, models),
         *_listed("classifier", old.classifier, config.classifier),
@@ -151,7 +158,11 @@ def steps(old: Config, new: Config) -> Steps:
         left=tuple(pair for pair in was if pair not in becomes and pair[0] in stay),
         changed=tuple(pair for pair in begun if pair[0] in stay),
         tuned=tuple(
-            pair for pair in both if pair not in begun and pair[0] in stay and _numbers_differ(was[pair], becomes[pair])
+            pair
+            for pair in both
+            if pair not in begun
+            and pair[0] in stay
+            and (_numbers_differ(was[pair], becomes[pair]) or (becomes[pair].clips and old.clips != new.clips))
         ),
     )
 
@@ -172,7 +183,7 @@ def _same_source(old: Source, new: Source) -> bool:
 
 def _tunable(old: Classifier, new: Classifier) -> bool:
     """Whether two settings of a classifier differ in nothing but what can be tuned, or which sources it hears."""
-    return msgspec.structs.replace(new, decide=old.decide, vad=old.vad, top_k=old.top_k, sources=old.sources) == old
+    return msgspec.structs.replace(new, **{name: getattr(old, name) for name in TUNABLE}) == old
 
 
 def _numbers_differ(old: Classifier, new: Classifier) -> bool:

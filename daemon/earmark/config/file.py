@@ -76,6 +76,9 @@ def anchored(config: Config, folder: Path) -> Config:
     journal = config.journal
     if isinstance(journal, Journal) and journal.path:
         journal = replace(journal, path=absolute("journal.path", journal.path))
+    clips = config.clips
+    if clips.path:
+        clips = replace(clips, path=absolute("clips.path", clips.path))
     sources = list(config.source)
     for index, source in enumerate(sources):
         if isinstance(source, File):
@@ -93,7 +96,9 @@ def anchored(config: Config, folder: Path) -> Config:
         replace(model, path=absolute(f"model[{index}].path", model.path)) if model.path is not None else model
         for index, model in enumerate(config.model)
     )
-    return replace(config, server=server, journal=journal, source=tuple(sources), model=models, publish=tuple(publish))
+    return replace(
+        config, server=server, journal=journal, clips=clips, source=tuple(sources), model=models, publish=tuple(publish)
+    )
 
 
 def _explain(message: str, tables: dict[str, Any]) -> str:

@@ -43,6 +43,7 @@ Unit = Annotated[float, Meta(ge=0, le=1)]
 # Each number has both limits: without an upper one, `inf` and integers of a hundred digits would be valid
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 NotNegative = Annotated[float, Meta(ge=0, le=86_400)]
+Roll = Annotated[float, Meta(ge=0, le=30)]
 Milliseconds = Annotated[int, Meta(ge=0, le=600_000)]
 
 DEFAULT_MODEL = "earmark/commands"
@@ -202,6 +203,7 @@ class Classifier(Settings, frozen=True):
     max_window: NotNegative = 0.0  # utterance, seconds: a longer one is cut to it; 0: the model's own limit
     hop: Annotated[float, Meta(ge=0.01, le=3600)] = 1.0  # sliding, seconds from window to window
     top_k: Annotated[int, Meta(ge=0, le=1_000_000)] = 5  # labels in a result event; 0: all
+    clips: tuple[str, ...] = ()  # labels whose sound is kept on the disk when they go on; "*": all of them
     vad: Vad = Vad()
     decide: Decide = Decide()
 
@@ -248,6 +250,22 @@ class Mqtt(Settings, frozen=True, tag_field="kind", tag="mqtt"):
 Publish = Mqtt
 
 
+class Clips(Settings, frozen=True):
+    """Sound that is kept of the labels that classifiers name in `clips`. MB are 10^6 bytes."""
+
+    path: Text = ""  # a folder; empty: `clips` in that of the service manager, else in ~/.local/state/earmark
+    pre_roll: Roll = 1.0  # seconds from before the label's beginning
+    post_roll: Roll = 0.5  # seconds after its end
+    max_seconds: Annotated[float, Meta(ge=1, le=300)] = 30.0  # a label that lasts longer is cut
+    max_age_days: Annotated[float, Meta(gt=0, le=36_500)] = 7.0
+    max_mb: Annotated[int, Meta(ge=16, le=10_000_000)] = 500  # on the disk, all clips together
+
+    @property
+    def longest(self) -> float:
+        """The length of the longest clip in seconds."""
+        return self.pre_roll + self.max_seconds
+
+
 class Config(Settings, frozen=True):
     """The whole configuration. Without sources: the default microphone; without classifiers: voice commands."""
 
@@ -255,6 +273,7 @@ class Config(Settings, frozen=True):
     http: Http = Http()
     worker: Worker = Worker()
     journal: Annotated[bool | Journal, Meta(description="true, false or a table [journal]")] = Journal()
+    clips: Clips = Clips()
     ring: Annotated[float, Meta(ge=5, le=600)] = 20.0  # seconds of sound kept per source
     source: tuple[Source, ...] = (Microphone(name="microphone"),)
     model: tuple[Model, ...] = ()

@@ -23,5 +23,6 @@ def state_folder(environment: Mapping[str, str]) -> Path:
         return Path("~/.local/state/earmark").expanduser()
     except RuntimeError:
         raise ConfigError(
-            "this user has no home folder; set STATE_DIRECTORY to a folder, or journal.path in the configuration"
+            "this user has no home folder; set STATE_DIRECTORY to a folder, or in the configuration journal.path and"
+            " clips.path"
         ) from None

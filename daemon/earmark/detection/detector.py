@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -12,6 +12,7 @@ from earmark.audio.types import Floats, Milliseconds, Nanoseconds, Window, milli
 from earmark.detection.decide import Decider, Off, On, Rules, SlidingDecider, Suppressed
 from earmark.detection.reorder import ReorderBuffer, Ticket
 from earmark.inference.scores import ranked
+from earmark.protocol.endpoints import CLIPS
 from earmark.protocol.events import Config, Label, Loss, LossCause, OffReason, Result, Source
 from earmark.windowing.messages import GateClosed
 
@@ -65,6 +66,7 @@ class Detector:
         new_id: Callable[[], str],
         top_k: int | None,
         min_on: Milliseconds = 0,
+        clips: Set[str] = frozenset(),
     ) -> None:
         self.source = source
         self.classifier = classifier
@@ -72,6 +74,7 @@ class Detector:
         self._decider = decider
         self._new_id = new_id
         self._top_k = top_k
+        self._clips = clips  # labels whose sound is kept
         self._min_on: Nanoseconds = min_on * 1_000_000
         self._held: list[tuple[Nanoseconds, Draft]] = []  # each `off` that is held, and until when
         self._shown_until: dict[str, Nanoseconds] = {}  # id of a label that is on → before which it must not go off
@@ -83,10 +86,11 @@ class Detector:
         """Return how many windows and closings of the gate wait."""
         return len(self._waiting)
 
-    def change(self, rules: Rules, top_k: int | None) -> None:
+    def change(self, rules: Rules, top_k: int | None, clips: Set[str] = frozenset()) -> None:
         """Judge by other rules for the same labels, from the next outcome on. Nothing that waits or is on is lost."""
         self._decider.change(rules)
         self._top_k = top_k
+        self._clips = clips
         self._min_on = rules.min_on * 1_000_000
 
     def ticket(self, window: Window) -> WindowTicket:
@@ -224,7 +228,8 @@ class Detector:
         return identity
 
     def _event(self, identity: str, label: str, state: str, start: float, **more: object) -> Label:
-        return Label(0, "", self.source, self.classifier, identity, label, state, start, **more)  # type: ignore[arg-type]
+        clip = f"{CLIPS}/{identity}" if label in self._clips else ""
+        return Label(0, "", self.source, self.classifier, identity, label, state, start, clip=clip, **more)  # type: ignore[arg-type]
 
     def _loss(self, window: Window, cause: LossCause) -> Draft:
         loss = Loss(0, "", self.source, *self._told(window), cause, self.classifier)

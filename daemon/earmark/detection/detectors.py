@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from itertools import chain
 from typing import assert_never
@@ -115,10 +115,12 @@ class Detectors:
         chosen = self._next if at_change else self._detectors
         chosen[detector.source, detector.classifier] = detector
 
-    def change(self, source: str, classifier: str, rules: Rules, top_k: int | None) -> None:
+    def change(
+        self, source: str, classifier: str, rules: Rules, top_k: int | None, clips: Set[str] = frozenset()
+    ) -> None:
         """Judge by other rules from now on, if there is a detector. See Detector.change()."""
         if (found := self._detectors.get((source, classifier))) is not None:
-            found.change(rules, top_k)
+            found.change(rules, top_k, clips)
 
     def retire(self, source: str, classifier: str, *, now: Nanoseconds, reason: OffReason = "reload") -> list[Draft]:
         """Retire the detector, whose last message was received: its labels go off once its windows are answered."""

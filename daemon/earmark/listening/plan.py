@@ -26,6 +26,7 @@ from earmark.windowing.classifier_stream import ClassifierInput
 WINDOW_SECONDS = 1.0  # if neither the settings nor the model name a length
 LIMIT_SECONDS = 10.0  # of an utterance, likewise
 GRID_SECONDS = 0.25  # by which windows of utterances grow
+EVERY = "*"  # in `clips`: every label
 MARGIN_SECONDS = 5.0  # of sound kept beyond what a window needs: more than an intake holds when it comes late
 
 
@@ -37,6 +38,7 @@ class Plan:
     checkpoint: Checkpoint
     lengths: windows.Lengths
     sources: tuple[str, ...]
+    clip_seconds: float = 0.0  # of the longest clip that is kept of it; 0: none is kept
 
     @property
     def name(self) -> str:
@@ -60,7 +62,14 @@ class Plan:
             max(self.lengths.limit, self.lengths.window) / rate
             + (vad.hangover_ms + vad.pre_roll_ms) / 1000
             + MARGIN_SECONDS
+            + self.clip_seconds
         )
+
+    @property
+    def clips(self) -> tuple[str, ...]:
+        """The labels whose sound is kept when they go on."""
+        chosen = self.settings.clips
+        return tuple(label for label in self.checkpoint.labels if EVERY in chosen or label in chosen)
 
     @property
     def info(self) -> ClassifierInfo:
@@ -75,6 +84,7 @@ class Plan:
             round(self.lengths.window / rate, 3),
             settings.hop if settings.mode == "sliding" else 0.0,
             "off" if settings.mode == "sliding" else "on",
+            self.clips,
         )
 
     def classifier_input(self) -> ClassifierInput:
@@ -97,7 +107,14 @@ class Plan:
             decide.SlidingDecider(rules) if settings.mode == "sliding" else decide.UtteranceDecider(rules)
         )
         return Detector(
-            source, settings.name, self.checkpoint.labels, decider, new_id, settings.top_k or None, rules.min_on
+            source,
+            settings.name,
+            self.checkpoint.labels,
+            decider,
+            new_id,
+            settings.top_k or None,
+            rules.min_on,
+            frozenset(self.clips),
         )
 
 
@@ -125,12 +142,17 @@ def plan(
         hint = did_you_mean(name, entries) or f"there are {', '.join(entries)}; others go under [[model]]"
         raise ConfigError(f'{where}.model: there is no model "{name}"; {hint}')
     checkpoint = read(entries[name])
-    for setting, named in (("labels", {*chosen.labels}), ("ignore", {*chosen.ignore} - {*REJECTED})):
+    for setting, named in (
+        ("decide.labels", {*chosen.labels}),
+        ("decide.ignore", {*chosen.ignore} - {*REJECTED}),
+        ("clips", {*classifier.clips} - {EVERY}),
+    ):
         for label in sorted(named - {*checkpoint.labels}):
             hint = did_you_mean(label, checkpoint.labels)
-            raise ConfigError(f'{where}.decide.{setting}: {name} has no label "{label}"{f"; {hint}" if hint else ""}')
+            raise ConfigError(f'{where}.{setting}: {name} has no label "{label}"{f"; {hint}" if hint else ""}')
     sources = classifier.sources or tuple(source.name for source in settings.source)
-    return Plan(classifier, checkpoint, _lengths(where, classifier, checkpoint), sources)
+    clip_seconds = settings.clips.longest if classifier.clips else 0.0
+    return Plan(classifier, checkpoint, _lengths(where, classifier, checkpoint), sources, clip_seconds)
 
 
 def _lengths(where: str, settings: config.Classifier, checkpoint: Checkpoint) -> windows.Lengths:

@@ -146,7 +146,7 @@ class Listening:
     def _tune(self, steps: Steps) -> None:
         for source, classifier in steps.tuned:
             plan = self.plans[classifier]
-            self._detectors.change(source, classifier, plan.rules, plan.settings.top_k or None)
+            self._detectors.change(source, classifier, plan.rules, plan.settings.top_k or None, frozenset(plan.clips))
             if source in self._shells:
                 self._segmenter.tune_classifier(source, plan.classifier_input(), seconds=plan.seconds)
 

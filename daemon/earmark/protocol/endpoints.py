@@ -17,6 +17,7 @@ PAGE = "/page"  # the files of the page that a browser gets at "/"
 SOURCES = "/v1/sources"
 CLASSIFIERS = "/v1/classifiers"
 RELOAD = "/v1/reload"
+CLIPS = "/v1/clips"  # what is kept of the sound of labels
 
 SUBPROTOCOL = "earmark.v1"
 """The WebSocket subprotocol of the event stream. Offering it is optional."""

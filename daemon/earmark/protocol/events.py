@@ -39,6 +39,7 @@ class ClassifierInfo(msgspec.Struct, frozen=True):
     """A classifier as `hello` and `/info` show it. `window` and `hop` are seconds.
 
     `ends_in` names the event that tells the end of a label: its `on` (mode `utterance`) or its `off` (mode `sliding`).
+    `clips` are the labels whose sound is kept.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ClassifierInfo(msgspec.Struct, frozen=True):
     window: float
     hop: float
     ends_in: Literal["on", "off"] = "off"
+    clips: tuple[str, ...] = ()
 
 
 class Hello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
@@ -102,6 +104,7 @@ class Label(msgspec.Struct, frozen=True, tag_field="type", tag="label", omit_def
 
     `start` and `end` are those of the sound, in seconds of the source's stream; `start_time` and `end_time` are the
     same places in UTC. `lag` is how long after the sound that decided it the event was published, in seconds.
+    `clip` is the path at which the sound of the label will be, if it is kept.
     """
 
     seq: int
@@ -120,6 +123,7 @@ class Label(msgspec.Struct, frozen=True, tag_field="type", tag="label", omit_def
     lag: float | None = None
     start_time: str = ""
     end_time: str = ""
+    clip: str = ""
 
 
 class Source(msgspec.Struct, frozen=True, tag_field="type", tag="source", omit_defaults=True):

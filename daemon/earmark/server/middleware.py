@@ -52,8 +52,8 @@ class AccessMiddleware:
             send = _shared(send, headers.get("origin"))
         if _needs_token(scope):  # who has none learns nothing else
             refusal = access.refuse_token(wanted, headers.getlist("authorization")) or refusal
-        if refusal is None and wanted == "admin":
-            refusal = access.refuse_change(address, hosts, origins, authority)
+        if refusal is None:
+            refusal = access.refuse_remote(wanted, address, hosts, origins, authority)
         token = access.tokens.find(headers.get("authorization"))
         scope["state"] = {**scope.get("state", {}), CALLER: caller(token.name if token else None, address)}
         if refusal is None and "content-length" in headers and "transfer-encoding" in headers:
@@ -101,7 +101,7 @@ def _shared(send: Send, origin: str | None) -> Send:
         return send
     cors: Mapping[str, str] = {
         "access-control-allow-origin": origin,
-        "access-control-allow-methods": "GET, HEAD, POST, PATCH, OPTIONS",
+        "access-control-allow-methods": "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
         "access-control-allow-headers": ALLOWED_HEADERS,
         "access-control-expose-headers": EXPOSED_HEADERS,
         "access-control-max-age": PREFLIGHT_SECONDS,

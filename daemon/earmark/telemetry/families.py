@@ -19,6 +19,7 @@ from prometheus_client.core import (
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from earmark.archive.archive import ArchiveState, ArchiveStats
 from earmark.histogram import HistogramCounts
 from earmark.inference.engine import Phase
 from earmark.journal.journal import JournalState, JournalStats
@@ -52,6 +53,7 @@ class Families(Collector):
         yield from _of_subscribers(self._snapshot)
         yield from _of_the_journal(self._snapshot.journal)
         yield from _of_publishers(self._snapshot)
+        yield from _of_the_archive(self._snapshot.archive)
         yield from _of_http(self._snapshot)
         yield from _of_processes(self._snapshot)
         yield from _process.collect()
@@ -182,6 +184,19 @@ def _of_publishers(now: Snapshot) -> Iterator[Metric]:
     yield _gauges("earmark_publish_waiting", "Messages that wait.", "publisher", waiting)
     size = {each.name: each.bytes for each in now.publish}
     yield _gauges("earmark_publish_waiting_bytes", "Bytes of the messages that wait.", "publisher", size)
+
+
+def _of_the_archive(archive: ArchiveStats) -> Iterator[Metric]:
+    states = {state: float(archive.state == state) for state in get_args(ArchiveState)}
+    text = "1 for the state of the clips that are kept, 0 for all others."
+    yield _gauges("earmark_kept_clips_state", text, "state", states)
+    yield _gauge("earmark_kept_clips", "Clips on the disk.", archive.clips)
+    yield _gauge("earmark_kept_clips_size_bytes", "Size of these clips.", archive.bytes)
+    yield _gauge("earmark_kept_clips_waiting", "Clips that wait for the disk.", archive.waiting)
+    yield _counter("earmark_kept_clips_written", "Clips that were written.", archive.written)
+    yield _counter("earmark_kept_clips_deleted", "Clips that were deleted.", archive.deleted)
+    lost = {str(cause): count for cause, count in archive.lost.items()}
+    yield _counters("earmark_kept_clips_lost", "Clips that could not be kept.", "cause", lost)
 
 
 def _of_http(now: Snapshot) -> Iterator[Metric]:

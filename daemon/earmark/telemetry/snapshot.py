@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 import msgspec
 
 from earmark.api.clips import ClipStats
+from earmark.archive.archive import ArchiveStats
 from earmark.broadcast.hub import HubStats
 from earmark.broadcast.outputs import OutputsStats
 from earmark.broadcast.publisher import PublisherStats
@@ -86,6 +87,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     senders: int
     journal: JournalStats | None
     publish: tuple[PublishStats, ...]
+    archive: ArchiveStats
 
 
 def snapshot(
@@ -107,6 +109,7 @@ def snapshot(
     senders: int,
     memory: MemoryInfo,
     publish: tuple[PublishStats, ...] = (),
+    archive: ArchiveStats,
     journal: JournalStats | None = None,
 ) -> Snapshot:
     """Make the snapshot from what each part tells of itself."""
@@ -133,6 +136,7 @@ def snapshot(
         senders=senders,
         journal=journal,
         publish=publish,
+        archive=archive,
     )
 
 

@@ -127,12 +127,29 @@ class Read:
     future: Future[Samples]
 
 
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Sound that was read from a ring: `samples` from `position` on."""
+
+    position: int
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Capture:
+    source: SharedSource
+    rate: int
+    start: int
+    end: int
+    future: Future[Excerpt]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Settle:
     future: Future[None]
 
 
-Order = AddSource | RemoveSource | ChangeClassifier | TuneClassifier | RemoveClassifier | Read
+Order = AddSource | RemoveSource | ChangeClassifier | TuneClassifier | RemoveClassifier | Read | Capture
 Request = Order | Settle
 
 
@@ -196,5 +213,5 @@ class Inbox:
                 request = self._requests.popleft()
             except IndexError:  # another thread took it
                 return
-            if isinstance(request, Read | Settle) and request.future.set_running_or_notify_cancel():
+            if isinstance(request, Read | Capture | Settle) and request.future.set_running_or_notify_cancel():
                 request.future.set_exception(EarmarkError("the sound cannot be read: the segmenter is closed"))

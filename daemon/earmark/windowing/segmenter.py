@@ -21,7 +21,9 @@ from earmark.protocol.events import OffReason
 from earmark.windowing.classifier_stream import ClassifierInput
 from earmark.windowing.inbox import (
     AddSource,
+    Capture,
     ChangeClassifier,
+    Excerpt,
     Inbox,
     Order,
     Read,
@@ -77,6 +79,7 @@ class Segmenter:
         self._streams: dict[SharedSource, SourceStream] = {}  # used by the rounds alone
         self._lock = threading.Lock()  # of those who add, change and remove: never taken by a round or to wake one
         self._closing = False
+        self._ended = False  # whether the thread has ended and left the streams to who closed it
         self._metering = False
         self._thread = threading.Thread(target=self._run, name="segmenter", daemon=True)
         self._rounds = 0
@@ -157,6 +160,25 @@ class Segmenter:
             self._inbox.post(Read(found, rate, start, end, future))
         return future
 
+    def capture(self, source: str, rate: int, start: int, end: int) -> Future[Excerpt]:
+        """Read the samples [start, end) of a source when all of them have come, positions as for read().
+
+        If the sound breaks or ends before, or the thread has ended, the future has what there is until then; what is
+        not kept any more is left out at the beginning. It fails with a SourceError if nothing is left or there is no
+        such source or rate. It may be cancelled. On the event loop; callbacks are called on the segmenter thread.
+        """
+        future: Future[Excerpt] = Future()
+        found = self._sources.get(source)
+        if found is None:
+            future.set_exception(SourceError(f'there is no source "{source}"'))
+            return future
+        request = Capture(found, rate, max(0, start), end, future)
+        if self._ended:
+            self._capture(request)
+        else:
+            self._inbox.post(request)
+        return future
+
     def settle(self) -> Future[None]:
         """Return a future that is done once all requests until now were carried out and their messages delivered.
 
@@ -192,6 +214,9 @@ class Segmenter:
             self._closing = True
         self._inbox.wake()
         self._thread.join(JOIN_SECONDS)  # it is a daemon thread: a round that hangs must not keep the process alive
+        if not self._thread.is_alive():
+            self._ended = True
+            self._give_captures()
         self._inbox.close()
 
     @property
@@ -293,6 +318,9 @@ class Segmenter:
             case Read():
                 self._read(request)
                 return []
+            case Capture():
+                self._capture(request)
+                return []
             case _:
                 assert_never(request)
 
@@ -316,6 +344,26 @@ class Segmenter:
             request.future.set_exception(error)
         else:
             request.future.set_result(samples)
+
+    def _capture(self, request: Capture) -> None:
+        stream = self._streams.get(request.source)
+        if stream is not None:
+            stream.capture(request)
+            if self._ended:
+                stream.give_captures()
+        elif request.future.set_running_or_notify_cancel():
+            request.future.set_exception(SourceError(f'the source "{request.source.intake.name}" was removed'))
+
+    def _give_captures(self) -> None:
+        """Answer all that wait for sound, also those whose request the thread has not seen."""
+        for stream in self._streams.values():
+            stream.give_captures()
+        _, requests = self._inbox.take()
+        for request in requests:
+            if isinstance(request, Capture):
+                self._capture(request)
+            else:
+                self._inbox.post(request)  # close() refuses it
 
     def _silero_for(self, inputs: Sequence[ClassifierInput]) -> Silero | None:
         if self._silero is None and any(chosen.gate == "speech" for chosen in inputs):

@@ -19,6 +19,7 @@ from earmark.gating.meter import Meter
 from earmark.gating.silero import RATE, Silero
 from earmark.protocol.events import LossCause, OffReason
 from earmark.windowing.classifier_stream import ClassifierInput, ClassifierStream, GateKind
+from earmark.windowing.inbox import Capture, Excerpt
 from earmark.windowing.messages import AudioLost, ClassifierChanged, Message, SourceChanged, SourceEnded, SourceLevel
 from earmark.windowing.sound_times import SoundTimes
 
@@ -58,6 +59,7 @@ class SourceStream:
         self._ended = False
         self._enough = 0  # samples that must gather before any gate can find anything
         self._meter: Meter | None = None
+        self._captures: list[Capture] = []  # whose sound has not all come yet
         self._captured: Nanoseconds = 0  # of the last block
         for each in inputs:
             self._join(each)
@@ -116,6 +118,7 @@ class SourceStream:
     def finish_round(self) -> list[Message]:
         """Make the windows that became complete while gates are open, and return the messages of the round."""
         self._advance()
+        self._answer_captures()
         self._enough = int(min((gate.seconds_wanted for gate in self._classifiers), default=0.0) * self._rate)
         return self._take_messages()
 
@@ -202,6 +205,7 @@ class SourceStream:
                 if not self._ended:
                     self._finish(reason, detail)
             finally:
+                self.give_captures()
                 for gate in self._classifiers:
                     gate.leave()
                 self._classifiers.clear()
@@ -223,6 +227,39 @@ class SourceStream:
                 f"{name}: the sound at {end / rate:.3f} s has not come yet, but only that up to {ring.end / rate:.3f} s"
             )
         return ring.read(start, end)
+
+    def capture(self, request: Capture) -> None:
+        """Answer the request when all of its sound has come, or when the sound breaks or ends."""
+        self._captures.append(request)
+        self._answer_captures(all_of_them=self._ended)
+
+    def give_captures(self) -> None:
+        """Answer what was asked for by capture() with the sound that there is, because no more will come."""
+        self._answer_captures(all_of_them=True)
+
+    def _answer_captures(self, *, all_of_them: bool = False) -> None:
+        waiting: list[Capture] = []
+        for each in self._captures:
+            kept = self._rings.get(each.rate)
+            if kept is not None and kept.ring.end < each.end and not all_of_them:
+                if not each.future.cancelled():
+                    waiting.append(each)
+            elif each.future.set_running_or_notify_cancel():
+                try:
+                    each.future.set_result(self._excerpt(each))
+                except SourceError as error:
+                    each.future.set_exception(error)
+        self._captures = waiting
+
+    def _excerpt(self, wanted: Capture) -> Excerpt:
+        """Return what the ring has of the sound. Raises SourceError if it has nothing of it."""
+        name, kept = self._intake.name, self._rings.get(wanted.rate)
+        if kept is None:
+            raise SourceError(f"{name}: the sound is not kept at {wanted.rate} Hz any more")
+        start, end = max(wanted.start, kept.ring.start), min(wanted.end, kept.ring.end)
+        if start >= end:
+            raise AudioError(f"{name}: nothing of the sound at {wanted.start / wanted.rate:.3f} s is kept any more")
+        return Excerpt(start, kept.ring.read(start, end))
 
     def _take(self, block: Block) -> None:
         if block.position != self._end or (self._rate and block.rate != self._rate):
@@ -264,6 +301,7 @@ class SourceStream:
             self._meter.forget()
         for ring in self._rings.values():
             ring.flush()
+        self._answer_captures(all_of_them=True)
         self._judge()
         for gate in self._classifiers:
             for event in gate.close():

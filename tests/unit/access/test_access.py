@@ -78,9 +78,9 @@ OPEN = Access(Origins("0.0.0.0", ["kiosk.local"], ["https://dashboard.example", 
 
 
 def test_without_tokens_this_machine_may_change_the_daemon_through_a_page_of_its_own_or_none() -> None:
-    assert OPEN.refuse_change(LOCAL, ["localhost:8765"], []) is None
-    assert OPEN.refuse_change("::1", ["[::1]:8765"], ["http://[::1]:8765"]) is None
-    assert OPEN.refuse_change(LOCAL, ["kiosk.local"], [], authority="127.0.0.1:8765") is None
+    assert OPEN.refuse_remote("admin", LOCAL, ["localhost:8765"], []) is None
+    assert OPEN.refuse_remote("admin", "::1", ["[::1]:8765"], ["http://[::1]:8765"]) is None
+    assert OPEN.refuse_remote("admin", LOCAL, ["kiosk.local"], [], authority="127.0.0.1:8765") is None
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_without_tokens_this_machine_may_change_the_daemon_through_a_page_of_its
 def test_without_tokens_nobody_else_may_though_they_may_look(
     address: str, hosts: list[str], origins: list[str], told: str
 ) -> None:
-    refused = OPEN.refuse_change(address, hosts, origins)
+    refused = OPEN.refuse_remote("admin", address, hosts, origins)
     assert refused is not None
     assert (refused.status, refused.error.startswith(told)) == (403, True), refused.error
     assert refused.error.endswith(
@@ -107,7 +107,7 @@ def test_without_tokens_nobody_else_may_though_they_may_look(
 
 
 def test_with_tokens_they_alone_say_who_may_change_the_daemon() -> None:
-    assert ACCESS.refuse_change("192.168.1.9", ["kiosk.local"], ["https://dashboard.example"]) is None
+    assert ACCESS.refuse_remote("admin", "192.168.1.9", ["kiosk.local"], ["https://dashboard.example"]) is None
 
 
 def test_the_authority_of_a_target_takes_the_place_of_the_host_header() -> None:

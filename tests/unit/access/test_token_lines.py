@@ -15,7 +15,7 @@ HASH = hashlib.sha256(b"ear-text").hexdigest()
 
 def test_a_line_has_the_name_the_scopes_in_their_order_and_the_hash() -> None:
     assert token_lines.line(EAR) == f"ear subscribe sha256:{HASH}"
-    assert token_lines.line(BOSS).split()[1] == "subscribe,classify,send,admin"
+    assert token_lines.line(BOSS).split()[1] == "subscribe,classify,send,clips,admin"
 
 
 def test_what_is_written_is_read_again() -> None:
@@ -24,7 +24,7 @@ def test_what_is_written_is_read_again() -> None:
     assert text.startswith(token_lines.HEAD)
 
 
-def test_a_token_as_it_is_has_no_name_and_allows_all_but_admin() -> None:
+def test_a_token_as_it_is_has_no_name_and_allows_all_but_clips_and_admin() -> None:
     assert token_lines.parse("# ours\n\n  plain-token \n") == [
         Token.of("plain-token", {"subscribe", "classify", "send"})
     ]
@@ -68,7 +68,10 @@ def test_names_must_differ() -> None:
         (f"ear subscribe {HASH}", "line 2: neither NAME"),
         (f"ear subscribe sha256:{HASH} more", "line 2: neither NAME"),
         (f"ear subscibe sha256:{HASH}", "line 2: there is no scope 'subscibe'; did you mean subscribe?"),
-        (f"ear xyz sha256:{HASH}", "line 2: there is no scope 'xyz'; there are subscribe, classify, send, admin"),
+        (
+            f"ear xyz sha256:{HASH}",
+            "line 2: there is no scope 'xyz'; there are subscribe, classify, send, clips, admin",
+        ),
         (f"e/r send sha256:{HASH}", "line 2: 'e/r' is not a name"),
     ],
 )

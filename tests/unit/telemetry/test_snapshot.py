@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from earmark.api.clips import ClipStats
+from earmark.archive.archive import ArchiveStats
 from earmark.broadcast.hub import HubStats
 from earmark.broadcast.outputs import OutputsStats
 from earmark.broadcast.publisher import PublisherStats
@@ -70,6 +71,7 @@ def recorded_daemon(engine: EngineState = READY) -> Snapshot:
         reloads=ReloadStats(applied=2, refused=1, in_force=False),
         senders=1,
         memory=MemoryInfo(daemon_mb=82.5, worker_mb=None),
+        archive=ArchiveStats("ok", "", 3, 123456, 1, 4, 1, {"sound": 2, "queue": 0, "disk": 0}),
     )
 
 
@@ -77,8 +79,10 @@ def test_every_field_of_info_is_as_it_was_and_new_ones_follow() -> None:
     told = json.loads(msgspec.json.encode(recorded_daemon()))
     before, after = list(RECORDED), list(told)
     after.remove("connections")
+    kept = [each | {"clips": []} for each in RECORDED["classifiers"]]
     assert after[: len(before)] == before
     expected = RECORDED | {
+        "classifiers": kept,
         "connections": {"open": 2, "refused": 3, "responses": {"200": 4, "404": 1}},
         "versions": versions(),
         "windows": RECORDED["windows"]
@@ -116,6 +120,16 @@ def test_every_field_of_info_is_as_it_was_and_new_ones_follow() -> None:
         "memory": {"daemon_mb": 82.5, "worker_mb": None},
         "journal": None,
         "publish": [],
+        "archive": {
+            "state": "ok",
+            "detail": "",
+            "clips": 3,
+            "bytes": 123456,
+            "waiting": 1,
+            "written": 4,
+            "deleted": 1,
+            "lost": {"sound": 2, "queue": 0, "disk": 0},
+        },
     }
     assert told == expected
 

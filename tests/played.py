@@ -29,6 +29,7 @@ LABELS = tuple(f"label {number}" for number in range(20))
 NAMES = ("one", "two", "three", "four")  # of the classifiers
 LEVELS_PER_SECOND = 10
 WHY = Why(0.91, 0.9, 0.8, 2, 2, "speech")
+HOST = "earmark.test"  # a name that a browser does not take for this machine
 PREFIX = b"/any/path"  # under which the proxy serves the page
 
 
@@ -37,7 +38,7 @@ class Played:
 
     def __init__(self, rate: float, token_file: str = "") -> None:
         self._rate = rate
-        self._settings = config.Server(listen="127.0.0.1:0", token_file=token_file)
+        self._settings = config.Server(listen="127.0.0.1:0", token_file=token_file, allow_hosts=(HOST,))
         self._ready = threading.Event()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))

@@ -32,7 +32,7 @@ export interface Config {
 export interface Gap { type: "gap"; from: number; to: number | null; cause: "slow" | "too_old" | "epoch" }
 export interface Level {
   type: "level"; source: string; time: string; db: number; peak_db: number; floor_db: number;
-  gates: Record<string, { open: boolean; value: number; threshold: number }>;
+  gates: Record<string, { open: boolean; value?: number; threshold?: number }>;
 }
 export interface Tick { type: "tick"; seq: number; time: string }
 export interface Subscribed { type: "subscribed"; seq: number }

@@ -74,9 +74,13 @@ export class Stream {
   }
 
   /** Return what is kept of the time from `from` to `to`, oldest first. */
-  async past(from, to, types, most) {
+  past(from, to, types, most) {
+    return this._gather({ from: new Date(from), to: new Date(to), types }, most);
+  }
+
+  async _gather(asked, most) {
     const found = [];
-    for await (const event of this.client.past({ from: new Date(from), to: new Date(to + 1000), types, limit: 500 })) {
+    for await (const event of this.client.past({ ...asked, limit: 500 })) {
       found.push(event);
       if (found.length >= most) break;
     }
@@ -94,8 +98,9 @@ export class Stream {
   /** Ask once for the last ten minutes, so that the page does not begin empty. */
   async _prefill(seq) {
     this.prefilled = true;
-    const now = this.store.time(Date.now());
-    const events = await this.past(now - KEPT, now, PAST, MOST_PAST).catch(() => []); // it keeps none, or tells none
+    // by the daemon's clock, which this browser does not know yet
+    const asked = { from: `-${KEPT / 1000}s`, types: PAST };
+    const events = await this._gather(asked, MOST_PAST).catch(() => []); // it keeps none, or tells none
     const past = new Store();
     for (const event of events) if (event.seq <= seq) past.take(event, 0);
     this.store.prefill(past);

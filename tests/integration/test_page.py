@@ -16,7 +16,7 @@ import earmark
 from tests import pulse
 from tests.browser import Browser, missing
 from tests.daemon import Daemon
-from tests.played import Played
+from tests.played import HOST, Played
 from tests.pulse import Pulse
 from tests.signals import demo_parts
 
@@ -234,6 +234,17 @@ def test_the_timeline_goes_back_into_the_history_of_the_daemon_and_tells_why() -
 
         assert "reached the threshold" in browser.do("text", of=".timeline .why")
         assert browser.do("problems") == []
+
+
+def test_a_page_that_may_not_have_the_microphone_says_why_and_what_helps() -> None:
+    with Played(20) as played, Browser(f"--host-resolver-rules=MAP {HOST} 127.0.0.1") as browser:
+        browser.do("open", url=played.url.replace("127.0.0.1", HOST))
+        told = browser.do("text", of=".mic")
+
+    port = played.url.split(":")[2].rstrip("/")
+    assert f"http://{HOST}:{port} is none: it is neither https nor localhost" in told
+    assert f"https://{HOST}/" in told
+    assert f"ssh -L {port}:localhost:{port} {HOST}" in told
 
 
 def test_values_turn_grey_when_the_daemon_says_nothing_any_more() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -13,3 +13,9 @@ def did_you_mean(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str
     """
     near = get_close_matches(word, list(known), 1, cutoff)
     return f"did you mean {near[0]}?" if near else ""
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Return the known name that was meant, or all of them, as the end of a sentence."""
+    hint = did_you_mean(word, known, cutoff=0.5) or (f"there are: {', '.join(known)}" if known else "")
+    return f"; {hint}" if hint else ""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.hints import did_you_mean
+from earmark.hints import did_you_mean, nearest
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,21 @@ def test_the_cutoff_says_how_near_is_near(cutoff: float, hint: str) -> None:
 )
 def test_without_a_cutoff_names_are_near_from_0_6_on(word: str, known: str, hint: str) -> None:
     assert did_you_mean(word, [known]) == hint
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "end"),
+    [
+        ("kichen", ["hall", "kitchen"], "; did you mean kitchen?"),
+        ("abxy", ["abcd"], "; did you mean abcd?"),  # half of the letters are alike
+        ("abcxyzu", ["abcdefg"], "; there are: abcdefg"),  # 3 of 7
+        ("abcdefghijABCDEFGHIJ", ["abcdefghijklmnopqrst"], "; did you mean abcdefghijklmnopqrst?"),  # 10 of 20
+        ("abcdefghijABCDEFGHIJK", ["abcdefghijklmnopqrstu"], "; there are: abcdefghijklmnopqrstu"),  # 10 of 21
+        ("garden", ["hall", "cellar"], "; there are: hall, cellar"),
+        ("garden", [], ""),
+    ],
+)
+def test_the_nearest_name_is_meant_if_half_of_it_is_alike_and_else_all_are_listed(
+    word: str, known: list[str], end: str
+) -> None:
+    assert nearest(word, known) == end

@@ -10,7 +10,7 @@ import msgspec
 
 from earmark.config import quiet
 from earmark.config.settings import Classifier, Command, Config, Decide, Microphone, Model, Publish, Vad
-from earmark.hints import did_you_mean
+from earmark.hints import nearest
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s*]+|null", re.IGNORECASE)
 HOST = re.compile(r"(\[[^\s/*\[\]]+\]|[0-9a-f:.]+|[^\s/*\[\]:]+)(:[0-9]+)?", re.IGNORECASE)
@@ -75,12 +75,6 @@ def useless(config: Config) -> Iterator[str]:
         for name, gates in GATE_ONLY.items():
             if gate not in gates and getattr(classifier.vad, name) != _default(Vad, name):
                 yield f'{where}.vad.{name}: has no effect with gate = "{gate}"'
-
-
-def nearest(word: str, known: Sequence[str]) -> str:
-    """Return the known name that was meant, or all of them, as the end of a sentence."""
-    hint = did_you_mean(word, known, cutoff=0.5) or (f"there are: {', '.join(known)}" if known else "")
-    return f"; {hint}" if hint else ""
 
 
 def _server(config: Config) -> Iterator[str]:

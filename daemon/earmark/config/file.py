@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import inspect
 
-from earmark.config.complaints import complaints, nearest
+from earmark.config.complaints import complaints
+from earmark.config.explain import explained
 from earmark.config.lines import located
 from earmark.config.settings import Command, Config, File, Journal
 from earmark.errors import ConfigError
-
-_AT = re.compile(r" - at `(key in )?\$?(?P<path>[^`]*)`$")
-_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`")
 
 
 def load(path: Path) -> Config:
@@ -50,7 +45,7 @@ def parse(tables: dict[str, Any]) -> Config:
     try:
         config = msgspec.convert(tables, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(_explain(str(error), tables)) from None
+        raise ConfigError(explained(str(error), tables, Config)) from None
     if found := list(complaints(config)):
         raise ConfigError("\n".join(found))
     return config
@@ -99,109 +94,3 @@ def anchored(config: Config, folder: Path) -> Config:
     return replace(
         config, server=server, journal=journal, clips=clips, source=tuple(sources), model=models, publish=tuple(publish)
     )
-
-
-def _explain(message: str, tables: dict[str, Any]) -> str:
-    """Turn msgspec's message into `source[0].rate: 0 is not a sample rate (Hz, 1000 to 768000)`."""
-    at = _AT.search(message)
-    path = at["path"].lstrip(".") if at else ""
-    text = message[: at.start()] if at else message
-    if unknown := _UNKNOWN.match(text):
-        return f"{_join(path, unknown['field'])}: no such setting{nearest(unknown['field'], _fields(path, tables))}"
-    if missing := _MISSING.match(text):
-        path, text = _join(path, missing["field"]), "is missing"
-        choices = _choices(path, tables)
-        return f"{path}: {text}" + (f"; one of {', '.join(choices)}" if choices else "")
-    value, description = _value(path, tables), _description(path, tables)
-    if text == "Expected `array`, got `object`" and path in ("source", "model", "classifier", "publish"):
-        return f"{path}: is a single table; there may be several, so write [[{path}]] with double brackets"
-    if text == "Expected `object`, got `array`" and path:
-        table = re.sub(r"\[\d+\]", "", path)
-        return f"{path}: is a list of tables; there is one, so write [{table}] with single brackets"
-    if choices := _choices(path, tables):
-        return f"{path}: {value!r} is none of {', '.join(choices)}"
-    if description:
-        return f"{path}: {value!r} is not {description}"
-    if text.startswith("Expected `str` matching"):
-        return f"{path}: {value!r} contains the character NUL"
-    it_is = f" (it is {value!r})" if isinstance(value, str | int | float) else ""
-    return f"{path or 'the file'}: {text[:1].lower()}{text[1:]}{it_is}"
-
-
-def _join(path: str, field: str) -> str:
-    return f"{path}.{field}" if path else field
-
-
-def _fields(path: str, tables: dict[str, Any]) -> list[str]:
-    """Return the names of the settings that the table at `path` may have."""
-    found = _bare(_type(path, tables))
-    return [field.encode_name for field in found.fields] if isinstance(found, inspect.StructType) else []
-
-
-def _choices(path: str, tables: dict[str, Any]) -> list[str]:
-    """Return the words that may stand at `path`, or nothing if its type is no choice of words."""
-    found = _bare(_type(path, tables))
-    if isinstance(found, inspect.LiteralType):
-        return [str(value) for value in found.values]
-    parent, _, field = path.rpartition(".")
-    table = _bare(_type(parent, tables))
-    kinds = table.types if isinstance(table, inspect.UnionType) else (table,)
-    tags = [(kind.tag_field, kind.tag) for kind in kinds if isinstance(kind, inspect.StructType)]
-    return [str(tag) for name, tag in tags if name == field]
-
-
-def _description(path: str, tables: dict[str, Any]) -> str:
-    """Return the description of the type at `path`, or an empty string."""
-    found = _type(path, tables)
-    extra = found.extra_json_schema if isinstance(found, inspect.Metadata) else None
-    return str(extra["description"]) if extra and "description" in extra else ""
-
-
-def _type(path: str, tables: dict[str, Any]) -> Any:
-    """Return the type of the value at `path`, and of a tagged union the member that the table's `kind` names."""
-    found: Any = inspect.type_info(Config)
-    at = ""
-    for part in _parts(path):
-        at = f"{at}[{part}]" if part.isdigit() or part == "..." else _join(at, part)
-        inner = _bare(found)
-        if isinstance(inner, inspect.StructType):
-            found = next((field.type for field in inner.fields if field.encode_name == part), None)
-        else:
-            found = getattr(inner, "item_type", None)
-        found = _member(found, _value(at, tables))
-    return found
-
-
-def _member(found: Any, table: Any) -> Any:
-    """Return the member of a union of tables that is meant, or the X of `X | None`."""
-    if isinstance(table, dict):
-        found = _bare(found)
-    if not isinstance(found, inspect.UnionType):
-        return found
-    named = table.get("kind") if isinstance(table, dict) else None
-    for kind in found.types:
-        if isinstance(kind, inspect.StructType) and named is not None and kind.tag == named:
-            return kind
-    others = [kind for kind in found.types if not isinstance(kind, inspect.NoneType)]
-    if isinstance(table, dict):  # a table or a bool
-        others = [kind for kind in others if not isinstance(kind, inspect.BoolType)]
-    return others[0] if len(others) == 1 else found
-
-
-def _bare(found: Any) -> Any:
-    """Return the type without its limits."""
-    return found.type if isinstance(found, inspect.Metadata) else found
-
-
-def _parts(path: str) -> list[str]:
-    return [part for part in re.split(r"\.(?!\.)|[\[\]]+", path) if part.strip(".")] if "..." not in path else []
-
-
-def _value(path: str, tables: Any) -> Any:
-    """Return the value at a path such as `source[0].rate`, or None."""
-    for part in _parts(path):
-        try:
-            tables = tables[int(part)] if isinstance(tables, list) else tables[part]
-        except (KeyError, IndexError, ValueError, TypeError):
-            return None
-    return tables

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from earmark.config.complaints import nearest
 from earmark.errors import ConfigError
+from earmark.hints import nearest
 
 INSTALLED, SOURCES = Path(__file__).parent / "files", Path(__file__).parents[3] / "config"
 FOLDER = INSTALLED if INSTALLED.is_dir() else SOURCES

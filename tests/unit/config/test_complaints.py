@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from earmark.config import presets
-from earmark.config.complaints import complaints, nearest, useless
+from earmark.config.complaints import complaints, useless
 from earmark.config.settings import Classifier, Command, Config, Decide, File, Microphone, Model, Mqtt, Server, Vad
 
 
@@ -125,24 +125,6 @@ def test_a_classifier_cannot_hear_a_source_that_does_not_exist() -> None:
     assert list(complaints(Config(source=sources, classifier=(Classifier(name="all"), heard)))) == [
         'classifier[1].sources: there is no source "kichen"; did you mean kitchen?'
     ]
-
-
-@pytest.mark.parametrize(
-    ("word", "known", "end"),
-    [
-        ("kichen", ["hall", "kitchen"], "; did you mean kitchen?"),
-        ("abxy", ["abcd"], "; did you mean abcd?"),  # half of the letters are alike
-        ("abcxyzu", ["abcdefg"], "; there are: abcdefg"),  # 3 of 7
-        ("abcdefghijABCDEFGHIJ", ["abcdefghijklmnopqrst"], "; did you mean abcdefghijklmnopqrst?"),  # 10 of 20
-        ("abcdefghijABCDEFGHIJK", ["abcdefghijklmnopqrstu"], "; there are: abcdefghijklmnopqrstu"),  # 10 of 21
-        ("garden", ["hall", "cellar"], "; there are: hall, cellar"),
-        ("garden", [], ""),
-    ],
-)
-def test_the_nearest_name_is_meant_if_half_of_it_is_alike_and_else_all_are_listed(
-    word: str, known: list[str], end: str
-) -> None:
-    assert nearest(word, known) == end
 
 
 SLIDING_OFF = "classifier[0].decide.off: 0.6 is above on = 0.5; a label goes off below where it goes on"

@@ -12,12 +12,14 @@ import earmark
 from earmark.errors import EarmarkError
 from earmark_client import classify, clips, history, models, send, status, steer, watch
 from earmark_client.arguments import Parser
+from earmark_client.route import command as route
 
 EXAMPLES = """\
 examples:
   earmark watch             show what the daemon on this machine hears
   earmark history           show what it heard before
   earmark clips list        list the sound that it was told to keep
+  earmark route FILE        run programs, webhooks and more for what it hears
   earmark status            ask whether it is ready
   earmark classify x.wav    let it classify a recording
   earmark send SOURCE       send it the sound of this machine's microphone
@@ -71,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     watch.add_parser(commands)
     history.add_parser(commands)
     clips.add_parser(commands)
+    route.add_parser(commands)
     status.add_parser(commands)
     classify.add_parser(commands)
     models.add_parser(commands)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import csv
-import errno
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Protocol, TextIO
 
 import msgspec
@@ -21,6 +18,7 @@ from earmark.errors import EarmarkError
 from earmark.protocol.events import Error, Event, Gap, Hello, Label, Level, Loss, Result, Source, Tick
 from earmark.protocol.text import header, line, unknown
 from earmark_client.follow import Message
+from earmark_client.programs import not_started, variables, why_not
 
 LOST = "events were missed"
 
@@ -155,7 +153,7 @@ class Program:
         if not argv:
             raise EarmarkError("--exec: no program is named after it")
         if shutil.which(argv[0]) is None:
-            raise EarmarkError(f"--exec: {argv[0]}: {_why_not(argv[0])}")
+            raise EarmarkError(f"--exec: {argv[0]}: {why_not(argv[0])}")
         self._argv = list(argv)
         self._quiet = quiet
         self._lit = Lit()
@@ -183,30 +181,10 @@ class Program:
                 self._argv, input=json.dumps(event) + "\n", text=True, env=os.environ | dict(variables(event))
             )
         except OSError as error:
-            first_line = "; is its first line the right one, such as #!/bin/sh?"
-            hint = first_line if error.errno in (errno.ENOENT, errno.ENOEXEC) else ""
-            print(f"earmark: {self._argv[0]}: {error.strerror}{hint}", file=sys.stderr, flush=True)
+            print(f"earmark: {self._argv[0]}: {not_started(error)}", file=sys.stderr, flush=True)
             return
         if done.returncode and not self._quiet:
             print(f"earmark: {self._argv[0]} ended with {done.returncode}", file=sys.stderr, flush=True)
-
-
-def _why_not(program: str) -> str:
-    """Return why a program cannot be run, and the remedy."""
-    if Path(program).is_file():
-        return f"the file is not executable; run: chmod +x {shlex.quote(program)}"
-    if " " in program:
-        return "there is no such program; write the program and its arguments without quotes around all of them"
-    return "there is no such program"
-
-
-def variables(event: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield the environment variables of an event: one for each field that is a text, a number, true or false."""
-    for name, value in event.items():
-        if isinstance(value, bool):
-            yield f"EARMARK_{name.upper()}", str(value).lower()
-        elif isinstance(value, str | int | float):
-            yield f"EARMARK_{name.upper()}", str(value).replace("\0", "?")
 
 
 def greet(hello: Hello, quiet: bool) -> None:

@@ -12,9 +12,11 @@ from earmark.checkpoints import reader, store
 from earmark.config import presets
 from earmark.config import settings as config
 from earmark.config.file import load
+from earmark.config.shipped import ROUTES
 from earmark.protocol.licence import is_non_commercial
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "config" / "examples").glob("*.toml"))
+FOLDER = Path(__file__).parents[2] / "config" / "examples"
+EXAMPLES = [file for file in sorted(FOLDER.glob("*.toml")) if file.name != ROUTES]
 EMBEDDED = {
     "voice-commands": (presets.COMMANDS,),
     "emotion-embedded": (presets.EMOTION,),

@@ -12,6 +12,9 @@ INSTALLED, SOURCES = Path(__file__).parent / "files", Path(__file__).parents[3] 
 FOLDER = INSTALLED if INSTALLED.is_dir() else SOURCES
 """In a wheel it is part of the package; in the source tree it is the folder `config`."""
 
+ROUTES = "routes.toml"
+"""The example for `earmark route`, which is no configuration of the daemon."""
+
 
 def defaults() -> str:
     """Return a configuration that shows every setting with its default."""
@@ -35,7 +38,8 @@ def list_examples() -> Iterator[str]:
 
 
 def _examples() -> dict[str, Path]:
-    return {file.stem: file for file in sorted((FOLDER / "examples").glob("*.toml"))}
+    files = sorted((FOLDER / "examples").glob("*.toml"))
+    return {file.stem: file for file in files if file.name != ROUTES}
 
 
 def _first_sentence(text: str) -> str:

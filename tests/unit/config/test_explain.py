@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+from msgspec import Meta
+
+from earmark.config.explain import explained
+
+Score = Annotated[float, Meta(le=1, description="a score (0 to 1)")]
+
+
+class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    score: Score = 0.0
+
+
+class Root(msgspec.Struct, forbid_unknown_fields=True):
+    item: tuple[Item, ...] = ()
+    names: tuple[str, ...] = ()
+    one: Item = Item()
+
+
+@pytest.mark.parametrize(
+    ("tables", "told"),
+    [
+        ({"item": [{"scor": 1}]}, "item[0].scor: no such setting; did you mean score?"),
+        ({"item": [{}, {"score": 2}]}, "item[1].score: 2 is not a score (0 to 1)"),
+        ({"item": {}}, "item: is a single table; there may be several, so write [[item]] with double brackets"),
+        ({"one": [{}]}, "one: is a list of tables; there is one, so write [one] with single brackets"),
+        ({"names": {}}, "names: expected `array`, got `object`"),
+    ],
+)
+def test_a_table_of_any_settings_file_is_explained(tables: dict[str, Any], told: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as raised:
+        msgspec.convert(tables, Root)
+    assert explained(str(raised.value), tables, Root) == told

@@ -48,6 +48,7 @@ KINDS = {"", "console", "sh", "python", "js", "json", "toml", "yaml"}
 PARSERS = {"earmark": earmark_client.__main__.parser, "earmarkd": earmark.__main__.parser}
 OTHER_COMMANDS = {
     "ls",
+    "cat",
     "curl",
     "make",
     "mkdir",

@@ -111,7 +111,7 @@ CLIENTS_MAY_IMPORT = {
     *("protocol", "errors", "hints", "columns", "commands"),
     *("config.explain", "config.lines", "config.quiet", "config.state"),  # what a file of settings needs
 }
-PURE_IN_ROUTE = {"settings", "template", "decide", "lane", "outcome", "notification"}
+PURE_IN_ROUTE = {"settings", "template", "decide", "route_queue", "outcome", "notification"}
 """Modules of the router that are passed the time and touch nothing."""
 
 EVERYWHERE = {"cores", "errors", "log", "hints", "columns", "histogram"}

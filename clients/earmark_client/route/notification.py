@@ -1,4 +1,4 @@
-"""Notifications of the desktop, as the arguments of the program that shows them."""
+"""Desktop notifications, as the arguments of the program that shows them."""
 
 from __future__ import annotations
 

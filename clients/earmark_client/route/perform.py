@@ -15,8 +15,8 @@ import msgspec
 from earmark_client.programs import variables
 from earmark_client.route import broker, notification, program, template, webhook
 from earmark_client.route.decide import late
-from earmark_client.route.lane import Job
 from earmark_client.route.outcome import Outcome, pause_before
+from earmark_client.route.route_queue import Job
 from earmark_client.route.settings import Route
 
 

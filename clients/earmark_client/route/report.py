@@ -17,9 +17,9 @@ from earmark.protocol.events import Label
 from earmark.protocol.text import clock
 from earmark_client.request import printable
 from earmark_client.route import template
-from earmark_client.route.lane import Job
 from earmark_client.route.outcome import Outcome
 from earmark_client.route.perform import shown
+from earmark_client.route.route_queue import Job
 from earmark_client.route.settings import Route
 
 _WIDTHS = (8, 10, 10, 5)  # of time, route, label and score; a longer name moves the rest of its line

@@ -13,9 +13,9 @@ from earmark.errors import EarmarkError
 from earmark.protocol.events import Label, decode
 from earmark_client.position import Position
 from earmark_client.route.decide import Decider, Held, late
-from earmark_client.route.lane import Job, Lane
 from earmark_client.route.perform import Performer
 from earmark_client.route.report import Report
+from earmark_client.route.route_queue import Job, RouteQueue
 from earmark_client.route.settings import Route, Routes
 from earmark_client.route.state import Claim, State
 
@@ -38,7 +38,7 @@ class Router:
         self._report = report
         self._utc = utc
         self._decider = Decider(routes.route, state.memory)
-        self._lanes: dict[str, Lane] = {}
+        self._queues: dict[str, RouteQueue] = {}
         self._routes: dict[str, Route] = {}
         self._tasks: dict[asyncio.Task[None], float] = {}  # to the time at which they should have ended
         self._position = state.position
@@ -114,31 +114,31 @@ class Router:
 
     def _replace(self, routes: Routes) -> None:
         self._routes = {route.name: route for route in routes.route}
-        for name in [name for name in self._lanes if name not in self._routes]:
-            for job in self._lanes[name].clear():
+        for name in [name for name in self._queues if name not in self._routes]:
+            for job in self._queues[name].clear():
                 self._give_up(job, "gone", "its route is not in the routes file any more")
-            if self._lanes[name].idle:
-                del self._lanes[name]
+            if self._queues[name].idle:
+                del self._queues[name]
         for route in routes.route:
             limits = (route.at_once, route.queue, route.when_full)
-            if route.name in self._lanes:
-                self._lanes[route.name].limit(*limits)
-                self._pump(self._lanes[route.name])
+            if route.name in self._queues:
+                self._queues[route.name].limit(*limits)
+                self._pump(self._queues[route.name])
             else:
-                self._lanes[route.name] = Lane(*limits)
+                self._queues[route.name] = RouteQueue(*limits)
 
     def _put(self, job: Job) -> None:
-        lane = self._lanes[job.route.name]
-        dropped = lane.put(job)
+        queue = self._queues[job.route.name]
+        dropped = queue.put(job)
         if dropped is not None:
             self._give_up(dropped, "full", f"{job.route.queue} events wait already")
-        self._pump(lane)
+        self._pump(queue)
 
-    def _pump(self, lane: Lane) -> None:
+    def _pump(self, queue: RouteQueue) -> None:
         """Begin what has its turn. A job ends its task by itself, and then calls this."""
-        while not self._ending and not self.failed.done() and (job := lane.take()) is not None:
+        while not self._ending and not self.failed.done() and (job := queue.take()) is not None:
             if (held := late(job.route, job.event, self._utc())) is not None:
-                lane.done()
+                queue.done()
                 self._give_up(job, *held)
                 continue
             try:
@@ -146,18 +146,18 @@ class Router:
             except EarmarkError as error:
                 self._fail(error)
                 return
-            task = asyncio.create_task(self._act(lane, job))
+            task = asyncio.create_task(self._act(queue, job))
             self._tasks[task] = time.monotonic() + job.route.timeout
             task.add_done_callback(self._tasks.pop)
 
-    async def _act(self, lane: Lane, job: Job) -> None:
+    async def _act(self, queue: RouteQueue, job: Job) -> None:
         begun = time.monotonic()
         outcome, tries = await self._performer.perform(job)
         self._report.ran(job, outcome, time.monotonic() - begun, tries)
         if not (outcome.how == "stopped" and job.route.retry):  # else the next router does it
             self._end(job, outcome.how)
-        lane.done()
-        self._pump(lane)
+        queue.done()
+        self._pump(queue)
 
     def _give_up(self, job: Job, why: str, detail: str) -> None:
         self._end(job, why)

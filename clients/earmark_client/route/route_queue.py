@@ -20,7 +20,7 @@ class Job:
     text: str
 
 
-class Lane:
+class RouteQueue:
     """The jobs of one route in their order. The caller runs what take() gives it, and calls done() for each."""
 
     def __init__(self, at_once: int, room: int, when_full: Literal["oldest", "newest"]) -> None:
@@ -33,7 +33,7 @@ class Lane:
         self._at_once, self._room, self._when_full = at_once, room, when_full
 
     def put(self, job: Job) -> Job | None:
-        """Add a job. Returns the one that found no room, if the lane is full."""
+        """Add a job. Returns the one that found no room, if the queue is full."""
         self._waiting.append(job)
         if len(self._waiting) <= self._room + max(0, self._at_once - self._running):
             return None

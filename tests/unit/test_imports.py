@@ -76,6 +76,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "protocol",
     },
     "control": {"access", "broadcast", "history", "config", "protocol", "server.responses"},
+    "description": {"broadcast.subscription", "uplink.parameters", "server.responses", "protocol"},
     "changes": {"control.steering", "config"},
     "listening": {
         "changes",
@@ -219,6 +220,7 @@ SHELLS: dict[str, str] = {
     "stream.events_endpoint": "what a subscriber says",
     "stream.replayer": "the turns in which subscribers are replayed",
     "access.token_file": "the file of tokens",
+    "description.routes": "the HTTP routes of the documents",
     "telemetry.endpoint": "the HTTP route of the metrics",
     "telemetry.families": "nothing; it makes metrics of the snapshot",
     "telemetry.snapshot": "nothing; it collects what the other shells count",

@@ -41,6 +41,8 @@ from earmark.config import settings as config
 from earmark.control.history_routes import History
 from earmark.control.openapi import combined
 from earmark.control.routes import Control
+from earmark.description import asyncapi
+from earmark.description.routes import Descriptions
 from earmark.detection.detectors import Detectors
 from earmark.engines.supervisor import LocalEngine
 from earmark.errors import EarmarkError, SourceError, WorkerError
@@ -210,6 +212,7 @@ class Service:
                 *history,
                 *KeptClips(self._archive, audit).routes(),
                 *Metrics(self._snapshot, self._needs).routes(),
+                *Descriptions(asyncapi.document(__version__)).routes(),
             ],
             on_refused=self._hub.count_refused,
             audit=audit,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
-from earmark.audio.pcm import Format
 from earmark.config.settings import Channels, Rate
 from earmark.errors import SubscriptionError
 from earmark.hints import did_you_mean
 
-FORMATS: tuple[Format, ...] = ("s16le", "f32le")
+SentFormat = Literal["s16le", "f32le"]
+FORMATS: tuple[SentFormat, ...] = ("s16le", "f32le")
 MAX_LOST_SECONDS = 86_400.0
 
 
@@ -21,10 +22,10 @@ class Announced(msgspec.Struct, frozen=True):
     """Which source a client sends for, and in what form. `lost` is explained at capture.network.Sound."""
 
     source: str
-    rate: int = 16000
-    channels: int = 1
-    format: Format = "s16le"
-    lost: float | None = None
+    rate: Rate = 16000
+    channels: Channels = 1
+    format: SentFormat = "s16le"
+    lost: Annotated[float, Meta(ge=0, le=MAX_LOST_SECONDS)] | None = None
 
 
 def parse(query: Iterable[tuple[str, str]]) -> Announced:
@@ -59,7 +60,7 @@ def _whole(unit: Any, wanted: str) -> Callable[[str, str], int]:
     return read
 
 
-def _format(name: str, value: str) -> Format:
+def _format(name: str, value: str) -> SentFormat:
     for known in FORMATS:
         if value == known:
             return known

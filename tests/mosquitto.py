@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import getpass
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -46,6 +47,11 @@ class Mosquitto:
             assert self._process.poll() is None, self._log.read_text()
             assert time.monotonic() < deadline, self._log.read_text()
             time.sleep(0.01)
+
+    def freeze(self, frozen: bool) -> None:
+        """Stop it with SIGSTOP, or let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def stop(self) -> None:
         """End it with SIGTERM."""

@@ -8,8 +8,10 @@ import json
 import logging
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -246,6 +248,41 @@ def test_a_command_that_waited_too_long_is_not_sent(tmp_path: Path) -> None:
         assert house.publishing.stats()[0].dropped["late"] == 1
 
     play(tmp_path, scenario, late=0.0)
+
+
+def test_a_broker_that_takes_connections_and_answers_nothing_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    async def run(port: int) -> None:
+        async with at_home(tmp_path, settings(port)):
+            with silent:
+                for _ in range(2):  # the first one only looks whether somebody is there
+                    connection, _ = await asyncio.to_thread(silent.accept)
+                    connections.append(connection)
+            assert await asyncio.to_thread(connections[1].recv, 7) != b""
+
+    connections: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(DEADLINE)
+        began = time.monotonic()
+        asyncio.run(run(silent.getsockname()[1]))
+        assert time.monotonic() - began < 10
+    for connection in connections:
+        connection.close()
+
+
+def test_a_broker_that_hangs_does_not_hold_up_the_end_and_tells_the_last_will_when_it_goes_on(tmp_path: Path) -> None:
+    async def run(broker: Mosquitto) -> None:
+        async with witness(broker.port) as seen:
+            async with at_home(tmp_path, settings(broker.port)) as house:
+                await seen.until_told(HAPPY, "OFF")
+                broker.freeze(True)
+                house.hear(lasting("e-1", "happy"))
+                began = time.monotonic()
+            assert time.monotonic() - began < 6
+            broker.freeze(False)
+            await seen.until_told("earmark/home/status", "offline")
+
+    with Mosquitto(tmp_path) as broker:
+        asyncio.run(run(broker))
 
 
 async def _complaint(caplog: pytest.LogCaptureFixture, folder: Path, publish: Mqtt) -> str:

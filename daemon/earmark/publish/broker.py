@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -30,10 +30,12 @@ from earmark.publish.topics import Topics
 if TYPE_CHECKING:
     import aiomqtt
 
-CONNECT_SECONDS = 5.0  # for the broker to take a connection
+CONNECT_SECONDS = 4.0  # for the broker to take a connection, and again for it to answer
 ANSWER_SECONDS = 10.0  # for it to answer what it is sent
 KEEPALIVE_SECONDS = 20  # after half as much again without a sign of life, the broker publishes the last will
 CLOSE_SECONDS = 3.0  # at the end, for what waits
+GIVE_UP_SECONDS = 0.5  # at the end, where there is no connection
+HOME_ASSISTANT = "homeassistant/status"  # where it tells that it has started, unless it is set up otherwise
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between attempts
 STEADY_SECONDS = 30.0  # a connection that lasted so long lets the pauses begin anew
 
@@ -60,7 +62,7 @@ class Broker:
     The broker's absence costs nobody anything: publish() never waits, the outbox is bounded, and attempts to connect
     go on for ever. Each connection begins with all that is the case, so that no label stays on that went off meanwhile.
     Commands and results whose receipt is not known when a connection breaks are not sent again: a command twice is
-    worse than none. Leaving turns all labels off, tells that the daemon is offline, and takes CLOSE_SECONDS at most.
+    worse than none. Leaving turns all labels off, tells that the daemon is offline, and takes five seconds at most.
     """
 
     def __init__(
@@ -126,7 +128,8 @@ class Broker:
         self._closing.set()
         self._wake.set()
         if self._task is not None:
-            _, late = await asyncio.wait([self._task], timeout=CLOSE_SECONDS)
+            seconds = CLOSE_SECONDS if self._connected else GIVE_UP_SECONDS
+            _, late = await asyncio.wait([self._task], timeout=seconds)
             for task in late:
                 task.cancel()
                 await asyncio.wait([task])
@@ -176,7 +179,8 @@ class Broker:
 
     def _lost(self, why: str) -> None:
         if self._closing.is_set():
-            log.warning("%s: the broker at %s was not told of the end: %s", self._told, self.login.address, why)
+            if self._connected:
+                log.warning("%s: the broker at %s was not told of the end: %s", self._told, self.login.address, why)
         elif self._connected or why != self._detail:
             log.warning("%s: no connection to the broker at %s: %s; trying again", self._told, self.login.address, why)
         self._connected, self._detail = False, why
@@ -191,7 +195,7 @@ class Broker:
             writer.transport.abort()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
-        async with self._client() as client:
+        async with self._connection() as client:
             self._connected, self._detail, self._connects = True, "", self._connects + 1
             log.info("%s: connected to the broker at %s as %s", self._told, self.login.address, self._topics.node)
             self._announce = True
@@ -207,6 +211,32 @@ class Broker:
             if errors:
                 raise errors[0]
 
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[aiomqtt.Client]:
+        """Connect, and at the end tell that the daemon is offline, and disconnect."""
+        import aiomqtt
+
+        client = self._client()
+        entering = asyncio.create_task(client.__aenter__())
+        try:
+            await asyncio.shield(entering)
+        except BaseException:
+            # The library must not be cancelled while it connects, and leaves its socket open if that fails
+            await asyncio.wait([entering])
+            with contextlib.suppress(Exception):
+                entering.exception()  # which is raised or given up
+                async with asyncio.timeout(GIVE_UP_SECONDS):
+                    await client.__aexit__(None, None, None)
+            raise
+        client.timeout = ANSWER_SECONDS
+        try:
+            yield client
+        finally:
+            client.timeout = GIVE_UP_SECONDS
+            with contextlib.suppress(aiomqtt.MqttError):  # a broker that is told of the end forgets the last will
+                await client.publish(self._topics.status, OFFLINE, self.settings.qos, retain=True)
+            await client.__aexit__(None, None, None)
+
     def _client(self) -> aiomqtt.Client:
         import aiomqtt
 
@@ -219,7 +249,7 @@ class Broker:
             tls_context=self.login.tls,
             will=aiomqtt.Will(self._topics.status, OFFLINE, self.settings.qos, retain=True),
             clean_session=True,
-            timeout=ANSWER_SECONDS,
+            timeout=CONNECT_SECONDS,
             keepalive=KEEPALIVE_SECONDS,
             logger=library_log,
         )
@@ -227,7 +257,8 @@ class Broker:
     async def _listen(self, client: aiomqtt.Client) -> None:
         """Tell all when Home Assistant has started. Raises MqttError when the connection breaks."""
         if self.settings.discovery:
-            await client.subscribe(f"{self.settings.discovery_prefix}/status", qos=self.settings.qos)
+            for topic in {HOME_ASSISTANT, f"{self.settings.discovery_prefix}/status"}:
+                await client.subscribe(topic, qos=self.settings.qos)
         async for message in client.messages:
             if message.payload == ONLINE and not message.retain:
                 self._tell_all()
@@ -247,7 +278,6 @@ class Broker:
                 break
             else:
                 await self._until_woken()
-        await client.publish(self._topics.status, OFFLINE, self.settings.qos, retain=True)
 
     async def _until_woken(self) -> None:
         due = self._present.next_due()

@@ -8,7 +8,7 @@ import socket
 import ssl
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from earmark.config.settings import Publish
@@ -26,7 +26,7 @@ class Login:
     node: str
     client_id: str
     username: str | None
-    password: str | None
+    password: str | None = field(repr=False)
     tls: ssl.SSLContext | None
 
     @property

@@ -22,6 +22,8 @@ export interface Why { raw: number; smoothed: number; threshold: number; hits: n
 export interface Label extends Numbered {
   type: "label"; classifier: string; id: string; label: string; state: "on" | "off"; start: number; end?: number;
   score?: number; peak?: number; reason?: string; why?: Why; lag?: number; start_time?: string; end_time?: string;
+  /** The path of its sound, if that is kept. */
+  clip?: string;
 }
 export interface Source extends Numbered { type: "source"; state: SourceState; detail?: string; device?: string }
 export interface Loss extends Numbered, Placed { type: "loss"; cause: string; classifier?: string }

@@ -54,12 +54,16 @@ export class Earmark {
   }
 
   /** Make a request and return its JSON. Throws EarmarkError with the daemon's sentence. */
-  async request(method, path, { parameters = {}, body, headers = {} } = {}) {
+  async request(method, path, options) {
+    return (await this._answer(method, path, options)).json().catch(() => ({}));
+  }
+
+  async _answer(method, path, { parameters = {}, body, headers = {} } = {}) {
     const shown = this.token ? { authorization: `Bearer ${this.token}` } : {};
     const url = this._at(path, parameters);
     const answer = await this._fetch(url, { method, body, headers: { accept: "application/json", ...shown, ...headers } });
+    if (answer.ok) return answer;
     const content = await answer.json().catch(() => ({}));
-    if (answer.ok) return content;
     const sentence = Array.isArray(content.error) ? content.error.join("; ") : content.error;
     const wait = Number(answer.headers.get("retry-after")) || null;
     throw new EarmarkError(sentence ?? `the daemon answered with ${answer.status}`, answer.status, wait);
@@ -108,6 +112,12 @@ export class Earmark {
     const path = `models/${model.split("/").map(encodeURIComponent).join("/")}`;
     const parameters = topK ? { top_k: topK } : {};
     return this.request("POST", path, { parameters, body: clip, headers: { "content-type": "audio/*" } });
+  }
+
+  /** Return the sound that was kept of a label, by its id: an ArrayBuffer with FLAC. Needs a token with scope clips. */
+  async clip(id) {
+    const answer = await this._answer("GET", `v1/clips/${encodeURIComponent(id)}`, { headers: { accept: "audio/flac" } });
+    return answer.arrayBuffer();
   }
 
   /** Send sound to a source of kind `network`; see AudioSender. */

@@ -46,6 +46,11 @@ def test_a_token_is_looked_at_with_the_scope_that_is_asked_for() -> None:
         ("DELETE", "/anything", "admin"),
         ("GET", "/v1/events", "subscribe"),
         ("HEAD", "/v1/events", "subscribe"),
+        ("GET", "/v1/clips", "clips"),
+        ("GET", "/v1/clips/9f2c61d0-311", "clips"),
+        ("HEAD", "/v1/clips/9f2c61d0-311", "clips"),
+        ("DELETE", "/v1/clips/9f2c61d0-311", "admin"),
+        ("DELETE", "/v1/clips", "admin"),
         ("GET", "/v1/classifiers", None),
         ("GET", "/v1/reload", None),
         ("HEAD", "/info", None),
@@ -104,6 +109,15 @@ def test_without_tokens_nobody_else_may_though_they_may_look(
     assert refused.error.endswith(
         "without tokens only this machine may change the daemon; `earmark token new` makes one"
     )
+
+
+def test_without_tokens_only_this_machine_may_hear_clips_and_everybody_may_look() -> None:
+    assert OPEN.refuse_remote("clips", LOCAL, ["localhost:8765"], []) is None
+    refused = OPEN.refuse_remote("clips", "192.168.1.9", ["localhost"], [])
+    assert refused is not None
+    assert "without tokens only this machine may hear or list clips" in refused.error
+    assert OPEN.refuse_remote("subscribe", "192.168.1.9", ["localhost"], []) is None
+    assert OPEN.refuse_remote(None, "192.168.1.9", ["localhost"], []) is None
 
 
 def test_with_tokens_they_alone_say_who_may_change_the_daemon() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from earmark.changes.difference import Steps, difference, steps
 from earmark.config.settings import (
     Classifier,
+    Clips,
     Command,
     Config,
     Decide,
@@ -110,6 +111,25 @@ def test_an_embedded_model_cannot_be_replaced_or_come_back_without_a_restart() -
 def test_numbers_are_tuned_and_nothing_is_lost() -> None:
     new = with_words(decide=Decide(on=0.6), vad=Vad(threshold=0.6), top_k=2)
     assert steps(CONFIG, new) == replace_steps(tuned=(("desk", "words"), ("hall", "words")))
+
+
+def test_clips_are_switched_on_and_off_without_losing_anything() -> None:
+    new = with_words(clips=("stop",))
+    assert keys(CONFIG, new) == ["classifier[words].clips"]
+    assert steps(CONFIG, new) == replace_steps(tuned=(("desk", "words"), ("hall", "words")))
+
+
+def test_longer_clips_have_more_sound_kept_where_there_are_any() -> None:
+    old = with_words(clips=("stop",))
+    new = replace(old, clips=Clips(max_seconds=60.0))
+    assert keys(old, new) == ["clips.max_seconds"]
+    assert steps(old, new) == replace_steps(tuned=(("desk", "words"), ("hall", "words")))
+
+
+def test_the_folder_of_clips_needs_a_restart() -> None:
+    new = replace(CONFIG, clips=Clips(path="/srv/clips", max_mb=100))
+    found = difference(CONFIG, new)
+    assert (found.restart, found.config.clips) == (("clips.path",), Clips(max_mb=100))
 
 
 def test_another_model_gate_or_mode_is_begun_anew() -> None:

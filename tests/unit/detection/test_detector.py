@@ -374,3 +374,15 @@ def test_nothing_is_held_of_a_recording_that_is_read_faster_than_it_sounds() -> 
     made = detector(held=1000)
     goes_on(made, now=0, live=False)
     assert told(falls_silent(made, now=1)) == ["off quiet"]
+
+
+def test_the_events_of_a_label_whose_sound_is_kept_tell_where_it_will_be() -> None:
+    made = detector()
+    numbers = rules(LABELS, config.Decide(on=0.6, off=0.4, hits=1, smooth=1, min_on=0.0), gate="speech")
+    made.change(numbers, None, {"go"})
+    on = answer(made, window(1000, 2000), 0.9)[-1].event
+    made.change(numbers, None, {"stop"})
+    off = closes(made, 2.0, 0, "quiet")[-1].event
+    assert isinstance(on, Label)
+    assert isinstance(off, Label)
+    assert (on.clip, off.clip) == ("", "/v1/clips/id-1")

@@ -193,6 +193,82 @@ def test_a_source_that_was_removed_meanwhile_cannot_be_read() -> None:
         late.result(0)
 
 
+def test_sound_is_captured_when_all_of_it_has_come() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    intake.offer(ramp(0, RATE))
+    by_hand.round()
+    capturing = by_hand.segmenter.capture("hall", RATE, RATE // 2, RATE + LONG)
+    by_hand.round()
+    assert not capturing.done()
+    intake.offer(ramp(RATE, RATE + LONG))
+    by_hand.round()
+    excerpt = capturing.result(0)
+    assert excerpt.position == RATE // 2
+    np.testing.assert_array_equal(excerpt.samples, ramp(RATE // 2, RATE + LONG))
+
+
+def test_a_capture_leaves_out_what_is_not_kept_any_more_and_fails_if_nothing_is_left() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always(), seconds=2.0).offer(ramp(0, 5 * RATE))
+    by_hand.round()
+    some, none = (by_hand.segmenter.capture("hall", RATE, 0, end) for end in (4 * RATE, 3 * RATE))
+    by_hand.round()
+    assert (some.result(0).position, len(some.result(0).samples)) == (3 * RATE, RATE)
+    with pytest.raises(SourceError, match=r"hall: nothing of the sound at 0.000 s is kept any more"):
+        none.result(0)
+
+
+def test_a_capture_ends_where_the_sound_breaks_or_ends() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    intake.offer(ramp(0, RATE))
+    by_hand.round()
+    over_the_gap = by_hand.segmenter.capture("hall", RATE, 0, 3 * RATE)
+    by_hand.round()
+    intake.fail("lost", "it was unplugged")
+    by_hand.round()
+    assert len(over_the_gap.result(0).samples) == RATE
+    intake.end()
+    by_hand.round()
+    after_the_end = by_hand.segmenter.capture("hall", RATE, 0, 3 * RATE)
+    by_hand.round()
+    assert len(after_the_end.result(0).samples) == RATE
+
+
+def test_a_capture_of_a_source_that_is_removed_has_the_sound_until_then() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always()).offer(ramp(0, RATE))
+    capturing = by_hand.segmenter.capture("hall", RATE, 0, 3 * RATE)
+    by_hand.segmenter.remove_source("hall")
+    by_hand.round()
+    assert len(capturing.result(0).samples) == RATE
+    with pytest.raises(SourceError, match='there is no source "hall"'):
+        by_hand.segmenter.capture("hall", RATE, 0, 1).result(0)
+
+
+def test_a_capture_that_was_cancelled_is_forgotten() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", always())
+    capturing = by_hand.segmenter.capture("hall", RATE, 0, RATE)
+    by_hand.round()
+    assert capturing.cancel()
+    intake.offer(ramp(0, LONG))
+    by_hand.round()
+    assert by_hand.segmenter.stats().errors == 0
+
+
+def test_sound_can_be_captured_up_to_the_end_of_the_thread_and_after_it() -> None:
+    by_hand = ByHand()
+    by_hand.add("hall", always()).offer(ramp(0, RATE))
+    before = by_hand.segmenter.capture("hall", RATE, 0, 3 * RATE)
+    by_hand.round()
+    with by_hand.segmenter:
+        unseen = by_hand.segmenter.capture("hall", RATE, 100, 3 * RATE)
+    after = by_hand.segmenter.capture("hall", RATE, 200, 3 * RATE)
+    assert [len(each.result(0).samples) for each in (before, unseen, after)] == [RATE, RATE - 100, RATE - 200]
+
+
 @pytest.mark.parametrize(("start", "end"), [(-1, 1), (2, 1)])
 def test_a_range_that_is_none_is_a_mistake_of_the_caller(start: int, end: int) -> None:
     with pytest.raises(ValueError, match="is no range of positions"):

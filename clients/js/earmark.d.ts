@@ -7,7 +7,7 @@ export interface Score { score: number; label: string }
 export interface SourceInfo { name: string; state: SourceState; device?: string; rate?: number; detail?: string }
 export interface ClassifierInfo {
   name: string; model: string; labels: string[]; sources: string[]; gate: string; mode: "utterance" | "sliding";
-  window: number; hop: number; ends_in: "on" | "off";
+  window: number; hop: number; ends_in: "on" | "off"; clips: string[];
 }
 interface Numbered { seq: number; time: string; source: string }
 interface Placed { start: number; end: number; start_time?: string; end_time?: string }
@@ -110,6 +110,8 @@ export class Earmark {
   history(parameters?: HistoryParameters): Promise<HistoryPage>;
   past(parameters?: HistoryParameters): AsyncGenerator<EarmarkEvent>;
   classify(model: string, clip: BodyInit, options?: { topK?: number }): Promise<Score[]>;
+  /** FLAC, by the id of a label. */
+  clip(id: string): Promise<ArrayBuffer>;
   sendAudio(source: string, options: { rate: number; channels?: number; format?: "s16le" | "f32le" }): AudioSender;
   info(): Promise<Record<string, unknown>>;
   sources(): Promise<Record<string, unknown>>;

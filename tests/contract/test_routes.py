@@ -146,6 +146,8 @@ STEERING = {
     "/v1/classifiers",
     "/v1/classifiers/{name}",
     "/v1/reload",
+    "/v1/clips",
+    "/v1/clips/{id}",
 }
 
 

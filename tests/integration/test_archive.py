@@ -7,7 +7,8 @@ import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ from earmark.archive.folder import Folder
 from earmark.archive.kept_clip import KeptClip
 from earmark.archive.query import ClipQuery
 from earmark.config.settings import Clips
+from tests.browser import Browser, missing
 from tests.daemon import Daemon
 from tests.posting import word
+from tests.running import earmark
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 DEADLINE = 30.0
@@ -206,40 +209,103 @@ def asked(daemon: Daemon, path: str, method: str = "GET", data: bytes | None = N
             return refused.code, json.loads(refused.read() or b"{}")
 
 
-def said(tmp_path: Path, clips: str) -> Path:
-    """Write the configuration of a daemon that hears "stop" and "go" again and again. Returns its path."""
-    quiet = np.zeros(2 * RATE, dtype=np.float32)
-    heard = [word(label) for label in ("stop", "go")]
-    soundfile.write(tmp_path / "words.wav", np.concatenate([quiet, heard[0], quiet, heard[1], quiet]), RATE)
-    (tmp_path / "earmark.toml").write_text(CONFIG.format(clips=clips))
-    return tmp_path / "earmark.toml"
+@dataclass
+class Heard:
+    """A daemon that hears "stop" and "go" again and again, and keeps the sound of "stop"."""
+
+    daemon: Daemon
+    folder: Path
+    stop: dict[str, Any]  # its first event
+    go: dict[str, Any]
+
+    def configure(self, clips: str) -> None:
+        (self.folder / "earmark.toml").write_text(CONFIG.format(clips=clips))
+
+    def kept(self) -> str:
+        """The id of the newest clip."""
+        return str(asked(self.daemon, "/v1/clips?limit=1")[1]["clips"][0]["id"])
 
 
-def test_the_clip_of_a_word_holds_the_word_and_can_be_heard_and_deleted(tmp_path: Path) -> None:
-    with Daemon("--config", str(said(tmp_path, '["stop"]'))) as daemon:
-        assert daemon.logged("is kept in").endswith("is kept in " + str(tmp_path / "clips") + " (commands: stop)")
-        stop = daemon.until(lambda event: event.get("label") == "stop")
-        assert stop["clip"] == f"/v1/clips/{stop['id']}"
-        assert "clip" not in daemon.until(lambda event: event.get("label") == "go")
+@pytest.fixture(scope="module")
+def heard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Heard]:
+    folder = tmp_path_factory.mktemp("heard")
+    quiet = np.zeros(round(1.2 * RATE), dtype=np.float32)
+    soundfile.write(folder / "words.wav", np.concatenate([quiet, word("stop"), quiet, word("go"), quiet]), RATE)
+    (folder / "earmark.toml").write_text(CONFIG.format(clips='["stop"]'))
+    with Daemon("--config", str(folder / "earmark.toml")) as daemon:
+        stop, go = (daemon.until(lambda event, label=label: event.get("label") == label) for label in ("stop", "go"))  # type: ignore[misc]
         until(lambda: asked(daemon, stop["clip"])[0] == 200)
-        _, content = asked(daemon, stop["clip"])
-        _, scores = asked(daemon, "/", "POST", content)
-        assert scores[0]["label"] == "stop"
-        assert asked(daemon, stop["clip"], Range="bytes=0-3") == (206, b"fLaC")
-        _, told = asked(daemon, "/v1/clips?labels=stop")
-        (listed,) = [each for each in told["clips"] if each["id"] == stop["id"]]
-        assert listed["begins"] == pytest.approx(max(0.0, stop["start"] - 1.0), abs=0.01)
-        assert listed["begins"] + listed["seconds"] == pytest.approx(stop["end"] + 0.5, abs=0.01)
-        assert asked(daemon, "/v1/clips?labels=go")[1]["clips"] == []
-        assert asked(daemon, stop["clip"], "DELETE") == (200, {"deleted": 1})
-        status, refusal = asked(daemon, stop["clip"])
-        assert (status, refusal["error"].partition(":")[0]) == (404, f"there is no clip {stop['id']}")
-        assert not (tmp_path / "clips" / f"{stop['id']}.flac").exists()
+        yield Heard(daemon, folder, stop, go)
 
-        (tmp_path / "earmark.toml").write_text(CONFIG.format(clips="[]"))
-        assert asked(daemon, "/v1/reload", "POST", b"{}", **{"Content-Type": "application/json"})[0] == 200
-        daemon.until(lambda event: event["type"] == "config")
-        assert "clip" not in daemon.until(lambda event: event.get("label") == "stop")
-        asked(daemon, "/v1/clips", "DELETE")
-        assert asked(daemon, "/info")[1]["archive"]["state"] == "off"
-        assert os.listdir(tmp_path / "clips") == []
+
+def test_the_daemon_says_plainly_that_it_keeps_sound_of_what_and_where(heard: Heard) -> None:
+    sentence = f"the sound of what is detected is kept in {heard.folder / 'clips'} (commands: stop)"
+    assert heard.daemon.logged("earmarkd: the sound of") == f"earmarkd: {sentence}"
+    assert heard.daemon.logged(f"INFO    {sentence}")  # once more when it listens
+
+
+def test_the_clip_of_a_word_holds_the_word_and_can_be_heard(heard: Heard) -> None:
+    daemon, stop = heard.daemon, heard.stop
+    assert stop["clip"] == f"/v1/clips/{stop['id']}"
+    assert "clip" not in heard.go
+    _, content = asked(daemon, stop["clip"])
+    _, scores = asked(daemon, "/", "POST", content)
+    assert scores[0]["label"] == "stop"
+    assert asked(daemon, stop["clip"], Range="bytes=0-3") == (206, b"fLaC")
+    (listed,) = [each for each in asked(daemon, "/v1/clips?labels=stop")[1]["clips"] if each["id"] == stop["id"]]
+    assert listed["begins"] == pytest.approx(max(0.0, stop["start"] - 1.0), abs=0.01)
+    assert listed["begins"] + listed["seconds"] == pytest.approx(stop["end"] + 0.5, abs=0.01)
+    assert asked(daemon, "/v1/clips?labels=go")[1]["clips"] == []
+    assert asked(daemon, "/v1/clips?label=go")[0] == 400
+
+
+def test_a_page_elsewhere_and_a_foreign_name_of_this_machine_hear_nothing(heard: Heard) -> None:
+    assert asked(heard.daemon, heard.stop["clip"], Origin="http://localhost:9000")[0] == 403
+    assert asked(heard.daemon, "/v1/clips", Host="kiosk.local")[0] == 403
+
+
+def test_the_command_lists_gets_and_deletes(heard: Heard, tmp_path: Path) -> None:
+    url, identity = ("--url", heard.daemon.address), heard.kept()
+    listed = earmark("clips", "list", "--labels", "stop", "--from", "-1h", *url)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert identity in listed.stdout
+    assert earmark("clips", "list", "--json", "--limit", "1", *url).stdout.startswith('{"id":')
+    got = earmark("clips", "get", identity, "--out", str(tmp_path / "stop.flac"), *url)
+    assert got.returncode == 0, got.stderr
+    assert soundfile.info(tmp_path / "stop.flac").samplerate == RATE
+    assert earmark("clips", "delete", identity, *url).stdout == "1 deleted\n"
+    gone = earmark("clips", "get", identity, *url)
+    assert (gone.returncode, f"there is no clip {identity}" in gone.stderr) == (1, True)
+    unclear = earmark("clips", "delete", "--all", "--labels", "stop", *url)
+    assert (unclear.returncode, "or say --all" in unclear.stderr) == (2, True)
+    assert earmark("clips", "delete", "--to", "-1d", *url).stdout == "0 deleted\n"
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_the_page_plays_the_sound_of_a_detection(heard: Heard) -> None:
+    with Browser() as browser:
+        browser.do("open", url=f"http://{heard.daemon.address}/")
+        browser.until("store.rows.some((row) => row.span?.event.clip && row.span.to)")
+        browser.do("fill", on="#filter-label", value="stop")
+        browser.do("click", on=".row .line")
+        browser.do("click", on=".why .play")
+        browser.until("view.heard.playing || view.heard.problem")
+        assert browser.until("view.heard.playing ? null : view.heard") == {"id": browser.value("view.open")}
+        assert browser.do("problems") == []
+
+
+def test_a_reload_switches_clips_off_and_leaves_those_that_exist_until_they_are_deleted(heard: Heard) -> None:
+    daemon = heard.daemon
+    daemon.until(lambda event: event.get("label") == "stop")
+    heard.configure("[]")
+    assert asked(daemon, "/v1/reload", "POST", b"{}", **{"Content-Type": "application/json"})[0] == 200
+    told = daemon.until(lambda event: event["type"] == "config")
+    assert told["classifiers"][0]["clips"] == []
+    assert "clip" not in daemon.until(lambda event: event.get("label") == "stop")
+    assert "clips are kept no more; those in" in daemon.logged("clips are kept no more")
+    assert asked(daemon, "/info")[1]["archive"]["state"] == "off"
+    identity = heard.kept()
+    assert asked(daemon, f"/v1/clips/{identity}", "DELETE") == (200, {"deleted": 1})
+    assert asked(daemon, f"/v1/clips/{identity}", "DELETE")[0] == 404
+    assert asked(daemon, "/v1/clips", "DELETE")[0] == 200
+    assert os.listdir(heard.folder / "clips") == []

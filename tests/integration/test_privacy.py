@@ -24,6 +24,8 @@ NETWORK = re.compile(r"\b(?:connect|sendto|sendmsg|sendmmsg)\(.*sa_family=AF_(?!
 WRITING = re.compile(
     r'\b(?:openat\([^"]*|mkdir\(|mkdirat\([^"]*|rename\(|symlink\()"([^"]+)".*(?:O_WRONLY|O_RDWR|O_CREAT|mk|re|sym)'
 )
+SOUND = re.compile(r"\.(flac|wav|ogg|mp3|raw|pcm|part)$|/clips\b")
+DEMO = Path(earmark.__file__).parent / "demo" / "demo.flac"
 SHARED = ("/dev/", "/proc/", "/tmp/", "/run/")  # devices, memory, and what ends with the process
 ANALYTICS = ("onnxruntime", "huggingface_hub")  # libraries that would tell their makers of their use
 
@@ -83,6 +85,17 @@ def test_no_packet_leaves_the_machine_and_nothing_is_written_but_what_was_asked_
     packets, written = traced(strace, tmp_path, *arguments)
     assert packets == []
     assert written <= {"events"}
+
+
+def test_a_daemon_that_was_not_asked_to_keep_sound_writes_none_beside_its_journal(strace: str, tmp_path: Path) -> None:
+    """With a configuration that keeps events, and is silent about clips."""
+    (tmp_path / "earmark.toml").write_text('[journal]\npath = "kept"\n[[classifier]]\nname = "commands"\n')
+    arguments = ("--config", "earmark.toml", "--file", str(DEMO), "--fast", "--once")
+    _, written = traced(strace, tmp_path, "-m", "earmark", "--listen", "127.0.0.1:0", *arguments)
+    names = {Path(path).name for path in written}
+    assert "journal.db" in names
+    assert {name for name in names if not name.startswith("journal")} <= {"kept"}
+    assert [path for path in written if SOUND.search(path)] == []
 
 
 def test_learning_writes_the_model_alone_and_sends_nothing(strace: str, tmp_path: Path) -> None:

@@ -218,6 +218,15 @@ test("a change is a PATCH with JSON and the token in its header", async () => {
   assert.deepEqual(JSON.parse(seen.body), { decide: { on: 0.5 } });
 });
 
+test("the sound of a label comes with the token in a header", async () => {
+  let seen;
+  const sound = new ArrayBuffer(4);
+  const fetch = async (url, options) => ((seen = { url: String(url), ...options }), { ok: true, arrayBuffer: async () => sound });
+  assert.equal(await new Earmark("h:1/earmark", { token: "t", fetch }).clip("abc-7"), sound);
+  assert.equal(seen.url, "http://h:1/earmark/v1/clips/abc-7");
+  assert.equal(seen.headers.authorization, "Bearer t");
+});
+
 test("a refusal is an error with the daemon's sentence", async () => {
   const fetch = async () => ({ ok: false, status: 400, headers: new Headers(), json: async () => ({ error: "decide.on: 3 is too much" }) });
   await assert.rejects(new Earmark("h:1", { fetch }).classifiers(), (error) => {

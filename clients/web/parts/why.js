@@ -1,6 +1,7 @@
-// Why a label went on, and what can be done with it. A place for what a detection will link to later: its sound.
+// Why a label went on, and what can be done with it: its sound can be played, if the daemon keeps it.
 
 import { html, nothing } from "../vendor/lit-html.js";
+import { hear } from "../player.js";
 import { plain, score, seconds, t, whySentence } from "../words.js";
 
 export function why(page, span) {
@@ -24,7 +25,9 @@ export function why(page, span) {
         <button class="quiet small" @click=${() => copy(page, span, JSON.stringify(off ? [event, off] : event, null, 1), "json")}>
           ${said(page, span, "json", "copy.json")}</button>
         <button class="quiet small" @click=${() => copy(page, span, linkOf(span), "link")}>${said(page, span, "link", "copy.link")}</button>
-        ${nothing /* the sound of a detection, once the daemon keeps it */}
+        ${event.clip || off?.clip ? html`<button class="quiet small play" aria-pressed=${page.view.heard?.id === span.id && page.view.heard.playing}
+          @click=${() => hear(page, span.id)}>${t(page.view.heard?.id === span.id && page.view.heard.playing ? "clip.stop" : "clip.play")}</button>` : nothing}
+        ${page.view.heard?.id === span.id && page.view.heard.problem ? html`<span class="error" role="status">${page.view.heard.problem}</span>` : nothing}
       </div>
     </div>
   `;

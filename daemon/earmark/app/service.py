@@ -128,6 +128,7 @@ class Service:
         # the journal comes first: what a client has seen must outlive the process
         journals: tuple[Sink, ...] = (journal,) if journal is not None else ()
         self._archive = Archive(keeping.clips_folder(settings.clips, os.environ), settings.clips, on_trouble=self._tell)
+        self._clips_told = ""  # which clips are kept, as a sentence
         self._keeper = Keeper(
             settings.clips,
             lambda *wanted: self._segmenter.capture(*wanted),
@@ -235,8 +236,8 @@ class Service:
             stack.callback(self._engine.stop)  # at the end, beside the server's wait for its clients
             print(f"open {self._server.url}/", file=sys.stderr, flush=True)
             print(f"earmarkd {__version__}: subscribe at {self._address}{EVENTS}", file=sys.stderr, flush=True)
-            if kept := self._kept_clips():
-                print(f"earmarkd: {kept}", file=sys.stderr, flush=True)
+            if self._clips_told:
+                print(f"earmarkd: {self._clips_told}", file=sys.stderr, flush=True)
             self._listening.add_all()
             await stack.enter_async_context(self._dispatcher)
             stack.enter_context(self._clips)
@@ -253,8 +254,8 @@ class Service:
             self._serving, self._began = True, time.monotonic_ns()
             notify("READY=1")
             log.info("listening to %s", ", ".join(self._detectors.sources) or NO_SOURCE)
-            if kept := self._kept_clips():
-                log.info("%s", kept)
+            if self._clips_told:
+                log.info("%s", self._clips_told)
             await (self._unless_stopped(self._until_done()) if self._options.once else self._stop.wait())
             self._stop.set()
             self._serving = False
@@ -324,11 +325,13 @@ class Service:
     def _keep_clips(self, settings: config.Clips) -> None:
         """Keep the clips that the plans in force ask for, from now on."""
         infos = {name: plan.info for name, plan in self._listening.plans.items()}
-        self._archive.change(settings, wanted=any(info.clips for info in infos.values()))
+        before, now = self._clips_told, keeping.told(self._archive.path, infos.values())
+        self._archive.change(settings, wanted=bool(now))
         self._keeper.change(settings, infos)
-
-    def _kept_clips(self) -> str:
-        return keeping.told(self._archive.path, (plan.info for plan in self._listening.plans.values()))
+        self._clips_told = now
+        if self._serving and before != now:
+            ended = f"clips are kept no more; those in {self._archive.path} stay until they are too old or deleted"
+            log.info("%s", now or ended)
 
     @property
     def _address(self) -> str:

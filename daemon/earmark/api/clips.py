@@ -145,7 +145,8 @@ class Clips:
             clip = await decoding
             memory.release()
             usual = default_function(checkpoint.problem_type)
-            key = Key.of(entry.id, checkpoint.revision, clip.digest, parameters, usual, len(checkpoint.labels))
+            revision = f"{checkpoint.revision} {self._registry.meaning(entry)}"  # a folder may have no revision
+            key = Key.of(entry.id, revision, clip.digest, parameters, usual, len(checkpoint.labels))
             use_cache = options.use_cache and parse_switch(headers.get("x-use-cache"), True)
             kept = self._cache.get(key) if use_cache else None
             if kept is not None:

@@ -227,7 +227,8 @@ class Reconfigurer:
         if found.changes:
             self._tell(cause)
         await self._publishing.change(found.config.publish, wanted.logins)
-        for name in before - checkpoints.keys() - {self._registry.default.id}:
+        forgotten = (self._engine.state.loaded | self._engine.state.loading) - wanted.entries.keys()  # by requests
+        for name in (before - checkpoints.keys() - {self._registry.default.id}) | forgotten:
             self._engine.unload(name)
         return Changed((*found.changes, *tokens), found.restart)
 

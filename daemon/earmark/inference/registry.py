@@ -100,16 +100,23 @@ class Registry:
         self._folders: dict[str, _Folder] = {}  # of those models that have a checkpoint
         self._loading_since: dict[str, float] = {}
         self._tried: dict[str, _Folder] = {}  # with which the engine was last asked to load a model
+        self._meanings: dict[str, int] = {}  # of names that came to mean another folder, or none: how often
         self.default = _default(entries, default)
 
     def replace(self, entries: dict[str, Entry], default: str) -> None:
         """Know these models from now on. What was read of the folder of one that is not the same is forgotten."""
         same = {name for name, entry in entries.items() if _folder_of(entry) == _folder_of(self._entries.get(name))}
+        for name in self._entries.keys() - same:
+            self._meanings[name] = self._meanings.get(name, 0) + 1
         self._folders = {name: folder for name, folder in self._folders.items() if name in same}
         self._tried = {name: folder for name, folder in self._tried.items() if name in same}
         self._loading_since = {name: since for name, since in self._loading_since.items() if name in same}
         self._entries, self.names = entries, by_name(entries)
         self.default = _default(entries, default)
+
+    def meaning(self, entry: Entry) -> int:
+        """Return a number that differs once the model's name has meant another folder, or none, in between."""
+        return self._meanings.get(entry.id, 0)
 
     def find(self, name: str) -> Entry | None:
         """Return the model with that id or alias, if there is one."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from earmark.api.clips import MEMORY, ClipStats
+from earmark.checkpoints.catalogue import Entry, catalogue
+from earmark.checkpoints.reader import EMBEDDED
 from earmark.config import settings as config
 from earmark.errors import RequestError
 from tests.clips import ClipBench, play
@@ -34,6 +38,25 @@ def test_a_clip_is_answered_and_counted() -> None:
         assert (again.body, again.work) == (answer.body, None)
         assert bench.clips.stats() == ClipStats(waiting=0, answered=2, refused=0, cached=1)
         assert memory(bench) == 0
+
+    play(scene)
+
+
+def test_no_answer_is_kept_from_a_model_that_was_another_one_of_the_same_name(tmp_path: Path) -> None:
+    def entries(*paths: Path) -> dict[str, Entry]:
+        models = tuple(config.Model(name="a/b", path=str(path), default=True) for path in paths)
+        return catalogue(config.Config(model=models))
+
+    async def scene(bench: ClipBench) -> None:
+        bench.engine.become(loaded=frozenset({"a/b"}))
+        other = shutil.copytree(EMBEDDED / "commands", tmp_path / "other")
+        bench.registry.replace(entries(EMBEDDED / "commands"), "a/b")
+        assert [(await bench.classify(WORD)).work is None for _ in range(2)] == [False, True]
+        bench.registry.replace(entries(EMBEDDED / "commands"), "a/b")
+        assert (await bench.classify(WORD)).work is None
+        bench.registry.replace(entries(), config.DEFAULT_MODEL)
+        bench.registry.replace(entries(other), "a/b")
+        assert (await bench.classify(WORD)).work is not None
 
     play(scene)
 

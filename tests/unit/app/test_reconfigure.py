@@ -146,6 +146,22 @@ def test_a_model_is_loaded_before_its_classifier_begins_and_unloaded_after_it_ha
     play(scene)
 
 
+def test_a_model_that_only_requests_used_is_unloaded_when_it_is_removed() -> None:
+    """Else one of the same name that is added later, with another folder, would be answered for by the old one."""
+
+    async def scene(bench: Bench) -> None:
+        bench.wanted = msgspec.structs.replace(SETTINGS, model=(config.Model(name="a/b", path="/nowhere"),))
+        await bench.reconfigurer.reload()
+        bench.engine.become(loaded=bench.engine.state.loaded | {"a/b"})
+        await bench.reconfigurer.reload()
+        assert bench.engine.unloads == []
+        bench.wanted = SETTINGS
+        await bench.reconfigurer.reload()
+        assert bench.engine.unloads == ["a/b"]
+
+    play(scene)
+
+
 def test_a_model_that_is_refused_changes_nothing() -> None:
     async def scene(bench: Bench) -> None:
         bench.wanted = with_classifiers(WORDS, MOODS)

@@ -12,11 +12,15 @@ import earmark
 from earmark.errors import EarmarkError
 from earmark_client import classify, clips, history, models, send, status, steer, watch
 from earmark_client.arguments import Parser
+from earmark_client.monitor import command as monitor
+from earmark_client.monitor import report_command as report
 from earmark_client.route import command as route
 
 EXAMPLES = """\
 examples:
   earmark watch             show what the daemon on this machine hears
+  earmark monitor           watch labels live: bars, the last minutes, shares of the time
+  earmark report            make a page about the last hour
   earmark history           show what it heard before
   earmark clips list        list the sound that it was told to keep
   earmark route FILE        run programs, webhooks and more for what it hears
@@ -71,9 +75,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"earmark {earmark.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     watch.add_parser(commands)
+    monitor.add_parser(commands)
     history.add_parser(commands)
     clips.add_parser(commands)
     route.add_parser(commands)
+    report.add_parser(commands)
     status.add_parser(commands)
     classify.add_parser(commands)
     models.add_parser(commands)

@@ -263,7 +263,7 @@ def _strip(stretches: list[Stretch], marks: dict[str, str], timeline: Timeline, 
     minutes = next((each for each in STRIPS_MIN if view.now - timeline.begin <= each * 60), STRIPS_MIN[-1])
     name = f" last {minutes} min " if width >= 40 else ""
     count = max(width - len(name) - 1, 0)
-    strip = Text(name, "dim")
+    strip = Text.assemble((name, "dim"))
     for stretch in cells(stretches, view.now - minutes * 60, view.now, count):
         if stretch is None:
             strip.append(" ")

@@ -7,7 +7,7 @@ are missing, the clocks of its labels stand still: that time is a Hole.
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -88,7 +88,9 @@ class Timeline:
     labels: tuple[str, ...] = ()
     model: str = ""
     mode: str = "sliding"
+    window: float = 0.0
     hop: float = 0.0
+    gate: str = ""
     spans: deque[Span] = field(default_factory=deque)  # those that are over
     holes: deque[Hole] = field(default_factory=deque)
     on: dict[str, Span] = field(default_factory=dict)  # those that are on, by their ids
@@ -96,7 +98,6 @@ class Timeline:
     scores: dict[str, float] = field(default_factory=dict)  # smoothed
     scored: float | None = None  # when the newest window ended
     peaks: dict[str, float] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
     dropped: int = 0
     gone: bool = False  # no longer configured
 
@@ -131,14 +132,11 @@ class Timeline:
     def begins(self, identity: str, label: str, start: float) -> None:
         """Note that a label went on."""
         self.on[identity] = Span(start, None, label)
-        self.counts[label] += 1
 
     def ends(self, identity: str, label: str, start: float, end: float) -> None:
         """Note that a label went off. Its `on` may have been missed."""
         if identity in self.on:
             start = min(start, self.on.pop(identity).start)
-        else:
-            self.counts[label] += 1
         self._keep(Span(start, max(start, end), label))
 
     def opens_hole(self, at: float, why: str) -> None:
@@ -276,7 +274,8 @@ class Session:
                     there.add((source, info.name))
                     timeline.begin = at if new else timeline.begin
                     timeline.labels, timeline.model = info.labels, info.model
-                    timeline.mode, timeline.hop = info.mode, info.hop
+                    timeline.mode, timeline.gate = info.mode, info.gate
+                    timeline.window, timeline.hop = info.window, info.hop
         for key, timeline in self.timelines.items():
             if key in there and timeline.gone:
                 timeline.closes_hole(at)

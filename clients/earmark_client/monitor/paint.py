@@ -170,8 +170,9 @@ def _timeline(session: Session, timeline: Timeline, view: View, width: int, heig
     )
     if not large:
         lines[-1] = Text.assemble("  ", text, "  ", label[1], "   ", words)
-    lines += _bars(session, timeline, view, stretches, width, height - len(lines) - 4)
-    lines += [Text(""), strip, _shares(timeline, stretches)]
+    spent = _shares(stretches, width, 2 if large else 1)
+    lines += _bars(session, timeline, view, stretches, width, height - len(lines) - 3 - len(spent))
+    lines += [Text(""), strip, *spent]
     return _exactly(lines, height)
 
 
@@ -276,13 +277,21 @@ def _strip(stretches: list[Stretch], marks: dict[str, str], timeline: Timeline, 
     return strip
 
 
-def _shares(timeline: Timeline, stretches: list[Stretch]) -> Text:
+def _shares(stretches: list[Stretch], width: int, most: int) -> list[Text]:
+    """Return what became of the session's time, in at most so many lines."""
     spent = shares(stretches)
     best = sorted(spent.labels.items(), key=lambda item: -item[1])
     told = [f"{printable(label)} {percent(spent.of(label))} ({lasted(time)})" for label, time in best]
     silent = percent(spent.none / spent.listened) if spent.listened else "0 %"
     unheard = [f"not heard {lasted(spent.unheard)}"] if spent.unheard >= 0.05 else []
-    return Text(" session    " + ", ".join([*told, f"no label {silent}", *unheard]))
+    head = " session   "
+    lines = [head]
+    for each in [*told, f"no label {silent}", *unheard]:
+        if len(lines[-1]) + len(each) + 2 > width and len(lines) < most:
+            lines.append(" " * len(head))
+        lines[-1] += f" {each},"
+    lines[-1] = lines[-1].removesuffix(",")
+    return [Text(line) for line in lines]
 
 
 def _sides(left: Text, right: Text, width: int) -> Text:

@@ -118,7 +118,9 @@ def _shares(session: Session, timeline: Timeline, spent: Shares, order: Sequence
         f"<td>{lasted(spent.none)}</td><td></td><td></td><td></td></tr>"
     )
     never = [label for label in timeline.labels if label not in spent.labels]
-    rest = f'<p class="small">Never on: {escape(", ".join(never))}.</p>' if never else ""
+    ignored = [label for label in never if thresholds and label not in thresholds]
+    told = (("Never on", [label for label in never if label not in ignored]), ("Scored, but never put on", ignored))
+    rest = "".join(f'<p class="small">{each}: {escape(", ".join(names))}.</p>' for each, names in told if names)
     return (
         "<div><h3>Share of the time that was listened to</h3><table><thead><tr><th>label</th><th></th><th>share</th>"
         "<th>time</th><th>times</th><th>highest</th><th>on at</th></tr></thead>"
@@ -203,7 +205,7 @@ def _losses(session: Session, end: float, zone: tzinfo | None) -> str:
                 found.append((stretch.start, stretch.end, timeline.source, f"not heard: {stretch.unheard}"))
     found = sorted(set(found))
     if not found:
-        return "<section><h2>What is missing</h2><p>Nothing: every second was heard and classified.</p></section>"
+        return "<section><h2>What is missing</h2><p>Nothing: Earmark listened all the time.</p></section>"
     rows = [
         f"<tr><td>{clock(start, zone)}</td><td>{lasted(stop - start)}</td><td>{escape(source) or 'all'}</td>"
         f"<td>{escape(cause)}</td></tr>"

@@ -25,7 +25,7 @@ section{border-top:1px solid var(--line);padding:20px 0 14px;break-inside:avoid-
 .key .hatch{background:repeating-linear-gradient(45deg,var(--hatch) 0 2px,var(--back) 2px 6px)}
 .key .flag{border:0;border-left:2px dashed var(--text);width:6px}
 .pair{display:flex;flex-wrap:wrap;gap:4px 40px;align-items:flex-start}
-.pair>div{flex:1 1 420px;min-width:0;overflow-x:auto}
+.pair>div{flex:1 1 420px;max-width:620px;min-width:0;overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:4px 12px 4px 0;border-bottom:1px solid var(--line);vertical-align:top}
 thead th{color:var(--soft);font-weight:500;font-size:12px}

@@ -117,7 +117,7 @@ def test_what_is_missing_is_hatched_and_listed_with_its_reason() -> None:
     assert ("fill", "url(#hatch)") in reader.attributes
     for told in ("not heard: lost", "sound was lost: overflow", "events were missed"):
         assert told in reader.text
-    assert "Nothing: every second" in read(heard()).text
+    assert "Nothing: Earmark listened all the time" in read(heard()).text
 
 
 def test_a_mark_has_its_number_its_note_and_what_was_on() -> None:

@@ -119,6 +119,20 @@ test("the page forgets what is older than ten minutes", () => {
   assert.equal(store.spans.length, 0);
 });
 
+test("after half an hour of 50 events a second the page holds ten minutes of them and no more", () => {
+  const store = heard();
+  for (let number = 0; number < 90_000; number++) {
+    const s = number / 50;
+    if (number % 50) store.take(result(s, { happy: 0.5 }), START + s * 1000);
+    else store.take((number / 50) % 2 ? off(`id-${number - 50}`, s) : on(`id-${number}`, s), START + s * 1000);
+    if (number % 500 === 0) store.prune(START + s * 1000);
+  }
+  assert.ok(store.series(keyOf("emotion", "desk")).points.length <= 600 * 49 + 65);
+  assert.ok(store.spans.length <= 311);
+  assert.equal(store.rows.length, 900);
+  assert.ok(store.active.size <= 1);
+});
+
 test("a series keeps a bounded time and number of points, and finds those since a moment", () => {
   const series = new Series(1000, 500);
   for (let at = 0; at < 5000; at += 1) series.push({ at });

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from earmark.config import quiet
-from earmark.config.settings import Classifier, Command, Config, Decide, Microphone, Model, Publish, Vad
+from earmark.config.settings import Classifier, Clips, Command, Config, Decide, Microphone, Model, Publish, Vad
 from earmark.hints import nearest
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s*]+|null", re.IGNORECASE)
@@ -65,6 +65,10 @@ def useless(config: Config) -> Iterator[str]:
     for index, source in enumerate(config.source):
         if source.name not in heard and all(classifier.sources for classifier in config.classifier):
             yield f"source[{index}]: no classifier hears {source.name}; name it in `sources` of one"
+    if not any(classifier.clips for classifier in config.classifier):
+        for field in msgspec.structs.fields(Clips):
+            if getattr(config.clips, field.name) != field.default:
+                yield f"clips.{field.name}: has no effect on new clips, because no classifier names labels in `clips`"
     for index, classifier in enumerate(config.classifier):
         where, mode, gate = f"classifier[{index}]", classifier.mode, classifier.gate
         for name, kind in SLIDING_ONLY.items() if mode == "utterance" else UTTERANCE_ONLY.items():

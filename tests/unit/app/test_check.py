@@ -80,6 +80,18 @@ def test_a_folder_in_which_no_journal_can_be_kept_is_a_warning(tmp_path: Path) -
     assert verify(Config(journal=False), machine).warnings == []
 
 
+def test_that_sound_is_kept_is_told_and_a_folder_in_which_it_cannot_be_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    words = (Classifier(name="words", clips=("stop",)),)
+    wanted = Config(classifier=words, clips=config.Clips(path=f"{tmp_path}/clips"))
+    assert f"the sound of what is detected is kept in {tmp_path}/clips" in verify(wanted, WHOLE).lines
+    told = f"cannot be written: {tmp_path}/file is no folder; make it writable, or set clips.path to another folder"
+    wrong = Config(classifier=words, clips=config.Clips(path=f"{tmp_path}/file/x"))
+    assert warned(wrong) == f"clips: {tmp_path}/file/x {told}"
+    silent = verify(Config(clips=config.Clips(path=f"{tmp_path}/file/x")), WHOLE)
+    assert [line for line in silent.lines if "kept" in line] == []
+
+
 def test_to_check_a_folder_makes_none(tmp_path: Path) -> None:
     assert verify(Config(journal=config.Journal(path=f"{tmp_path}/a/b")), WHOLE).warnings == []
     assert list(tmp_path.iterdir()) == []

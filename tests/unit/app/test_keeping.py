@@ -7,6 +7,7 @@ import pytest
 
 from earmark.app import keeping
 from earmark.config import settings as config
+from earmark.protocol.events import ClassifierInfo
 
 
 @pytest.mark.parametrize("journal", [True, config.Journal()])
@@ -44,3 +45,27 @@ def test_a_journal_that_cannot_be_kept_is_told_once_with_its_folder_and_the_reme
             "journal.path to another folder",
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "environ", "folder"),
+    [
+        ("", {"STATE_DIRECTORY": "/var/lib/earmark"}, "/var/lib/earmark/clips"),
+        ("/srv/clips", {"STATE_DIRECTORY": "/var/lib/earmark"}, "/srv/clips"),
+    ],
+)
+def test_clips_are_kept_in_the_state_folder_or_where_the_configuration_says(
+    path: str, environ: dict[str, str], folder: str
+) -> None:
+    assert keeping.clips_folder(config.Clips(path=path), environ) == Path(folder)
+
+
+def test_the_sentence_about_clips_names_the_folder_and_the_labels_and_there_is_none_without_clips() -> None:
+    def classifier(name: str, *clips: str) -> ClassifierInfo:
+        return ClassifierInfo(name, "m", clips, (), "speech", "sliding", 1.0, 1.0, "off", clips)
+
+    assert keeping.told(Path("/srv"), [classifier("a")]) == ""
+    told = keeping.told(Path("/srv"), [classifier("a", "go"), classifier("b", *map(str, range(20)))])
+    assert told == (
+        "the sound of what is detected is kept in /srv (a: go; b: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and others)"
+    )

@@ -6,7 +6,19 @@ import pytest
 
 from earmark.config import presets
 from earmark.config.complaints import complaints, useless
-from earmark.config.settings import Classifier, Command, Config, Decide, File, Microphone, Model, Mqtt, Server, Vad
+from earmark.config.settings import (
+    Classifier,
+    Clips,
+    Command,
+    Config,
+    Decide,
+    File,
+    Microphone,
+    Model,
+    Mqtt,
+    Server,
+    Vad,
+)
 
 
 def of(**classifier: Any) -> Config:
@@ -216,6 +228,13 @@ def test_a_classifier_that_names_no_source_hears_all() -> None:
     sources = (Microphone(name="kitchen"), Microphone(name="hall"))
     heard = Config(source=sources, classifier=(Classifier(name="c", sources=("hall",)), Classifier(name="d")))
     assert list(useless(heard)) == []
+
+
+def test_settings_of_clips_have_no_effect_where_no_label_is_kept() -> None:
+    (found,) = useless(Config(clips=Clips(max_mb=100)))
+    assert found == "clips.max_mb: has no effect on new clips, because no classifier names labels in `clips`"
+    kept = (Classifier(name="c", clips=("stop",)),)
+    assert list(useless(Config(clips=Clips(max_mb=100), classifier=kept))) == []
 
 
 def test_without_sources_no_setting_of_a_classifier_is_told_to_be_useless() -> None:

@@ -69,6 +69,7 @@ def test_a_clip_is_there_after_a_restart_and_only_its_owner_can_read_it(tmp_path
     (folder / "mine.txt").write_bytes(b"")
     with opened(folder) as again:
         ((found,), following) = again.search(ClipQuery())
+        assert again.stats().bytes == found.bytes == (folder / "e-1.flac").stat().st_size
         path = again.file("e-1")
         assert again.file("e-7") is again.file("../e-1") is None
     assert (found.id, found.label, found.seconds, following) == ("e-1", "stop", 10.0, None)
@@ -121,6 +122,17 @@ def test_clips_can_be_deleted_one_by_one_and_by_a_filter(tmp_path: Path) -> None
         assert [entry.name for entry in tmp_path.iterdir()] == ["e-2.flac"]
         assert archive.delete(ClipQuery()) == 1
         assert (archive.stats().clips, archive.stats().bytes) == (0, 0)
+
+
+def test_a_clip_is_replaced_only_while_it_is_there(tmp_path: Path) -> None:
+    with opened(tmp_path) as archive:
+        archive.keep(clip(1), sound(2.0))
+        until(lambda: archive.stats().written == 1)
+        archive.keep(clip(1), sound(1.0), replaces=True)
+        until(lambda: archive.stats().bytes == (tmp_path / "e-1.flac").stat().st_size < 45_000)
+        assert (archive.stats().written, archive.stats().clips, archive.delete(["e-1"])) == (1, 1, 1)
+        archive.keep(clip(1), sound(1.0), replaces=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_used_is_told_once_and_used_again_when_it_can(

@@ -54,6 +54,7 @@ class ArchiveStats(msgspec.Struct, frozen=True):
 class _Recorded:
     clip: KeptClip
     samples: Samples
+    replaces: bool
 
 
 class Archive:
@@ -111,10 +112,13 @@ class Archive:
         self._settings = settings
         self._wanted = wanted
 
-    def keep(self, clip: KeptClip, samples: Samples) -> None:
-        """Write a clip soon. Never waits: if too many wait, it is lost. On any thread."""
+    def keep(self, clip: KeptClip, samples: Samples, *, replaces: bool = False) -> None:
+        """Write a clip soon. Never waits: if too many wait, it is lost. On any thread.
+
+        One that `replaces` another of the same id is written only if that one is still there: it may have been deleted.
+        """
         try:
-            self._queue.put_nowait(_Recorded(clip, samples))
+            self._queue.put_nowait(_Recorded(clip, samples, replaces))
         except queue.Full:
             self.lose("queue")
 
@@ -213,11 +217,14 @@ class Archive:
             clip = msgspec.structs.replace(recorded.clip, bytes=len(content))
             folder = self._open()
             with self._files:
+                before = self._index.get(clip.id)
+                if recorded.replaces and before is None:
+                    return
                 folder.write(clip, content)
                 with self._lock:
                     self._index[clip.id] = clip
-                    self._bytes += clip.bytes
-                    self._written += 1
+                    self._bytes += clip.bytes - (before.bytes if before is not None else 0)
+                    self._written += before is None
             if self._trouble:
                 log.info("clips are written again")
                 self._trouble = ""

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import soundfile
 
@@ -63,7 +64,7 @@ class Folder:
                     with soundfile.SoundFile(entry) as file:
                         clip = from_comment(file.comment)
                     if clip.id == entry.stem:
-                        yield clip
+                        yield msgspec.structs.replace(clip, bytes=entry.stat().st_size)
                 except (OSError, ValueError, soundfile.LibsndfileError):
                     log.warning("%s is no whole clip, and is left alone", entry)
 

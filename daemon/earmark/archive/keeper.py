@@ -38,7 +38,8 @@ class Keeper:
     """A Sink that has the sound of each label captured whose event names a clip, and hands it to the archive.
 
     A clip begins `pre_roll` before the label. It ends `post_roll` after the label's end, or is cut `max_seconds` after
-    its beginning: the sound that comes later may not be in memory any more when the label ends. `rate_of` returns the
+    its beginning: the sound that comes later may not be in memory any more when the label ends. One that was cut is
+    there while its label is still on. `rate_of` returns the
     sample rate of a classifier, or None if there is none of that name. On the event loop.
     """
 
@@ -60,7 +61,8 @@ class Keeper:
         if event.clip and event.state == "on" and event.end is None:
             self._begin(event)
         elif lasting is not None and not lasting.reading.cancel():
-            pass  # it was cut before the label ended, or the sound ended with the label
+            if event.clip and event.end is not None:
+                self._shorten(lasting, event.end)
         elif event.clip and event.end is not None:
             score = lasting.clip.score if lasting is not None else event.score or published.on_score
             self._end(event, event.end, score)
@@ -89,6 +91,21 @@ class Keeper:
         clip = msgspec.structs.replace(described(event, end), score=score)
         self._read(clip, min(end + self._settings.post_roll, cut))
 
+    def _shorten(self, lasting: _Lasting, end: float) -> None:
+        """Write the clip anew if all of its sound had come before the label was known to have ended within it.
+
+        Recordings that are read faster than they sound, and sources that break, deliver so.
+        """
+        if lasting.reading.exception() is not None:
+            return
+        excerpt = lasting.reading.result()
+        rate = self._rate_of(lasting.clip.classifier)
+        if rate is None or end * rate > excerpt.position + len(excerpt.samples):
+            return
+        samples = excerpt.samples[: round((end + self._settings.post_roll) * rate) - excerpt.position]
+        clip = msgspec.structs.replace(lasting.clip, end=end)
+        self._archive.keep(_placed(clip, rate, Excerpt(excerpt.position, samples)), samples, replaces=True)
+
     def _read(self, clip: KeptClip, end: float) -> Future[Excerpt] | None:
         rate = self._rate_of(clip.classifier)
         if rate is None:
@@ -109,6 +126,10 @@ class Keeper:
             self._archive.lose("sound")
             log.info("the clip %s is not kept: %s", clip.id, error)
             return
-        begins, seconds = excerpt.position / rate, len(excerpt.samples) / rate
-        kept = msgspec.structs.replace(clip, begins=round(begins, 3), seconds=round(seconds, 3), rate=rate)
-        self._archive.keep(kept, excerpt.samples)
+        self._archive.keep(_placed(clip, rate, excerpt), excerpt.samples)
+
+
+def _placed(clip: KeptClip, rate: int, excerpt: Excerpt) -> KeptClip:
+    """Return the clip with where its sound lies."""
+    begins, seconds = round(excerpt.position / rate, 3), round(len(excerpt.samples) / rate, 3)
+    return msgspec.structs.replace(clip, begins=begins, seconds=seconds, rate=rate)

@@ -68,8 +68,9 @@ class Plan:
     @property
     def clips(self) -> tuple[str, ...]:
         """The labels whose sound is kept when they go on."""
-        chosen = self.settings.clips
-        return tuple(label for label in self.checkpoint.labels if EVERY in chosen or label in chosen)
+        chosen, never = self.settings.clips, self.settings.decide.ignore
+        named = self.checkpoint.labels if EVERY in chosen else chosen
+        return tuple(label for label in self.checkpoint.labels if label in named and label not in never)
 
     @property
     def info(self) -> ClassifierInfo:

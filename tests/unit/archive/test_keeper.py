@@ -28,7 +28,9 @@ class Kept(Archive):
         super().__init__(None, SETTINGS)
         self.clips: list[KeptClip] = []
 
-    def keep(self, clip: KeptClip, samples: Samples) -> None:
+    def keep(self, clip: KeptClip, samples: Samples, *, replaces: bool = False) -> None:
+        assert len(samples) == round(clip.seconds * RATE)
+        assert replaces == (clip.id in [each.id for each in self.clips])
         self.clips.append(clip)
 
 
@@ -87,6 +89,31 @@ def test_a_label_that_lasts_too_long_is_cut_and_kept_once() -> None:
     room.tell("off", end=60.0, reason="quiet")
     assert len(room.reads) == 1
     assert [(clip.end, clip.seconds) for clip in room.archive.clips] == [(None, 11.0)]
+
+
+def test_a_clip_whose_sound_came_before_the_labels_end_was_known_is_shortened() -> None:
+    room = Room()
+    room.tell("on", score=0.8)
+    room.come(0)
+    room.tell("off", end=9.0, reason="quiet")
+    assert len(room.reads) == 1
+    assert [(clip.end, clip.seconds) for clip in room.archive.clips] == [(None, 11.0), (9.0, 5.5)]
+
+
+def test_a_label_that_ends_with_its_source_has_all_the_sound_that_there_was() -> None:
+    room = Room()
+    room.tell("on", score=0.8)
+    room.futures[0].set_result(Excerpt(4000, np.zeros(3200, dtype=np.float32)))
+    room.tell("off", end=7.0, reason="source_lost")
+    assert [(clip.end, clip.seconds, clip.score) for clip in room.archive.clips] == [(None, 3.2, 0.8), (7.0, 3.2, 0.8)]
+
+
+def test_a_label_whose_sound_could_not_be_read_ends_without_a_clip() -> None:
+    room = Room()
+    room.tell("on", score=0.8)
+    room.futures[0].set_exception(SourceError("desk: nothing of the sound is kept any more"))
+    room.tell("off", end=7.0, reason="quiet")
+    assert (room.archive.clips, room.archive.stats().lost["sound"]) == ([], 1)
 
 
 def test_a_clip_begins_with_the_stream_at_the_earliest_and_tells_what_was_left_out() -> None:

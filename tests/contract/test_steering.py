@@ -129,6 +129,15 @@ def test_a_configuration_that_is_wrong_changes_nothing_and_is_told_with_its_line
     assert steered.ask("GET", "/v1/classifiers/commands").json["decide"]["on"] == 0.8
 
 
+def test_who_may_delete_clips_may_not_hear_them_unless_the_token_says_so(steered: Steered) -> None:
+    refused = steered.ask("GET", "/v1/clips")
+    assert (refused.status, refused.error) == (403, "This token does not allow `clips`")
+    assert steered.ask("GET", "/v1/clips/9f2c61d0-311").status == 403
+    deleted = steered.ask("DELETE", "/v1/clips")
+    assert (deleted.status, deleted.json) == (200, {"deleted": 0})
+    steered.daemon.logged('token "boss" at 127.0.0.1 deleted 0 clips')
+
+
 def test_a_token_works_from_one_reload_on_until_another(steered: Steered) -> None:
     where = ("--config", str(steered.config))
     text = steered.earmark("token", "new", "page", *where).stdout.strip()
@@ -137,6 +146,7 @@ def test_a_token_works_from_one_reload_on_until_another(steered: Steered) -> Non
     assert steered.ask("GET", "/v1/sources", token=text).status == 200
     assert steered.ask("PATCH", "/v1/sources/room", {"paused": True}, token=text).status == 403
     assert steered.client.post(b"", authorization=f"Bearer {text}").status == 403  # it may not classify
+    assert steered.ask("GET", "/v1/clips", token=text).status == 403
     assert steered.earmark("token", "revoke", "page", *where).returncode == 0
     assert steered.earmark("reload").returncode == 0
     assert steered.ask("GET", "/v1/sources", token=text).status == 401

@@ -154,6 +154,7 @@ def _matrix(stretches: Sequence[Stretch], order: Sequence[str]) -> str:
     if not names:
         return ""
     most = max(counts.values())
+    wide = ' class="wide"' if len(names) > 8 else ""
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
     rows = []
     for one in names:
@@ -164,7 +165,7 @@ def _matrix(stretches: Sequence[Stretch], order: Sequence[str]) -> str:
             cells.append(f"<td{shade}>{count or '·'}</td>")
         rows.append(f"<tr><th>{escape(one)}</th>{''.join(cells)}</tr>")
     return (
-        "<div><h3>What followed what</h3>"
+        f"<div{wide}><h3>What followed what</h3>"
         f'<table class="matrix"><thead><tr><th>from \\ to</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
         '<p class="small">How often the label of the row was followed by that of the column, also after a time without'
         " a label, but not over a time in which nobody listened.</p></div>"

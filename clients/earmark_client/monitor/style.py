@@ -35,7 +35,8 @@ tbody th{font-weight:600;overflow-wrap:break-word}.none th{font-weight:400}
 th i{display:inline-block;width:18px;height:18px;margin-right:8px;border-radius:3px;font:700 11px/18px
 system-ui,sans-serif;text-align:center;color:#10151c;vertical-align:1px}
 rect.none{fill:var(--soft);opacity:.45}
-.matrix{width:auto}.matrix td,.matrix th{padding:4px 10px;text-align:center}.matrix tbody th{text-align:right}
+.matrix{width:auto}.wide{flex-basis:100%!important}
+.matrix td,.matrix th{padding:4px 10px;text-align:center}.matrix tbody th{text-align:right}
 .matrix td{background:color-mix(in srgb,var(--heat-to) var(--heat,0%),transparent)}
 .c0{fill:#7e9bf2;background:#7e9bf2}.c1{fill:#efb118;background:#efb118}.c2{fill:#ff725c;background:#ff725c}
 .c3{fill:#6cc5b0;background:#6cc5b0}.c4{fill:#3ca951;background:#3ca951}.c5{fill:#ff8ab7;background:#ff8ab7}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import re
 from datetime import UTC
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from earmark.protocol.events import ClassifierInfo, Gap, Hello, Level, SourceInfo
-from earmark_client.monitor.paint import ASCII, View, screen
+from earmark_client.monitor.paint import ASCII, KEYS, View, screen
 from earmark_client.monitor.session import Session
 from tests.unit.earmark_client.monitor.test_session import BEGIN, heard, label, result, source, utc
 
@@ -145,3 +146,17 @@ def test_the_keys_a_note_and_the_help_are_shown() -> None:
     assert "note:  the doorbell_" in drawn(heard(), note="the doorbell")
     assert "the display is paused" in drawn(heard(), held=True)
     assert "A share is the part of the time" in drawn(heard(), help=True)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/tutorial-emotions.md"])
+def test_the_capture_in_the_documents_is_of_this_screen(document: str) -> None:
+    text = (Path(__file__).parents[4] / document).read_text(encoding="utf-8")
+    found = re.search(r"earmark monitor --classifiers emotion\n(.*?)```", text, re.DOTALL)
+
+    assert found is not None
+    top, *body = found[1].splitlines()
+    assert re.fullmatch(r" Earmark monitor   127\.0\.0\.1:8765 +connected  \d\d:\d\d:\d\d  [\d:]+", top)
+    assert body[-1] == f" {KEYS}"
+    assert len([line for line in body if re.fullmatch(r" [ ●][A-Z] \w+ .* 0\.\d\d .* share +<?\d+ %", line)]) == 8
+    assert len(body) == 23
+    assert max(map(len, [top, *body])) <= 80

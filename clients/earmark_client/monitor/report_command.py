@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from earmark.errors import EarmarkError, SubscriptionError
-from earmark.protocol.events import ClassifierInfo, Hello, SourceInfo
+from earmark.protocol.events import ClassifierInfo, Hello, Label, Loss, Result, Source, SourceInfo
 from earmark.protocol.names import split
 from earmark_client.arguments import add_daemon, daemon_of, token_of
 from earmark_client.client import Client
@@ -118,4 +118,12 @@ def _replay(session: Session, client: Client, args: argparse.Namespace, begin: f
     for timeline in session.timelines.values():
         timeline.peaks.clear()
     for event in reversed(list(client.history(types="label,source,loss", from_=start, to=stop, **filters))):
+        if isinstance(event, Source) and event.device:  # if the daemon had been killed: when did it last say anything?
+            session.heard = max(session.heard, _last(client, event.time) or begin)
         session.take(event, end)
+
+
+def _last(client: Client, before: str) -> float | None:
+    """Return the time of the newest event before another."""
+    newest = next(client.history(types="result,label,source,loss", to=before, limit=1), None)
+    return seconds(newest.time) if isinstance(newest, Result | Label | Source | Loss) else None

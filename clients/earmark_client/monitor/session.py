@@ -33,7 +33,7 @@ SMOOTHING_S = 1.0  # time in which a smoothed score goes two thirds of the way t
 UNHEARD = ("starting", "muted", "stalled", "lost", "paused", "stopped")
 """The states of a source in which nothing is heard."""
 MISSED = "events were missed"
-NOT_RUNNING = "the daemon was not running"
+NOT_RUNNING = "the daemon had ended without a word"
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +305,8 @@ class Session:
             return
         known = self._known(event.source)
         known.device = event.device or known.device
-        if event.state == "starting" and known.state not in UNHEARD:  # a daemon that was killed says no word before it
+        # A source that names its device was opened. If no word of an end came before, the daemon had been killed
+        if (event.device or event.state == "starting") and known.state not in UNHEARD:
             for timeline in self.of(event.source):
                 timeline.opens_hole(before, NOT_RUNNING)
         self._turns(event.source, event.state, event.detail, at)

@@ -95,6 +95,14 @@ def test_a_daemon_that_was_killed_was_not_listening_until_its_source_started_aga
     assert picture(session, 10) == ".hh/////.."
 
 
+def test_a_source_that_is_opened_again_without_a_word_was_not_heard_in_between() -> None:
+    opened = Source(1, utc(7), "desk", "listening", device="USB")
+
+    session = heard(label(1, "on"), result(3, happy=0.9), hello("starting"), opened, source(8, "quiet"))
+
+    assert picture(session, 10) == ".hh////..."
+
+
 def test_a_resumed_stream_without_a_gap_misses_nothing() -> None:
     session = heard(label(1, "on"), hello("lost"), label(5, "off", start=1), source(6, "lost"))
 

@@ -248,6 +248,46 @@ def test_a_database_that_is_damaged_while_it_is_used_is_set_aside_and_told(tmp_p
     asyncio.run(go())
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_database_that_is_removed_while_it_is_used_is_begun_anew_and_told(tmp_path: Path, replaced: bool) -> None:
+    async def go() -> None:
+        told: list[str] = []
+        with opened(tmp_path) as journal:
+            journal.on_trouble = told.append
+            publish(journal, 1, 10)
+            await until(lambda: journal.stats().waiting == 0)
+            (tmp_path / "journal.db").unlink()
+            if replaced:
+                (tmp_path / "journal.db").write_text("not a database")
+            publish(journal, 11, 12)
+            await until(lambda: journal.stats().events == 2)
+            assert await numbers(journal) == [11, 12]
+            assert (journal.oldest, journal.stats().state) == (11, "ok")
+        assert "was removed or replaced while the daemon uses it" in told[0]
+        with opened(tmp_path) as second:
+            assert (second.epoch, await numbers(second)) == (journal.epoch, [11, 12])
+
+    asyncio.run(go())
+
+
+def test_without_its_folder_the_journal_says_so_and_goes_on_when_there_is_one_again(tmp_path: Path) -> None:
+    async def go() -> None:
+        with opened(tmp_path / "state") as journal:
+            publish(journal, 1, 3)
+            await until(lambda: journal.stats().waiting == 0)
+            shutil.rmtree(tmp_path / "state")
+            publish(journal, 4, 4)
+            await until(lambda: journal.stats().state == "error")
+            assert "cannot be written" in journal.stats().detail
+            with pytest.raises(JournalError, match="cannot be read just now"):
+                await numbers(journal)
+            (tmp_path / "state").mkdir()
+            await until(lambda: journal.stats().state == "ok" and journal.stats().waiting == 0)
+            assert await numbers(journal) == [4]
+
+    asyncio.run(go())
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MB."""
@@ -295,11 +335,17 @@ def test_with_a_full_disk_serving_goes_on_and_the_journal_resumes_when_there_is_
             assert journal.stats().state == "full"
             assert "the disk is full" in journal.stats().detail
             written = journal.stats().events
+            journal.remembered = lambda: [result(seq) for seq in range(last - 99, last + 1)]
             publish(journal, last + 1, last + 1000)  # more than the tail has room for
             last += 1000
             assert journal.newest == last
             assert journal.stats().lost > 0
             assert (await numbers(journal))[:10] == list(range(1, 11))  # what it has can be had
+            page = await journal.search(HistoryQuery(limit=150))  # and before that, what memory has
+            newest = [each.event.seq for each in page.events]
+            assert newest[:100] == list(range(last, last - 100, -1))
+            assert len(newest) == 150
+            assert newest[100] < last - 100  # what lies between was lost
             filler.unlink()
             await until(lambda: journal.stats().state == "ok" and journal.stats().waiting == 0)
             assert journal.stats().events > written

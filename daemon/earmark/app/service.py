@@ -115,6 +115,7 @@ class Service:
         self._hub = Hub(settings.server.backlog, self._hello, on_metered=lambda on: self._segmenter.meter(on))
         if journal is not None:
             journal.on_trouble = self._tell
+            journal.remembered = lambda: self._recent.since(self._recent.oldest - 1) or ()
         self._outputs = Outputs(
             options.events,
             quiet=options.quiet,

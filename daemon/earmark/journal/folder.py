@@ -55,7 +55,10 @@ class Folder:
 
     def is_full(self) -> bool:
         """Return whether the disk has next to no room. SQLite calls that an I/O error at some places."""
-        found = os.statvfs(self.path)
+        try:
+            found = os.statvfs(self.path)
+        except OSError:  # the folder is gone
+            return False
         return found.f_bavail * found.f_frsize < FULL_BYTES
 
     def set_aside(self, path: Path) -> Path:

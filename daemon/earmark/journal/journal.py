@@ -63,7 +63,8 @@ class Journal:
     It must be the first sink of the publisher, whose numbering goes on from `newest` in `epoch`: an event that another
     sink has seen is then in the tail, which outlives the process. A thread of its own writes the database, and READERS
     others read it. `on_trouble` may be set; it is called on the writer's thread with a sentence when events cannot be
-    written, and again when they can.
+    written, and again when they can. So may `remembered`, which returns events that memory has: they can be had while
+    the disk takes none.
 
     Events older than `max_age` are deleted, and the oldest while all files together are larger than `max_bytes`.
 
@@ -86,6 +87,7 @@ class Journal:
         self.epoch = ""
         self.newest = 0
         self.on_trouble: Callable[[str], None] = lambda sentence: None
+        self.remembered: Callable[[], Sequence[Published]] = tuple
         self._max_age = max_age
         self._max_bytes = max_bytes
         self._tail_bytes = tail_bytes
@@ -175,13 +177,14 @@ class Journal:
         """Return what `read` finds on a reader's thread."""
         # What the tail holds now goes along. What the writer has moved out of it until the database is opened, is there
         chunks, _ = self._ring.chunks()
+        remembered = self.remembered()
 
         def answer() -> T:
             pending = [
                 event for chunk in chunks for record in parse(chunk) if (event := _published(record)) is not None
             ]
             try:
-                return read(pending)
+                return read(pending if self.stats().state == "ok" else _united(pending, remembered))
             except sqlite3.Error as error:
                 self._note(error)
                 raise JournalError(f"the journal cannot be read just now: {error}") from None
@@ -262,3 +265,9 @@ class Journal:
 
 def _published(record: Record) -> Published | None:
     return published(record.text, record.on_score)
+
+
+def _united(*several: Sequence[Published]) -> list[Published]:
+    """Return the events of all, each number once and in order."""
+    found = {each.event.seq: each for events in several for each in events}
+    return [found[seq] for seq in sorted(found)]

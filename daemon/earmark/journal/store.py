@@ -58,6 +58,7 @@ class Store:
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         self._path = path
+        self._file = _file(path)
         self._connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=32
         )
@@ -82,6 +83,11 @@ class Store:
         with suppress(sqlite3.Error):
             self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the file is still the one at the path. SQLite does not notice when somebody removes it."""
+        return _file(self._path) == self._file
 
     @property
     def bytes(self) -> int:
@@ -197,6 +203,15 @@ class Store:
         if self._connection.in_transaction:  # SQLite has rolled back itself after some errors
             with suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at `path` from all others, or None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def is_damage(error: sqlite3.Error) -> bool:

@@ -120,6 +120,8 @@ class Writer:
     def _go_round(self) -> bool:
         """Store what is there and prune. Returns whether there is more to prune."""
         try:
+            if self._store is not None and not self._store.in_place:
+                self._begin_anew()
             store = self._store = self._store or Store(self._folder.database)
             if self._is_damaged:
                 self._is_damaged = False
@@ -164,7 +166,9 @@ class Writer:
             )
         self.state = state
 
-    def _begin_anew(self, reason: str) -> None:
+    def _begin_anew(self, damage: str = "") -> None:
+        """Set the database aside because of this damage, or because another file or none is in its place."""
+        self._is_damaged = False
         if self._store is not None:
             self._store.close()
             self._store = None
@@ -176,7 +180,9 @@ class Writer:
             self.state, self.detail = "error", str(error)
             return
         self.oldest = 0
-        self._tell(damage_sentence(self._folder.database, reason, away), logging.ERROR)
+        path = self._folder.database
+        removed = f"the journal {path} was removed or replaced while the daemon uses it, and is begun anew"
+        self._tell(damage_sentence(path, damage, away) if damage else removed, logging.ERROR)
 
     def _tell(self, sentence: str, level: int) -> None:
         log.log(level, "%s", sentence)

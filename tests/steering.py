@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from earmark.changes.difference import different
 from earmark.config.settings import Decide, Microphone, Vad
 from earmark.control.steering import Change, Changed, ClassifierStatus, SourceStatus, classifier_status, shown
 from earmark.errors import ConfigError
@@ -27,6 +28,9 @@ class FakeSteering:
 
     def classifiers(self) -> tuple[ClassifierStatus, ...]:
         return tuple(classifier_status(info, *self.settings[info.name]) for info in CLASSIFIERS)
+
+    def unsaved(self, name: str) -> Mapping[str, Sequence[str]]:
+        return dict(zip(("decide", "vad"), map(different, (Decide(), Vad()), self.settings[name]), strict=True))
 
     async def patch_classifier(self, name: str, changes: Mapping[str, object]) -> Changed:
         groups = dict(zip(("decide", "vad"), self.settings[name], strict=True))

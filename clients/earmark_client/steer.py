@@ -39,8 +39,8 @@ examples:
   earmark set commands decide.labels.stop=0.9       for one label
   earmark set commands decide.labels.stop=null      and as for all others again
   earmark set commands vad.hangover_ms=200 vad.threshold=0.4
-The change lasts until the next reload or restart. The lines that would keep it are printed, for the daemon's
-configuration. A daemon with tokens wants one with the scope admin.
+The change lasts until the next reload or restart. The lines that would keep it, and the changes before it, are
+printed, for the daemon's configuration. A daemon with tokens wants one with the scope admin.
 """
 RELOAD_EXAMPLES = """\
 examples:

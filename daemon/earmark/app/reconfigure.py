@@ -15,8 +15,8 @@ from earmark.access.audit import Audit
 from earmark.access.tokens import tokens_changed
 from earmark.app.systemd import notify
 from earmark.audio.types import Nanoseconds
-from earmark.changes.difference import Difference, difference, steps
-from earmark.changes.patch import patched, without_table
+from earmark.changes.difference import Difference, difference, different, steps
+from earmark.changes.patch import TABLES, patched, without_table
 from earmark.checkpoints.catalogue import Entry, catalogue
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.checkpoints.reader import embedded
@@ -82,6 +82,7 @@ class Reconfigurer:
         clock: Callable[[], Nanoseconds] = time.monotonic_ns,
     ) -> None:
         self.settings = settings
+        self._written = settings  # in the configuration, as it was read last and taken
         self._read = read
         self._listening = listening
         self._detectors = detectors
@@ -147,6 +148,14 @@ class Reconfigurer:
         """Return every classifier and the settings in force."""
         return tuple(classifier_status(each.info, each.settings.decide, each.vad) for each in self.plans.values())
 
+    def unsaved(self, name: str) -> Mapping[str, Sequence[str]]:
+        """Return the settings of a classifier that PATCHes changed since the configuration was read."""
+        now, written = (
+            next(each for each in settings.classifier if each.name == name)
+            for settings in (self.settings, self._written)
+        )
+        return {table: different(getattr(written, table), getattr(now, table)) for table in TABLES}
+
     async def reload(self) -> Changed:
         """Read the configuration again and apply it. Raises ConfigError, and then nothing has changed."""
         async with self._turn():
@@ -154,6 +163,7 @@ class Reconfigurer:
             try:
                 settings = await asyncio.to_thread(self._read)
                 changed = await self._apply(settings, "reload")
+                self._written = settings
             except Exception:
                 self._refused, self._in_force = self._refused + 1, False
                 raise

@@ -116,10 +116,15 @@ def _fields(old: msgspec.Struct, new: msgspec.Struct) -> Iterator[tuple[str, obj
             yield name, msgspec.to_builtins(before), msgspec.to_builtins(after)
 
 
+def different(old: msgspec.Struct, new: msgspec.Struct) -> list[str]:
+    """Return the names of the settings of a table that differ."""
+    return [name for name, _, _ in _fields(old, new)]
+
+
 def _keys(name: str, old: object, new: object) -> list[str]:
     """Return the keys of a table, or the one key, that differ."""
     if isinstance(old, msgspec.Struct) and isinstance(new, msgspec.Struct):
-        return [f"{name}.{inner}" for inner, _, _ in _fields(old, new)]
+        return [f"{name}.{inner}" for inner in different(old, new)]
     return [] if old == new else [name]
 
 

@@ -29,7 +29,7 @@ CHANGE = {
     "description": "A setting that became another one, such as classifier[emotion].decide.on",
 }
 RESTART = {"type": "array", "items": STRING, "description": "Keys that differ and need a restart"}
-TOML = {"type": "string", "description": "The lines of a configuration that would keep the change"}
+TOML = {"type": "string", "description": "The lines that the configuration lacks for what is in force now"}
 TIME = "RFC 3339, seconds since 1970, or how long ago: -10m"
 HISTORY = {
     "sources": "Only events of these sources, separated by commas",

@@ -71,7 +71,7 @@ class Control:
         changed = await self._steering.patch_classifier(name, changes)
         tell(self._audit, _caller(request), changed)
         status = self._classifier(request)
-        return json_response(_answer(status, changed) | {"toml": toml_lines(status, changes)})
+        return json_response(_answer(status, changed) | {"toml": toml_lines(status, self._steering.unsaved(name))})
 
     async def _reload(self, request: Request) -> Response:
         for name in await read_object(request, may_be_empty=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -96,6 +96,10 @@ class Steering(Protocol):
     def sources(self) -> tuple[SourceStatus, ...]: ...
 
     def classifiers(self) -> tuple[ClassifierStatus, ...]: ...
+
+    def unsaved(self, name: str) -> Mapping[str, Collection[str]]:
+        """Return the settings of `decide` and `vad` of a classifier that are not as the configuration was read."""
+        ...
 
     async def patch_classifier(self, name: str, changes: Mapping[str, object]) -> Changed:
         """Change settings: `{"decide": {...}, "vad": {...}}`, decoded from JSON and not yet checked.

@@ -1,9 +1,9 @@
-"""The lines of a configuration that would keep what a PATCH changed."""
+"""The lines of a configuration that would keep what PATCHes changed."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 
@@ -13,26 +13,23 @@ from earmark.control.steering import ClassifierStatus
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def toml_lines(status: ClassifierStatus, changes: Mapping[str, object]) -> str:
-    """Return the lines for every setting that `changes` names, with the value in force now.
+def toml_lines(status: ClassifierStatus, names: Mapping[str, Collection[str]]) -> str:
+    """Return the lines for every setting that `names` has, with the value in force now.
 
-    `changes` was accepted: `{"decide": {...}, "vad": {...}}`. The tables go below the classifier of that name. A label
-    that has no threshold of its own any more has no line.
+    `names` is what Steering.unsaved() returns. The tables go below the classifier of that name. A label that has no
+    threshold of its own any more has no line.
     """
-    tables = [lines for group in ("vad", "decide") for lines in _tables(group, status, changes)]
+    tables = [lines for group in ("vad", "decide") for lines in _tables(group, status, names.get(group, ()))]
     return "\n".join([f"[[classifier]]\nname = {toml(status.name)}\n", *tables]) if tables else ""
 
 
-def _tables(group: str, status: ClassifierStatus, changes: Mapping[str, object]) -> Iterator[str]:
-    named = changes.get(group)
-    if not isinstance(named, Mapping):
-        return
+def _tables(group: str, status: ClassifierStatus, names: Collection[str]) -> Iterator[str]:
     values: dict[str, object] = msgspec.to_builtins(getattr(status, group))
-    scalars = {name: values[name] for name in named if name in values and not isinstance(values[name], dict)}
+    scalars = {name: values[name] for name in names if not isinstance(values[name], dict) or not values[name]}
     if scalars:
         yield _table(f"classifier.{group}", scalars)
-    for name in named:
-        inner = values.get(name)
+    for name in names:
+        inner = values[name]
         if isinstance(inner, dict) and inner:
             yield _table(f"classifier.{group}.{name}", inner)
 

@@ -187,6 +187,20 @@ def test_a_label_that_the_model_does_not_have_is_named_as_in_the_patch() -> None
     play(scene)
 
 
+def test_what_the_configuration_lacks_is_told_of_all_patches_since_it_was_read() -> None:
+    async def scene(bench: Bench) -> None:
+        steered = bench.reconfigurer
+        await steered.patch_classifier("words", {"decide": {"on": 0.7}, "vad": {"hangover_ms": 200}})
+        await steered.patch_classifier("words", {"decide": {"margin": 0.2, "labels": {"stop": 0.9}}})
+        assert steered.unsaved("words") == {"decide": ["on", "margin", "labels"], "vad": ["hangover_ms"]}
+        await steered.patch_classifier("words", {"decide": {"on": WORDS.decide.on, "labels": {"stop": None}}})
+        assert steered.unsaved("words") == {"decide": ["margin"], "vad": ["hangover_ms"]}
+        await steered.reload()
+        assert steered.unsaved("words") == {"decide": [], "vad": []}
+
+    play(scene)
+
+
 def test_a_device_that_hangs_holds_up_its_own_change_and_not_the_event_loop() -> None:
     async def scene(bench: Bench) -> None:
         bench.devices[0].let_go.clear()

@@ -90,18 +90,24 @@ class Clips:
     def admit(self, address: str = "") -> Iterator[Reservation]:
         """Hold the memory for a body that comes from `address`, and count how the request ends.
 
-        Raises RequestError 429 if the queue is full. A body that is still coming takes no place in it: a client that
-        promises much and sends nothing keeps nobody out.
+        Raises RequestError 429 if the queue is full. In it no body has a place that is still coming.
         """
-        owner = owner_of(address)
         try:
             self._check_queue()
-            with Reservation(self._bodies_of(owner), MEMORY) as memory:
+            with self.hold(address) as memory:
                 yield memory
             self._answered += 1
         except RequestError:
             self._refused += 1
             raise
+
+    @contextlib.contextmanager
+    def hold(self, address: str = "") -> Iterator[Reservation]:
+        """Hold the memory for a body that comes from `address`."""
+        owner = owner_of(address)
+        try:
+            with Reservation(self._bodies_of(owner), MEMORY) as memory:
+                yield memory
         finally:
             if owner in self._parts and not self._parts[owner].used:
                 del self._parts[owner]
@@ -135,7 +141,7 @@ class Clips:
         self, entry: Entry, body: bytes, query: Mapping[str, str], headers: Mapping[str, str], memory: Reservation
     ) -> ClipAnswer:
         began = time.monotonic()
-        request = await self._parse(body, query, memory)
+        request = await self.parse(body, query, memory)
         del body  # it may be 64 MB, and the queue long
         checkpoint = await self._loaded(entry, request.options, headers)
         parameters, options = request.parameters, request.options
@@ -156,7 +162,7 @@ class Clips:
             self._cache.put(key, answer)
             return ClipAnswer(answer, clip.seconds, time.monotonic() - began, clip.warning)
 
-    async def _parse(self, body: bytes, query: Mapping[str, str], memory: Reservation) -> ParsedRequest:
+    async def parse(self, body: bytes, query: Mapping[str, str], memory: Reservation) -> ParsedRequest:
         """Return the request in `body`; `memory` counts its audio instead of the body from then on."""
         parse = partial(parse_request, body, query, memory.take)
         request = parse() if len(body) <= MAX_INLINE_BYTES else await self._decoders.run(parse)

@@ -76,7 +76,7 @@ def _decode(content: bytes, rate: int, limits: Limits, room: Reservation, abort:
         frames = 0
         while len(block := recording.read(max(1, BLOCK_VALUES // recording.channels))) and not abort.is_set():
             frames += len(block)
-            _check(frames, recording, limits)
+            check_length(frames, recording, limits)
             _keep(block if resampler is None else resampler.resample_chunk(block), samples, room)
         if resampler is not None:
             _keep(resampler.resample_chunk(np.zeros(0, np.float32), last=True), samples, room)
@@ -96,7 +96,8 @@ def _keep(block: Samples, samples: bytearray, room: Reservation) -> None:
     samples += block.tobytes()
 
 
-def _check(frames: int, recording: Recording, limits: Limits) -> None:
+def check_length(frames: int, recording: Recording, limits: Limits) -> None:
+    """Raise TooMuchAudio if that many decoded frames are beyond a limit."""
     if frames > limits.max_seconds * recording.rate:
         seconds = f"{limits.max_seconds:g} s"
         raise TooMuchAudio(f"the clip is longer than {seconds}, which is all that http.max_seconds allows")

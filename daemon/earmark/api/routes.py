@@ -69,8 +69,8 @@ class Api:
             "/models/{model:path}/health": self._show_health,
             "/models/{model:path}/info": self._show_info,
         }
-        gets = [Route(path, _refusing(endpoint)) for path, endpoint in shown.items()]
-        classify = _refusing(self._classify)
+        gets = [Route(path, refusing(endpoint)) for path, endpoint in shown.items()]
+        classify = refusing(self._classify)
         posts = [Route(path, classify, methods=["POST"]) for path in CLASSIFY_PATHS]
         return [Route("/", classify, methods=["POST"]), *gets, *posts]
 
@@ -128,10 +128,10 @@ class Api:
         return json_response(self._info())
 
 
-def _refusing(endpoint: Endpoint) -> Endpoint:
+def refusing(endpoint: Endpoint) -> Endpoint:
     """Return `endpoint` with each RequestError that it raises made into a response."""
 
-    async def refusing(request: Request) -> Response:
+    async def answer(request: Request) -> Response:
         try:
             return await endpoint(request)
         except RequestError as error:
@@ -139,4 +139,4 @@ def _refusing(endpoint: Endpoint) -> Endpoint:
             estimate = error.estimate if isinstance(error, ModelLoading) else None
             return json_response(ErrorBody(str(error), estimate, error.reason), error.status, headers)
 
-    return refusing
+    return answer

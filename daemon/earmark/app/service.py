@@ -18,6 +18,7 @@ from functools import partial
 from earmark import __version__
 from earmark.access.access import Access
 from earmark.access.audit import Audit
+from earmark.analysis.routes import Analyses
 from earmark.api import openapi
 from earmark.api.clip_scorer import ClipScorer
 from earmark.api.clips import Clips
@@ -196,6 +197,9 @@ class Service:
             audit=audit,
             keep_clips=self._keep_clips,
         )
+        self._analyses = Analyses(
+            self._clips, lambda: self._reconfigurer.plans, self._engine, self._dispatcher, settings.http
+        )
         control = Control(self._reconfigurer, audit).routes()
         replayer = Replayer(self._hub, self._kept, self._recent)
         history = History(self._kept, self._hello).routes()
@@ -213,6 +217,7 @@ class Service:
                 *control,
                 *history,
                 *KeptClips(self._archive, audit).routes(),
+                *self._analyses.routes(),
                 *Metrics(self._snapshot, self._needs).routes(),
                 *Descriptions(asyncapi.document(__version__)).routes(),
             ],
@@ -251,6 +256,7 @@ class Service:
             self._listening.start()
             for task in (self._reconfigurer.serve_signals(), self._listening.watch()):
                 stack.push_async_callback(_end, asyncio.create_task(task))
+            stack.enter_context(self._analyses)
             self._reconfigurer.begin()
             self._serving, self._began = True, time.monotonic_ns()
             notify("READY=1")

@@ -8,18 +8,28 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Protocol
 
 from earmark.audio.types import SECOND, Floats, Nanoseconds, Window
 from earmark.detection.detector import Draft, Unscored
 from earmark.detection.detectors import Detectors, Reserved
 from earmark.errors import WorkerError
 from earmark.inference.batch import Drop, Job, Outcome
-from earmark.inference.dispatch import Dispatcher
 from earmark.inference.scores import Function, apply
 from earmark.listening.loop import call_if_open
 from earmark.windowing.messages import Message, SourceLevel
 
 log = logging.getLogger(__name__)
+
+
+class Jobs(Protocol):
+    """Where windows are submitted: the dispatcher, or what stands before it."""
+
+    def submit(self, job: Job) -> None:
+        """Queue a job."""
+
+    async def drain(self) -> None:
+        """Wait until no job is pending."""
 
 
 class Live:
@@ -35,7 +45,7 @@ class Live:
     def __init__(
         self,
         detectors: Detectors,
-        dispatcher: Dispatcher,
+        dispatcher: Jobs,
         functions: Mapping[str, Function],
         publish: Callable[[Sequence[Draft]], None],
         *,

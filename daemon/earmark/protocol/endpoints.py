@@ -21,6 +21,7 @@ SOURCES = "/v1/sources"
 CLASSIFIERS = "/v1/classifiers"
 RELOAD = "/v1/reload"
 CLIPS = "/v1/clips"  # what is kept of the sound of labels
+ANALYZE = "/v1/analyze"
 
 SUBPROTOCOL = "earmark.v1"
 """The WebSocket subprotocol of the event stream. Offering it is optional."""

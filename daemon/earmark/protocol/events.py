@@ -213,6 +213,17 @@ class Tick(msgspec.Struct, frozen=True, tag_field="type", tag="tick"):
     time: str
 
 
+class Progress(msgspec.Struct, frozen=True, tag_field="type", tag="progress", omit_defaults=True):
+    """How far an analysis is, in seconds of the recording, and how long that is if it is known.
+
+    It comes in answers of `POST /v1/analyze` alone, and never in the stream.
+    """
+
+    source: str
+    heard: float
+    of: float | None = None
+
+
 Numbered = Result | Label | Source | Loss | Config
 """The events that carry a sequence number and go to all subscribers."""
 

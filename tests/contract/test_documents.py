@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import soundfile
 import yaml  # type: ignore[import-untyped]  # a dependency of huggingface-hub
@@ -31,8 +32,8 @@ from earmark.config import settings as config
 from earmark.config.file import parse
 from earmark.control.fields import check_classifier, check_source
 from earmark.control.steering import Change
-from earmark.protocol.endpoints import AUDIO, EVENTS
-from earmark.protocol.events import decode, encode
+from earmark.protocol.endpoints import ANALYZE, AUDIO, EVENTS
+from earmark.protocol.events import Progress, decode, encode
 from earmark.protocol.readiness import PURPOSES, Need, answer
 from earmark.uplink.endpoint import audio_endpoint
 from earmark_client.route.file import parse as parse_routes
@@ -134,7 +135,11 @@ def test_commands_are_such_that_the_programs_understand(block: Block, client: Cl
             _put_clips(tmp_path)
             sent = ["curl", "-s", "--noproxy", "*", *(each.replace(ADDRESS, client.address) for each in arguments)]
             done = subprocess.run(sent, capture_output=True, timeout=DEADLINE, cwd=tmp_path, check=True)
-            assert json.loads(done.stdout)[0]["label"] == "yes"
+            if any(ANALYZE in each for each in arguments):
+                last = json.loads(done.stdout.splitlines()[-1])
+                assert (last["type"], last["heard"]) == ("progress", last["of"])
+            else:
+                assert json.loads(done.stdout)[0]["label"] == "yes"
         else:
             assert name in OTHER_COMMANDS
 
@@ -175,6 +180,9 @@ def test_json_is_what_is_sent_and_received(block: Block) -> None:
         if "ready" in each:
             needs = {name: Need(each[name], each["missing"].get(name, {})) for name in PURPOSES}
             assert answer(needs)[0] == each
+            continue
+        if each.get("type") == "progress":
+            assert msgspec.to_builtins(msgspec.convert(each, Progress)) == each
             continue
         for event in each.get("events", [each]):  # a page of history, or one event
             told = json.loads(encode(decode(json.dumps(event))))

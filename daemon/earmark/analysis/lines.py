@@ -44,6 +44,10 @@ class Lines:
         self._told = heard
         return _line(Progress(self._source, round(heard, 3), round(whole, 3) if whole >= heard else None))
 
+    def end(self, heard: float) -> bytes:
+        """Return the last line, which tells that all was heard."""
+        return _line(Progress(self._source, round(heard, 3), round(heard, 3)))
+
     def error(self, sentence: str) -> bytes:
         """Return the last line of an analysis that cannot go on."""
         return _line(Error(sentence))

@@ -42,7 +42,7 @@ class Offline:
     """The parts that live sound passes, without the thread of the segmenter, and with one source that can wait.
 
     Windows have the priority of clips: live ones go first. `new_id` gives an identity for each label that goes on.
-    An outcome is waited for `patience` seconds. On the event loop; rounds are run on other threads, one at a time.
+    An outcome is waited for `timeout` seconds. On the event loop; rounds are run on other threads, one at a time.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class Offline:
         dispatcher: Dispatcher,
         new_id: Callable[[], str],
         *,
-        patience: float,
+        timeout: float,
         detectors: type[Detectors] = Detectors,
     ) -> None:
         self._source = source
         self._plans = plans
-        self._patience = patience
+        self._timeout = timeout
         self.detectors = detectors({(source, plan.name): plan.detector(source, new_id) for plan in plans}, (source,))
         self._changed = asyncio.Event()
         self._stopped = ""
@@ -126,7 +126,7 @@ class Offline:
                 raise EarmarkError(self._stopped)
             self._changed.clear()
             try:
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(self._timeout):
                     await self._changed.wait()
             except TimeoutError:
                 raise WorkerError("the model did not answer in time") from None
@@ -140,11 +140,11 @@ class Offline:
 
 
 class Waiting:
-    """Stands before the dispatcher, and knows the jobs without an outcome. `settled` is called at each outcome."""
+    """Stands before the dispatcher, and knows the jobs without an outcome. `replied` is called at each outcome."""
 
-    def __init__(self, dispatcher: Dispatcher, settled: Callable[[Outcome], None]) -> None:
+    def __init__(self, dispatcher: Dispatcher, replied: Callable[[Outcome], None]) -> None:
         self._dispatcher = dispatcher
-        self._settled = settled
+        self._replied = replied
         self._jobs: set[Job] = set()
         self._forgotten = False
 
@@ -159,7 +159,7 @@ class Waiting:
             self._jobs.discard(passed)
             if not self._forgotten:
                 reply(outcome)
-                self._settled(outcome)
+                self._replied(outcome)
 
         passed = Job(job.model, job.samples, job.live, job.captured, settle, job.attempts, job.alone)
         self._jobs.add(passed)
@@ -175,9 +175,10 @@ class Waiting:
         self._dispatcher.discard(lambda job: job in self._jobs)
 
 
-def with_all_scores(plan: Plan) -> Plan:
-    """Return the plan with results that hold all labels."""
-    return replace(plan, settings=msgspec.structs.replace(plan.settings, top_k=0))
+def offline_plan(plan: Plan, *, all_scores: bool) -> Plan:
+    """Return the plan for a recording, of which no clips are kept, and with results that hold all labels if wanted."""
+    top_k = 0 if all_scores else plan.settings.top_k
+    return replace(plan, settings=msgspec.structs.replace(plan.settings, top_k=top_k, clips=()), clip_seconds=0.0)
 
 
 async def on_thread(work: Callable[[], Result]) -> Result:

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from earmark import __version__
 from earmark.analysis.lines import Lines
-from earmark.analysis.offline import Offline, on_thread, with_all_scores
+from earmark.analysis.offline import Offline, offline_plan, on_thread
 from earmark.analysis.question import Question, parse_question
 from earmark.api.body import read_body, while_connected
 from earmark.api.clips import TAKEN, Clips
@@ -45,7 +45,8 @@ LOADING_SECONDS = 5
 class Analyses:
     """The route. One recording is heard at a time. Left, it has ended the one that is heard, and refuses others.
 
-    `clips` holds the bodies, with the limits of clips; `plans` returns the classifiers in force.
+    `clips` holds the bodies, with the limits of clips, and counts the requests among its own. `plans` returns the
+    classifiers in force.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class Analyses:
         question = parse_question(request.query_params.multi_items(), self._plans())
         async with contextlib.AsyncExitStack() as stack:
             self._check()
-            memory = stack.enter_context(self._clips.hold(request.client.host if request.client else ""))
+            memory = stack.enter_context(self._clips.admit(request.client.host if request.client else ""))
             try:
                 body = await read_body(request, self._clips.max_body_bytes, memory)
                 content = (await self._clips.parse(body, {}, memory)).audio
@@ -104,23 +105,22 @@ class Analyses:
                 raise RequestError(400, MALFORMED, reason=f"{error}. {TAKEN}.") from None
             except WorkerError as error:
                 raise RequestError(503, str(error), retry_after=LOADING_SECONDS) from None
-            return Answer(first, lines, stack.pop_all())
+            return LineResponse(first, lines, stack.pop_all())
 
     async def _lines(self, question: Question, content: bytes) -> AsyncGenerator[bytes]:
         """Yield the lines of the answer as they come. What is wrong is raised before the first ones, and then said."""
         known = self._plans()
-        plans = [known[name] for name in question.classifiers if name in known]
+        names = [name for name in question.classifiers if name in known]
+        plans = [offline_plan(known[name], all_scores=question.all_scores) for name in names]
         if len(plans) < len(question.classifiers):
             raise RequestError(400, "classifiers: one of them was removed from the configuration meanwhile")
         self._check_loaded(plans)
-        if question.all_scores:
-            plans = [with_all_scores(plan) for plan in plans]
         epoch = secrets.token_hex(4)
         lines = Lines(epoch, question.source, lambda: rfc3339(datetime.now(UTC)))
         said = lines.hello(__version__, [plan.info for plan in plans])
         sound = await on_thread(partial(Clip, content, self._limits))
         ids = (f"{epoch}-{number}" for number in itertools.count(1))
-        offline = Offline(question.source, plans, self._dispatcher, partial(next, ids), patience=self._settings.wait)
+        offline = Offline(question.source, plans, self._dispatcher, partial(next, ids), timeout=self._settings.wait)
         self._running = offline
         try:
             begun = False
@@ -130,6 +130,7 @@ class Analyses:
                     if said:
                         yield said
                         begun, said = True, b""
+                yield lines.end(offline.heard)
         except EarmarkError as error:
             if not begun:
                 raise
@@ -197,7 +198,7 @@ class Clip:
         self._recording.close()
 
 
-class Answer(Response):
+class LineResponse(Response):
     """Sends lines as they come, until the last one or until the client leaves. Then it lets go of what is `held`."""
 
     media_type = MEDIA_TYPE

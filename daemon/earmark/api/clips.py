@@ -92,22 +92,15 @@ class Clips:
 
         Raises RequestError 429 if the queue is full. In it no body has a place that is still coming.
         """
+        owner = owner_of(address)
         try:
             self._check_queue()
-            with self.hold(address) as memory:
+            with Reservation(self._bodies_of(owner), MEMORY) as memory:
                 yield memory
             self._answered += 1
         except RequestError:
             self._refused += 1
             raise
-
-    @contextlib.contextmanager
-    def hold(self, address: str = "") -> Iterator[Reservation]:
-        """Hold the memory for a body that comes from `address`."""
-        owner = owner_of(address)
-        try:
-            with Reservation(self._bodies_of(owner), MEMORY) as memory:
-                yield memory
         finally:
             if owner in self._parts and not self._parts[owner].used:
                 del self._parts[owner]

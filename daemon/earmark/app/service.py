@@ -18,6 +18,7 @@ from functools import partial
 from earmark import __version__
 from earmark.access.access import Access
 from earmark.access.audit import Audit
+from earmark.analysis.openapi import with_analysis
 from earmark.analysis.routes import Analyses
 from earmark.api import openapi
 from earmark.api.clip_scorer import ClipScorer
@@ -176,7 +177,8 @@ class Service:
         scorer = ClipScorer(self._dispatcher, settings.http.wait)
         self._registry = Registry(entries, default_model(settings), self._engine)
         self._clips = Clips(settings.http, self._registry, scorer)
-        document = with_clips(combined(openapi.document(__version__, self._registry.default.id)))
+        clip_document = with_analysis(openapi.document(__version__, self._registry.default.id))
+        document = with_clips(combined(clip_document))
         routes = Api(self._clips, self._registry, self._device, self._snapshot, document).routes()
         self._listening = Listening(
             settings, chosen_plans, self._segmenter, self._detectors, self._publisher.publish, partial(next, ids)

@@ -11,6 +11,7 @@ from typing import Any
 
 from earmark.errors import SubscriptionError
 from earmark.protocol.endpoints import DEFAULT_ADDRESS
+from earmark.protocol.names import split
 from earmark_client.address import Address, address
 
 
@@ -59,3 +60,11 @@ def daemon_of(args: argparse.Namespace) -> Address:
 def token_of(args: argparse.Namespace) -> str | None:
     """Return the token in the arguments, or else in the environment, if there is one."""
     return args.token or os.environ.get("EARMARK_TOKEN")
+
+
+def names_of(text: str, option: str) -> list[str]:
+    """Return the names in the value of an option, which are separated by commas. Raises SubscriptionError."""
+    try:
+        return split(text)
+    except ValueError as error:
+        raise SubscriptionError(f"{option}: {error}") from None

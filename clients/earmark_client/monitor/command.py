@@ -12,8 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from earmark.errors import EarmarkError
-from earmark.protocol.names import split
-from earmark_client.arguments import add_daemon, daemon_of, token_of
+from earmark_client.arguments import add_daemon, daemon_of, names_of, token_of
 from earmark_client.client import AsyncClient
 from earmark_client.monitor.live import Face, Lines, Monitor, Screen
 from earmark_client.monitor.recording import Recording, begin_row
@@ -67,11 +66,11 @@ def run(args: argparse.Namespace) -> int:
     daemon = daemon_of(args)
     if args.report is not None and not args.report.absolute().parent.is_dir():
         raise EarmarkError(f"--report {args.report}: there is no such folder")
-    lines = args.lines or not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb"
+    lines = args.lines or not sys.stdout.isatty() or (os.environ.get("TERM") or "dumb") == "dumb"
     with ExitStack() as stack:
         recording = None if args.record is None else stack.enter_context(Recording(args.record))
         face: Face = Lines(scores=recording is not None or args.report is not None) if lines else _screen(stack)
-        sources, classifiers = split(args.sources), split(args.classifiers)
+        sources, classifiers = names_of(args.sources, "--sources"), names_of(args.classifiers, "--classifiers")
         client = AsyncClient(args.address or args.url, token=token_of(args))
         monitor = Monitor(client, f"{daemon.host}{daemon.prefix}", face, recording, args.every, sources, classifiers)
         if recording is not None:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from earmark.errors import EarmarkError, SubscriptionError
 from earmark.protocol.events import ClassifierInfo, Hello, Label, Loss, Result, Source, SourceInfo
-from earmark.protocol.names import split
-from earmark_client.arguments import add_daemon, daemon_of, token_of
+from earmark_client.arguments import add_daemon, daemon_of, names_of, token_of
 from earmark_client.client import Client
 from earmark_client.monitor.report import Facts, page
 from earmark_client.monitor.session import Session, seconds
@@ -69,13 +68,13 @@ def run(args: argparse.Namespace) -> int:
         raise SubscriptionError(f"from: {args.from_} is not before {args.to}")
     daemon = daemon_of(args)
     client = Client(args.address or args.url, token=token_of(args))
-    session = Session(begin, split(args.sources), split(args.classifiers))
+    session = Session(begin, names_of(args.sources, "--sources"), names_of(args.classifiers, "--classifiers"))
     _greet(session, client)
     oldest = _oldest(client, str(run_steps(beginning(), daemon, token_of(args))))
-    _replay(session, client, args, begin, end)
     if oldest is None or oldest > begin:
         for timeline in session.timelines.values():
             timeline.hole(Hole(begin, end if oldest is None else min(oldest, end), "not kept by the daemon"))
+    _replay(session, client, args, begin, end)
     text = page(session, end, Facts(f"{daemon.host}{daemon.prefix}"))
     if str(args.output) == "-":
         print(text, end="")

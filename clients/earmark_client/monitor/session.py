@@ -33,7 +33,7 @@ SMOOTHING_S = 1.0  # time in which a smoothed score goes two thirds of the way t
 UNHEARD = ("starting", "muted", "stalled", "lost", "paused", "stopped")
 """The states of a source in which nothing is heard."""
 MISSED = "events were missed"
-NOT_RUNNING = "the daemon had ended without a word"
+NO_SIGN = "no sign of the daemon"
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +308,7 @@ class Session:
         # A source that names its device was opened. If no word of an end came before, the daemon had been killed
         if (event.device or event.state == "starting") and known.state not in UNHEARD:
             for timeline in self.of(event.source):
-                timeline.opens_hole(before, NOT_RUNNING)
+                timeline.opens_hole(before, NO_SIGN)
         self._turns(event.source, event.state, event.detail, at)
 
     def _result(self, event: Result, at: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -168,3 +169,16 @@ def test_a_reload_that_is_refused_is_told_until_one_is_not(steered: Steered) -> 
     told = steered.ask("GET", "/info").json["reloads"]
     assert refused == {"applied": before["applied"], "refused": before["refused"] + 1, "in_force": False}
     assert told == {"applied": before["applied"] + 1, "refused": before["refused"] + 1, "in_force": True}
+
+
+def test_a_configuration_out_of_a_pipe_is_not_read_again(steered: Steered) -> None:
+    text = steered.config.read_text()
+    steered.config.unlink()
+    os.mkfifo(steered.config)
+    try:
+        reply = steered.ask("POST", "/v1/reload", {})
+        assert (reply.status, "is no file that can be read again" in reply.json["error"]) == (400, True)
+    finally:
+        steered.config.unlink()
+        steered.config.write_text(text)
+    assert steered.ask("POST", "/v1/reload", {}).status == 200

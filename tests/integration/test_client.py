@@ -423,6 +423,15 @@ def test_watch_ends_quietly_when_its_reader_goes() -> None:
     serve(scenario)
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+def test_a_full_disk_behind_the_output_is_told_in_a_sentence() -> None:
+    command = [sys.executable, "-m", "earmark_client", "models"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    told = "earmark: the output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
 def test_status_tells_whether_the_daemon_is_ready() -> None:
     async def scenario(serving: Serving) -> None:
         with Running("status", serving.host) as status:

@@ -14,7 +14,7 @@ import pytest
 
 from earmark.config import settings as config
 from earmark.history.recent import Recent
-from earmark.protocol.events import Loss
+from earmark.protocol.events import Config, Loss, Source
 from tests.serving import CLASSIFIERS, DEADLINE, TIME, Serving, serve
 
 EPOCH = "9f2c61d0"
@@ -231,3 +231,14 @@ def test_many_requests_wait_for_the_disk_at_once_and_nobody_else_does() -> None:
         assert {len(answer.body.splitlines()) for answer in answers} == {2}
 
     serve(scenario, kept=Slow)
+
+
+@pytest.mark.parametrize("query", ["sources=door", "classifiers=door", "labels=door"])
+def test_a_name_that_nothing_bears_is_refused_also_where_events_without_such_a_name_are_kept(query: str) -> None:
+    async def scenario(serving: Serving) -> None:
+        serving.publish(Source(0, "", "desk", "lost"))
+        serving.publish(Config(0, "", (), (), "api"))
+        assert (await get(serving, query)).status == 400
+        assert (await get(serving, query.replace("door", "desk"))).status == (200 if "sources" in query else 400)
+
+    serve(scenario)

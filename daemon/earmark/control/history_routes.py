@@ -13,12 +13,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from earmark.broadcast.known import Known
+from earmark.broadcast.sink import Published
+from earmark.broadcast.subscription import Subscription
 from earmark.errors import JournalError, SubscriptionError
 from earmark.history.csv_rows import csv_text, labels_of
 from earmark.history.kept import Kept, Page
 from earmark.history.request import HistoryRequest, cursor_of, parse_request
 from earmark.protocol.endpoints import EVENTS
-from earmark.protocol.events import Hello
+from earmark.protocol.events import Hello, Label, Result
 from earmark.server.responses import error_response
 
 MEDIA_TYPES = {"json": "application/json", "ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
@@ -47,8 +49,9 @@ class History:
             asked = parse_request(parameters, request.headers.get("accept", ""), self._kept, self._utc)
             page = await self._kept.search(asked.query)
             hello = self._hello()
-            if not page.events and page.next is None and not asked.goes_on:
-                Known.of(hello).check(asked.query.filter)  # what is kept may have names that are gone; a typo has not
+            wanted = asked.query.filter
+            if page.next is None and not asked.goes_on and not any(_bears_names(wanted, each) for each in page.events):
+                Known.of(hello).check(wanted)  # what is kept may have names that are gone; a typo has not
         except SubscriptionError as error:
             return error_response(str(error), 400)
         except JournalError as error:
@@ -56,12 +59,22 @@ class History:
         epoch, oldest = self._kept.epoch, self._kept.oldest
         cursor = cursor_of(page, asked.query, epoch)
         content = await asyncio.to_thread(_content, asked, page, hello, epoch, oldest, cursor)
-        headers = {"x-earmark-epoch": epoch, "x-earmark-oldest": str(oldest)}
+        headers = {"x-earmark-epoch": epoch, "x-earmark-oldest": str(oldest), "vary": "accept"}
         if cursor is not None:
             rest = [(name, value) for name, value in parameters if name != "cursor"]
             headers["x-earmark-next"] = cursor
             headers["link"] = f'<?{urlencode([*rest, ("cursor", cursor)])}>; rel="next"'
         return Response(content, headers=headers, media_type=MEDIA_TYPES[asked.format])
+
+
+def _bears_names(wanted: Subscription, published: Published) -> bool:
+    """Return whether an event has each kind of name by which the filter has chosen it. A `config` has none of them."""
+    event = published.event
+    return (
+        (not wanted.sources or bool(getattr(event, "source", "")))
+        and (not wanted.classifiers or bool(getattr(event, "classifier", "")))
+        and (not wanted.labels or isinstance(event, Result | Label))
+    )
 
 
 def _content(asked: HistoryRequest, page: Page, hello: Hello, epoch: str, oldest: int, cursor: str | None) -> bytes:

@@ -15,6 +15,7 @@ class Relay:
         self._port = port
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None] | None] = set()
         self.cuts = 0
 
     @property
@@ -32,6 +33,8 @@ class Relay:
         assert self._server is not None
         self._server.close()
         self.cut()
+        if running := [task for task in self._tasks if task is not None]:
+            await asyncio.wait(running)
         await self._server.wait_closed()
 
     def cut(self) -> None:
@@ -43,10 +46,14 @@ class Relay:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        task = asyncio.current_task()
+        self._tasks.add(task)
         with contextlib.suppress(OSError):
             onward, back = await asyncio.open_connection("127.0.0.1", self._port)
             await asyncio.gather(self._pass(reader, back), self._pass(onward, writer))
+        writer.transport.abort()  # also where nothing listens any more
         self._writers.discard(writer)
+        self._tasks.discard(task)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):

@@ -123,7 +123,19 @@ path = "{folder}"
 
 [[source]]
 kind = "file"
-name = "demo"
+name = "one"
+path = "{demo}"
+loop = true
+
+[[source]]
+kind = "file"
+name = "two"
+path = "{demo}"
+loop = true
+
+[[source]]
+kind = "file"
+name = "three"
 path = "{demo}"
 loop = true
 
@@ -166,43 +178,42 @@ def test_each_command_runs_once_and_in_order_over_cut_connections_and_killed_dae
     async def more(than: int) -> None:
         await until(lambda: len(ran()) > than, lambda: (tmp_path / "errors").read_text())
 
+    async def disturb(relay: Relay, router: Router, kills: int) -> None:
+        """Cut the connection and kill the router, each while commands come."""
+        for kill in range(kills):
+            begun = len(ran())
+            await more(begun + 2)
+            relay.cut()
+            await more(begun + 4)
+            await asyncio.sleep(0.03 * kill)
+            router.kill()
+            router.start()
+
     async def main() -> None:
         async with Relay(port) as relay:
             with routing(tmp_path, EVERY_LABEL, relay.host) as router:
-                for life in range(2):
-                    with Daemon("--config", str(settings), port=port) as daemon:
-                        label = asyncio.create_task(asyncio.to_thread(daemon.until, is_label, 1))
-                        await label
-                        for kill in range(3):
-                            begun = len(ran())
-                            await more(begun + 2)
-                            relay.cut()
-                            await more(begun + 4)
-                            await asyncio.sleep(0.03 * kill)
-                            router.kill()
-                            router.start()
-                        await asyncio.to_thread(daemon.until, is_label, 5)
-                        os.kill(daemon.process.pid, signal.SIGKILL)
-                        daemon.process.wait(DEADLINE)
-                        with contextlib.suppress(AssertionError):
-                            await asyncio.to_thread(daemon.until, lambda event: False)
-                        told.extend(daemon.events)
-                        if not life:
-                            assert relay.cuts
-                last = max(event["seq"] for event in told if is_label(event))
-                # what the daemon told is in its journal, so a third one gives it to the router
-                with Daemon("--config", str(settings), port=port):
+                with Daemon("--config", str(settings), port=port) as daemon:
+                    await disturb(relay, router, 2)
+                    os.kill(daemon.process.pid, signal.SIGKILL)
+                    daemon.process.wait(DEADLINE)
+                    with contextlib.suppress(AssertionError):  # the rest of what it told, until its end
+                        await asyncio.to_thread(daemon.until, lambda event: False)
+                told.extend(daemon.events)
+                with Daemon("--config", str(settings), port=port) as daemon:
+                    await disturb(relay, router, 1)
+                    await asyncio.to_thread(daemon.until, is_label, 3)
+                    told.extend(daemon.events)
+                    last = max(event["seq"] for event in told if is_label(event))
                     await until(lambda: max(ran(), default=0) >= last, router.errors.read_text)
-                    await until(lambda: not router.entries("nothing"))
                     router.kill()
-                expected = [event["seq"] for event in told if is_label(event) and event["seq"] >= min(ran())]
+                assert relay.cuts
                 numbers = ran()
                 assert numbers == sorted(set(numbers)), "once, and in order"
+                expected = {event["seq"] for event in told if is_label(event) and event["seq"] >= min(numbers)}
                 interrupted = {int(entry["event"].split(":")[1]) for entry in router.entries("interrupted")}
-                missing = set(expected) - set(numbers)
-                assert missing <= interrupted
-                assert len(interrupted) <= 6
-                assert len(numbers) > 30
+                assert expected - set(numbers) <= interrupted
+                assert len(interrupted) <= 3
+                assert len(numbers) > 10
                 assert router.entries("late", "full", "gone") == []
 
     asyncio.run(main())

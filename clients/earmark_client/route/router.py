@@ -13,6 +13,7 @@ from earmark.errors import EarmarkError
 from earmark.protocol.events import Label, decode
 from earmark_client.position import Position
 from earmark_client.route.decide import Decider, Held, late
+from earmark_client.route.outcome import Outcome
 from earmark_client.route.perform import Performer
 from earmark_client.route.report import Report
 from earmark_client.route.route_queue import Job, RouteQueue
@@ -152,7 +153,10 @@ class Router:
 
     async def _act(self, queue: RouteQueue, job: Job) -> None:
         begun = time.monotonic()
-        outcome, tries = await self._performer.perform(job)
+        try:
+            outcome, tries = await self._performer.perform(job)
+        except Exception as error:  # whatever an event makes go wrong must not stop its route for ever
+            outcome, tries = Outcome("failed", f"a fault of Earmark: {type(error).__name__}: {error}"), 1
         self._report.ran(job, outcome, time.monotonic() - begun, tries)
         if not (outcome.how == "stopped" and job.route.retry):  # else the next router does it
             self._end(job, outcome.how)

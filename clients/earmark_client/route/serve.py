@@ -168,7 +168,7 @@ class _Notices:
 
     def failed(self, error: EarmarkError) -> None:
         if str(error) != self._last:
-            self.report.said(f"{error} (trying again)")
+            self.report.warned(f"{error} (trying again)")
         self._last = str(error)
 
     def take(self, message: Message) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import earmark
 from earmark.errors import EarmarkError
-from earmark_client import classify, clips, history, models, send, status, steer, watch
+from earmark_client import classify, clips, explain, history, models, send, status, steer, watch
 from earmark_client.arguments import Parser
 from earmark_client.monitor import command as monitor
 from earmark_client.monitor import report_command as report
@@ -25,6 +25,7 @@ examples:
   earmark history           show what it heard before
   earmark clips list        list the sound that it was told to keep
   earmark route FILE        run programs, webhooks and more for what it hears
+  earmark explain ID        tell why a label went on
   earmark status            ask whether it is ready
   earmark classify x.wav    let it classify a recording
   earmark send SOURCE       send it the sound of this machine's microphone
@@ -34,6 +35,7 @@ examples:
   earmark reload            let it read its configuration again
   earmark pull ORG/NAME     fetch one more from the Hugging Face Hub
   earmark learn NAME ...    learn words of your own from examples
+  earmark tune x.wav        choose thresholds by a recording
   earmark devices           list the microphones
   earmark token new NAME    make a token
 `earmark COMMAND --help` tells more. The daemon itself is `earmarkd`.
@@ -75,7 +77,7 @@ def _give_up_output() -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line, with every command."""
-    from earmark.commands import devices, learn, pull, token
+    from earmark.commands import devices, learn, pull, token, tune
 
     parser: argparse.ArgumentParser = Parser(
         prog="earmark",
@@ -91,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
     clips.add_parser(commands)
     route.add_parser(commands)
     report.add_parser(commands)
+    explain.add_parser(commands)
     status.add_parser(commands)
     classify.add_parser(commands)
     models.add_parser(commands)
@@ -98,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
     steer.add_parsers(commands)
     pull.add_parser(commands)
     learn.add_parser(commands)
+    tune.add_parser(commands)
     devices.add_parser(commands)
     token.add_parser(commands)
     return parser

@@ -42,6 +42,7 @@ HISTORY = {
     "to": f"Only events before this time: {TIME}",
     "since": "Onward from this position, EPOCH:SEQ; without it the newest events come first",
     "cursor": "The page that follows another one; see its `next`",
+    "id": "Only the events of the label with this id",
     "limit": f"Events in a page, 1 to {MAX_LIMIT}; {DEFAULT_LIMIT} without it",
     "format": "json, ndjson or csv; it goes before the Accept header",
 }

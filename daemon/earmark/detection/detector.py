@@ -41,6 +41,32 @@ class Unscored:
 Outcome = Floats | Unscored
 """The outcome of a window: its probabilities, one per label, or the cause for which there are none."""
 
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a decider is told of a window beside its scores."""
+
+    start: Milliseconds
+    end: Milliseconds
+    at: Milliseconds
+    share: float
+    final: bool
+    continued: bool
+
+    @classmethod
+    def of(cls, window: Window) -> Judged:
+        """Return what is told of this window."""
+        span, rate = window.span, window.rate
+        return cls(
+            milliseconds(span.speech_start, rate),
+            milliseconds(span.speech_end, rate),
+            milliseconds(span.end, rate),
+            (span.end - span.speech_start) / (span.end - span.start),
+            span.final,
+            span.continued,
+        )
+
+
 WindowTicket = Ticket[Window | GateClosed, Outcome]
 
 _NO_SAMPLES = np.zeros(0, dtype=np.float32)
@@ -171,13 +197,16 @@ class Detector:
         return [self._label(each, closed.captured, at) for each in decisions if not isinstance(each, Suppressed)]
 
     def _scored(self, window: Window, scores: Floats) -> list[Draft]:
-        span, rate = window.span, window.rate
-        start, end = milliseconds(span.speech_start, rate), milliseconds(span.speech_end, rate)
-        at = milliseconds(span.end, rate)
-        self._heard_to = max(self._heard_to, end)
-        share = (span.end - span.speech_start) / (span.end - span.start)
+        judged = Judged.of(window)
+        self._heard_to = max(self._heard_to, judged.end)
         decisions = self._decider.scored(
-            start, end, scores, at=at, share=share, final=span.final, continued=span.continued
+            judged.start,
+            judged.end,
+            scores,
+            at=judged.at,
+            share=judged.share,
+            final=judged.final,
+            continued=judged.continued,
         )
         told_start, told_end = self._told(window)
         result = Result(
@@ -187,7 +216,7 @@ class Detector:
             classifier=self.classifier,
             start=told_start,
             end=told_end,
-            final=span.final,
+            final=judged.final,
             result=ranked(self._labels, scores, self._top_k),
             suppressed=next((each.reason for each in decisions if isinstance(each, Suppressed)), ""),
         )

@@ -18,6 +18,7 @@ EVERYTHING = Subscription()
 class HistoryQuery:
     """A question about the past, for one page of at most `limit` events.
 
+    With an `identity` it is about the events of the label with that id.
     With `since` the page holds events with higher numbers, in order. Without it the page holds the newest events,
     newest first, and with `before` the newest of those with lower numbers. `from_time` is included and `to_time` is
     not; both have a time zone. Of `filter` only that counts which chooses events: see Subscription.matches().
@@ -29,6 +30,7 @@ class HistoryQuery:
     since: int | None = None
     before: int | None = None
     limit: int = 100
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ def page(events: Sequence[Published], query: HistoryQuery) -> Page:
 
 def matches(query: HistoryQuery, published: Published) -> bool:
     """Return whether the event passes the filter and lies in the time of the query."""
+    if query.identity and getattr(published.event, "id", "") != query.identity:
+        return False
     if query.from_time is not None or query.to_time is not None:
         time = datetime.fromisoformat(published.event.time)
         if query.from_time is not None and time < query.from_time:

@@ -17,7 +17,7 @@ from earmark.history.position import Position, check_position, parse_position, q
 Format = Literal["json", "ndjson", "csv"]
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
-PARAMETERS = ("from", "to", "since", "cursor", "limit", "format")
+PARAMETERS = ("from", "to", "since", "cursor", "limit", "format", "id")
 STREAM_ONLY = ("every", "policy", "shape")
 
 MEDIA_TYPES: dict[str, Format] = {
@@ -75,7 +75,9 @@ def parse_request(
     before = None
     if "cursor" in own:
         since, before = _cursor(own["cursor"], since, kept)
-    query = HistoryQuery(wanted, from_time, to_time, since, before, _limit(own.get("limit", str(DEFAULT_LIMIT))))
+    query = HistoryQuery(
+        wanted, from_time, to_time, since, before, _limit(own.get("limit", str(DEFAULT_LIMIT))), own.get("id", "")
+    )
     chosen = _format(own["format"]) if "format" in own else format_of(accept)
     return HistoryRequest(query, chosen, "cursor" in own)
 

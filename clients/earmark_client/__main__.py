@@ -15,6 +15,7 @@ from earmark_client import classify, clips, explain, history, models, send, stat
 from earmark_client.arguments import Parser
 from earmark_client.monitor import command as monitor
 from earmark_client.monitor import report_command as report
+from earmark_client.request import complain
 from earmark_client.route import command as route
 
 EXAMPLES = """\
@@ -66,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"earmark: the output cannot be written: {error.strerror}", file=sys.stderr)
         return 1
     except EarmarkError as error:
-        print(f"earmark: {error}", file=sys.stderr)
+        complain(str(error))
         return error.exit_code
 
 

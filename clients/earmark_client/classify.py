@@ -15,12 +15,13 @@ from typing import IO
 
 import msgspec
 
+from earmark.columns import printable
 from earmark.errors import EarmarkError, ServerError
 from earmark.protocol.events import Score
 from earmark_client import calls
 from earmark_client.address import Address
 from earmark_client.arguments import add_daemon, daemon_of, token_of
-from earmark_client.request import NothingListens, printable
+from earmark_client.request import NothingListens
 from earmark_client.run import run
 from earmark_client.watchers import has_colour
 

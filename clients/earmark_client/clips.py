@@ -11,13 +11,14 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from earmark.columns import printable
 from earmark.errors import EarmarkError
 from earmark.protocol.endpoints import CLIPS
 from earmark_client import calls
 from earmark_client.address import Address
 from earmark_client.arguments import add_daemon, daemon_of, token_of
 from earmark_client.calls import Call
-from earmark_client.request import printable
+from earmark_client.request import ForPrograms
 from earmark_client.run import run
 
 FILTERS = ("sources", "classifiers", "labels", "from", "to")
@@ -102,7 +103,7 @@ def run_list(args: argparse.Namespace) -> int:
     daemon, token = daemon_of(args), token_of(args)
     for raw in _listed(_filters(args), args.limit, daemon, token):
         if args.json:
-            print(bytes(raw).decode())
+            print(bytes(raw).decode(), file=ForPrograms())
             continue
         clip = msgspec.json.decode(raw, type=ListedClip)
         score = "    " if clip.score is None else f"{clip.score:.2f}"

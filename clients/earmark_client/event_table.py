@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from earmark.columns import padded
+from earmark.columns import padded, printable
 from earmark.protocol.events import Event, Label, Loss, Result, Source
-from earmark_client.request import printable
 
 NAMES = ("time", "source", "classifier", "what", "score", "from", "to")
 

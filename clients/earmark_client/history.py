@@ -16,6 +16,7 @@ from earmark_client.address import Address, Filter
 from earmark_client.arguments import add_daemon, daemon_of, token_of
 from earmark_client.calls import Content, Steps
 from earmark_client.past import Pages, Question, Table, beginning
+from earmark_client.request import ForPrograms
 from earmark_client.run import run
 from earmark_client.watchers import has_colour
 
@@ -105,7 +106,7 @@ def _print_events(found: Iterable[list[msgspec.Raw]], in_order: bool, pages: Pag
     day: date | None = date.today()
     for raw in events if in_order else reversed(list(events)):
         if form == "ndjson":
-            print(bytes(raw).decode())
+            print(bytes(raw).decode(), file=ForPrograms())
         elif (event := pages.event(raw)) is not None and (shown := line(event, colour)) is not None:
             if isinstance(event, Numbered) and (new := local_day(event.time)) != day:
                 day = new
@@ -123,7 +124,7 @@ def local_day(time: str) -> date | None:
 
 def _print_table(found: Iterable[Table], in_order: bool) -> None:
     """Print one table. A daemon whose labels changed meanwhile has other columns: its table begins anew."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer = csv.writer(ForPrograms(), lineterminator="\n")
     names: list[str] = []
     for table in found if in_order else reversed([Table(each.names, each.rows[::-1]) for each in found]):
         if table.names != names:

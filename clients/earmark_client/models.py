@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from earmark.columns import padded
+from earmark.columns import padded, printable
 from earmark.errors import ServerError
 from earmark.protocol.endpoints import MODELS
 from earmark.protocol.licence import told
 from earmark_client.answers import Model
 from earmark_client.arguments import add_daemon, daemon_of, token_of
-from earmark_client.request import bearer, printable, send
+from earmark_client.request import ForPrograms, bearer, send
 
 HEAD = ("", "model", "state", "labels", "rate", "size", "licence", "from")
 EXAMPLES = """\
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         models = msgspec.json.decode(response.body, type=list[Model])
     except msgspec.DecodeError:  # a ValidationError is one
         raise ServerError(f"{daemon.host} answers {MODELS} with something that is no list of models") from None
-    print(response.body.decode() if args.json else table(models))
+    print(response.body.decode() if args.json else table(models), file=ForPrograms())
     return 0
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import msgspec
 
+from earmark.columns import escaped, printable
 from earmark.errors import ServerError
 from earmark_client.address import Address
 
@@ -88,6 +90,20 @@ def bearer(token: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def printable(text: str) -> str:
-    """Replace characters that a terminal would obey, because names come from files, devices and checkpoints."""
-    return "".join(char if char.isprintable() else "?" for char in text)
+def complain(text: str) -> None:
+    """Print a sentence, or a line for each of several, on standard error."""
+    for line in text.splitlines():
+        print(f"earmark: {printable(line)}", file=sys.stderr, flush=True)
+
+
+class ForPrograms:
+    """Standard output of what programs read. On a terminal, what a terminal would obey is escaped; else nothing is."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = sys.stdout if out is None else out
+
+    def write(self, text: str) -> int:
+        return self._out.write(escaped(text) if self._out.isatty() else text)
+
+    def flush(self) -> None:
+        self._out.flush()

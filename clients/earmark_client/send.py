@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Coroutine, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from earmark.errors import EarmarkError, SourceError, SubscriptionError
 from earmark_client.arguments import add_daemon, daemon_of, token_of
+from earmark_client.request import complain
 from earmark_client.sender import BUFFER_SECONDS, SAMPLE_BYTES, Sender
 from earmark_client.sounds import Pcm, recording, standard_input
 
@@ -115,7 +115,7 @@ class _Notices:
 
     def say(self, text: str) -> None:
         if not self._quiet:
-            print(f"earmark: {text}", file=sys.stderr, flush=True)
+            complain(text)
 
 
 def _sender(args: argparse.Namespace, notices: _Notices, pcm: Pcm) -> Sender:

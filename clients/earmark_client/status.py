@@ -10,11 +10,12 @@ from typing import Any, TypeGuard
 
 import msgspec
 
+from earmark.columns import printable
 from earmark.errors import ServerError
 from earmark.protocol.endpoints import INFO, READY
 from earmark_client.address import Address
 from earmark_client.arguments import add_daemon, daemon_of, token_of
-from earmark_client.request import bearer, printable, send
+from earmark_client.request import bearer, send
 
 EXAMPLES = """\
 examples:

@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 import msgspec
 
-from earmark.columns import padded
+from earmark.columns import padded, printable
 from earmark.errors import ServerError, SubscriptionError
 from earmark.protocol.endpoints import CLASSIFIERS, RELOAD, SOURCES
 from earmark_client.address import Address
 from earmark_client.arguments import add_daemon, daemon_of, token_of
-from earmark_client.request import bearer, printable, send
+from earmark_client.request import ForPrograms, bearer, send
 
 TIMEOUT = 120.0  # seconds for one change; a reload may load models
 GROUPS = ("decide", "vad")
@@ -90,7 +90,7 @@ def run_sources(args: argparse.Namespace) -> int:
         table = sources_table(sources)
     except (msgspec.DecodeError, KeyError):
         raise ServerError(f"{daemon.host} answers {SOURCES} with something that is no list of sources") from None
-    print(response.body.decode() if args.json else table)
+    print(response.body.decode() if args.json else table, file=ForPrograms())
     return 0
 
 

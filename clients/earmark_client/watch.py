@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from contextlib import closing
 
 from earmark.errors import EarmarkError, ServerError, SubscriptionError
@@ -13,6 +12,7 @@ from earmark_client.address import Filter
 from earmark_client.arguments import add_daemon, daemon_of, token_of
 from earmark_client.follow import Follower
 from earmark_client.position import PositionFile
+from earmark_client.request import complain
 from earmark_client.stream import jittered, messages_sync
 from earmark_client.watchers import Lines, Program, Raw, Table, Watcher
 
@@ -123,7 +123,7 @@ class _Notices:
 
     def failed(self, error: EarmarkError) -> None:
         if str(error) != self._last and not self._quiet:
-            print(f"earmark: {error} (trying again)", file=sys.stderr, flush=True)
+            complain(f"{error} (trying again)")
         self._last = str(error)
 
     def connected(self) -> None:

@@ -19,6 +19,7 @@ from earmark.protocol.events import Error, Event, Gap, Hello, Label, Level, Loss
 from earmark.protocol.text import header, line, unknown
 from earmark_client.follow import Message
 from earmark_client.programs import not_started, variables, why_not
+from earmark_client.request import ForPrograms, complain
 
 LOST = "events were missed"
 
@@ -60,7 +61,7 @@ class Raw:
     """Prints the messages unchanged."""
 
     def take(self, message: Message) -> None:
-        print(message.text, flush=True)
+        print(message.text, file=ForPrograms(), flush=True)
 
     def lost(self) -> None:
         """Print nothing: programs get what the daemon sends."""
@@ -104,7 +105,7 @@ class Table:
         self._chosen = set(classifiers)
         self._quiet = quiet
         self._labels: list[str] | None = None
-        self._writer = csv.writer(sys.stdout, lineterminator="\n")
+        self._writer = csv.writer(ForPrograms(), lineterminator="\n")
         self._windows: dict[tuple[str, str], tuple[float, float]] = {}  # source and classifier to their last row's
 
     def take(self, message: Message) -> None:
@@ -134,7 +135,7 @@ class Table:
             self._labels = labels
             self._write([*self.FIRST, *labels])
         elif more := [label for label in labels if label not in self._labels]:
-            print(f"earmark: these labels are new and have no column: {', '.join(more)}", file=sys.stderr, flush=True)
+            complain(f"these labels are new and have no column: {', '.join(more)}")
 
     def _write(self, row: Sequence[str]) -> None:
         self._writer.writerow(row)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from earmark import __version__, log
+from earmark.columns import printable
 from earmark.config import shipped
 from earmark.config.resolve import CommandLine, resolve
 from earmark.config.settings import Config
@@ -79,7 +80,7 @@ def _run(read: Callable[[], Config], options: argparse.Namespace) -> int:
 
         report = verify(settings)
         for line in report.lines:
-            print(line, flush=True)
+            print(printable(line), flush=True)
         _tell(*(f"warning: {warning}" for warning in report.warnings), *map(str, report.errors))
         return report.exit_code
     from earmark.app import service
@@ -99,7 +100,7 @@ def _again(path: Path | None, read: Callable[[], Config]) -> Config:
 def _tell(*sentences: str) -> None:
     """Print each line of the sentences to standard error."""
     for line in "\n".join(sentences).splitlines():
-        print(f"earmarkd: {line}", file=sys.stderr)
+        print(f"earmarkd: {printable(line)}", file=sys.stderr)
 
 
 def parser() -> argparse.ArgumentParser:

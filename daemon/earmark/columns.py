@@ -1,7 +1,8 @@
-"""Tables for people, in characters of one width."""
+"""Text for people: tables in characters of one width, and nothing that a terminal would obey."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 
@@ -9,3 +10,13 @@ def padded(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     """Return the rows with every cell padded on the right to the width of its column. Rows have equal lengths."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+
+
+def printable(text: str) -> str:
+    """Replace characters that a terminal would obey, because names come from files, devices and checkpoints."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def escaped(text: str) -> str:
+    """Write such characters, but for ends of lines, as JSON does: in a string of JSON they stay the same."""
+    return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)

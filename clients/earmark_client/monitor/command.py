@@ -11,6 +11,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+from earmark.columns import printable
 from earmark.errors import EarmarkError
 from earmark_client.arguments import add_daemon, daemon_of, names_of, token_of
 from earmark_client.client import AsyncClient
@@ -18,7 +19,7 @@ from earmark_client.monitor.live import Face, Lines, Monitor, Screen
 from earmark_client.monitor.recording import Recording, begin_row
 from earmark_client.monitor.session import Session
 from earmark_client.monitor.stretches import shares
-from earmark_client.monitor.words import lasted, percent, printable
+from earmark_client.monitor.words import lasted, percent
 
 EXAMPLES = """\
 examples:

@@ -19,6 +19,7 @@ from earmark_client.monitor.keys import Do, Keys
 from earmark_client.monitor.link import Link
 from earmark_client.monitor.recording import Recording, Rows, mark_row
 from earmark_client.monitor.session import Session
+from earmark_client.request import complain
 from earmark_client.watchers import greet, has_colour
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ class Lines:
     def fails(self, error: EarmarkError) -> None:
         """Print the reason, once for each new one."""
         if str(error) != self._failure:
-            print(f"earmark: {error} (trying again)", file=sys.stderr, flush=True)
+            complain(f"{error} (trying again)")
         self._failure = str(error)
 
 

@@ -72,8 +72,3 @@ def percent(part: float) -> str:
     if 0.995 <= part < 1:
         return ">99 %"
     return f"{part * 100:.0f} %"
-
-
-def printable(text: str) -> str:
-    """Return the text with `?` for what must not reach a terminal."""
-    return "".join(char if char.isprintable() else "?" for char in text)

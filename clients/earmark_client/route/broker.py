@@ -7,7 +7,7 @@ import logging
 import ssl
 from importlib.util import find_spec
 
-from earmark_client.request import printable
+from earmark.columns import printable
 from earmark_client.route.outcome import Outcome
 from earmark_client.route.settings import Mqtt
 

@@ -45,7 +45,10 @@ class Performer:
         tries = 0
         while True:
             tries += 1
-            outcome = await self._once(job)
+            try:
+                outcome = await self._once(job)
+            except Exception as error:  # a host that is none, a full disk: the route must go on with the next event
+                outcome = Outcome("failed", f"{type(error).__name__}: {error}")
             if not outcome.again or tries > job.route.retries:
                 return outcome, tries
             pause = self._jitter(pause_before(tries, outcome))

@@ -12,10 +12,10 @@ from typing import Self, TextIO
 
 import msgspec
 
+from earmark.columns import printable
 from earmark.errors import EarmarkError
 from earmark.protocol.events import Label
 from earmark.protocol.text import clock
-from earmark_client.request import printable
 from earmark_client.route import template
 from earmark_client.route.outcome import Outcome
 from earmark_client.route.perform import shown

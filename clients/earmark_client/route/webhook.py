@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from earmark import __version__
+from earmark.columns import printable
 from earmark.errors import EarmarkError
-from earmark_client.request import printable
 from earmark_client.route.outcome import Outcome
 
 SECRET_PREFIX = "whsec_"

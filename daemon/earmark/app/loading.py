@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import TextIO
 
+from earmark.columns import printable
 from earmark.inference.engine import EngineState
 
 log = logging.getLogger(__name__)
@@ -72,4 +73,4 @@ def progress(state: EngineState, seconds: float) -> str:
     """Return `loading earmark/emotion: 1 of 3 models, 4 s`."""
     count = len(state.loaded) + len(state.loading) + len(state.refused)
     models = f"{len(state.loaded)} of {count} models, " if count > 1 else ""
-    return f"{state.detail or state.phase}: {models}{seconds:.0f} s"
+    return printable(f"{state.detail or state.phase}: {models}{seconds:.0f} s")

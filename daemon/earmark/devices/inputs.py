@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from earmark.columns import padded
+from earmark.columns import padded, printable
 from earmark.devices.portaudio import Input, PortAudioProcess
 from earmark.devices.sound_server import ServerSource
 from earmark.errors import SourceError
@@ -66,7 +66,7 @@ def format_table(devices: Sequence[Device]) -> str:
         )
         for device in devices
     ]
-    return "\n".join("  ".join(row).rstrip() for row in padded([head, *rows]))
+    return "\n".join(printable("  ".join(row).rstrip()) for row in padded([head, *rows]))
 
 
 def format_sources(sources: Sequence[ServerSource], default: str) -> str:
@@ -76,7 +76,7 @@ def format_sources(sources: Sequence[ServerSource], default: str) -> str:
         ("*" if source.name == default else "", source.name, str(source.channels), str(source.rate), source.description)
         for source in sorted(sources, key=lambda source: source.is_monitor)
     ]
-    return "\n".join("  ".join(row).rstrip() for row in padded([head, *rows]))
+    return "\n".join(printable("  ".join(row).rstrip()) for row in padded([head, *rows]))
 
 
 def choose(wanted: str, inputs: Sequence[Input], sources: Callable[[], Sequence[ServerSource]] = lambda: ()) -> Input:

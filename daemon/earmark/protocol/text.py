@@ -1,12 +1,13 @@
 """Events as lines for people, in the daemon's output and in `earmark watch`.
 
-Clients import this module, so it needs nothing but the standard library and the events.
+Clients import this module, so it needs nothing but the standard library, the events and `columns`.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
+from earmark.columns import printable
 from earmark.protocol.events import (
     Config,
     Error,
@@ -112,6 +113,5 @@ def _gate(name: str, gate: GateLevel) -> str:
 def _styled(style: str, parts: tuple[str, ...], colour: bool) -> str:
     widths = (*_WIDTHS[: len(parts) - 1], *[0] * len(parts))
     row = "  ".join(f"{part:<{width}}" for part, width in zip(parts, widths, strict=False)).rstrip()
-    # names come from devices and checkpoints: what is not printable must not reach a terminal
-    text = "".join(char if char.isprintable() else "?" for char in row)
+    text = printable(row)
     return f"{style}{text}{_PLAIN}" if colour else text

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark_client.monitor.words import lasted, letters, percent, printable, state, sure
+from earmark_client.monitor.words import lasted, letters, percent, state, sure
 
 
 def test_labels_get_the_first_letter_that_is_free() -> None:
@@ -63,7 +63,3 @@ def test_the_state_of_a_source_is_said_with_its_reason() -> None:
     assert state("lost", "unplugged") == "lost: unplugged"
     assert state("listening", "USB") == "listening"
     assert state("new") == "new"
-
-
-def test_what_would_steer_a_terminal_is_not_printed() -> None:
-    assert printable("a\x1b[2Jb\n") == "a?[2Jb?"

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
-from earmark_client.route.perform import arguments
+import asyncio
+
+import pytest
+
+from earmark_client.route.perform import Performer, arguments
+from earmark_client.route.route_queue import Job
+from earmark_client.route.settings import Mqtt, Route
 from earmark_client.route.template import fields
-from tests.routes import route, word
+from tests.routes import at, route, word
 
 VALUES = fields(word('x"; rm -rf / #', 2, source="--help"), "r", "e:1")
 
@@ -22,3 +28,18 @@ def test_a_notification_is_one_argument_that_is_no_option_and_no_script() -> Non
 
 def test_a_notification_without_a_text_tells_the_label_and_the_source() -> None:
     assert arguments(route(run=None, notify=True), fields(word("go", 1), "r", "e:1"), "linux")[-1] == "go (desk)"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        route(run=None, webhook="http://a..b/"),
+        route(run=None, mqtt=Mqtt(host="a..b", topic="t")),
+        route(run=("true",), secret_file="missing", webhook="http://127.0.0.1:1/"),
+    ],
+)
+def test_an_action_that_cannot_be_tried_at_all_has_failed_and_the_route_goes_on(wrong: Route) -> None:
+    performer = Performer("/", {}, {}, lambda: at(1), lambda pause: 0.0)
+    outcome, tries = asyncio.run(performer.perform(Job(wrong, "e:1", word("go", 1), "{}")))
+    assert (outcome.how, tries) == ("failed", 1)
+    assert outcome.detail

@@ -126,6 +126,43 @@ def test_a_sender_that_is_connected_and_sends_nothing_is_stalled() -> None:
     run(scenario, Phone(stall_s=0.3))
 
 
+def test_a_sender_of_messages_without_sound_is_stalled_too() -> None:
+    async def scenario(serving: Serving, phone: Phone) -> None:
+        async with serving.connect("source=phone", AUDIO) as connection:
+
+            async def ping() -> None:
+                while True:
+                    await connection.send(b"")
+                    await asyncio.sleep(0.002)
+
+            await connection.send(bytes(3200))
+            pinging = asyncio.create_task(ping())
+            await serving.until(lambda: phone.states() == ["listening", "stalled"])
+            pinging.cancel()
+
+    run(scenario, Phone(stall_s=0.3))
+
+
+def test_little_is_read_from_a_sender_that_is_far_ahead_of_its_sound() -> None:
+    async def scenario(serving: Serving, phone: Phone) -> None:
+        sent = 0
+        connection = await serving.connect("source=phone", AUDIO, max_size=None)
+
+        async def flood() -> None:
+            nonlocal sent
+            while sent < 40:
+                await connection.send(bytes(1 << 20))
+                sent += 1
+
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(flood(), 1)
+        connection.transport.abort()
+        assert sent < 18  # most of it in the buffers of TCP
+        phone.network.close()
+
+    run(scenario)
+
+
 def test_floats_that_are_no_numbers_become_silence_or_full_scale() -> None:
     async def scenario(serving: Serving, phone: Phone) -> None:
         async with serving.connect("source=phone&format=f32le", AUDIO) as connection:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
-from html import escape
 
 from earmark_client.monitor.session import Mark, Timeline
 from earmark_client.monitor.stretches import Stretch
-from earmark_client.monitor.words import clock, lasted
+from earmark_client.monitor.words import clock, escape, lasted
 
 COLOURS = 10  # in the style: c0 to c9
 MOST_ROWS = 12

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
+
+from earmark.columns import printable
 
 SPARE = "abcdefghijklmnopqrstuvwxyz0123456789"
 NOT_A_MEASUREMENT = (
@@ -72,3 +75,8 @@ def percent(part: float) -> str:
     if 0.995 <= part < 1:
         return ">99 %"
     return f"{part * 100:.0f} %"
+
+
+def escape(text: str) -> str:
+    """Return the text for HTML, without what would turn the direction of what follows or is no character of HTML."""
+    return html.escape(printable(text))

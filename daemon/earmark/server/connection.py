@@ -43,7 +43,7 @@ class Limits:
     1008. Every `ping_seconds` a client is sent a ping. If its machine has stopped to acknowledge what is sent, the
     connection is aborted after that time. A client that only reads slowly is alive as long as bytes leave for it; one
     that neither reads nor says anything for `stall_seconds` is closed with 1013. It has as long to read on when its
-    connection is closed.
+    connection is closed. Nothing more is read from it while `max_waiting_messages` wait to be received.
     """
 
     max_message_bytes: int
@@ -51,6 +51,7 @@ class Limits:
     max_connections: int
     stall_seconds: float = 600.0
     ping_seconds: float = 20.0
+    max_waiting_messages: int = 16
 
 
 class Conversation(Protocol):
@@ -91,6 +92,7 @@ class WebSocketConnection(ServerConnection):
             ping_interval=None,  # the library would close a slow reader, and with 1011
             close_timeout=CLOSE_SECONDS,
             write_limit=WRITE_LIMIT,
+            max_queue=limits.max_waiting_messages,
         )
         self._limits = limits
         self._conversation: Conversation | None = None  # while it is open

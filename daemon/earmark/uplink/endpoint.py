@@ -18,7 +18,8 @@ from earmark.uplink.parameters import Announced, parse
 
 log = logging.getLogger(__name__)
 
-MAX_MESSAGE_BYTES = 1024 * 1024  # 2.7 s at 48 kHz in stereo as floats; the library keeps 16 messages at most
+MAX_MESSAGE_BYTES = 1024 * 1024  # 2.7 s at 48 kHz in stereo as floats
+MAX_WAITING_MESSAGES = 1  # what waits when a client goes away is still heard, and no other may send meanwhile
 MAX_FRAMES_PER_SECOND = 2000  # of 20 ms each: 10 s that a client has kept come within one
 MAX_SENDERS = 256
 RETRY_AFTER_SECONDS = 5  # of a client for whose source there is a pause
@@ -48,7 +49,7 @@ def audio_endpoint(
 
     return Endpoint(
         "sounds that clients send",
-        Limits(MAX_MESSAGE_BYTES, max_frames_per_second, max_senders),
+        Limits(MAX_MESSAGE_BYTES, max_frames_per_second, max_senders, max_waiting_messages=MAX_WAITING_MESSAGES),
         accept,
         f"there are {max_senders} clients that send sound already",
         "send",
@@ -108,17 +109,24 @@ class SenderConversation:
             if isinstance(message, str):
                 connection.end(UNSUPPORTED_DATA, "sound is sent in binary messages")
                 return
-            await self._deliver(message, feed)
+            if not await self._deliver(message, feed):
+                feed.idle()  # an empty message is no sound
         connection.end(GOING_AWAY, "the source was paused or removed")
 
-    async def _deliver(self, message: bytes, feed: Feed) -> None:
-        """Deliver a message, and wait where the client is too fast. Nothing more is read from it meanwhile."""
+    async def _deliver(self, message: bytes, feed: Feed) -> bool:
+        """Deliver a message, and wait where the client is too fast. Nothing more is read from it meanwhile.
+
+        Returns whether there was sound in it.
+        """
+        delivered = False
         for piece in feed.pieces(message):
             while seconds := feed.wait():
                 if self._network.closed:
-                    return
+                    return delivered
                 await asyncio.sleep(min(seconds, CHECK_SECONDS))
             feed.put(piece)
+            delivered = True
+        return delivered
 
     def paused(self) -> None:
         """Nothing is written to the client but answers to its pings."""

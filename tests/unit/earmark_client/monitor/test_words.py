@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark_client.monitor.words import lasted, letters, percent, state, sure
+from earmark_client.monitor.words import escape, lasted, letters, percent, state, sure
 
 
 def test_labels_get_the_first_letter_that_is_free() -> None:
@@ -63,3 +63,7 @@ def test_the_state_of_a_source_is_said_with_its_reason() -> None:
     assert state("lost", "unplugged") == "lost: unplugged"
     assert state("listening", "USB") == "listening"
     assert state("new") == "new"
+
+
+def test_html_has_no_markup_of_a_name_and_nothing_that_turns_its_direction() -> None:
+    assert escape("<b>\u202e'\x00\x1b") == "&lt;b&gt;?&#x27;??"

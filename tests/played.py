@@ -7,6 +7,7 @@ import contextlib
 import random
 import threading
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -36,8 +37,9 @@ PREFIX = b"/any/path"  # under which the proxy serves the page
 class Played:
     """The page and made-up events, from a server on a thread of its own; leaving the context stops it."""
 
-    def __init__(self, rate: float, token_file: str = "") -> None:
+    def __init__(self, rate: float, token_file: str = "", labels: Sequence[str] = LABELS) -> None:
         self._rate = rate
+        self._labels = tuple(labels)
         self._settings = config.Server(listen="127.0.0.1:0", token_file=token_file, allow_hosts=(HOST,))
         self._ready = threading.Event()
         self._ending = threading.Event()
@@ -60,7 +62,7 @@ class Played:
 
     async def _serve(self) -> None:
         infos = tuple(
-            ClassifierInfo(name, "made/up", LABELS, ("desk",), "speech", "sliding", 1.0, 0.1) for name in NAMES
+            ClassifierInfo(name, "made/up", self._labels, ("desk",), "speech", "sliding", 1.0, 0.1) for name in NAMES
         )
         hub = Hub(1000, lambda: Hello("0", recent.epoch, recent.newest, 1, (SourceInfo("desk", "listening"),), infos))
         recent = Recent("9f2c61d0")
@@ -82,7 +84,7 @@ class Played:
             await asyncio.sleep(0.01)
             passed = time.monotonic() - began
             while not self.silent and self.sent < passed * self._rate:
-                publisher.publish([Draft(_event(self.sent, passed), time.monotonic_ns())])
+                publisher.publish([Draft(_event(self.sent, passed, self._labels), time.monotonic_ns())])
                 self.sent += 1
             while not self.silent and levels < passed * LEVELS_PER_SECOND:
                 levels += 1
@@ -105,17 +107,17 @@ async def _proxy(port: int, reader: asyncio.StreamReader, writer: asyncio.Stream
     await asyncio.gather(pump(reader, sink, PREFIX), pump(upstream, writer, b""))
 
 
-def _event(number: int, at: float) -> Result | Label:
+def _event(number: int, at: float, labels: Sequence[str]) -> Result | Label:
     """Return a result, or each twentieth time a label that goes on or off."""
     name = NAMES[number % len(NAMES)]
     if number % 20 == 0:
         pair = number // 40
-        label, identity, start = LABELS[pair % len(LABELS)], f"9f2c61d0-{pair}", max(0.0, at - 0.4)
+        label, identity, start = labels[pair % len(labels)], f"9f2c61d0-{pair}", max(0.0, at - 0.4)
         if number % 40 == 0:
             return Label(0, "", "desk", NAMES[0], identity, label, "on", start, 0.9, why=WHY)
         return Label(0, "", "desk", NAMES[0], identity, label, "off", start, end=at, peak=0.9, reason="quiet")
     scores = sorted((random.random() ** 4 for _ in range(5)), reverse=True)
-    chosen = random.sample(LABELS, 5)
+    chosen = random.sample(labels, 5)
     pairs = tuple(Score(round(score, 4), label) for score, label in zip(scores, chosen, strict=True))
     return Result(0, "", "desk", name, max(0.0, at - 1), at, lag=0.05, result=pairs)
 

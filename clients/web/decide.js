@@ -1,6 +1,8 @@
 // The daemon's decisions, made again by the page over the scores that it holds: for previews, and for hits so far.
 // The page sees the best scores of each window alone (`top_k`), so a score that is missing counts as 0.
 
+import { of } from "./words.js";
+
 /** Return the rules that hold for `status`, a classifier as GET /v1/classifiers tells it, with `changes` merged in. */
 export function rulesOf(status, changes = {}) {
   const decide = { ...status.decide, ...changes.decide, labels: { ...status.decide.labels } };
@@ -10,7 +12,7 @@ export function rulesOf(status, changes = {}) {
   }
   const distance = Math.max(0, decide.on - decide.off);
   const ignored = new Set(decide.ignore);
-  const on = (label) => (ignored.has(label) ? 2 : (decide.labels[label] ?? decide.on));
+  const on = (label) => (ignored.has(label) ? 2 : (of(decide.labels, label) ?? decide.on));
   const off = (label) => Math.max(0, on(label) - distance);
   return { mode: status.mode, window: status.window, hop: status.hop, decide, on, off };
 }
@@ -22,7 +24,7 @@ export function replay(points, rules) {
 
 function utterances(points, { decide, on }) {
   const fired = [];
-  const last = {};
+  const last = Object.create(null);
   for (const point of points) {
     const [best, second] = ordered(point.scores);
     if (!best || best[1] < on(best[0]) || point.suppressed === "long") continue;
@@ -38,10 +40,10 @@ function sliding(points, { decide, on, off, window, hop }) {
   const fired = [];
   const active = new Map();
   let recent = [];
-  let hits = {};
-  let smoothed = {};
+  let hits = Object.create(null);
+  let smoothed = Object.create(null);
   let number = 0; // of the window since the sound began; the first ones are mostly the silence before
-  const forget = () => ((recent = []), (hits = {}), active.clear(), (number = 0));
+  const forget = () => ((recent = []), (hits = Object.create(null)), active.clear(), (number = 0));
   let before = null;
   for (const point of points) {
     if (before && point.at - before.at > 2000 * (hop + window)) forget();
@@ -51,7 +53,7 @@ function sliding(points, { decide, on, off, window, hop }) {
     recent = [...recent.slice(-(decide.smooth - 1) || recent.length), point.scores];
     if (recent.length > decide.smooth) recent = recent.slice(-decide.smooth);
     smoothed = mean(recent);
-    const counted = {};
+    const counted = Object.create(null);
     for (const [label, score] of Object.entries(smoothed)) if (score >= on(label)) counted[label] = (hits[label] ?? 0) + 1;
     hits = counted;
     for (const [label, since] of active) {
@@ -109,7 +111,7 @@ export function compare(now, then) {
 const ordered = (scores) => Object.entries(scores).sort((one, other) => other[1] - one[1]);
 
 function mean(all) {
-  const sum = {};
+  const sum = Object.create(null);
   for (const scores of all) for (const label in scores) sum[label] = (sum[label] ?? 0) + scores[label];
   for (const label in sum) sum[label] /= all.length;
   return sum;

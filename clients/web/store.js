@@ -5,6 +5,7 @@ import { Series } from "./series.js";
 
 export const KEPT = 600_000; // ms of results, labels and levels that the page holds
 const MOST_ROWS = 1000;
+const CLOCK_SET = 60_000; // ms; no event that is live comes so late, and of those that wait, the last is in time
 const MOST_POINTS = 30_000; // of a classifier and a source
 
 export const keyOf = (classifier, source) => `${classifier}|${source}`;
@@ -184,5 +185,6 @@ function spanOf(event, to) {
 /** Learn by how much this browser's clock is ahead, from an event that is never late: the smallest difference. */
 function live(store, event, now) {
   const ahead = now - Date.parse(event.time);
-  store.ahead = store.ahead === null || ahead < store.ahead ? ahead : store.ahead + Math.min(5, (ahead - store.ahead) / 50);
+  const set = store.ahead !== null && ahead - store.ahead > CLOCK_SET; // one of the two clocks was
+  store.ahead = store.ahead === null || set || ahead < store.ahead ? ahead : store.ahead + Math.min(5, (ahead - store.ahead) / 50);
 }

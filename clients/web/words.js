@@ -13,8 +13,17 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
+// what no font shows, and what turns the direction of all that follows
+const UNSEEN = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/** A text from elsewhere, without characters that change how others are shown. */
+export const shown = (text) => text.replace(UNSEEN, "?");
+
 /** A label as people read it. */
-export const plain = (label) => label.replaceAll("_", " ").trim();
+export const plain = (label) => shown(label).replaceAll("_", " ").trim();
+
+/** What a table has for a label, whatever its name: every object has a `constructor`. */
+export const of = (table, label) => (table && Object.hasOwn(table, label) ? table[label] : undefined);
 
 export const has = (key) => key in strings;
 
@@ -52,7 +61,7 @@ export function verdict(now, status, hits, active) {
   if (!now || !now.top.length) return t("now.nothing");
   const [first, second] = now.top;
   const best = { ...first, name: plain(first.label) };
-  const threshold = status?.thresholds[best.label];
+  const threshold = of(status?.thresholds, best.label);
   if (now.suppressed === "margin") {
     const short = (status?.decide.margin ?? 0) - (best.score - (second?.score ?? 0));
     return t("now.margin", { label: best.name, short: score(Math.max(0, short)), second: plain(second?.label ?? "") });

@@ -220,6 +220,28 @@ def test_a_reader_filters_opens_links_and_downloads_while_the_list_stands_still(
         assert browser.do("problems") == []
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_label_is_text_whatever_it_is_called(width: int) -> None:
+    hostile = (
+        "<img src=x onerror='globalThis.bad = 1'>",
+        "a" * 200,
+        "constructor",
+        "__proto__",
+        "\u202eturned",
+        "",
+        "{label}",
+    )
+    with Played(100, labels=hostile) as played, Browser() as browser:
+        browser.do("open", url=played.url, width=width)
+        browser.until(f"{FAR} >= {len(hostile)} && earmark.timeline.hits.length >= {len(hostile)}")
+        browser.do("click", on=".row .line")
+        browser.until("document.querySelector('.row .why')")
+
+        assert browser.value("globalThis.bad ?? document.querySelector('main img')") is None
+        assert browser.do("overhang") <= 0
+        assert browser.do("problems") == []
+
+
 def test_the_timeline_goes_back_into_the_history_of_the_daemon_and_tells_why() -> None:
     with Played(100) as played, Browser() as browser:
         browser.do("open", url=played.url)

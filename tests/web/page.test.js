@@ -6,7 +6,7 @@ import { toCsv } from "../../clients/web/csv.js";
 import { compare, replay, replayGate, rulesOf } from "../../clients/web/decide.js";
 import { Series } from "../../clients/web/series.js";
 import { KEPT, Store, keyOf } from "../../clients/web/store.js";
-import { connection, gapSentence, t, useStrings, verdict, whySentence } from "../../clients/web/words.js";
+import { connection, gapSentence, plain, t, useStrings, verdict, whySentence } from "../../clients/web/words.js";
 
 const STRINGS = JSON.parse(readFileSync(new URL("../../clients/web/strings.json", import.meta.url)));
 useStrings(STRINGS);
@@ -157,13 +157,13 @@ test("a label that lasts fires after its hits and once only", () => {
 });
 
 test("hits so far are counted, and begin anew below the threshold", () => {
-  assert.deepEqual(replay(points({ happy: 0.9 }), rulesOf(status())).hits, { happy: 1 });
-  assert.deepEqual(replay(points({ happy: 0.9 }, { happy: 0.7 }), rulesOf(status())).hits, {});
+  assert.deepEqual({ ...replay(points({ happy: 0.9 }), rulesOf(status())).hits }, { happy: 1 });
+  assert.deepEqual({ ...replay(points({ happy: 0.9 }, { happy: 0.7 }), rulesOf(status())).hits }, {});
 });
 
 test("the mean over the last windows decides", () => {
   const played = points({ happy: 1 }, { happy: 0.2 }, { happy: 1 });
-  assert.deepEqual(replay(played, rulesOf(status({}, { smooth: 3 }))).smoothed, { happy: 2.2 / 3 });
+  assert.deepEqual({ ...replay(played, rulesOf(status({}, { smooth: 3 }))).smoothed }, { happy: 2.2 / 3 });
 });
 
 test("of an exclusive set a stronger label takes over", () => {
@@ -254,4 +254,22 @@ test("every string that a module asks for exists", () => {
   assert.ok(asked.length > 60);
   assert.deepEqual(asked.filter((key) => !(key in STRINGS) && !(`${key}.other` in STRINGS)), []);
   assert.equal(t("preview.added", { n: 2 }), "2 new");
+});
+
+test("a label may have the name of what every object has", () => {
+  const status = { mode: "sliding", window: 1, hop: 1, thresholds: {}, decide: { on: 0.6, off: 0.4, hits: 1, smooth: 1, margin: 0, min_on: 0, min_sound: 0, labels: {}, ignore: [] } };
+  const points = ["constructor", "toString", "__proto__"].map((label, index) => ({ at: index * 1000, scores: Object.fromEntries([[label, 0.9]]) }));
+  assert.deepEqual(replay(points, rulesOf(status)).fired.map(({ label }) => label), ["constructor", "toString", "__proto__"]);
+  assert.match(verdict({ top: [{ label: "constructor", score: 0.9 }], suppressed: "" }, status, 0, false), /constructor/);
+});
+
+test("a label does not turn the direction of what stands beside it", () => {
+  assert.equal(plain("\u202eevil\u0007_one"), "?evil? one");
+});
+
+test("when a clock was set, the page goes by the new time at once", () => {
+  const store = new Store();
+  store.take({ type: "tick", seq: 1, time: iso(0) }, START);
+  store.take({ type: "tick", seq: 1, time: iso(5) }, START + 3_605_000);
+  assert.equal(store.time(START + 3_606_000), START + 6000);
 });

@@ -1,7 +1,7 @@
 // The five best scores of a classifier as bars that move smoothly, with each label's threshold drawn on its bar.
 
 import { colours, ease, labelColour } from "../loop.js";
-import { plain } from "../words.js";
+import { of, plain } from "../words.js";
 
 export const ROWS = 5;
 export const ROW = 34; // px
@@ -23,14 +23,14 @@ export function bars(now) {
     strength = ease(strength, at && clock - at > FADE && !active.size ? 0.35 : 1, elapsed, 250);
     for (const [label, row] of rows) if (!wanted.has(label)) row.goal = { value: 0, alpha: 0, y: row.goal.y };
     for (const [label, goal] of wanted) {
-      if (!rows.has(label)) rows.set(label, { value: 0, alpha: 0, y: goal.y, tick: thresholds[label] ?? 2, goal });
+      if (!rows.has(label)) rows.set(label, { value: 0, alpha: 0, y: goal.y, tick: of(thresholds, label) ?? 2, goal });
       rows.get(label).goal = goal;
     }
     for (const [label, row] of rows) {
       row.value = ease(row.value, row.goal.value, elapsed);
       row.alpha = ease(row.alpha, row.goal.alpha, elapsed, row.goal.alpha ? 60 : 25);
       row.y = ease(row.y, row.goal.y, elapsed, 45);
-      row.tick = ease(row.tick, thresholds[label] ?? 2, elapsed, 40);
+      row.tick = ease(row.tick, of(thresholds, label) ?? 2, elapsed, 40);
       if (!row.alpha && !row.goal.alpha) rows.delete(label);
     }
     return signature(active);

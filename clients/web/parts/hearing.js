@@ -2,7 +2,7 @@
 
 import { html, nothing } from "../vendor/lit-html.js";
 import { replay, rulesOf } from "../decide.js";
-import { score, t, verdict } from "../words.js";
+import { of, plain, score, t, verdict } from "../words.js";
 import { bars, ROW, ROWS } from "./bars.js";
 import { knobs, trial } from "./tuner.js";
 
@@ -55,11 +55,11 @@ function card(page, pair, pairs) {
 
 /** The bars as a table, for who does not see the canvas. */
 const twin = (now, status) => html`
-  <table class="vh"><caption>${t("twin.scores")}</caption>
+  <div class="vh"><table><caption>${t("twin.scores")}</caption>
     <tr><th scope="col">${t("label")}</th><th scope="col">${t("score")}</th><th scope="col">${t("threshold")}</th></tr>
     ${(now?.top ?? []).slice(0, ROWS).map(({ label, score: value }) => html`
-      <tr><th scope="row">${label}</th><td>${score(value)}</td><td>${score(status?.thresholds[label])}</td></tr>`)}
-  </table>
+      <tr><th scope="row">${plain(label)}</th><td>${score(value)}</td><td>${score(of(status?.thresholds, label))}</td></tr>`)}
+  </table></div>
 `;
 
 function tune(page, key) {

@@ -2,7 +2,7 @@
 
 import { html, nothing } from "../vendor/lit-html.js";
 import { colours, ease } from "../loop.js";
-import { score, seconds, t } from "../words.js";
+import { score, seconds, shown, t } from "../words.js";
 import { ask } from "./token.js";
 
 const LOWEST = -80; // dBFS at the left end of the level
@@ -33,7 +33,7 @@ function card(page, source) {
         </button>
       </div>
       <p class="state ${TONES[source.state] ?? ""}"><i aria-hidden="true"></i>${t(`state.${source.state}`)}</p>
-      ${source.detail ? html`<p class="detail">${source.detail}</p>` : nothing}
+      ${source.detail ? html`<p class="detail">${shown(source.detail)}</p>` : nothing}
       <paint-canvas class="level" .painter=${painter(store, source.name)}></paint-canvas>
       <meter class="vh" min=${LOWEST} max="0" low="-60" .value=${Math.round(level?.db ?? LOWEST)}
         aria-label=${t("level.of", { source: source.name })}>${Math.round(level?.db ?? LOWEST)} dB</meter>
@@ -56,7 +56,7 @@ const gateLight = (name, { open, value, threshold }, kind) => html`
 function facts(source) {
   const lost = Object.entries(source.lost ?? {}).filter(([, length]) => length > 0);
   return [
-    source.device,
+    shown(source.device ?? ""),
     source.rate ? t("rate", { khz: source.rate / 1000 }) : "",
     source.lag === undefined ? "" : t("lag", { ms: Math.round(source.lag * 1000) }),
     ...lost.map(([cause, length]) => t(`lost.${cause}`, { s: seconds(length) })),

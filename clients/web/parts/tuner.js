@@ -2,7 +2,7 @@
 
 import { html, nothing } from "../vendor/lit-html.js";
 import { compare, replay, replayGate, rulesOf } from "../decide.js";
-import { has, score, seconds, t } from "../words.js";
+import { has, of, score, seconds, t } from "../words.js";
 import { chart } from "./chart.js";
 import { ask } from "./token.js";
 
@@ -73,7 +73,7 @@ function slider(page, status, knob) {
 
 /** The value that the draft or the settings in force give. */
 function valueOf({ label, changes }, status, { group, name }) {
-  if (label && name === "on") return changes.decide?.labels?.[label] ?? status.thresholds[label];
+  if (label && name === "on") return of(changes.decide?.labels, label) ?? of(status.thresholds, label);
   return changes[group]?.[name] ?? status[group][name];
 }
 

@@ -38,6 +38,7 @@ clean:
 # constraints.txt pins the tested version of every package. torch is installed first and alone, so that pip takes the
 # pinned build and considers no other.
 .venv/ready: pyproject.toml constraints.txt
+	@echo 'Installing into .venv: some 2 GB, some minutes.'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[daemon,av,monitor,mqtt,dev]'

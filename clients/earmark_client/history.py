@@ -30,6 +30,8 @@ examples:
   earmark history --from -1h                          all of the last hour
   earmark history --from 2026-11-22T07:00 --to 2026-11-22T08:00 --classifiers emotion
   earmark history --since 9f2c61d0:1042               all after an event, whose number is in its JSON
+  earmark history --types label --labels yes --from -10m --format csv > yes.csv
+                                                      each "yes" of the last ten minutes, a row each
   earmark history --types result --from -1d --format csv > day.csv
                                                       a table with a column for each label
   earmark history --labels dog_bark --format ndjson | jq .start_time

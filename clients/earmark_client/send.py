@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import concurrent.futures
 import contextlib
 import threading
 import time
@@ -222,7 +223,7 @@ async def _chunks(chunks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
             put(None)
         except (EarmarkError, OSError) as error:
             put(error)
-        except (RuntimeError, asyncio.CancelledError):  # the loop has ended
+        except (RuntimeError, concurrent.futures.CancelledError):  # the loop has ended
             return
 
     threading.Thread(target=read, name="reader", daemon=True).start()

@@ -12,6 +12,7 @@ import msgspec
 
 from earmark.columns import padded, printable
 from earmark.errors import ServerError, SubscriptionError
+from earmark.hints import nearest
 from earmark.protocol.endpoints import CLASSIFIERS, RELOAD, SOURCES
 from earmark_client.address import Address
 from earmark_client.arguments import add_daemon, daemon_of, token_of
@@ -35,12 +36,14 @@ A pause lasts until it is resumed, or until a restart. A daemon with tokens want
 """
 SET_EXAMPLES = """\
 examples:
+  earmark set emotion                               what is in force now
   earmark set emotion decide.on=0.7                 from the next window on
   earmark set commands decide.labels.stop=0.9       for one label
   earmark set commands decide.labels.stop=null      and as for all others again
   earmark set commands vad.hangover_ms=200 vad.threshold=0.4
 The change lasts until the next reload or restart. The lines that would keep it, and the changes before it, are
-printed, for the daemon's configuration. A daemon with tokens wants one with the scope admin.
+printed: put them into the daemon's configuration, in the [[classifier]] that has this name there. A daemon with tokens
+wants one with the scope admin.
 """
 RELOAD_EXAMPLES = """\
 examples:
@@ -74,7 +77,12 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         parser.set_defaults(run=run_pause, paused=paused)
     changed = add("set", "change a classifier while the daemon runs", SET_EXAMPLES)
     changed.add_argument("classifier", metavar="CLASSIFIER", help="its name, as `earmark status` shows it")
-    changed.add_argument("changes", metavar="KEY=VALUE", nargs="+", help="decide.… or vad.…, as in the configuration")
+    changed.add_argument(
+        "changes",
+        metavar="KEY=VALUE",
+        nargs="*",
+        help="decide.… or vad.…, as in the configuration; without any, show them",
+    )
     changed.set_defaults(run=run_set)
     add("reload", "let a daemon read its configuration again", RELOAD_EXAMPLES).set_defaults(run=run_reload)
 
@@ -104,13 +112,21 @@ def run_pause(args: argparse.Namespace) -> int:
 
 
 def run_set(args: argparse.Namespace) -> int:
-    """Change a classifier, and print the lines that would keep it. Returns the exit code. Raises ServerError."""
+    """Change a classifier, and print the lines that would keep it. Returns the exit code. Raises ServerError.
+
+    Without changes, print the settings that are in force.
+    """
+    if not args.changes:
+        print("\n".join(map(printable, assignments(classifier(daemon_of(args), args.classifier, token_of(args))))))
+        return 0
     changes = parse_changes(args.changes)
     path = f"{CLASSIFIERS}/{quote(args.classifier, safe='')}"
     answer = change(daemon_of(args), "PATCH", path, changes, token_of(args))
     print("\n".join(told(answer)), file=sys.stderr)
     if answer.get("toml"):
-        print("earmark: until the next reload or restart; these lines keep it:", file=sys.stderr, flush=True)
+        name = printable(args.classifier)
+        hint = f"to keep it, give the [[classifier]] {name} of your configuration these lines:"
+        print(f"earmark: it lasts until the next reload or restart; {hint}", file=sys.stderr, flush=True)
         print("\n".join(map(printable, answer["toml"].rstrip().split("\n"))))
     return 0
 
@@ -136,6 +152,34 @@ def change(daemon: Address, method: str, path: str, changes: Mapping[str, object
         return answer
     except (msgspec.DecodeError, msgspec.ValidationError, KeyError):
         raise ServerError(f"{daemon.host} answers {path} with something else: is it earmarkd?") from None
+
+
+def classifier(daemon: Address, name: str, token: str | None) -> dict[str, Any]:
+    """Return what the daemon says of a classifier. Raises ServerError."""
+    response = send(daemon, CLASSIFIERS, headers=bearer(token))
+    if response.status != 200:
+        raise ServerError(f"{daemon.host} does not list its classifiers: {response.error()}")
+    try:
+        known = {each["name"]: each for each in msgspec.json.decode(response.body, type=list[dict[str, Any]])}
+    except (msgspec.DecodeError, KeyError):
+        raise ServerError(
+            f"{daemon.host} answers {CLASSIFIERS} with something that is no list of classifiers"
+        ) from None
+    if name not in known:
+        raise ServerError(f"{daemon.host}: there is no classifier {name!r}{nearest(name, list(known))}")
+    return known[name]
+
+
+def assignments(shown: Mapping[str, Any]) -> Sequence[str]:
+    """Return the settings of a classifier as parse_changes() takes them."""
+    return [
+        f"{group}.{name}={_text(value)}"
+        for group in GROUPS
+        for key, told in shown[group].items()
+        for name, value in (
+            [(f"{key}.{label}", score) for label, score in told.items()] if (group, key) == LABELS else [(key, told)]
+        )
+    ]
 
 
 def told(answer: Mapping[str, Any]) -> Sequence[str]:

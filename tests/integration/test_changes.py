@@ -193,7 +193,7 @@ def test_a_threshold_takes_effect_within_one_hop_and_the_answer_has_the_lines_th
     between = [event for event in running.events if changed["seq"] < event.get("seq", 0) < off["seq"]]
     assert len([event for event in between if event["type"] == "result"]) <= 2  # the one on its way, and the next
     status, refused = running.call("PATCH", "/v1/classifiers/sounds", {"decide": {"on": 3}})
-    assert (status, refused["error"]) == (400, "decide.on: expected `float` <= 1.0 (it is 3)")
+    assert (status, refused["error"]) == (400, "decide.on: must be at most 1 (it is 3)")
     running.close()
 
 

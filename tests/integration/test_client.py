@@ -232,7 +232,13 @@ def test_the_client_needs_none_of_the_daemons_packages() -> None:
     assert not {"numpy", "torch", "transformers", "uvicorn", "starlette", "onnxruntime", "sounddevice"} & set(packages)
     modules = (
         "columns",
+        "config",
+        "config.explain",
+        "config.lines",
+        "config.quiet",
+        "config.state",
         "errors",
+        "hints",
         "protocol",
         "protocol.endpoints",
         "protocol.events",
@@ -329,7 +335,7 @@ def test_watch_shows_what_is_unknown_where_the_daemon_cannot_go_on_while_a_label
             async with Serving(config.Server(listen=f"127.0.0.1:{port}")).server:
                 unknown = (await watch.line()).split(maxsplit=4)
                 assert unknown[1:] == ["desk", "emotion", "happy", "unknown: events were missed"]
-                assert await watch.line() == "events may be missing: the daemon counts them anew"
+                assert await watch.line() == "events may be missing, because the daemon's journal is new or off"
 
     asyncio.run(main())
 

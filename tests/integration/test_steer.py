@@ -38,6 +38,15 @@ def test_set_changes_a_classifier_and_prints_the_lines_that_keep_it(capsys: pyte
         '[[classifier]]\nname = "emotion"\n\n[classifier.decide]\non = 0.7\n\n[classifier.decide.labels]\nhappy = 0.6\n'
     )
     assert "classifier[emotion].decide.on: 0.8 -> 0.7\n" in told
+    assert "to keep it, give the [[classifier]] emotion of your configuration these lines:\n" in told
+
+
+def test_set_without_changes_shows_what_is_in_force(capsys: pytest.CaptureFixture[str]) -> None:
+    _, codes = earmark(["set", "emotion", "decide.on=0.7"], ["set", "emotion"], ["set", "emotoin"])
+    out, told = capsys.readouterr()
+    assert "decide.on=0.7" in out.splitlines()
+    assert codes == [0, 0, 1]
+    assert "there is no classifier 'emotoin'; did you mean emotion?" in told
 
 
 def test_pause_and_resume_say_what_is_so_now(capsys: pytest.CaptureFixture[str]) -> None:

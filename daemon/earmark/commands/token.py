@@ -27,7 +27,8 @@ examples:
   earmark token new me --scope subscribe,classify,admin   one that may also change the running daemon
   earmark token list --config /etc/earmark/earmark.toml   of the file that this configuration names
   earmark token revoke page && earmark reload             and let the running daemon take it
-scopes: subscribe receives events, classify posts clips, send sends sound, admin changes the running daemon
+scopes: subscribe receives events, classify posts clips, send sends sound, clips hears the sound that is kept,
+admin changes the running daemon
 """
 BITS = 256
 PREFIX = "earmark_"  # scanners for forgotten secrets look for such

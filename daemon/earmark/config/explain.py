@@ -12,6 +12,16 @@ from earmark.hints import nearest
 _AT = re.compile(r" - at `(key in )?\$?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`")
+_EXPECTED = re.compile(r"Expected `(?P<types>[^`]*)`(, got `(?P<got>[^`]*)`| (?P<limit>[<>]=?) (?P<number>[^ ]+))")
+_TYPES = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+}
+_LIMITS = {"<=": "at most", ">=": "at least", "<": "less than", ">": "more than"}
 
 
 def explained(message: str, tables: dict[str, Any], root: type) -> str:
@@ -43,7 +53,18 @@ def explained(message: str, tables: dict[str, Any], root: type) -> str:
     if text.startswith("Expected `str` matching"):
         return f"{path}: {value!r} contains the character NUL"
     it_is = f" (it is {value!r})" if isinstance(value, str | int | float) else ""
-    return f"{path or 'the file'}: {text[:1].lower()}{text[1:]}{it_is}"
+    return f"{path or 'the file'}: {_must_be(text, shown=bool(it_is))}{it_is}"
+
+
+def _must_be(text: str, *, shown: bool) -> str:
+    """Turn msgspec's "Expected `float` <= 1.0" into "must be at most 1", with what is there instead unless `shown`."""
+    found = _EXPECTED.fullmatch(text)
+    if not found:
+        return f"{text[:1].lower()}{text[1:]}"
+    if found["limit"]:
+        return f"must be {_LIMITS[found['limit']]} {found['number'].removesuffix('.0')}"
+    wanted = " or ".join(_TYPES.get(each, each) for each in found["types"].split(" | ") if each != "null")
+    return f"must be {wanted}" + ("" if shown else f", not {_TYPES.get(found['got'], found['got'])}")
 
 
 def _is_list_of_tables(found: Any) -> bool:

@@ -57,7 +57,7 @@ def line(event: Event, colour: bool = False, zone: tzinfo | None = None) -> str 
             return _styled(_DIM, (clock(event.time, zone), f"the daemon was changed ({event.cause})"), colour)
         case Gap(cause="epoch"):
             kept = f"; its events 1 to {event.to} are not kept" if event.to > 0 else ""
-            return _styled(_DIM, (f"events may be missing: the daemon counts them anew{kept}",), colour)
+            return _styled(_DIM, (f"events may be missing, because the daemon's journal is new or off{kept}",), colour)
         case Level():
             gates = (_gate(name, gate) for name, gate in event.gates.items())
             levels = f"{event.db:.1f} dB, peak {event.peak_db:.1f}, floor {event.floor_db:.1f}"

@@ -207,7 +207,7 @@ def _explained(error: OSError, host: str, port: int) -> str:
         case errno.EADDRINUSE:
             return (
                 f"server.listen: port {port} on {host or 'all addresses'} is taken, perhaps by another earmarkd; "
-                "stop that program, or choose another port (0 takes a free one)"
+                "stop that program, or choose another port, such as --listen 127.0.0.1:0 for a free one"
             )
         case errno.EACCES:
             return f"server.listen: this user may not listen on port {port}; choose one above 1023"

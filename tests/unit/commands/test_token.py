@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from earmark.access import token_file, token_lines
-from earmark.access.tokens import Token
+from earmark.access.tokens import SCOPES, Token
 from earmark.errors import ConfigError
 from earmark_client.__main__ import main
 
@@ -90,3 +90,10 @@ def test_a_file_that_is_not_there_cannot_be_listed(file: Path) -> None:
     assert main(["token", "list", "--file", str(file)]) == 2
     with pytest.raises(ConfigError, match="cannot be read"):
         token_file.entries(file)
+
+
+def test_the_help_says_what_each_scope_allows(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["token", "--help"])
+    told = capsys.readouterr().out.partition("scopes:")[2]
+    assert [scope for scope in SCOPES if f" {scope} " not in f"{told} ".replace("\n", " ")] == []

@@ -28,7 +28,9 @@ class Root(msgspec.Struct, forbid_unknown_fields=True):
         ({"item": [{}, {"score": 2}]}, "item[1].score: 2 is not a score (0 to 1)"),
         ({"item": {}}, "item: is a single table; there may be several, so write [[item]] with double brackets"),
         ({"one": [{}]}, "one: is a list of tables; there is one, so write [one] with single brackets"),
-        ({"names": {}}, "names: expected `array`, got `object`"),
+        ({"names": {}}, "names: must be a list, not a table"),
+        ({"names": "a"}, "names: must be a list (it is 'a')"),
+        ({"names": [3]}, "names[0]: must be a text (it is 3)"),
     ],
 )
 def test_a_table_of_any_settings_file_is_explained(tables: dict[str, Any], told: str) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from earmark.errors import SubscriptionError
-from earmark_client.steer import parse_changes, sources_table, told
+from earmark_client.steer import assignments, parse_changes, sources_table, told
 
 
 def test_assignments_become_the_json_of_a_patch() -> None:
@@ -17,6 +17,13 @@ def test_labels_have_thresholds_of_their_own_and_lose_them() -> None:
     assert parse_changes(["decide.labels.stop=0.9", "decide.labels.a.b=c=0.5", "decide.labels.go=null"]) == {
         "decide": {"labels": {"stop": 0.9, "a.b=c": 0.5, "go": None}}
     }
+
+
+def test_settings_are_shown_as_they_can_be_given() -> None:
+    settings = {"decide": {"on": 0.7, "ignore": ["a"], "labels": {"stop": 0.9, "a.b=c": 0.5}}, "vad": {"max_ms": 10}}
+    lines = assignments({"name": "commands", **settings})
+    assert lines[:2] == ["decide.on=0.7", 'decide.ignore=["a"]']
+    assert parse_changes(lines) == settings
 
 
 def test_what_is_not_json_is_a_text_and_the_daemon_judges_it() -> None:

@@ -66,8 +66,11 @@ LINES: list[tuple[Event, str | None]] = [
     ),
     (Tick(1191, TIME), "07:31:05  event 1191 is the newest"),
     (Gap(4, 9, "slow"), "events 4 to 9 were missed: slow"),
-    (Gap(1, 0, "epoch"), "events may be missing: the daemon counts them anew"),
-    (Gap(1, 1, "epoch"), "events may be missing: the daemon counts them anew; its events 1 to 1 are not kept"),
+    (Gap(1, 0, "epoch"), "events may be missing, because the daemon's journal is new or off"),
+    (
+        Gap(1, 1, "epoch"),
+        "events may be missing, because the daemon's journal is new or off; its events 1 to 1 are not kept",
+    ),
     (Error("disk full"), "error: disk full"),
     (
         Hello("1.0", "ab", 1, 1, (SourceInfo("desk", "quiet"),), ()),

@@ -36,7 +36,7 @@ def table(*lines: str) -> str:
         (table(), "F, line 1: route[0]: r does nothing; give it one of run, webhook, mqtt, notify"),
         (table(RUN, "notify = true"), "F, line 4: route[0].notify: r has run too; a route does one thing, so make two"),
         (table("run = []"), "F, line 3: route[0].run: names no program; write it as a list"),
-        (table('run = "true"'), "F, line 3: route[0].run: expected `array | null`, got `str` (it is 'true')"),
+        (table('run = "true"'), "F, line 3: route[0].run: must be a list (it is 'true')"),
         (table('run = ["a", "{lable}"]'), "F, line 3: route[0].run: no event has {lable}; did you mean label?"),
         (table('run = ["./{label}"]'), "F, line 3: route[0].run: the program itself cannot have placeholders"),
         (table(RUN, "retry = true"), "F, line 4: route[0].retry: a program may have done its work before the router"),

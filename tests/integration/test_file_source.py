@@ -193,9 +193,9 @@ def test_close_ends_the_thread(tmp_path: Path, fast: bool) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "file test"]
 
 
-def test_a_missing_file_is_named_with_a_remedy(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "gone.wav"
-    with pytest.raises(SourceError, match=r"gone.wav: no such file or directory; correct `path`"):
+    with pytest.raises(SourceError, match=r"gone.wav: no such file or directory$"):
         check(str(path))
     assert "gone.wav: no such file" in Collector(path).until_ended().error
 
@@ -204,7 +204,7 @@ def test_a_folder_and_a_pipe_are_not_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SourceError, match=r"pipe: not a regular file; to listen to a pipe .* use a command source"):
         check(str(tmp_path / "pipe"))
-    with pytest.raises(SourceError, match="is a directory; correct `path`"):
+    with pytest.raises(SourceError, match="is a directory$"):
         check(str(tmp_path))
 
 

@@ -221,4 +221,4 @@ def _check_readable(path: str) -> None:
             raise SourceError(f"{path}: not a regular file; to listen to a pipe or a device, use a command source")
         Path(path).open("rb").close()
     except OSError as error:
-        raise SourceError(f"{path}: {(error.strerror or str(error)).lower()}; correct `path`") from error
+        raise SourceError(f"{path}: {(error.strerror or str(error)).lower()}") from error

@@ -331,7 +331,7 @@ def test_sighup_reads_the_routes_again_and_a_mistake_changes_nothing(tmp_path: P
             await until(lambda: "nothing was changed" in router.errors.read_text())
             assert "line 3: route[0].runn: no such setting; did you mean run?" in router.errors.read_text()
             first = hear(serving)
-            await until((tmp_path / "ran").exists)
+            await until(lambda: router.entries("done"), router.errors.read_text)
             router.file.write_text(routes.replace("one", "two"))
             router.log.rename(tmp_path / "old")
             router.signal(signal.SIGHUP)

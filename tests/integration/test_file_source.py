@@ -204,7 +204,7 @@ def test_a_folder_and_a_pipe_are_not_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SourceError, match=r"pipe: not a regular file; to listen to a pipe .* use a command source"):
         check(str(tmp_path / "pipe"))
-    with pytest.raises(SourceError, match="is a directory$"):
+    with pytest.raises(SourceError, match=r"is a directory$"):
         check(str(tmp_path))
 
 

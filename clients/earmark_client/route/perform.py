@@ -47,7 +47,7 @@ class Performer:
             tries += 1
             try:
                 outcome = await self._once(job)
-            except Exception as error:  # a host that is none, a full disk: the route must go on with the next event
+            except (OSError, ValueError) as error:  # a disk that is full, a host that is none
                 outcome = Outcome("failed", f"{type(error).__name__}: {error}")
             if not outcome.again or tries > job.route.retries:
                 return outcome, tries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import textwrap
 from collections.abc import Callable
@@ -96,12 +97,12 @@ class Report:
     def said(self, sentence: str) -> None:
         """Tell something about the router or its connection."""
         if not self._quiet:
-            print(f"earmark: {printable(sentence)}", file=self._err, flush=True)
+            _write(f"earmark: {printable(sentence)}", self._err)
 
     def warned(self, sentence: str) -> None:
         """Tell what somebody should look at."""
         for line in sentence.splitlines():
-            print(f"earmark: {printable(line)}", file=self._err, flush=True)
+            _write(f"earmark: {printable(line)}", self._err)
 
     def ran(self, job: Job, outcome: Outcome, seconds: float, tries: int) -> None:
         """Tell how an action ended."""
@@ -173,13 +174,19 @@ class Report:
             self._print(_INDENT + part, style)
 
     def _print(self, text: str, style: str = "") -> None:
-        print(f"{style}{text}{_PLAIN}" if self._colour and style else text, file=self._out, flush=True)
+        _write(f"{style}{text}{_PLAIN}" if self._colour and style else text, self._out)
 
     def _open(self) -> TextIO | None:
         try:
             return None if self._path is None else self._path.open("a", encoding="utf-8")
         except OSError as error:
             raise EarmarkError(f"{self._path}: the log cannot be written: {error.strerror}") from None
+
+
+def _write(text: str, to: TextIO) -> None:
+    """Print a line. A reader that has gone, or a disk that is full, must not keep the router from its work."""
+    with contextlib.suppress(OSError):
+        print(text, file=to, flush=True)
 
 
 def _line(route: Route, event: Label, what: str) -> str:

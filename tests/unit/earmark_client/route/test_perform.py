@@ -35,7 +35,6 @@ def test_a_notification_without_a_text_tells_the_label_and_the_source() -> None:
     [
         route(run=None, webhook="http://a..b/"),
         route(run=None, mqtt=Mqtt(host="a..b", topic="t")),
-        route(run=("true",), secret_file="missing", webhook="http://127.0.0.1:1/"),
     ],
 )
 def test_an_action_that_cannot_be_tried_at_all_has_failed_and_the_route_goes_on(wrong: Route) -> None:

@@ -85,3 +85,18 @@ def test_a_url_is_told_by_its_host_alone() -> None:
     hook: dict[str, Any] = {"run": None, "webhook": "https://example.org/hooks/secret-part"}
     assert "secret-part" not in "\n".join(printed(**hook))
     assert "example.org" in "\n".join(printed(**hook))
+
+
+class _Gone(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.mark.usefixtures("utc")
+def test_when_nobody_reads_the_lines_any_more_the_log_goes_on(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with Report(log, lambda: at(9), out=_Gone(), err=_Gone()) as report:
+        report.said("connected")
+        report.warned("two\nlines")
+        report.ran(Job(route(), "e:1", word("go", 1), "{}"), Outcome("failed", "exit code 3", 3, "why"), 0.02, 1)
+    assert [json.loads(line)["event"] for line in log.read_text().splitlines()] == ["e:1"]

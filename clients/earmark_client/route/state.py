@@ -154,6 +154,11 @@ class State:
             database.executescript(SCHEMA)
             database.execute("BEGIN IMMEDIATE")  # takes the lock, which is held until the end
             database.execute("COMMIT")
+            database.execute(
+                "SELECT meta.key, value, number, route, event, text, state, outcome FROM meta, action LIMIT 0"
+            )
+            if wrong := [row[0] for row in database.execute("PRAGMA quick_check(1)") if row[0] != "ok"]:
+                raise sqlite3.DatabaseError(wrong[0].splitlines()[-1])
         except sqlite3.Error:
             database.close()
             raise

@@ -69,6 +69,29 @@ def test_a_file_that_is_no_state_is_set_aside_and_told(tmp_path: Path) -> None:
     assert (tmp_path / "s.damaged").read_bytes().startswith(b"no database")
 
 
+def test_a_state_that_is_damaged_inside_is_set_aside_before_it_is_used(tmp_path: Path) -> None:
+    path, told = tmp_path / "s", list[str]()
+    with State(path) as state:
+        state.note(Position("e", 400), Memory(), [claim(number) for number in range(400)])
+    content = bytearray(path.read_bytes())
+    for page in range(2 * 4096, len(content), 4096):
+        content[page : page + 200] = b"\xaa" * 200
+    path.write_bytes(content)
+
+    with State(path, told.append) as state:
+        assert (state.position, state.unfinished()) == (None, [])
+    assert len(told) == 1
+    assert (tmp_path / "s.damaged").exists()
+
+
+def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "s") as other:
+        other.execute("CREATE TABLE meta (mine)")
+    other.close()
+    with pytest.raises(EarmarkError, match="the state cannot be read: no such column"):
+        State(tmp_path / "s")
+
+
 def test_a_state_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     with State(tmp_path / "s") as state:
         state.note(Position("e", 1), Memory(), [claim(1)])

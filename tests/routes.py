@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from earmark.protocol.events import Label
-from earmark_client.route.settings import Route
+from earmark_client.routing.settings import Route
 
 BEGIN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)  # a Monday
 

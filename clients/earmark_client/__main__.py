@@ -14,7 +14,7 @@ from earmark.errors import EarmarkError
 from earmark_client import classify, clips, explain, history, models, send, status, steer, watch
 from earmark_client.arguments import Parser
 from earmark_client.monitor import command as monitor
-from earmark_client.monitor import report_command as report
+from earmark_client.report import command as report
 from earmark_client.request import complain
 from earmark_client.route import command as route
 

@@ -36,7 +36,7 @@ from earmark.protocol.endpoints import ANALYZE, AUDIO, EVENTS
 from earmark.protocol.events import Progress, decode, encode
 from earmark.protocol.readiness import PURPOSES, Need, answer
 from earmark.uplink.endpoint import audio_endpoint
-from earmark_client.route.file import parse as parse_routes
+from earmark_client.routing.file import parse as parse_routes
 from tests.daemon import environment
 from tests.posting import DEADLINE, Client, encoded, word
 from tests.serving import Serving, serve

@@ -18,9 +18,11 @@ DAEMON = ROOT / "daemon" / "earmark"
 CLIENTS = ROOT / "clients" / "earmark_client"
 DESIGN = ROOT / "docs" / "design.md"
 PACKAGES = sorted(folder.name for folder in DAEMON.iterdir() if (folder / "__init__.py").is_file())
+CLIENT_PACKAGES = sorted(folder.name for folder in CLIENTS.iterdir() if (folder / "__init__.py").is_file())
 MODULES = sorted(DAEMON.rglob("*.py"))
 
 MOST_LINES, MOST_MODULES = 1500, 14  # of a package
+MOST_CLIENT_LINES, MOST_CLIENT_MODULES = 4200, 30  # of earmark_client without its packages
 
 MAY_IMPORT: dict[str, set[str]] = {
     "protocol": set(),
@@ -139,8 +141,17 @@ CLIENTS_MAY_IMPORT = {
     *("protocol", "errors", "hints", "columns", "commands"),
     *("config.explain", "config.lines", "config.quiet", "config.state"),  # what a file of settings needs
 }
-PURE_IN_ROUTE = {"settings", "template", "decide", "route_queue", "outcome", "notification"}
-"""Modules of the router that are passed the time and touch nothing."""
+CLIENT_PACKAGES_MAY_IMPORT: dict[str, set[str]] = {
+    "sessions": set(),
+    "routing": {"address"},
+    "report": {"sessions"},
+    "monitor": {"report", "sessions"},
+    "route": {"routing"},
+}
+"""Package of earmark_client to the others that it may import. A pure one imports nothing else of the client."""
+
+PURE_IN_CLIENT = {"sessions", "routing"}
+"""Packages of earmark_client that are passed the time and touch nothing, but for the file of routes."""
 
 EVERYWHERE = {"cores", "errors", "log", "hints", "columns", "histogram"}
 
@@ -356,13 +367,24 @@ def test_a_pure_module_imports_neither_the_world_nor_a_shell() -> None:
     assert wrong == []
 
 
-def test_what_the_router_decides_touches_nothing_of_the_world() -> None:
-    files = [CLIENTS / "route" / f"{name}.py" for name in PURE_IN_ROUTE]
-    assert [(file.name, worldly(file)) for file in files if worldly(file)] == []
-    shells = {f"earmark_client.route.{each.stem}" for each in (CLIENTS / "route").glob("*.py")} - {
-        f"earmark_client.route.{name}" for name in PURE_IN_ROUTE
-    }
-    assert [(file.name, found) for file in files if (found := set(imported(file)) & shells)] == []
+def test_sessions_and_what_the_router_decides_touch_nothing_of_the_world() -> None:
+    files = [file for package in PURE_IN_CLIENT for file in (CLIENTS / package).glob("*.py")]
+    touching = {f"{file.parent.name}/{file.name}" for file in files if worldly(file)}
+    assert touching == {"routing/file.py"}
+
+
+@pytest.mark.parametrize("package", CLIENT_PACKAGES)
+def test_a_package_of_the_client_imports_only_those_that_it_may(package: str) -> None:
+    among = {f"earmark_client.{name}" for name in CLIENT_PACKAGES_MAY_IMPORT[package] | {package}}
+    packages = {f"earmark_client.{name}" for name in CLIENT_PACKAGES}
+    barred = {"earmark_client"} if package in PURE_IN_CLIENT else packages
+    wrong = [
+        f"{package}/{file.name} imports {name}"
+        for file in sorted((CLIENTS / package).glob("*.py"))
+        for name in sorted(set(imported(file)))
+        if allowed(name, barred) and not allowed(name, among)
+    ]
+    assert wrong == []
 
 
 def test_every_shell_exists_and_is_one() -> None:
@@ -406,17 +428,38 @@ def test_clients_import_the_protocol_and_commands_only_when_they_are_called() ->
         assert [name for name in at_top if name.startswith("earmark.commands")] == [], file
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_a_package_is_small_enough_to_be_seen_at_once(package: str) -> None:
-    files = [file for file in (DAEMON / package).glob("*.py") if file.name != "__init__.py"]
-    lines = sum(len(file.read_text(encoding="utf-8").splitlines()) for file in (DAEMON / package).glob("*.py"))
-    assert (lines <= MOST_LINES, len(files) <= MOST_MODULES) == (True, True), (lines, len(files))
+@pytest.mark.parametrize(
+    "folder",
+    [*(DAEMON / name for name in PACKAGES), *(CLIENTS / name for name in CLIENT_PACKAGES)],
+    ids=lambda folder: f"{folder.parent.name}/{folder.name}",
+)
+def test_a_package_is_small_enough_to_be_seen_at_once(folder: Path) -> None:
+    lines, modules = size(folder)
+    assert (lines <= MOST_LINES, modules <= MOST_MODULES) == (True, True), (lines, modules)
+
+
+def test_the_client_outside_of_its_packages_has_a_bound_too() -> None:
+    lines, modules = size(CLIENTS)
+    assert (lines <= MOST_CLIENT_LINES, modules <= MOST_CLIENT_MODULES) == (True, True), (lines, modules)
+
+
+def size(folder: Path) -> tuple[int, int]:
+    """Return the lines of the package, and its modules without `__init__`."""
+    files = sorted(folder.glob("*.py"))
+    lines = sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files)
+    return lines, len([file for file in files if file.name != "__init__.py"])
 
 
 def test_unit_tests_lie_as_the_modules_do() -> None:
+    tests = ROOT / "tests" / "unit"
+    folders = [
+        *((tests / name, DAEMON / name) for name in PACKAGES),
+        *((tests / "earmark_client" / name, CLIENTS / name) for name in CLIENT_PACKAGES),
+    ]
     stray = [
         file.relative_to(ROOT)
-        for file in sorted((ROOT / "tests" / "unit").rglob("test_*.py"))
-        if file.parent.name in PACKAGES and not (DAEMON / file.parent.name / f"{file.stem[5:]}.py").is_file()
+        for lie, package in folders
+        for file in sorted(lie.rglob("test_*.py"))
+        if not (package / f"{file.stem[5:]}.py").is_file()
     ]
     assert stray == []

@@ -1,1 +1,1 @@
-"""`earmark monitor` and `earmark report`: what a daemon hears, over a session, for a terminal and on a page."""
+"""`earmark monitor`: what a daemon hears, live in a terminal, and recorded in a file."""

@@ -17,9 +17,9 @@ from earmark_client.arguments import add_daemon, daemon_of, names_of, token_of
 from earmark_client.client import AsyncClient
 from earmark_client.monitor.live import Face, Lines, Monitor, Screen
 from earmark_client.monitor.recording import Recording, begin_row
-from earmark_client.monitor.session import Session
-from earmark_client.monitor.stretches import shares
-from earmark_client.monitor.words import lasted, percent
+from earmark_client.sessions.session import Session
+from earmark_client.sessions.stretches import shares
+from earmark_client.sessions.words import lasted, percent
 
 EXAMPLES = """\
 examples:
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     if recording is not None and recording.failure:
         print(f"earmark: {recording.failure}", file=sys.stderr)
     if args.report is not None:
-        from earmark_client.monitor.report import Facts, page
+        from earmark_client.report.page import Facts, page
 
         _write(args.report, page(monitor.session, monitor.now, Facts(monitor.daemon)))
         print(f"the report is in {args.report}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from earmark.protocol.events import Event, Hello, Label, Level, Loss, Result, Source, Tick
-from earmark_client.monitor.session import seconds
-from earmark_client.monitor.words import clock, lasted
+from earmark_client.sessions.session import seconds
+from earmark_client.sessions.words import clock, lasted
 
 BEHIND_S = 3.0  # an event that is older than this when it comes was late, or is replayed
 SILENT_S = 12.0  # a daemon that lives says so every five seconds

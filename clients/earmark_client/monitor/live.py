@@ -18,8 +18,8 @@ from earmark_client.client import AsyncClient
 from earmark_client.monitor.keys import Do, Keys
 from earmark_client.monitor.link import Link
 from earmark_client.monitor.recording import Recording, Rows, mark_row
-from earmark_client.monitor.session import Session
 from earmark_client.request import complain
+from earmark_client.sessions.session import Session
 from earmark_client.watchers import greet, has_colour
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from datetime import tzinfo
 from rich.text import Text
 
 from earmark.columns import printable
-from earmark_client.monitor.session import Session, SourceNow, Timeline
-from earmark_client.monitor.stretches import Stretch, cells, shares
-from earmark_client.monitor.words import clock, lasted, letters, percent, state, sure
+from earmark_client.sessions.session import Session, SourceNow, Timeline
+from earmark_client.sessions.stretches import Stretch, cells, shares
+from earmark_client.sessions.words import clock, lasted, letters, percent, state, sure
 
 STRIPS_MIN = (1, 2, 5)  # minutes that the strip shows: the fewest that hold the session, or the last ones
 SILENT_S = 5.0  # seconds after which the scores are said to be old

@@ -12,7 +12,7 @@ from typing import Self, TextIO
 
 from earmark.errors import EarmarkError
 from earmark.protocol.events import Event, Gap, Label, Loss, Result, Source
-from earmark_client.monitor.session import Mark, utc
+from earmark_client.sessions.session import Mark, utc
 
 FIELDS = (
     *("time", "type", "source", "classifier", "label", "state", "score", "start_time", "end_time"),

@@ -8,8 +8,8 @@ import ssl
 from importlib.util import find_spec
 
 from earmark.columns import printable
-from earmark_client.route.outcome import Outcome
-from earmark_client.route.settings import Mqtt
+from earmark_client.routing.outcome import Outcome
+from earmark_client.routing.settings import Mqtt
 
 MISSING = "aiomqtt is not installed; run: pip install 'earmark[mqtt]'"
 REFUSED = (4, 5, 134, 135)  # codes of a broker that knows who it is and does not let them in: of MQTT 3.1.1, and of 5

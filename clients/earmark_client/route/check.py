@@ -10,9 +10,10 @@ from earmark.errors import EarmarkError
 from earmark.hints import nearest
 from earmark.protocol.events import Hello
 from earmark_client.programs import why_not
-from earmark_client.route import broker, notification, secret_file, webhook
-from earmark_client.route.file import is_plain
-from earmark_client.route.settings import OneOrMore, Route, Routes, listed
+from earmark_client.route import broker, secret_file, webhook
+from earmark_client.routing import notification
+from earmark_client.routing.file import is_plain
+from earmark_client.routing.settings import OneOrMore, Route, Routes, listed
 
 
 def read_secrets(routes: Routes) -> tuple[dict[str, str], list[str]]:

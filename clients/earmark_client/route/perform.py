@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 from earmark_client.programs import variables
-from earmark_client.route import broker, notification, program, template, webhook
-from earmark_client.route.decide import late
-from earmark_client.route.outcome import Outcome, pause_before
-from earmark_client.route.route_queue import Job
-from earmark_client.route.settings import Route
+from earmark_client.route import broker, program, webhook
+from earmark_client.routing import notification, template
+from earmark_client.routing.decide import late
+from earmark_client.routing.outcome import Outcome, pause_before
+from earmark_client.routing.route_queue import Job
+from earmark_client.routing.settings import Route
 
 
 class Performer:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from earmark_client.programs import not_started
-from earmark_client.route.outcome import Outcome
+from earmark_client.routing.outcome import Outcome
 
 KEPT = 4096  # bytes of what a program prints, the last ones
 GRACE = 2.0  # seconds from SIGTERM to SIGKILL

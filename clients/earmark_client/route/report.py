@@ -17,11 +17,11 @@ from earmark.columns import printable
 from earmark.errors import EarmarkError
 from earmark.protocol.events import Label
 from earmark.protocol.text import clock
-from earmark_client.route import template
-from earmark_client.route.outcome import Outcome
 from earmark_client.route.perform import shown
-from earmark_client.route.route_queue import Job
-from earmark_client.route.settings import Route
+from earmark_client.routing import template
+from earmark_client.routing.outcome import Outcome
+from earmark_client.routing.route_queue import Job
+from earmark_client.routing.settings import Route
 
 _WIDTHS = (8, 10, 10, 5)  # of time, route, label and score; a longer name moves the rest of its line
 _COLUMNS_OF_A_TERMINAL = 80

@@ -12,13 +12,13 @@ import msgspec
 from earmark.errors import EarmarkError
 from earmark.protocol.events import Label, decode
 from earmark_client.position import Position
-from earmark_client.route.decide import Decider, Held, late
-from earmark_client.route.outcome import Outcome
 from earmark_client.route.perform import Performer
 from earmark_client.route.report import Report
-from earmark_client.route.route_queue import Job, RouteQueue
-from earmark_client.route.settings import Route, Routes
 from earmark_client.route.state import Claim, State
+from earmark_client.routing.decide import Decider, Held, late
+from earmark_client.routing.outcome import Outcome
+from earmark_client.routing.route_queue import Job, RouteQueue
+from earmark_client.routing.settings import Route, Routes
 
 LAZY = 1.0  # seconds until the position of events that nothing follows from is written
 

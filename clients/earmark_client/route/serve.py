@@ -21,13 +21,13 @@ from earmark.protocol.text import line
 from earmark_client.address import Address
 from earmark_client.follow import SINCE, Follower, Message
 from earmark_client.route.check import absent, read_secrets, strangers
-from earmark_client.route.decide import Decider, Held, moment
-from earmark_client.route.file import load
 from earmark_client.route.perform import Performer
 from earmark_client.route.report import Report
 from earmark_client.route.router import Router
-from earmark_client.route.settings import Routes
 from earmark_client.route.state import State
+from earmark_client.routing.decide import Decider, Held, moment
+from earmark_client.routing.file import load
+from earmark_client.routing.settings import Routes
 from earmark_client.stream import jittered, messages
 
 FILTERS = {

@@ -20,7 +20,7 @@ import msgspec
 
 from earmark.errors import EarmarkError, SubscriptionError
 from earmark_client.position import Position
-from earmark_client.route.decide import Memory
+from earmark_client.routing.decide import Memory
 
 KEPT = 1000  # actions that have ended, so that one can look at them
 SCHEMA = """

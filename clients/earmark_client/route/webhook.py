@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from earmark import __version__
 from earmark.columns import printable
 from earmark.errors import EarmarkError
-from earmark_client.route.outcome import Outcome
+from earmark_client.routing.outcome import Outcome
 
 SECRET_PREFIX = "whsec_"
 TRIED_AGAIN = (408, 425, 429)  # statuses, besides those from 500

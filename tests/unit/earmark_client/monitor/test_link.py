@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from earmark.protocol.events import Tick
 from earmark_client.monitor.link import BEHIND_S, SILENT_S, Link
-from tests.unit.earmark_client.monitor.test_session import BEGIN, hello, label, utc
+from tests.unit.earmark_client.sessions.test_session import BEGIN, hello, label, utc
 
 
 def connected() -> Link:

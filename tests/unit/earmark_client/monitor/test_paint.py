@@ -12,8 +12,8 @@ from rich.console import Console
 
 from earmark.protocol.events import ClassifierInfo, Gap, Hello, Level, SourceInfo
 from earmark_client.monitor.paint import ASCII, KEYS, View, screen
-from earmark_client.monitor.session import Session
-from tests.unit.earmark_client.monitor.test_session import BEGIN, heard, label, result, source, utc
+from earmark_client.sessions.session import Session
+from tests.unit.earmark_client.sessions.test_session import BEGIN, heard, label, result, source, utc
 
 SIZES = [(80, 24), (200, 50), (80, 10), (40, 24), (20, 5), (5, 2), (1, 1)]
 

@@ -12,8 +12,8 @@ import pytest
 from earmark.errors import EarmarkError
 from earmark.protocol.events import Gap, Loss
 from earmark_client.monitor.recording import FIELDS, Recording, Rows, as_csv, as_json, begin_row, mark_row
-from earmark_client.monitor.session import Mark
-from tests.unit.earmark_client.monitor.test_session import BEGIN, hello, label, result, source, utc
+from earmark_client.sessions.session import Mark
+from tests.unit.earmark_client.sessions.test_session import BEGIN, hello, label, result, source, utc
 
 
 def test_labels_sources_losses_and_gaps_have_a_row_each() -> None:

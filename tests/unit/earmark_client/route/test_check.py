@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from earmark_client.route.check import absent, doubtful, read_secrets, strangers
-from earmark_client.route.settings import Filter, Mqtt, Routes
+from earmark_client.routing.settings import Filter, Mqtt, Routes
 from tests.routes import route
 from tests.serving import hello
 

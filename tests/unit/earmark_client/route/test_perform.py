@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from earmark_client.route.perform import Performer, arguments
-from earmark_client.route.route_queue import Job
-from earmark_client.route.settings import Mqtt, Route
-from earmark_client.route.template import fields
+from earmark_client.routing.route_queue import Job
+from earmark_client.routing.settings import Mqtt, Route
+from earmark_client.routing.template import fields
 from tests.routes import at, route, word
 
 VALUES = fields(word('x"; rm -rf / #', 2, source="--help"), "r", "e:1")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from earmark_client.route.outcome import Outcome
 from earmark_client.route.report import Report
-from earmark_client.route.route_queue import Job
+from earmark_client.routing.outcome import Outcome
+from earmark_client.routing.route_queue import Job
 from tests.routes import at, off, route, word
 
 

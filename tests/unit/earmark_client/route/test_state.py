@@ -8,8 +8,8 @@ import pytest
 
 from earmark.errors import EarmarkError
 from earmark_client.position import Position
-from earmark_client.route.decide import Heard, Memory
 from earmark_client.route.state import KEPT, Claim, State, state_path
+from earmark_client.routing.decide import Heard, Memory
 
 
 def claim(number: int, route: str = "r") -> Claim:

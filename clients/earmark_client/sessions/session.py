@@ -26,7 +26,7 @@ from earmark.protocol.events import (
     SourceInfo,
     Tick,
 )
-from earmark_client.monitor.stretches import Hole, Span, Stretch, partition
+from earmark_client.sessions.stretches import Hole, Span, Stretch, partition
 
 KEPT = 20_000  # labels of a timeline, and holes; the oldest are dropped, and the timeline then begins behind them
 SMOOTHING_S = 1.0  # time in which a smoothed score goes two thirds of the way to a new one

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark_client.route.route_queue import Job, RouteQueue
+from earmark_client.routing.route_queue import Job, RouteQueue
 from tests.routes import route, word
 
 ROUTE = route()

@@ -11,11 +11,11 @@ from earmark.errors import EarmarkError, SubscriptionError
 from earmark.protocol.events import ClassifierInfo, Hello, Label, Loss, Result, Source, SourceInfo
 from earmark_client.arguments import add_daemon, daemon_of, names_of, token_of
 from earmark_client.client import Client
-from earmark_client.monitor.report import Facts, page
-from earmark_client.monitor.session import Session, seconds
-from earmark_client.monitor.stretches import Hole
 from earmark_client.past import beginning, rfc3339
+from earmark_client.report.page import Facts, page
 from earmark_client.run import run as run_steps
+from earmark_client.sessions.session import Session, seconds
+from earmark_client.sessions.stretches import Hole
 
 BEFORE = 500  # events before the time, from which is known what was on at its beginning
 EXAMPLES = """\

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark_client.monitor.words import escape, lasted, letters, percent, state, sure
+from earmark_client.sessions.words import escape, lasted, letters, percent, state, sure
 
 
 def test_labels_get_the_first_letter_that_is_free() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.protocol.events import Label
-from earmark_client.route.decide import Decider, Held, Memory, Taken
-from earmark_client.route.settings import Filter, Route
+from earmark_client.routing.decide import Decider, Held, Memory, Taken
+from earmark_client.routing.settings import Filter, Route
 from tests.routes import at, off, on, route, text, word
 
 

@@ -18,8 +18,8 @@ from earmark.config.explain import explained
 from earmark.config.lines import located
 from earmark.errors import ConfigError, SubscriptionError
 from earmark_client.address import address
-from earmark_client.route import template
-from earmark_client.route.settings import Route, Routes, listed
+from earmark_client.routing import template
+from earmark_client.routing.settings import Route, Routes, listed
 
 ACTIONS = ("run", "webhook", "mqtt", "notify")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from earmark.protocol.events import Label
-from earmark_client.route.settings import Route
+from earmark_client.routing.settings import Route
 
 
 @dataclass(frozen=True, slots=True)

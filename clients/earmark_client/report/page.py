@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from earmark_client.monitor.report_svg import colour, drawing
-from earmark_client.monitor.session import Session, Timeline
-from earmark_client.monitor.stretches import Shares, Span, Stretch, shares, transitions
-from earmark_client.monitor.style import STYLE
-from earmark_client.monitor.words import NOT_A_MEASUREMENT, clock, escape, lasted, letters, percent
+from earmark_client.report.style import STYLE
+from earmark_client.report.svg import colour, drawing
+from earmark_client.sessions.session import Session, Timeline
+from earmark_client.sessions.stretches import Shares, Span, Stretch, shares, transitions
+from earmark_client.sessions.words import NOT_A_MEASUREMENT, clock, escape, lasted, letters, percent
 
 MOST_LABELS = 12  # in a matrix
 MOST_ROWS = 200  # of losses

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.protocol.events import Gap, Loss
-from earmark_client.monitor.report import Facts, page
-from earmark_client.monitor.report_svg import joined, ticks
-from earmark_client.monitor.session import Session
-from earmark_client.monitor.stretches import Stretch
-from earmark_client.monitor.words import NOT_A_MEASUREMENT
-from tests.unit.earmark_client.monitor.test_session import BEGIN, heard, label, result, source, utc
+from earmark_client.report.page import Facts, page
+from earmark_client.report.svg import joined, ticks
+from earmark_client.sessions.session import Session
+from earmark_client.sessions.stretches import Stretch
+from earmark_client.sessions.words import NOT_A_MEASUREMENT
+from tests.unit.earmark_client.sessions.test_session import BEGIN, heard, label, result, source, utc
 
 HOSTILE = "</title><script>alert(1)</script>\"onload='x'&amp;"
 VOID = {"meta"}

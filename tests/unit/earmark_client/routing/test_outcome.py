@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from earmark_client.route.outcome import LONGEST_PAUSE, Outcome, pause_before
+from earmark_client.routing.outcome import LONGEST_PAUSE, Outcome, pause_before
 
 
 def test_each_pause_is_twice_the_one_before_up_to_a_limit() -> None:

@@ -24,9 +24,9 @@ from earmark.protocol.events import (
     SourceInfo,
     SourceState,
 )
-from earmark_client.monitor.session import KEPT, Session, Timeline
-from earmark_client.monitor.stretches import shares
-from tests.unit.earmark_client.monitor.test_stretches import drawn
+from earmark_client.sessions.session import KEPT, Session, Timeline
+from earmark_client.sessions.stretches import shares
+from tests.unit.earmark_client.sessions.test_stretches import drawn
 
 BEGIN = datetime(2026, 11, 22, 7, 31, tzinfo=UTC).timestamp()
 EMOTION = ClassifierInfo("emotion", "earmark/emotion", ("happy", "sad"), ("desk",), "speech", "sliding", 3.0, 1.0)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from earmark_client.route.template import complaints, fields, fill, topic
+from earmark_client.routing.template import complaints, fields, fill, topic
 from tests.routes import off, word
 
 VALUES = fields(word("go", 2), "light", "e:7")

@@ -15,7 +15,7 @@ import msgspec
 
 from earmark.config import quiet
 from earmark.protocol.events import Label
-from earmark_client.route.settings import Filter, Route, listed
+from earmark_client.routing.settings import Filter, Route, listed
 
 CLOCK_SLACK = timedelta(seconds=1)  # between the sound's own time and its UTC
 MOST_WAKES = 1000  # labels of sources that are remembered for `after`

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from earmark.errors import ConfigError
-from earmark_client.route.file import action_of, is_plain, load
+from earmark_client.routing.file import action_of, is_plain, load
 
 EXAMPLE = Path(__file__).parents[4] / "config" / "examples" / "routes.toml"
 RUN = 'run = ["true"]'

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark_client.monitor.stretches import Hole, Span, Stretch, cells, partition, shares, transitions
+from earmark_client.sessions.stretches import Hole, Span, Stretch, cells, partition, shares, transitions
 
 TIMES = st.integers(-5, 40).map(float)
 LABELS = st.sampled_from(["happy", "sad", "angry"])

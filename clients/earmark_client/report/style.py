@@ -34,7 +34,7 @@ tbody th{font-weight:600;overflow-wrap:break-word}.none th{font-weight:400}
 .bar{width:96px;height:10px;display:block;margin-top:6px;background:var(--row);border-radius:2px}
 th i{display:inline-block;width:18px;height:18px;margin-right:8px;border-radius:3px;font:700 11px/18px
 system-ui,sans-serif;text-align:center;color:#10151c;vertical-align:1px}
-rect.none{fill:var(--soft);opacity:.45}
+.none i{height:0}rect.none{fill:var(--soft);opacity:.45}
 .matrix{width:auto}.wide{flex-basis:100%!important}
 .matrix td,.matrix th{padding:4px 10px;text-align:center}.matrix tbody th{text-align:right}
 .matrix td{background:color-mix(in srgb,var(--heat-to) var(--heat,0%),transparent)}

@@ -38,9 +38,9 @@ decide.min_on = 0.1
 class Lives:
     """Starts daemons of tests.lives over one journal, and kills them."""
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
+    def __init__(self, folder: Path, port: int = 0, pause: float = 0.002) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.lives", str(folder), str(port)],
+            [sys.executable, "-m", "tests.lives", str(folder), str(port), str(pause)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import queue
 import random
 import threading
 import time
@@ -19,7 +20,19 @@ from earmark.control.history_routes import History
 from earmark.detection.detector import Draft
 from earmark.history.recent import Recent
 from earmark.protocol import endpoints
-from earmark.protocol.events import ClassifierInfo, GateLevel, Hello, Label, Level, Result, Score, SourceInfo, Tick, Why
+from earmark.protocol.events import (
+    ClassifierInfo,
+    GateLevel,
+    Hello,
+    Label,
+    Level,
+    Numbered,
+    Result,
+    Score,
+    SourceInfo,
+    Tick,
+    Why,
+)
 from earmark.server.routes import show_root
 from earmark.server.server import Server
 from earmark.stream.events_endpoint import events_endpoint
@@ -44,6 +57,7 @@ class Played:
         self._ready = threading.Event()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+        self._wanted: queue.SimpleQueue[Numbered] = queue.SimpleQueue()
         self.sent = 0
         self.url = ""
         self.behind_proxy = ""  # the same page, under a path of a proxy
@@ -59,6 +73,10 @@ class Played:
     ) -> None:
         self._ending.set()
         self._thread.join()
+
+    def publish(self, event: Numbered) -> None:
+        """Publish an event beside the made-up ones, soon."""
+        self._wanted.put(event)
 
     async def _serve(self) -> None:
         infos = tuple(
@@ -83,6 +101,8 @@ class Played:
         while not self._ending.is_set():
             await asyncio.sleep(0.01)
             passed = time.monotonic() - began
+            while not self._wanted.empty():
+                publisher.publish([Draft(self._wanted.get(), time.monotonic_ns())])
             while not self.silent and self.sent < passed * self._rate:
                 publisher.publish([Draft(_event(self.sent, passed, self._labels), time.monotonic_ns())])
                 self.sent += 1

@@ -225,6 +225,17 @@ def test_labels_go_off_with_a_source_that_is_removed_or_paused_and_a_bad_file_ch
     assert not [event for event in running.close() if event["type"] == "loss"]
 
 
+def test_without_a_journal_memory_is_enough_for_a_short_absence(running: Running) -> None:
+    first = running.until(type="result")
+    since = f"{running.events[0]['epoch']}:{first['seq']}"
+    with websockets.sync.client.connect(
+        f"ws://{running.daemon.address}/v1/events?since={since}", proxy=None
+    ) as connection:
+        _, *missed = [json.loads(connection.recv(DEADLINE)) for _ in range(6)]
+    running.until(missed[-1]["seq"] - 1)
+    assert missed == [event for event in running.events[1:] if first["seq"] < event["seq"] <= missed[-1]["seq"]]
+
+
 def test_a_storm_of_signals_beside_reloads_and_a_dead_worker_changes_what_the_last_file_says(running: Running) -> None:
     running.until(type="result")
     running.hang_up(times=200)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pytest
 import websockets.sync.client
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
-from earmark.config.resolve import DEMO
-from tests.daemon import DEADLINE, Daemon
-from tests.killing import SETTINGS, Lives
+from tests.daemon import DEADLINE
+from tests.killing import Lives
 
 KILLS = 200
 EARLY = 0.1  # of the daemons are killed before they serve
@@ -52,7 +48,6 @@ class Client(threading.Thread):
     last = 0
 
 
-@pytest.mark.realtime
 def test_what_any_client_has_seen_outlives_two_hundred_kills_and_no_number_is_used_twice(tmp_path: Path) -> None:
     seen: dict[int, str] = {}
     chance = random.Random(20261126)
@@ -94,39 +89,3 @@ def test_what_any_client_has_seen_outlives_two_hundred_kills_and_no_number_is_us
     assert len(seen) > KILLS
     assert not (tmp_path / "journal.db.damaged").exists()
     assert not (tmp_path / "journal.tail.damaged").exists()
-
-
-def past(address: str, last: int) -> tuple[str, dict[int, dict[str, Any]]]:
-    """The epoch that the daemon tells, and the events up to the number `last`."""
-    with websockets.sync.client.connect(address, compression=None, close_timeout=0.1) as stream:
-        hello = json.loads(stream.recv(DEADLINE))
-        found: dict[int, dict[str, Any]] = {}
-        while max(found, default=0) < last:
-            event = json.loads(stream.recv(DEADLINE))
-            found[event["seq"]] = event
-    return str(hello["epoch"]), {number: event for number, event in found.items() if number <= last}
-
-
-@pytest.mark.realtime
-def test_the_whole_daemon_goes_on_where_it_was_killed(tmp_path: Path) -> None:
-    settings = tmp_path / "earmark.toml"
-    settings.write_text(SETTINGS.format(folder=tmp_path / "kept", demo=DEMO))
-    seen: dict[int, dict[str, Any]] = {}
-    epochs: set[str] = set()
-    epoch = ""
-    for _ in range(3):
-        with Daemon("--config", str(settings)) as daemon:
-            daemon.until(lambda event: event["type"] == "result", 20)
-            address = f"ws://{daemon.address}/v1/events"
-            epoch, replayed = past(f"{address}?since={epoch}:0" if epoch else address, max(seen, default=0))
-            os.kill(daemon.process.pid, signal.SIGKILL)
-            daemon.process.wait(DEADLINE)
-            with suppress(AssertionError):  # the rest of what it told, until its end
-                daemon.until(lambda event: False)
-        epochs.add(epoch)
-        assert {number: replayed.get(number) for number in seen} == seen
-        for event in daemon.events:
-            assert seen.setdefault(event["seq"], event) == event
-    assert len(epochs) == 1
-    on = [event["id"] for event in seen.values() if event["type"] == "label" and event["state"] == "on"]
-    assert len(on) == len(set(on)) > 4

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import signal
-import threading
-import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -16,18 +13,15 @@ import pytest
 from msgspec import structs
 
 from earmark.config import settings as config
-from earmark.config.resolve import DEMO
 from earmark.protocol.events import Event, Gap, Label, Result, encode
-from earmark_client import Client, Position, events, events_sync
+from earmark_client import Position, events, events_sync
 from earmark_client.address import address
 from earmark_client.follow import Follower, Message
 from earmark_client.position import PositionFile
 from earmark_client.stream import messages, messages_sync
-from tests.daemon import Daemon
 from tests.fakestream import ANSWER, HANDSHAKE, FakeStream
-from tests.killing import SETTINGS, Lives
 from tests.relay import Relay
-from tests.running import Running, free_port
+from tests.running import Running
 from tests.serving import DEADLINE, Serving, command, hello, lasting, result, serve
 
 KEPT = [command(seq) if seq % 3 else result(seq) for seq in range(1, 13)]
@@ -308,104 +302,3 @@ def test_watch_begins_where_it_ended_if_it_keeps_its_position(tmp_path: Path) ->
         assert await watched(3) == ["stop", "left", "go"]
 
     serve(scenario)
-
-
-# ---- daemons that are killed ----
-
-
-class Following(threading.Thread):
-    """Iterates over the labels of a daemon, with or without asyncio, until it is told to stop. `seen` is what came."""
-
-    def __init__(self, host: str, since: Position, with_asyncio: bool) -> None:
-        super().__init__()
-        self.seen: list[Event] = []
-        self._host = host
-        self._since = since
-        self._with_asyncio = with_asyncio
-        self.stopping = threading.Event()
-
-    def run(self) -> None:
-        asyncio.run(self._follow()) if self._with_asyncio else self._follow_sync()
-
-    async def _follow(self) -> None:
-        async with events(self._host, types="label,gap", since=self._since) as stream:
-            async for event in stream:
-                self.seen.append(event)
-                if self.stopping.is_set():
-                    return
-
-    def _follow_sync(self) -> None:
-        with events_sync(self._host, types="label,gap", since=self._since) as stream:
-            for event in stream:
-                self.seen.append(event)
-                if self.stopping.is_set():
-                    return
-
-
-@pytest.mark.realtime
-def test_clients_go_on_over_daemons_that_are_killed_with_every_label_once_and_in_order(tmp_path: Path) -> None:
-    port, chance = free_port(), random.Random(7)
-    with Lives(tmp_path, port) as lives:
-        lives.start()
-        _, epoch, newest = lives.served()
-        followers = [Following(f"127.0.0.1:{port}", Position(epoch, newest), each) for each in (True, False)]
-        for follower in followers:
-            follower.start()
-        for _ in range(12):
-            time.sleep(chance.uniform(0.05, 0.6))
-            lives.kill()
-            lives.start()
-            lives.served()
-        for follower in followers:
-            follower.stopping.set()
-            follower.join(DEADLINE)
-        kept: list[int] = []
-        ends = [follower.seen[-1] for follower in followers]
-        last = max(event.seq for event in ends if isinstance(event, Label))
-        with events_sync(f"127.0.0.1:{port}", types="label", since=Position(epoch, 0)) as stream:
-            for event in stream:
-                assert isinstance(event, Label)
-                kept.append(event.seq)
-                if event.seq >= last:
-                    break
-    for follower in followers:
-        found = [event.seq for event in follower.seen if isinstance(event, Label)]
-        gaps = [event for event in follower.seen if isinstance(event, Gap)]
-        # a number whose event the killed daemon never told anybody is a gap
-        assert [seq for gap in gaps for seq in range(gap.from_, gap.to + 1) if seq in kept] == []
-        assert len(found) > 100
-        assert found == kept[kept.index(found[0]) : kept.index(found[-1]) + 1]
-        assert found[0] == kept[0]
-
-
-@pytest.mark.realtime
-def test_clients_go_on_where_a_whole_daemon_was_killed(tmp_path: Path) -> None:
-    settings = tmp_path / "earmark.toml"
-    settings.write_text(SETTINGS.format(folder=tmp_path / "kept", demo=DEMO))
-    port = free_port()
-    followers: list[Following] = []
-    for life in range(2):
-        with Daemon("--config", str(settings), port=port) as daemon:
-            if not followers:
-                epoch = next(events_sync(daemon.address, types="hello")).epoch  # type: ignore[union-attr]
-                followers = [Following(daemon.address, Position(epoch, 0), each) for each in (True, False)]
-                for follower in followers:
-                    follower.start()
-            daemon.until(lambda event: event["type"] == "label", 4)
-            if life == 0:
-                daemon.process.kill()
-                daemon.process.wait(DEADLINE)
-                continue
-            for follower in followers:
-                follower.stopping.set()
-                follower.join(DEADLINE)
-            client = Client(daemon.address)
-            for follower in followers:
-                last = follower.seen[-1]
-                assert isinstance(last, Label)
-                kept = [
-                    event for event in client.history(types="label", since=Position(epoch, 0)) if number(event) or 0
-                ]
-                seen = [event for event in follower.seen if isinstance(event, Label)]
-                assert seen == kept[: kept.index(last) + 1]
-                assert len({event.id for event in follower.seen if isinstance(event, Label)}) > 4

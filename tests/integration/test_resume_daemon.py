@@ -1,75 +1,134 @@
-"""A client that goes on where it was, over the sudden death of the daemon itself."""
+"""Clients that go on where they were, over the sudden death of the daemon itself."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-import urllib.request
+import random
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import websockets.sync.client
 
+from earmark.config.resolve import DEMO
+from earmark.protocol.events import Event, Gap, Label
+from earmark_client import Client, Position, events, events_sync
 from tests.daemon import DEADLINE, Daemon
-from tests.signals import demo_file
+from tests.killing import SETTINGS, Lives
+from tests.running import free_port
 
 
-def configured(folder: Path) -> str:
-    """A daemon with a journal that plays the words of the demo for ever, as fast as they can be classified."""
-    file = folder / "earmark.toml"
-    file.write_text(f"""
-        [journal]
-        path = "{folder / "journal"}"
+class Following(threading.Thread):
+    """Iterates over the labels of a daemon, with or without asyncio, until it is told to stop. `seen` is what came."""
 
-        [[source]]
-        kind = "file"
-        name = "desk"
-        path = "{demo_file(folder)}"
-        loop = true
-        fast = true
+    def __init__(self, host: str, since: Position, with_asyncio: bool) -> None:
+        super().__init__()
+        self.seen: list[Event] = []
+        self._host = host
+        self._since = since
+        self._with_asyncio = with_asyncio
+        self.stopping = threading.Event()
 
-        [[classifier]]
-        name = "commands"
-    """)
-    return str(file)
+    def run(self) -> None:
+        asyncio.run(self._follow()) if self._with_asyncio else self._follow_sync()
 
+    async def _follow(self) -> None:
+        async with events(self._host, types="label,gap", since=self._since) as stream:
+            async for event in stream:
+                self.seen.append(event)
+                if self.stopping.is_set():
+                    return
 
-def read(daemon: Daemon, query: str, count: int) -> list[dict[str, Any]]:
-    """The first messages that a subscriber gets."""
-    with websockets.sync.client.connect(f"ws://{daemon.address}/v1/events{query}", proxy=None) as connection:
-        return [json.loads(connection.recv(DEADLINE)) for _ in range(count)]
-
-
-def history(daemon: Daemon, query: str) -> dict[str, Any]:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"http://{daemon.address}/v1/events?{query}", timeout=DEADLINE) as answer:
-        told: dict[str, Any] = json.load(answer)
-        return told
+    def _follow_sync(self) -> None:
+        with events_sync(self._host, types="label,gap", since=self._since) as stream:
+            for event in stream:
+                self.seen.append(event)
+                if self.stopping.is_set():
+                    return
 
 
-def test_a_client_goes_on_where_it_was_when_the_daemon_was_killed_and_started_again(tmp_path: Path) -> None:
-    settings = configured(tmp_path)
-    with Daemon("--config", settings) as first:
-        hello, *before = read(first, "", 4)
+def replayed(daemon: Daemon, since: str, last: int) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
+    """The hello, and the events after a position up to the number `last`."""
+    address = f"ws://{daemon.address}/v1/events?since={since}"
+    with websockets.sync.client.connect(address, proxy=None, close_timeout=0.1) as stream:
+        hello = json.loads(stream.recv(DEADLINE))
+        found: dict[int, dict[str, Any]] = {}
+        while max(found, default=0) < last:
+            event = json.loads(stream.recv(DEADLINE))
+            found[event["seq"]] = event
+    return hello, found
+
+
+def test_clients_go_on_over_daemons_that_are_killed_with_every_label_once_and_in_order(tmp_path: Path) -> None:
+    port, chance = free_port(), random.Random(7)
+    with Lives(tmp_path, port) as lives:
+        lives.start()
+        _, epoch, newest = lives.served()
+        followers = [Following(f"127.0.0.1:{port}", Position(epoch, newest), each) for each in (True, False)]
+        for follower in followers:
+            follower.start()
+        for _ in range(12):
+            time.sleep(chance.uniform(0.05, 0.6))
+            lives.kill()
+            lives.start()
+            lives.served()
+        for follower in followers:
+            follower.stopping.set()
+            follower.join(DEADLINE)
+        kept: list[int] = []
+        ends = [follower.seen[-1] for follower in followers]
+        last = max(event.seq for event in ends if isinstance(event, Label))
+        with events_sync(f"127.0.0.1:{port}", types="label", since=Position(epoch, 0)) as stream:
+            for event in stream:
+                assert isinstance(event, Label)
+                kept.append(event.seq)
+                if event.seq >= last:
+                    break
+    for follower in followers:
+        found = [event.seq for event in follower.seen if isinstance(event, Label)]
+        gaps = [event for event in follower.seen if isinstance(event, Gap)]
+        # a number whose event the killed daemon never told anybody is a gap
+        assert [seq for gap in gaps for seq in range(gap.from_, gap.to + 1) if seq in kept] == []
+        assert len(found) > 100
+        assert found == kept[kept.index(found[0]) : kept.index(found[-1]) + 1]
+        assert found[0] == kept[0]
+
+
+def test_the_whole_daemon_goes_on_where_it_was_killed_and_so_do_its_clients(tmp_path: Path) -> None:
+    settings = tmp_path / "earmark.toml"
+    settings.write_text(SETTINGS.format(folder=tmp_path / "kept", demo=DEMO))
+    port = free_port()
+    with Daemon("--config", str(settings), port=port) as first:
+        epoch = next(events_sync(first.address, types="hello")).epoch  # type: ignore[union-attr]
+        followers = [Following(first.address, Position(epoch, 0), each) for each in (True, False)]
+        for follower in followers:
+            follower.start()
+        first.until(lambda event: event["type"] == "label", 4)
         first.process.kill()
-        first.process.wait()
-    seen = before[0]
-    with Daemon("--config", settings) as second:
-        second.until(lambda event: event["type"] == "result")
-        again, *after = read(second, f"?since={hello['epoch']}:{seen['seq']}", 6)
-        page = history(second, f"since={hello['epoch']}:0&limit=1000")
-    assert (again["type"], again["epoch"], again["oldest"]) == ("hello", hello["epoch"], 1)
-    assert after[:2] == before[1:]
-    assert [event["seq"] for event in after] == list(range(seen["seq"] + 1, seen["seq"] + 6))
-    assert [event["seq"] for event in page["events"]] == list(range(1, len(page["events"]) + 1))
-    assert page["events"][seen["seq"] : seen["seq"] + 5] == after
-
-
-def test_without_a_journal_memory_is_enough_for_a_short_absence(tmp_path: Path) -> None:
-    settings = configured(tmp_path)
-    text = Path(settings).read_text()
-    Path(settings).write_text("journal = false\nserver.recent = 100000\n" + text[text.index("[[source]]") :])
-    with Daemon("--config", settings) as daemon:
-        hello, one, two = read(daemon, "", 3)
-        daemon.until(lambda event: event["seq"] >= two["seq"] + 2)
-        _, again, after = read(daemon, f"?since={hello['epoch']}:{one['seq']}", 3)
-    assert (again, after["seq"]) == (two, two["seq"] + 1)
+        first.process.wait(DEADLINE)
+        with suppress(AssertionError):  # the rest of what it told, until its end
+            first.until(lambda event: False)
+    seen = {event["seq"]: event for event in first.events}
+    with Daemon("--config", str(settings), port=port) as second:
+        second.until(lambda event: event["type"] == "label", 4)
+        for follower in followers:
+            follower.stopping.set()
+            follower.join(DEADLINE)
+        hello, again = replayed(second, f"{epoch}:0", second.events[-1]["seq"])
+        middle = max(seen) // 2
+        _, resumed = replayed(second, f"{epoch}:{middle}", max(seen))
+        kept = list(Client(second.address).history(types="label", since=Position(epoch, 0)))
+    assert (hello["epoch"], hello["oldest"]) == (epoch, 1)
+    assert [number for number, event in seen.items() if again[number] != event] == []
+    assert [event["seq"] for event in second.events if again[event["seq"]] != event] == []  # no number is used twice
+    assert not seen.keys() & {event["seq"] for event in second.events}
+    assert resumed == {number: event for number, event in again.items() if middle < number <= max(resumed)}
+    ids = [event["id"] for event in again.values() if event["type"] == "label" and event["state"] == "on"]
+    assert len(ids) == len(set(ids)) > 4
+    for follower in followers:
+        told = [event for event in follower.seen if isinstance(event, Label)]
+        assert told == kept[: len(told)]
+        assert len({event.id for event in told}) > 4

@@ -8,12 +8,13 @@ LISTEN ?= 127.0.0.1:8765
 demo: .venv/ready  ## classify the bundled recording and print its labels
 	$(BIN)/earmarkd --demo --listen $(LISTEN)
 
-# All tests of a file run in one process, because they share daemons and models. The short ones come last.
-ON_TWO_CORES := -n 2 --dist loadfile --no-loadscope-reorder
+# All tests of a file run in one process, because they share daemons and models. The longest come first
+# (tests/conftest.py), and the short ones last. Many tests wait, so that three processes use two cores well.
+ON_TWO_CORES := -n 3 --dist loadfile --no-loadscope-reorder
 
 test: check  ## everything: format, types, tests
 	$(BIN)/python -m pytest $(ON_TWO_CORES) -m "not realtime"
-	$(BIN)/python -m pytest $(ON_TWO_CORES) -m realtime
+	$(BIN)/python -m pytest $(ON_TWO_CORES) -m realtime tests/integration
 
 unit: .venv/ready  ## the tests of single modules; less than half a minute
 	$(BIN)/python -m pytest tests/unit

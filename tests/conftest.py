@@ -33,12 +33,28 @@ numbers = itertools.count()
 
 GRACE = 5.0  # seconds for what a test has told to end
 
+INTEGRATION = Path(__file__).parent / "integration"
+
+# The files there that take longest. They begin first, so that the processes which share the files end together.
+LONGEST = (
+    *("two_microphones", "microphone", "page", "daemon", "training", "send", "worker", "learn"),
+    *("resume_daemon", "changes", "archive", "wheel", "metrics"),
+)
+
 # A shell starts what runs in the background with Ctrl-C ignored, and nohup ignores that a terminal closes. Programs
 # that tests start would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {INTEGRATION / f"test_{name}.py": rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+    for item in items:
+        if item.get_closest_marker("realtime") and item.path.parent != INTEGRATION:
+            raise pytest.UsageError(f"{item.nodeid}: `make test` looks for the marker realtime in {INTEGRATION} alone")
 
 
 @pytest.fixture(autouse=True)

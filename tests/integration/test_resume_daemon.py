@@ -26,7 +26,7 @@ class Following(threading.Thread):
     """Iterates over the labels of a daemon, with or without asyncio, until it is told to stop. `seen` is what came."""
 
     def __init__(self, host: str, since: Position, with_asyncio: bool) -> None:
-        super().__init__()
+        super().__init__(daemon=True)  # where a test fails, it may have nothing to end for
         self.seen: list[Event] = []
         self._host = host
         self._since = since

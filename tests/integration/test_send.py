@@ -22,6 +22,8 @@ from tests.daemon import DEADLINE, Daemon, environment
 from tests.pulse import Pulse, missing
 from tests.signals import Word, demo
 
+pytestmark = pytest.mark.realtime  # all of it, for one daemon
+
 CONFIG = """
 [[source]]
 kind = "network"
@@ -74,7 +76,6 @@ def labels_heard(daemon: Daemon, words: list[Word]) -> list[str]:
     return [event["label"] for event in daemon.events[before:] if event["type"] == "label"]
 
 
-@pytest.mark.realtime
 def test_a_file_that_is_sent_is_heard_as_if_it_were_played_there(
     daemon: Daemon, folder: Path, words: list[Word]
 ) -> None:
@@ -84,7 +85,6 @@ def test_a_file_that_is_sent_is_heard_as_if_it_were_played_there(
     assert labels_heard(daemon, words) == [word.label for word in words]
 
 
-@pytest.mark.realtime
 def test_a_pipe_that_is_faster_than_its_sound_loses_nothing(daemon: Daemon, folder: Path, words: list[Word]) -> None:
     samples, rate = soundfile.read(folder / "talk.wav", dtype="int16")
     done = send(daemon, "phone", "-", "--rate", str(rate), "--quiet", stdin=samples.tobytes())
@@ -94,7 +94,6 @@ def test_a_pipe_that_is_faster_than_its_sound_loses_nothing(daemon: Daemon, fold
     assert [event for event in daemon.events[before:] if event["type"] == "loss" and event["cause"] != "device"] == []
 
 
-@pytest.mark.realtime
 def test_the_python_sender_may_be_faster_than_the_sound_too(daemon: Daemon, folder: Path, words: list[Word]) -> None:
     samples, rate = soundfile.read(folder / "talk.wav", dtype="float32")
 
@@ -120,7 +119,6 @@ def test_ctrl_c_ends_the_sending_of_a_file_without_a_traceback(daemon: Daemon, f
         assert "Traceback" not in process.stderr.read()
 
 
-@pytest.mark.realtime
 @pytest.mark.skipif(bool(missing()), reason=missing() or "nothing is missing")
 def test_a_microphone_is_heard_by_the_daemon_and_ctrl_c_ends_the_command(
     daemon: Daemon, folder: Path, words: list[Word]
@@ -174,7 +172,6 @@ def test_a_second_sender_is_refused_and_told_why(daemon: Daemon) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.realtime
 def test_a_sender_goes_on_with_the_next_daemon_and_tells_what_was_lost(folder: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -218,7 +215,6 @@ def test_a_sender_goes_on_with_the_next_daemon_and_tells_what_was_lost(folder: P
     assert any("nothing listens" in failure for failure in failures)
 
 
-@pytest.mark.realtime
 def test_a_client_sends_pcm_also_inside_a_running_loop_and_tells_what_was_lost(
     daemon: Daemon, folder: Path, words: list[Word]
 ) -> None:

@@ -273,6 +273,7 @@ def test_a_label_is_text_whatever_it_is_called(browser: Browser, width: int) -> 
     )
     with Played(100, labels=hostile) as played:
         browser.do("open", url=played.url, width=width)
+        browser.value("(document.querySelector('.lanes').scrollIntoView(), null)")  # what is not seen is not painted
         browser.until(f"{FAR} >= {len(hostile)} && earmark.timeline.hits.length >= {len(hostile)}")
         browser.do("click", on=".row .line")
         browser.until("document.querySelector('.row .why')")

@@ -7,6 +7,7 @@ import logging
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -287,6 +288,73 @@ def test_without_its_folder_the_journal_says_so_and_goes_on_when_there_is_one_ag
             (tmp_path / "state").mkdir()
             await until(lambda: journal.stats().state == "ok" and journal.stats().waiting == 0)
             assert await numbers(journal) == [4]
+
+    asyncio.run(go())
+
+
+CUT_SHORT = """
+import asyncio, os, sys
+from pathlib import Path
+from tests.integration.test_journal import numbers, opened, publish, until
+from tests.journalled import result
+
+async def go(path, length):
+    with opened(path) as journal:
+        publish(journal, 1, 10)
+        await until(lambda: journal.stats().waiting == 0)
+        publish(journal, 11, 12)
+        journal.remembered = lambda: [result(seq) for seq in range(5, 13)]
+        descriptor = os.open(path / "journal.tail", os.O_WRONLY)
+        if length:
+            (path / "journal.tail").unlink()
+        os.truncate(descriptor, length)
+        publish(journal, 13, 14)
+        assert await numbers(journal) == list(range(1, 15))
+        journal.remembered = lambda: [result(seq) for seq in range(5, 15)]
+        if not length:
+            os.truncate(path / "journal.tail", 0)
+        stats = journal.stats()
+        assert (stats.state, stats.newest, stats.lost, journal.oldest) == ("ok", 14, 0, 1)
+        await until(lambda: journal.stats().events == 14)
+        return journal.epoch
+
+path, length = Path(sys.argv[1]), int(sys.argv[2])
+epoch = asyncio.run(go(path, length))
+with opened(path) as again:
+    assert again.newest == 14
+    assert (again.epoch == epoch) == (length == 0), "the numbering has a new name if its file was deleted"
+"""
+
+
+@pytest.mark.parametrize("length", [0, 4096])
+def test_a_tail_that_is_cut_short_while_it_is_used_does_not_end_the_daemon_and_loses_nothing_that_memory_has(
+    tmp_path: Path, length: int
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CUT_SHORT, str(tmp_path), str(length)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=3 * DEADLINE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr  # -7 is SIGBUS
+    assert "was cut short while the daemon uses it, and is whole again" in done.stderr
+
+
+def test_a_tail_that_is_overwritten_while_it_is_used_costs_the_events_in_it_alone(tmp_path: Path) -> None:
+    async def go() -> None:
+        with opened(tmp_path) as journal:
+            publish(journal, 1, 3)
+            await until(lambda: journal.stats().waiting == 0)
+            publish(journal, 4, 4)
+            with (tmp_path / "journal.tail").open("r+b") as file:
+                file.seek(4096)
+                file.write(bytes(4096))
+            await until(lambda: journal.stats().waiting == 0)
+            publish(journal, 5, 6)
+            await until(lambda: journal.stats().waiting == 0)
+            assert await numbers(journal) == [1, 2, 3, 5, 6]
 
     asyncio.run(go())
 

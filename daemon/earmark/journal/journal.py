@@ -96,6 +96,7 @@ class Journal:
         self._retry = retry
         self._lost = 0
         self._read_errors = 0
+        self._cut = ""  # why a tail that was cut short cannot be mended
         self._folder: Folder
         self._tail: Tail
         self._ring: Ring
@@ -126,25 +127,28 @@ class Journal:
         if self._writer.alive:  # the disk hangs; the tail has the events, and the thread still uses it
             log.error("the journal in %s did not end within %.0f s", self.path, STOP_SECONDS)
             return
-        self._ring.end()
-        self._tail.flush()
+        if self._is_whole():
+            self._ring.end()
+            self._tail.flush()
         self._tail.close()
         self._folder.close()
 
     @property
     def oldest(self) -> int:
         """The number of the oldest event that is kept; newest + 1 if none is."""
-        return self._writer.oldest or self._ring.oldest or self.newest + 1
+        return self._writer.oldest or (self._is_whole() and self._ring.oldest) or self.newest + 1
 
     def publish(self, published: Published) -> None:
         """Keep the event: when this returns, the kernel has it, and the death of the process cannot take it away."""
+        is_whole = self._is_whole()
         self.newest = published.event.seq
-        if self._ring.append(self.newest, published.text, published.on_score):
+        if is_whole and self._ring.append(self.newest, published.text, published.on_score):
             self._writer.wake(self._ring.waiting)
             return
         self._lost += 1
         if self._lost in (1, 10, 100) or self._lost % 1000 == 0:
-            log.warning("%d events are missing from the journal: %s", self._lost, self._writer.detail or "it is slow")
+            reason = self._cut or self._writer.detail or "it is slow"
+            log.warning("%d events are missing from the journal: %s", self._lost, reason)
 
     async def after(self, seq: int, limit: int) -> Sequence[Published]:
         """Return the first events with numbers above `seq`, at most `limit`, in order.
@@ -161,22 +165,59 @@ class Journal:
         """Return how much the journal holds, and how it is."""
         writer = self._writer
         return JournalStats(
-            writer.state if writer.alive else "error",
-            writer.detail if writer.alive else "the thread that writes the journal has ended",
+            self._state,
+            (writer.detail or self._cut) if writer.alive else "the thread that writes the journal has ended",
             str(self.path),
             writer.events,
             writer.bytes + self._tail_bytes,
             self.oldest,
             self.newest,
-            self._ring.held,
+            self._ring.held if self._is_whole() else 0,
             self._lost,
             writer.errors + self._read_errors,
         )
 
+    @property
+    def _state(self) -> JournalState:
+        if not self._writer.alive or (self._cut and self._writer.state == "ok"):
+            return "error"
+        return self._writer.state
+
+    def _is_whole(self) -> bool:
+        """Return whether the tail can be used. If it was cut short, make it whole first. On the event loop.
+
+        Without the tail, what is not in the database yet is in memory alone, so that is put into the tail again. Who
+        cuts the file in the microseconds between this answer and the use of the ring still ends the daemon.
+        """
+        if not self._tail.is_cut():
+            return True
+        try:
+            self._tail.lengthen()
+        except OSError as error:
+            if not self._cut:
+                log.error(
+                    "%s was cut short while the daemon uses it, and cannot be mended: %s", self._folder.tail, error
+                )
+            self._cut = f"{self._folder.tail} was cut short: {error.strerror}"
+            return False
+        self._cut = ""
+        stored = self._writer.stored
+        self._ring.renew(self.epoch, self._boot(), self.newest)
+        again = [each for each in self.remembered() if each.event.seq > stored]
+        for each in again:
+            self._ring.append(each.event.seq, each.text, each.on_score)
+        self._writer.wake(self._ring.waiting)
+        log.error(
+            "%s was cut short while the daemon uses it, and is whole again; it got %d events of memory that were not "
+            "in the database",
+            *(self._folder.tail, len(again)),
+        )
+        return True
+
     async def _read(self, read: Callable[[Sequence[Published]], T]) -> T:
         """Return what `read` finds on a reader's thread."""
         # What the tail holds now goes along. What the writer has moved out of it until the database is opened, is there
-        chunks, _ = self._ring.chunks()
+        chunks: Sequence[bytes] = self._ring.chunks()[0] if self._is_whole() else ()
         remembered = self.remembered()
 
         def answer() -> T:
@@ -184,7 +225,7 @@ class Journal:
                 event for chunk in chunks for record in parse(chunk) if (event := _published(record)) is not None
             ]
             try:
-                return read(pending if self.stats().state == "ok" else _united(pending, remembered))
+                return read(pending if self._state == "ok" else _united(pending, remembered))
             except sqlite3.Error as error:
                 self._note(error)
                 raise JournalError(f"the journal cannot be read just now: {error}") from None
@@ -216,6 +257,7 @@ class Journal:
             max_bytes=self._max_bytes - self._tail_bytes - 2 * WAL_BYTES,
             on_trouble=lambda sentence: self.on_trouble(sentence),
             lost=lambda: self._lost,
+            is_cut=self._tail.is_cut,
             utc=self._utc,
             retry=self._retry,
         )

@@ -58,7 +58,7 @@ class Ring:
     @classmethod
     def format(cls, memory: memoryview, epoch: str, newest: int = 0) -> None:
         """Make an empty tail of `memory`, which holds zeros."""
-        words = memory[:HEADER].cast("Q")
+        words = memory[:HEADER].cast("B").cast("Q")
         for index, word in enumerate(memoryview(epoch.encode("ascii").ljust(16, b"\0")).cast("Q")):
             words[_EPOCH + index] = word
         words[_NEWEST], words[_CLEAN], words[_VERSION], words[_NAMED] = newest, 1, VERSION, _MAGIC
@@ -110,6 +110,13 @@ class Ring:
         self._words[_CLEAN] = 0
         return reliable
 
+    def renew(self, epoch: str, boot: bytes, newest: int) -> None:
+        """Write the header again, and give up what is in the ring: others have overwritten it, or cut the file."""
+        self._words[_START] = self._words[_END] = self._end
+        self.waiting = 0
+        self.format(self._words, epoch, newest)
+        self.begin(boot)
+
     def end(self) -> None:
         """Note that nothing is stored any more."""
         self._words[_CLEAN] = 1
@@ -143,8 +150,13 @@ class Ring:
         return [record for chunk in chunks for record in parse(chunk)], end
 
     def release(self, position: int) -> None:
-        """Give the room before `position` free."""
-        self._words[_START] = position
+        """Give the room before `position` free, unless that has happened."""
+        if position > self._words[_START]:
+            self._words[_START] = position
+
+    def give_up(self) -> None:
+        """Give all the room free: what is in it is damaged."""
+        self._words[_START] = self._end
 
     def chunks(self) -> tuple[Sequence[bytes], int]:
         """Return a copy of what is in the ring, for parse(), in two pieces where it wraps, and the position behind it.
@@ -218,7 +230,7 @@ def parse(chunk: bytes) -> Iterator[Record]:
             raise DamagedTail("it ends within a record")
         length, checksum, seq, score = _RECORD.unpack_from(chunk, at)
         text = chunk[at + _RECORD.size : at + _RECORD.size + length]
-        if len(text) != length or zlib.crc32(text, seq & 0xFFFFFFFF) != checksum:
+        if not seq or len(text) != length or zlib.crc32(text, seq & 0xFFFFFFFF) != checksum:
             raise DamagedTail(f"the record at byte {at} is not whole")
         yield Record(seq, text, None if math.isnan(score) else score)
         at += (_RECORD.size + length + 7) & ~7

@@ -11,7 +11,7 @@ from typing import Literal
 
 from earmark.errors import JournalError
 from earmark.journal.folder import Folder
-from earmark.journal.layout import Ring
+from earmark.journal.layout import DamagedTail, Ring
 from earmark.journal.rows import milliseconds, row
 from earmark.journal.store import Damaged, Store, is_damage, is_full
 
@@ -31,7 +31,8 @@ class Writer:
     Events older than `max_age` are deleted, and the oldest while the database is larger than `max_bytes`. While it
     cannot be written or is not there yet, the events stay in the ring, and the writer tries again every `retry`
     seconds; `on_trouble` is called with a sentence when that begins and when it is over. A damaged database is set
-    aside and begun anew. On the event loop nothing is called but start(), wake() and stop().
+    aside and begun anew. While the file of the ring `is_cut`, the ring is left alone. On the event loop nothing is
+    called but start(), wake() and stop().
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Writer:
         max_bytes: int,
         on_trouble: Callable[[str], None],
         lost: Callable[[], int],
+        is_cut: Callable[[], bool],
         utc: Callable[[], datetime] = lambda: datetime.now(UTC),
         retry: float = RETRY_SECONDS,
     ) -> None:
@@ -60,6 +62,7 @@ class Writer:
         self._max_bytes = max_bytes
         self._on_trouble = on_trouble
         self._lost = lost
+        self._is_cut = is_cut
         self._utc = utc
         self._retry = retry
         self._work = threading.Event()  # there is something in the ring
@@ -88,6 +91,11 @@ class Writer:
     def alive(self) -> bool:
         """Whether the thread runs."""
         return self._thread.is_alive()
+
+    @property
+    def stored(self) -> int:
+        """The newest number that is known to be in the database, or 0."""
+        return self._store.newest if self._store is not None else 0
 
     def wake(self, waiting: int) -> None:
         """Say that `waiting` events are in the ring. On the event loop, for every event."""
@@ -144,12 +152,20 @@ class Writer:
 
     def _move(self, store: Store) -> None:
         """Move all that is in the ring into the database, in groups."""
-        records, end = self._ring.take()
+        if self._is_cut():  # the event loop mends it before its next event
+            return
+        try:
+            records, end = self._ring.take()
+        except DamagedTail as error:
+            self._ring.give_up()
+            log.error("%s was overwritten: %s; the events that were in it alone are missing", self._folder.tail, error)
+            return
         rows = [each for record in records if (each := row(record.text, record.on_score)) is not None]
         for begin in range(0, len(rows), GROUP_EVENTS):
             store.add(rows[begin : begin + GROUP_EVENTS])
         self.oldest = store.oldest  # before the ring forgets them: at no moment do the two seem to lack them
-        self._ring.release(end)
+        if not self._is_cut():
+            self._ring.release(end)
 
     def _fail(self, error: Exception) -> None:
         self.errors += 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from earmark import __version__, log
 from earmark.columns import printable
 from earmark.config import shipped
-from earmark.config.resolve import CommandLine, resolve
+from earmark.config.resolve import CommandLine, Reader
 from earmark.config.settings import Config
 from earmark.errors import ConfigError, EarmarkError
 
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _print(options.example)
     command_line = CommandLine(options.demo, files, fast=options.fast, once=options.once, listen=options.listen)
     try:
-        return _run(partial(resolve, options.config, command_line), options)
+        return _run(Reader(options.config, command_line), options)
     except EarmarkError as error:
         _tell(str(error))
         return error.exit_code

@@ -186,7 +186,8 @@ class Reconfigurer:
             if index is None:
                 raise ConfigError(f'there is no classifier "{name}"')
             try:
-                return await self._apply(patched(self.settings, name, changes), "api")
+                labels = self.plans[name].info.labels
+                return await self._apply(patched(self.settings, name, changes, labels), "api")
             except ConfigError as error:
                 raise ConfigError(without_table(str(error), index)) from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,13 +10,14 @@ import msgspec
 from earmark.config.file import parse
 from earmark.config.settings import Config
 from earmark.errors import ConfigError
+from earmark.hints import did_you_mean
 
 TABLES = ("decide", "vad")
 """What a patch may hold. All else of a classifier is begun anew by a reload."""
 
 
-def patched(config: Config, name: str, changes: Mapping[str, object]) -> Config:
-    """Return `config` with changes of the classifier called `name`, which exists.
+def patched(config: Config, name: str, changes: Mapping[str, object], labels: Sequence[str]) -> Config:
+    """Return `config` with changes of the classifier called `name`, which exists and whose model has `labels`.
 
     `changes` has the tables `decide` and `vad`, and in these the settings that change. The thresholds in
     `decide.labels` are merged with those in force, and None takes one away. Raises ConfigError, which names the
@@ -30,7 +31,7 @@ def patched(config: Config, name: str, changes: Mapping[str, object]) -> Config:
     tables["classifier"] = list(tables["classifier"])  # as a file would have it
     chosen = tables["classifier"][index]
     for table, wanted in changes.items():
-        chosen[table] = _merged(chosen[table], wanted) if isinstance(wanted, Mapping) else wanted
+        chosen[table] = _merged(chosen[table], wanted, labels) if isinstance(wanted, Mapping) else wanted
     try:
         return parse(tables)
     except ConfigError as error:
@@ -42,9 +43,13 @@ def without_table(sentences: str, index: int) -> str:
     return "\n".join(line.removeprefix(f"classifier[{index}].") for line in sentences.splitlines())
 
 
-def _merged(old: Mapping[str, object], wanted: Mapping[str, object]) -> dict[str, object]:
+def _merged(old: Mapping[str, object], wanted: Mapping[str, object], known: Sequence[str]) -> dict[str, object]:
     merged = {**old, **wanted}
     labels, before = wanted.get("labels"), old.get("labels")
     if isinstance(labels, Mapping) and isinstance(before, Mapping):
+        for label, on in labels.items():
+            if on is None and label not in known and label not in before:
+                hint = did_you_mean(label, known)
+                raise ConfigError(f'decide.labels: the model has no label "{label}"{f"; {hint}" if hint else ""}')
         merged["labels"] = {label: on for label, on in {**before, **labels}.items() if on is not None}
     return merged

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import Any
 
+import msgspec
 from msgspec import inspect
 
 from earmark.hints import nearest
@@ -30,7 +32,7 @@ def explained(message: str, tables: dict[str, Any], root: type) -> str:
     `tables` was to become a `root`.
     """
     at = _AT.search(message)
-    path = at["path"].lstrip(".") if at else ""
+    path, value = _named(at["path"].lstrip(".") if at else "", message, tables, root)
     text = message[: at.start()] if at else message
     if unknown := _UNKNOWN.match(text):
         return (
@@ -40,9 +42,11 @@ def explained(message: str, tables: dict[str, Any], root: type) -> str:
         path, text = _join(path, missing["field"]), "is missing"
         choices = _choices(path, tables, root)
         return f"{path}: {text}" + (f"; one of {', '.join(choices)}" if choices else "")
-    value, description = _value(path, tables), _description(path, tables, root)
+    description = _description(path, tables, root)
     if text == "Expected `array`, got `object`" and _is_list_of_tables(_type(path, tables, root)):
         return f"{path}: is a single table; there may be several, so write [[{path}]] with double brackets"
+    if text == "Expected `object`, got `array`" and isinstance(_bare(_type(path, tables, root)), inspect.DictType):
+        return f"{path}: must be a table of names and values, not a list"
     if text == "Expected `object`, got `array`" and path:
         table = re.sub(r"\[\d+\]", "", path)
         return f"{path}: is a list of tables; there is one, so write [{table}] with single brackets"
@@ -65,6 +69,29 @@ def _must_be(text: str, *, shown: bool) -> str:
         return f"must be {_LIMITS[found['limit']]} {found['number'].removesuffix('.0')}"
     wanted = " or ".join(_TYPES.get(each, each) for each in found["types"].split(" | ") if each != "null")
     return f"must be {wanted}" + ("" if shown else f", not {_TYPES.get(found['got'], found['got'])}")
+
+
+def _named(path: str, message: str, tables: dict[str, Any], root: type) -> tuple[str, Any]:
+    """Return the path and its value, with the name of an entry for the `[...]` that msgspec writes for any of a table.
+
+    It is the first entry for which msgspec has the same message when the table has it alone.
+    """
+    head, dots, rest = path.partition("[...]")
+    if not dots:
+        return path, _value(path, tables)
+    alone = copy.deepcopy(tables)
+    table = _value(head, alone)
+    entries = dict(table) if isinstance(table, dict) else {}
+    for name, value in entries.items():
+        table.clear()
+        table[name] = value
+        try:
+            msgspec.convert(alone, root)
+        except msgspec.ValidationError as error:
+            if str(error) == message:
+                shown = name if name.isprintable() else ascii(name)
+                return f"{head}.{shown}{rest}", None if rest else value
+    return path, None
 
 
 def _is_list_of_tables(found: Any) -> bool:
@@ -112,7 +139,7 @@ def _type(path: str, tables: dict[str, Any], root: type) -> Any:
         if isinstance(inner, inspect.StructType):
             found = next((field.type for field in inner.fields if field.encode_name == part), None)
         else:
-            found = getattr(inner, "item_type", None)
+            found = getattr(inner, "item_type", None) or getattr(inner, "value_type", None)
         found = _member(found, _value(at, tables))
     return found
 

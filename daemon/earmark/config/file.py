@@ -16,7 +16,7 @@ from earmark.config.settings import Command, Config, File, Journal
 from earmark.errors import ConfigError
 
 
-def load(path: Path) -> Config:
+def load(path: Path, *, may_be_empty: bool = True) -> Config:
     """Read a configuration file. Paths in it that are not absolute begin in its folder.
 
     Raises ConfigError with the file, the line, the table, the key and the nearest known key; several mistakes are a
@@ -25,6 +25,8 @@ def load(path: Path) -> Config:
     text = ""
     try:
         text = path.read_text(encoding="utf-8-sig")
+        if not text.strip() and not may_be_empty:
+            raise ConfigError(f"{path}: is empty, as while an editor writes it; restart the daemon for the defaults")
         return anchored(parse(tomllib.loads(text)), path.absolute().parent)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; `earmarkd --example` lists configurations to begin with") from None

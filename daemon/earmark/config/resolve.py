@@ -31,14 +31,33 @@ class CommandLine:
     listen: str | None = None
 
 
-def resolve(path: Path | None, command_line: CommandLine) -> Config:
+class Reader:
+    """Reads the settings, at the start and again for each reload. Each call raises ConfigError as resolve() does.
+
+    Some editors empty a file before they write it. So an empty file is refused where it would change the settings that
+    were read before: it must not turn a microphone on.
+    """
+
+    def __init__(self, path: Path | None, command_line: CommandLine) -> None:
+        self._path = path
+        self._command_line = command_line
+        self._before: Config | None = None
+
+    def __call__(self) -> Config:
+        """Return the settings as they are now."""
+        may_be_empty = self._before in (None, apply(self._command_line, Config()))
+        self._before = resolve(self._path, self._command_line, may_be_empty=may_be_empty)
+        return self._before
+
+
+def resolve(path: Path | None, command_line: CommandLine, *, may_be_empty: bool = True) -> Config:
     """Return the settings of the file at `path`, or the defaults, as the command line changes them.
 
     Depends on nothing but the file and the command line, so it may be called again while the daemon runs. Raises
     ConfigError.
     """
     if path is not None:
-        config = load(path)
+        config = load(path, may_be_empty=may_be_empty)
     else:
         config = Config(classifier=presets.ALL) if command_line.demo else Config()
     return apply(command_line, config)

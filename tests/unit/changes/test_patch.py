@@ -8,6 +8,7 @@ from earmark.changes.patch import patched
 from earmark.config.settings import Classifier, Config, Decide, Vad
 from earmark.errors import ConfigError
 
+LABELS = ("stop", "go", "yes", "no")
 CONFIG = Config(
     classifier=(
         Classifier(name="commands", decide=Decide(labels={"stop": 0.9, "go": 0.7}), vad=Vad(max_ms=5000)),
@@ -17,7 +18,7 @@ CONFIG = Config(
 
 
 def test_settings_that_are_not_named_stay() -> None:
-    changed = patched(CONFIG, "commands", {"decide": {"on": 0.6}, "vad": {"threshold": 0.7}})
+    changed = patched(CONFIG, "commands", {"decide": {"on": 0.6}, "vad": {"threshold": 0.7}}, LABELS)
     assert changed.classifier[0] == Classifier(
         name="commands",
         decide=Decide(on=0.6, labels={"stop": 0.9, "go": 0.7}),
@@ -27,7 +28,7 @@ def test_settings_that_are_not_named_stay() -> None:
 
 
 def test_thresholds_of_labels_are_merged_and_null_takes_one_away() -> None:
-    changed = patched(CONFIG, "commands", {"decide": {"labels": {"stop": None, "yes": 0.5, "no": None}}})
+    changed = patched(CONFIG, "commands", {"decide": {"labels": {"stop": None, "yes": 0.5, "no": None}}}, LABELS)
     assert changed.classifier[0].decide.labels == {"go": 0.7, "yes": 0.5}
 
 
@@ -37,7 +38,11 @@ def test_thresholds_of_labels_are_merged_and_null_takes_one_away() -> None:
         ({"decide": {"on": 2}}, "decide.on: must be at most 1 (it is 2)"),
         ({"decide": {"onn": 0.5}}, "decide.onn: no such setting; did you mean on?"),
         ({"decide": {"on": None}}, "decide.on: must be a number, not null"),
-        ({"decide": {"labels": {"stop": "high"}}}, "decide.labels"),
+        ({"decide": {"labels": {"go": 0.5, "stop": "high"}}}, "decide.labels.stop: must be a number (it is 'high')"),
+        ({"decide": {"labels": {"go": 0.5, "stop": 5}}}, "decide.labels.stop: must be at most 1 (it is 5)"),
+        ({"decide": {"labels": []}}, "decide.labels: must be a table of names and values, not a list"),
+        ({"decide": {"labels": {"stpo": None}}}, 'decide.labels: the model has no label "stpo"; did you mean stop?'),
+        ({"decide": {"labels": {"stpo": None, "go": 5}}}, 'decide.labels: the model has no label "stpo"'),
         ({"decide": {"labels": 3}}, "decide.labels: must be a table (it is 3)"),
         ({"decide": 3}, "decide: must be a table (it is 3)"),
         ({"decide": None}, "decide: must be a table, not null"),
@@ -49,4 +54,4 @@ def test_thresholds_of_labels_are_merged_and_null_takes_one_away() -> None:
 )
 def test_what_is_wrong_is_named_as_in_a_configuration_file(changes: dict[str, object], sentence: str) -> None:
     with pytest.raises(ConfigError, match=f"^{re.escape(sentence)}"):
-        patched(CONFIG, "moods", changes)
+        patched(CONFIG, "moods", changes, LABELS)

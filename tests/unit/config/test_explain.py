@@ -19,6 +19,7 @@ class Root(msgspec.Struct, forbid_unknown_fields=True):
     item: tuple[Item, ...] = ()
     names: tuple[str, ...] = ()
     one: Item = Item()
+    by_name: dict[str, Score] = {}
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,9 @@ class Root(msgspec.Struct, forbid_unknown_fields=True):
         ({"names": {}}, "names: must be a list, not a table"),
         ({"names": "a"}, "names: must be a list (it is 'a')"),
         ({"names": [3]}, "names[0]: must be a text (it is 3)"),
+        ({"by_name": []}, "by_name: must be a table of names and values, not a list"),
+        ({"by_name": {"a": 1, "b": 5, "c": 6}}, "by_name.b: 5 is not a score (0 to 1)"),
+        ({"by_name": {"b\nc": 5}}, "by_name.'b\\nc': 5 is not a score (0 to 1)"),
     ],
 )
 def test_a_table_of_any_settings_file_is_explained(tables: dict[str, Any], told: str) -> None:

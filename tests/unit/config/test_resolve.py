@@ -6,7 +6,7 @@ import pytest
 
 from earmark.config import presets
 from earmark.config import settings as config
-from earmark.config.resolve import DEMO, CommandLine, resolve, source_name
+from earmark.config.resolve import DEMO, CommandLine, Reader, resolve, source_name
 from earmark.errors import ConfigError
 
 FILE = """\
@@ -115,6 +115,30 @@ def test_what_is_wrong_in_the_file_is_told_with_its_name(file: Path) -> None:
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         resolve(tmp_path / "earmark.toml", CommandLine(demo=True))
+
+
+@pytest.mark.parametrize("nothing", ["", " \n", "\ufeff"])
+def test_a_file_that_is_empty_at_a_reload_does_not_turn_the_default_microphone_on(file: Path, nothing: str) -> None:
+    read, text = Reader(file, CommandLine()), file.read_text(encoding="utf-8")
+    before = read()
+    file.write_text(nothing, encoding="utf-8")
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="is empty, as while an editor writes it; restart the daemon for the"):
+            read()
+    file.write_text(text, encoding="utf-8")
+    assert read() == before
+
+
+def test_a_file_that_was_empty_at_the_start_may_stay_so_until_it_says_something(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    file.write_text("", encoding="utf-8")
+    read = Reader(file, CommandLine())
+    assert read() == read() == config.Config()
+    file.write_text(text, encoding="utf-8")
+    assert read() != config.Config()
+    file.write_text("", encoding="utf-8")
+    with pytest.raises(ConfigError, match="is empty"):
+        read()
 
 
 def test_the_file_is_read_anew_at_each_call(file: Path) -> None:

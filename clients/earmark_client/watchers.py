@@ -14,6 +14,7 @@ from typing import Protocol, TextIO
 
 import msgspec
 
+from earmark.columns import cell
 from earmark.errors import EarmarkError
 from earmark.protocol.events import Error, Event, Gap, Hello, Label, Level, Loss, Result, Source, Tick
 from earmark.protocol.text import header, line, unknown
@@ -120,7 +121,8 @@ class Table:
                     return
                 self._windows[key] = window
                 scores = {score.label: f"{score.score:.4f}" for score in event.result}
-                first = (event.time, event.source, event.classifier, event.start_time, event.end_time)
+                names = map(cell, (event.source, event.classifier))
+                first = (event.time, *names, event.start_time, event.end_time)
                 self._write([*first, *(scores.get(label, "") for label in self._labels or ())])
             case Gap() | Error():
                 print(line(event), file=sys.stderr, flush=True)
@@ -133,11 +135,11 @@ class Table:
         labels = list(dict.fromkeys(label for each in chosen for label in each.labels))
         if self._labels is None:
             self._labels = labels
-            self._write([*self.FIRST, *labels])
+            self._write([*self.FIRST, *map(cell, labels)])
         elif more := [label for label in labels if label not in self._labels]:
             complain(f"these labels are new and have no column: {', '.join(more)}")
 
-    def _write(self, row: Sequence[str]) -> None:
+    def _write(self, row: Sequence[object]) -> None:
         self._writer.writerow(row)
         sys.stdout.flush()
 

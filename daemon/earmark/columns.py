@@ -1,4 +1,4 @@
-"""Text for people: tables in characters of one width, and nothing that a terminal would obey."""
+"""Text for people: tables in characters of one width, and nothing that a terminal or a spreadsheet would obey."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ def padded(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     """Return the rows with every cell padded on the right to the width of its column. Rows have equal lengths."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+
+
+def cell(value: object) -> object:
+    """Return a cell of CSV: a text that a spreadsheet would take for a formula gets an apostrophe before it.
+
+    Numbers stay as they are, as OWASP advises (CSV injection). The page does the same.
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def printable(text: str) -> str:

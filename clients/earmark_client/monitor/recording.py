@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
+from earmark.columns import cell
 from earmark.errors import EarmarkError
 from earmark.protocol.events import Event, Gap, Label, Loss, Result, Source
 from earmark_client.sessions.session import Mark, utc
@@ -77,7 +78,7 @@ def begin_row(time: float, daemon: str) -> Row:
 
 def as_csv(row: Row) -> str:
     """Return a line of CSV without its end."""
-    cells = [row.get(name) for name in FIELDS]
+    cells = [cell(row.get(name)) for name in FIELDS]
     shown = [json.dumps(each, ensure_ascii=False) if isinstance(each, dict) else each for each in cells]
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(["" if each is None else each for each in shown])

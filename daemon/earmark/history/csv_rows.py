@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterable, Sequence
 
 from earmark.broadcast.sink import Published
+from earmark.columns import cell
 from earmark.protocol.events import ClassifierInfo, Config, Label, Loss, Numbered, Result, Source, type_of
 
 FIELDS = ("seq", "time", "type", "source", "classifier", "label", "score", "state", "start", "end", "detail")
@@ -23,15 +24,15 @@ def csv_text(events: Iterable[Published], labels: Sequence[str], top_k: int | No
     """Return the header and a row for each event; `top_k` limits the scores of a result.
 
     The cell of a label has its score in the row of a result, and `on` or `off` in that of a label event. A label with
-    the name of another column has the column `label:NAME`.
+    the name of another column has the column `label:NAME`. No text is a formula of a spreadsheet.
     """
     lines = _Lines()
     writer = csv.writer(lines)
-    writer.writerow([*FIELDS, *(f"label:{label}" if label in FIELDS else label for label in labels)])
+    writer.writerow([*FIELDS, *(f"label:{label}" if label in FIELDS else cell(label) for label in labels)])
     for published in events:
         event = published.event
         cells = _cells(event, top_k)
-        writer.writerow([*_fields(event), *(cells.get(label, "") for label in labels)])
+        writer.writerow([*map(cell, _fields(event)), *(cells.get(label, "") for label in labels)])
     return "".join(lines)
 
 

@@ -87,3 +87,11 @@ def test_labels_come_in_the_order_of_the_classifiers_and_each_once() -> None:
     assert labels_of(classifiers, frozenset()) == ("stop", "go", "silence", "dog, barking")
     assert labels_of(classifiers, frozenset({"sounds"})) == ("silence", "dog, barking")
     assert labels_of(classifiers, frozenset({"gone"})) == ()
+
+
+def test_no_text_is_a_formula_of_a_spreadsheet_and_numbers_stay() -> None:
+    hostile = Result(1, TIME, "desk", "words", -1.5, 2.5, result=(Score(-0.8, "=1+2"), Score(0.1, "go")))
+    (row,) = rows([hostile], ("=1+2", "go"))
+    assert (row["label"], row["score"], row["start"], row["'=1+2"]) == ("'=1+2", "-0.8", "-1.5", "-0.8")
+    (row,) = rows([Source(4, TIME, "desk", "lost", "@SUM(A1)")])
+    assert row["detail"] == "'@SUM(A1)"

@@ -46,6 +46,13 @@ def test_a_row_is_the_same_as_csv_and_as_json() -> None:
     assert "\n" not in as_json(row)
 
 
+def test_a_note_is_no_formula_in_csv_and_a_negative_number_stays() -> None:
+    row = {**mark_row(Mark(BEGIN, "=1+2")), "score": -0.5}
+    (cells,) = csv.reader([as_csv(row)])
+    shown = dict(zip(FIELDS, cells, strict=True))
+    assert (shown["note"], shown["score"], json.loads(as_json(row))["note"]) == ("'=1+2", "-0.5", "=1+2")
+
+
 def test_a_file_that_is_recorded_to_again_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "talk.csv"
     for note in ("one", "two"):

@@ -6,7 +6,6 @@ import argparse
 import io
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 from earmark import __version__, log
@@ -86,15 +85,8 @@ def _run(read: Callable[[], Config], options: argparse.Namespace) -> int:
     from earmark.app import service
 
     chosen = service.Options(once=options.once, events=options.events, quiet=options.quiet)
-    service.run(settings, chosen, read=partial(_again, options.config, read))
+    service.run(settings, chosen, read=read)
     return 0
-
-
-def _again(path: Path | None, read: Callable[[], Config]) -> Config:
-    """Read the settings again. Raises ConfigError for a pipe, such as that of `<(…)`, which gives nothing or waits."""
-    if path is not None and path.exists() and not path.is_file():
-        raise ConfigError(f"{path}: is no file that can be read again; restart the daemon for another configuration")
-    return read()
 
 
 def _tell(*sentences: str) -> None:

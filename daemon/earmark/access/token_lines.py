@@ -83,6 +83,10 @@ def _lines(text: str) -> Iterator[tuple[int, Sequence[str]]]:
 
 def _token(words: Sequence[str]) -> Token:
     if len(words) == 1:
+        if not words[0].isprintable():
+            raise ConfigError("no token: it has characters that cannot be printed")
+        if _HASH.fullmatch(words[0]):
+            raise ConfigError("a hash without a name and scopes before it; as a token, the hash itself would be let in")
         return Token.of(words[0], PLAIN_SCOPES)
     if len(words) != 3 or not (found := _HASH.fullmatch(words[2])):
         raise ConfigError("neither NAME SCOPE,SCOPE sha256:HASH nor a token, which has no spaces")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,15 @@ class Reader:
         self._before: Config | None = None
 
     def __call__(self) -> Config:
-        """Return the settings as they are now."""
+        """Return the settings as they are now.
+
+        A pipe, such as that of `<(…)`, is read once: the second time it gives nothing, or waits.
+        """
+        path = self._path
+        if self._before is not None and path is not None and os.path.exists(path) and not os.path.isfile(path):
+            raise ConfigError(
+                f"{path}: is no file that can be read again; restart the daemon for another configuration"
+            )
         may_be_empty = self._before in (None, apply(self._command_line, Config()))
         self._before = resolve(self._path, self._command_line, may_be_empty=may_be_empty)
         return self._before

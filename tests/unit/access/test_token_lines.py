@@ -72,6 +72,8 @@ def test_names_must_differ() -> None:
             f"ear xyz sha256:{HASH}",
             "line 2: there is no scope 'xyz'; there are subscribe, classify, send, clips, admin",
         ),
+        ("\0\0\0", "line 2: no token: it has characters that cannot be printed"),
+        (f"sha256:{HASH}", "line 2: a hash without a name and scopes before it"),
         (f"e/r send sha256:{HASH}", "line 2: 'e/r' is not a name"),
     ],
 )

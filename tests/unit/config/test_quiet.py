@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -68,3 +69,26 @@ def test_the_minute_is_that_of_the_clock_on_the_wall() -> None:
 def test_an_end_that_is_far_away_is_told_with_its_day() -> None:
     assert clock(at("tue 07:00"), at("mon 23:00")) == "07:00"
     assert clock(at("mon 07:05"), at("sat 00:00")) == "mon 07:05"
+
+
+@pytest.mark.parametrize(
+    ("begin", "minutes"),
+    [
+        ("2026-03-28T22:00", 0),  # the hour from 2 to 3 does not come
+        ("2026-10-24T22:00", 120),  # it comes twice
+        ("2026-06-01T22:00", 60),
+    ],
+)
+def test_where_the_clock_is_put_forward_or_back_quiet_hours_go_by_what_it_shows(begin: str, minutes: int) -> None:
+    quiet, place = parse(["02:00-03:00"]), ZoneInfo("Europe/Berlin")
+    start = datetime.fromisoformat(f"{begin}+00:00")
+    shown = [minute_of_week((start + timedelta(minutes=number)).astimezone(place)) for number in range(8 * 60)]
+    assert sum(minute in quiet.minutes for minute in shown) == minutes
+
+
+def test_quiet_hours_over_the_hour_that_does_not_come_end_at_the_time_that_they_say() -> None:
+    quiet, place = parse(["22:00-07:00"]), ZoneInfo("Europe/Berlin")
+    start = datetime(2026, 3, 28, 20, tzinfo=UTC)
+    local = [(start + timedelta(minutes=number)).astimezone(place) for number in range(12 * 60)]
+    inside = [each for each in local if minute_of_week(each) in quiet.minutes]
+    assert (f"{inside[0]:%H:%M}", f"{inside[-1]:%H:%M}", len(inside)) == ("22:00", "06:59", 8 * 60)

@@ -129,6 +129,18 @@ def test_a_file_that_is_empty_at_a_reload_does_not_turn_the_default_microphone_o
     assert read() == before
 
 
+def test_what_cannot_be_looked_at_at_a_reload_is_told_in_a_sentence(file: Path) -> None:
+    folder = file.parent / "a"
+    folder.mkdir()
+    read = Reader(folder / "earmark.toml", CommandLine())
+    file.rename(folder / "earmark.toml")
+    read()
+    folder.rename(file.parent / "b")
+    folder.symlink_to(file.parent / ("long" * 100))  # no name that a file system takes
+    with pytest.raises(ConfigError, match="cannot be read: "):
+        read()
+
+
 def test_a_file_that_was_empty_at_the_start_may_stay_so_until_it_says_something(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     file.write_text("", encoding="utf-8")

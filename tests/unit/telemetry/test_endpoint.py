@@ -8,13 +8,16 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as read
 
 from earmark.journal.journal import JournalStats
-from earmark.protocol.events import SourceInfo
+from earmark.protocol.events import Label, SourceInfo
 from earmark.protocol.readiness import Need, Needs
 from earmark.telemetry.endpoint import exposed
 from earmark.telemetry.snapshot import Snapshot
+from earmark.telemetry.tally import Tally
+from tests.journalled import published
 from tests.unit.telemetry.test_snapshot import recorded_daemon
 
 NEEDS: Needs = {"listening": Need(True), "clips": Need(False, {"model": "/srv/models/secret"})}
+TIME = "2026-11-22T07:31:05.120Z"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
 
 
@@ -95,3 +98,20 @@ def test_open_metrics_are_told_to_those_that_accept_them() -> None:
     samples = {sample.name for family in read_openmetrics(body.decode()) for sample in family.samples}  # type: ignore[no-untyped-call]  # the library has no types here
     plain = read(exposed(recorded_daemon(), NEEDS)[0].decode())
     assert samples == {sample.name for family in plain for sample in family.samples}
+
+
+def test_names_of_any_characters_are_read_back_as_they_are_and_a_hundred_labels_have_their_own_count() -> None:
+    tally, classifier = Tally(), 'a "b"\\\n{c="d"} \u2028é😀'
+    for number in range(500):
+        name = f'la"b\\e\nl{{{number}}}é'
+        tally.publish(published(Label(number + 1, TIME, "desk", classifier, "e-1", name, "on", 1.0, score=0.8)))
+    snapshot = msgspec.structs.replace(recorded_daemon(), events=tally.stats())
+    for accept, reads in (("", read), (OPENMETRICS, read_openmetrics)):
+        text = exposed(snapshot, NEEDS, accept)[0].decode()
+        counts = {
+            sample.labels["label"]: sample.value
+            for family in reads(text)
+            for sample in family.samples
+            if sample.name == "earmark_labels_total" and sample.labels["classifier"] == classifier
+        }
+        assert counts == {f'la"b\\e\nl{{{number}}}é': 1 for number in range(100)} | {"other": 400}

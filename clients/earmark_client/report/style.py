@@ -14,7 +14,7 @@ h3{font-size:14px;margin:12px 0 6px;font-weight:600}
 p{margin:0 0 10px}.sub,.small,.key{color:var(--soft)}.sub{margin:4px 0 18px}.small,.key{font-size:13px;margin-top:6px}
 .notice{background:var(--notice);border-left:4px solid var(--edge);padding:10px 14px;border-radius:4px;
 margin-bottom:26px}
-section{border-top:1px solid var(--line);padding:20px 0 14px;break-inside:avoid-page}
+section{border-top:1px solid var(--line);padding:20px 0 14px}
 .timeline{display:block;width:100%;height:auto;margin:6px 0}
 .timeline text{font-size:13px;fill:var(--text)}.timeline .axis{font-size:11px;fill:var(--soft)}
 .row{fill:var(--row)}.grid{stroke:var(--line)}
@@ -44,5 +44,6 @@ system-ui,sans-serif;text-align:center;color:#10151c;vertical-align:1px}
 .c9{fill:#9aa3ad;background:#9aa3ad}
 @media print{:root{color-scheme:light;--back:#fff;--text:#000;--soft:#444;--line:#ccc;--row:#f3f5f8;--notice:#fff6dd;
 --hatch:#999;--heat-to:#4269d0}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}
-main{max-width:none;padding:0}body{font-size:11pt}@page{margin:16mm}}
+main{max-width:none;padding:0}body{font-size:11pt}@page{margin:16mm}
+h2,h3,h2+p{break-after:avoid}.key{break-before:avoid}p,tr,.timeline,.pair>div{break-inside:avoid}.pair{display:block}.pair>div{margin-bottom:14px}}
 """

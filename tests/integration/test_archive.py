@@ -80,6 +80,19 @@ def test_a_clip_is_there_after_a_restart_and_only_its_owner_can_read_it(tmp_path
     assert sorted(entry.name for entry in folder.iterdir()) == ["e-1.flac", "e-7.flac", "mine.txt"]
 
 
+def test_a_clip_that_was_replaced_by_a_link_is_no_clip(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("nobody's sound")
+    with opened(tmp_path / "clips") as archive:
+        archive.keep(clip(1), sound(1.0))
+        until(lambda: archive.stats().written == 1)
+        kept = tmp_path / "clips" / "e-1.flac"
+        kept.unlink()
+        kept.symlink_to(secret)
+        assert archive.file("e-1") is None
+    assert secret.exists()
+
+
 def test_the_oldest_clips_are_deleted_when_all_are_too_large_or_too_old(tmp_path: Path) -> None:
     settings = Clips(max_mb=16, max_age_days=1)
     archive = Archive(tmp_path, settings, utc=lambda: NOW)

@@ -156,7 +156,7 @@ class Archive:
             if identity not in self._index or self._folder is None:
                 return None
             path = self._folder.file(identity)
-            if not path.exists():  # somebody has deleted it without the daemon
+            if not path.is_file() or path.is_symlink():  # somebody has deleted or replaced it without the daemon
                 self._forget(identity)
                 return None
             return path

@@ -26,6 +26,8 @@ export function address(text) {
   return url;
 }
 
+const UNSENDABLE = /[\0\r\n]|[^\0-\xff]/; // in a header; what asks with one would seem not to reach the daemon
+
 /** Return the subprotocols of a handshake. A browser cannot set headers, so the token is one of them. */
 export function subprotocols(token) {
   if (!token) return ["earmark.v1"];
@@ -59,6 +61,7 @@ export class Earmark {
   }
 
   async _answer(method, path, { parameters = {}, body, headers = {} } = {}) {
+    if (UNSENDABLE.test(this.token)) throw new EarmarkError("the token has a character that no token has", 401);
     const shown = this.token ? { authorization: `Bearer ${this.token}` } : {};
     const url = this._at(path, parameters);
     const answer = await this._fetch(url, { method, body, headers: { accept: "application/json", ...shown, ...headers } });

@@ -176,6 +176,11 @@ test("a subscription that breaks is made again with its position", async () => {
   assert.deepEqual(states, ["connecting", "connected", "waiting", "connecting", "closed"]);
 });
 
+test("a token that no header can hold is refused, and the daemon is not taken for gone", async () => {
+  const client = new Earmark("127.0.0.1:1", { token: "se\u201ccret", fetch: async () => assert.fail("it was asked") });
+  await assert.rejects(client.classifiers(), { status: 401, message: /the token has a character/ });
+});
+
 test("a refused handshake tells what the daemon says over HTTP, because a browser does not", async () => {
   FakeSocket.made = [];
   const answer = { ok: false, status: 401, headers: new Headers(), json: async () => ({ error: "Invalid credentials" }) };

@@ -214,6 +214,13 @@ def test_a_daemon_with_tokens_gives_the_page_and_asks_for_one(browser: Browser, 
 
         assert browser.do("axe") == []
         assert browser.do("text", of=".pill") == "A token is needed"
+        for wrong in ("another", "no token\u201d"):  # each is refused, and the page asks again and says why
+            browser.do("fill", on=".token input", value=wrong)
+            browser.do("click", on=".token .primary")
+            browser.until(
+                "store.connection.state === 'refused' &&"
+                " document.querySelector('.token p')?.innerText === store.connection.error"
+            )
         browser.do("fill", on=".token input", value="secret")
         browser.do("click", on=".token .primary")
 

@@ -42,5 +42,6 @@ function use(page, event) {
   const { token, keep } = event.target.elements;
   page.view.token = false;
   page.stream.useToken(token.value.trim(), keep.checked);
+  page.view.refusedToken = false; // a daemon nearby refuses it before the page is drawn
   page.draw();
 }

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -431,11 +432,15 @@ def test_watch_ends_quietly_when_its_reader_goes() -> None:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
 def test_a_full_disk_behind_the_output_is_told_in_a_sentence() -> None:
-    command = [sys.executable, "-m", "earmark_client", "models"]
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
-    told = "earmark: the output cannot be written: No space left on device\n"
-    assert (done.returncode, done.stderr) == (1, told)
+    async def scenario(serving: Serving) -> None:
+        command = [sys.executable, "-m", "earmark_client", "status", serving.host]
+        with open("/dev/full", "w") as full:
+            status = partial(subprocess.run, command, stdout=full, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+            done = await asyncio.to_thread(status)
+        told = "earmark: the output cannot be written: No space left on device\n"
+        assert (done.returncode, done.stderr) == (1, told)
+
+    serve(scenario)
 
 
 def test_status_tells_whether_the_daemon_is_ready() -> None:

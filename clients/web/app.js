@@ -67,7 +67,10 @@ const body = () => html`
       <div class="centre">${hearing(page)} ${timeline(page)}</div>
     </div>
     ${detections(page)}
-    <footer>${t("footer", { version: store.version || "…" })} <span class="keys">${t("footer.keys")}</span></footer>
+    <footer>
+      ${t("footer", { version: store.version || "…" })} <a href="docs">${t("footer.docs")}</a>
+      <span class="keys">${t("footer.keys")}</span>
+    </footer>
   </main>
   ${tokenDialog(page)} ${announcer(page)}
 `;

@@ -14,6 +14,7 @@ REFUSALS = {
     "403": "The token lacks the scope `classify`, or a foreign page asks",
     "408": "The body came too slowly",
     "413": "The body or the decoded audio is over a limit of clips",
+    "415": "The Content-Encoding is none of gzip, deflate and identity",
     "429": "Other recordings wait already; see Retry-After",
     "503": "A model is loading or does not answer; see Retry-After",
 }

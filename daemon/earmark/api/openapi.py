@@ -15,8 +15,11 @@ from earmark.protocol.events import Score
 REFUSALS = {
     "400": "Not audio, not base64, or a wrong parameter; the sentence says which",
     "401": "A token is needed, or this one is wrong",
+    "403": "The token lacks the scope `classify`, or a foreign page asks",
     "404": "There is no such model",
+    "408": "The body came too slowly",
     "413": "The body or the decoded audio is over a limit",
+    "415": "The Content-Encoding is none of gzip, deflate and identity",
     "422": "The model process died twice on this clip",
     "429": "Too many requests are waiting; see Retry-After",
     "500": "The model cannot be served; the sentence says why",
@@ -31,8 +34,8 @@ HEADERS = {
 }
 
 
-def document(release: str, default: str) -> dict[str, Any]:
-    """Return the whole document. `default` is the model of POST /."""
+def document(release: str) -> dict[str, Any]:
+    """Return the document of these routes."""
     types = [ClipRequest, ErrorBody, list[Score], list[ModelInfo], Function, Status]
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     clip, error, scores, models, function, status = schemas
@@ -47,19 +50,22 @@ def document(release: str, default: str) -> dict[str, Any]:
             "description": "Audio classification in the shapes of the Hugging Face Inference API.",
         },
         "paths": {
-            "/": {"post": {**post, "operationId": "classifyByDefault", "summary": f"Classify a clip with {default}"}},
+            "/": {
+                "post": {
+                    **post,
+                    "operationId": "classifyByDefault",
+                    "summary": "Classify a clip with the default model",
+                }
+            },
             "/models/{model}": {**ask, "parameters": [model]},
             "/models/{model}/pipeline/audio-classification": _same("classifyByTask", post, model),
             "/pipeline/audio-classification/{model}": _same("classifyByPipeline", post, model),
             "/hf-inference/models/{model}": _same("classifyByProvider", post, model),
             "/status/{model}": {
                 "parameters": [model],
-                "get": _get("status", "Whether the model is loaded", status),
+                "get": _get("status", "Whether the model is loaded", status, error),
             },
             endpoints.MODELS: {"get": _get("models", "All models, loaded or not", models)},
-            endpoints.HEALTH: {"get": _get("health", "200 while the daemon serves", {"type": "object"})},
-            endpoints.READY: {"get": _get("ready", "200 while it listens and classifies", {"type": "object"})},
-            endpoints.INFO: {"get": _get("info", "Versions, sources, classifiers, counters", {"type": "object"})},
         },
         "components": {
             "schemas": components,
@@ -103,13 +109,11 @@ def _same(identity: str, post: dict[str, Any], model: object) -> dict[str, Any]:
     return {"post": {**post, "operationId": identity}, "parameters": [model]}
 
 
-def _get(identity: str, summary: str, schema: object) -> dict[str, Any]:
-    content = {"application/json": {"schema": schema}}
-    return {
-        "operationId": identity,
-        "summary": summary,
-        "responses": {"200": {"description": summary, "content": content}},
-    }
+def _get(identity: str, summary: str, schema: object, error: object = None) -> dict[str, Any]:
+    answers = {"200": {"description": summary, "content": {"application/json": {"schema": schema}}}}
+    if error is not None:
+        answers["404"] = {"description": REFUSALS["404"], "content": {"application/json": {"schema": error}}}
+    return {"operationId": identity, "summary": summary, "responses": answers}
 
 
 def _parameter(name: str, place: str, schema: object, text: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from earmark.api.request import MAX_QUOTED, ErrorBody, Status
 from earmark.checkpoints.catalogue import Entry, unknown
 from earmark.errors import RequestError
 from earmark.inference.registry import Registry, State
-from earmark.protocol.endpoints import MODELS
+from earmark.protocol.endpoints import MODELS, OPENAPI
 from earmark.server.responses import json_response
 
 CLIENT_CLOSED_REQUEST = 499  # nginx logs this for a client that left; nobody reads the response
@@ -64,7 +64,7 @@ class Api:
         shown = {
             "/status/{model:path}": self._show_status,
             MODELS: self._show_models,
-            "/openapi.json": self._show_document,
+            OPENAPI: self._show_document,
             # huggingface_hub makes these from a model's URL
             "/models/{model:path}/health": self._show_health,
             "/models/{model:path}/info": self._show_info,

@@ -15,6 +15,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 
+from starlette.routing import BaseRoute
+
 from earmark import __version__
 from earmark.access.access import Access
 from earmark.access.audit import Audit
@@ -44,6 +46,7 @@ from earmark.control.history_routes import History
 from earmark.control.openapi import combined
 from earmark.control.routes import Control
 from earmark.description import asyncapi
+from earmark.description.openapi import completed
 from earmark.description.routes import Descriptions
 from earmark.detection.detectors import Detectors
 from earmark.engines.supervisor import LocalEngine
@@ -73,6 +76,7 @@ from earmark.telemetry.endpoint import Metrics
 from earmark.telemetry.snapshot import Snapshot, snapshot
 from earmark.telemetry.tally import Tally
 from earmark.uplink.endpoint import audio_endpoint
+from earmark.web.files import load
 from earmark.web.routes import page_routes
 from earmark.windowing.segmenter import Segmenter
 
@@ -177,8 +181,8 @@ class Service:
         scorer = ClipScorer(self._dispatcher, settings.http.wait)
         self._registry = Registry(entries, default_model(settings), self._engine)
         self._clips = Clips(settings.http, self._registry, scorer)
-        clip_document = with_analysis(openapi.document(__version__, self._registry.default.id))
-        document = with_clips(combined(clip_document))
+        clip_document = with_analysis(openapi.document(__version__))
+        document = self.openapi = completed(with_clips(combined(clip_document)))
         routes = Api(self._clips, self._registry, self._device, self._snapshot, document).routes()
         self._listening = Listening(
             settings, chosen_plans, self._segmenter, self._detectors, self._publisher.publish, partial(next, ids)
@@ -204,6 +208,7 @@ class Service:
         )
         control = Control(self._reconfigurer, audit).routes()
         replayer = Replayer(self._hub, self._kept, self._recent)
+        page = load()
         history = History(self._kept, self._hello).routes()
         self._server = Server(
             settings.server,
@@ -214,14 +219,14 @@ class Service:
             ready=self._needs,
             info=self._snapshot,
             routes=[
-                *page_routes(show_root),
+                *page_routes(show_root, page),
                 *routes,
                 *control,
                 *history,
                 *KeptClips(self._archive, audit).routes(),
                 *self._analyses.routes(),
                 *Metrics(self._snapshot, self._needs).routes(),
-                *Descriptions(asyncapi.document(__version__)).routes(),
+                *Descriptions(document, asyncapi.document(__version__), page.digest).routes(),
             ],
             on_refused=self._hub.count_refused,
             audit=audit,
@@ -341,6 +346,11 @@ class Service:
         if self._serving and before != now:
             ended = f"clips are kept no more; those in {self._archive.path} stay until they are too old or deleted"
             log.info("%s", now or ended)
+
+    @property
+    def routes(self) -> tuple[BaseRoute, ...]:
+        """All HTTP routes of the daemon."""
+        return self._server.routes
 
     @property
     def _address(self) -> str:

@@ -78,7 +78,7 @@ def _parameters(names: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def _operation(identity: str, summary: str, content: object, *refusals: str) -> dict[str, Any]:
-    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
     told = {status: {"description": REFUSALS[status], "content": error} for status in refusals}
     return {
         "operationId": identity,

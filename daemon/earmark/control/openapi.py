@@ -11,6 +11,7 @@ from earmark.config.settings import Decide, Vad
 from earmark.control.steering import ClassifierStatus, SourceStatus
 from earmark.history.request import DEFAULT_LIMIT, MAX_LIMIT
 from earmark.protocol.endpoints import CLASSIFIERS, EVENTS, RELOAD, SOURCES
+from earmark.protocol.events import Numbered
 
 REFUSALS = {
     "400": "A wrong field or value, or a wrong configuration; the sentence names it",
@@ -21,7 +22,14 @@ REFUSALS = {
     "413": "The body is too large",
     "415": "The Content-Type is not application/json",
 }
-STRING = {"type": "string"}
+OF_HISTORY = {
+    "400": "A wrong parameter; the sentence names it",
+    "401": "A token is needed, or this one is wrong",
+    "403": "The token lacks the scope `subscribe`, or a foreign page asks",
+    "426": "A handshake whose `Upgrade: websocket` was lost on the way",
+    "503": "The journal cannot be read just now",
+}
+STRING, NULL = {"type": "string"}, {"type": "null"}
 CHANGE = {
     "type": "object",
     "properties": {"key": STRING, "before": {}, "after": {}},
@@ -53,18 +61,29 @@ PATCH_CLASSIFIER = "Change thresholds and gate until the next reload or restart"
 
 def combined(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return an OpenAPI document with the routes of this package added to its own."""
-    types = [SourceStatus, ClassifierStatus, Decide, Vad]
+    types = [SourceStatus, ClassifierStatus, Decide, Vad, Numbered]
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    schemas = (*schemas[:2], _with_null(components, "Decide"), *schemas[3:])
     own = document["components"]
     merged = {**own, "schemas": {**own["schemas"], **components}}
     return {**document, "paths": {**document["paths"], **_paths(*schemas)}, "components": merged}
 
 
-def _paths(source: object, classifier: object, decide: object, vad: object) -> dict[str, Any]:
+def _with_null(components: dict[str, Any], name: str) -> dict[str, Any]:
+    """Add the settings as a change has them, where null takes a label's own value away, and return their schema."""
+    settings = components[name]
+    fields = settings["properties"]
+    labels = {**fields["labels"], "additionalProperties": {"anyOf": [fields["labels"]["additionalProperties"], NULL]}}
+    changed = f"{name}Change"
+    components[changed] = {**settings, "title": changed, "properties": {**fields, "labels": labels}}
+    return {"$ref": f"#/components/schemas/{changed}"}
+
+
+def _paths(source: object, classifier: object, decide: object, vad: object, event: object) -> dict[str, Any]:
     told = {"changed": {"type": "array", "items": CHANGE}, "restart": RESTART}
     name = {"name": "name", "in": "path", "required": True, "schema": STRING, "description": "As the lists show it"}
     return {
-        EVENTS: {"get": _history()},
+        EVENTS: {"get": _history(event)},
         SOURCES: {"get": _operation("sources", "All sources", {"type": "array", "items": source})},
         CLASSIFIERS: {"get": _operation("classifiers", "All classifiers", {"type": "array", "items": classifier})},
         f"{SOURCES}/{{name}}": {
@@ -87,12 +106,12 @@ def _paths(source: object, classifier: object, decide: object, vad: object) -> d
     }
 
 
-def _history() -> dict[str, Any]:
+def _history(event: object) -> dict[str, Any]:
     position = {"type": ["string", "null"], "description": "The cursor of the next page"}
-    event = {"type": "object", "required": ["type", "seq", "time"], "description": "An event, as the stream has it"}
-    fields = {"epoch": STRING, "oldest": {"type": "integer"}, "next": position}
-    page = {"type": "object", "properties": {**fields, "events": {"type": "array", "items": event}}}
-    told = _operation("history", "A page of the events that are kept", page, "400", "401")
+    fields: dict[str, object] = {"epoch": STRING, "oldest": {"type": "integer"}, "next": position}
+    fields["events"] = {"type": "array", "items": event}
+    page = {"type": "object", "properties": fields, "required": list(fields)}
+    told = _operation("history", "A page of the events that are kept", page, *OF_HISTORY, texts=OF_HISTORY)
     told["responses"]["200"]["content"] |= {kind: {"schema": STRING} for kind in ("application/x-ndjson", "text/csv")}
     names = {
         name: {"name": name, "in": "query", "schema": STRING, "description": text} for name, text in HISTORY.items()
@@ -113,9 +132,11 @@ def _change(
     }
 
 
-def _operation(identity: str, summary: str, schema: object, *refusals: str) -> dict[str, Any]:
+def _operation(
+    identity: str, summary: str, schema: object, *refusals: str, texts: Mapping[str, str] = REFUSALS
+) -> dict[str, Any]:
     error = {"type": "object", "properties": {"error": STRING}, "required": ["error"]}
-    answers = {status: _answer(REFUSALS[status], error) for status in refusals}
+    answers = {status: _answer(texts[status], error) for status in refusals}
     return {"operationId": identity, "summary": summary, "responses": {"200": _answer(summary, schema), **answers}}
 
 

@@ -141,12 +141,17 @@ def document(release: str) -> dict[str, Any]:
 
 
 def schemas_of(types: list[Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Return the JSON schemas of `types`, and the components that they refer to, with the docstrings made plain."""
+    """Return the JSON schemas of `types`, and the components that they refer to."""
     found, components = msgspec.json.schema_components(types, ref_template=SCHEMAS + "{name}")
-    for component in components.values():
-        if "description" in component:
-            component["description"] = inspect.cleandoc(component["description"])
-    return list(found), components
+    return list(found), plain(components)
+
+
+def plain(components: dict[str, Any]) -> dict[str, Any]:
+    """Return the components with the indentation taken out of their descriptions, which are docstrings."""
+    return {
+        name: {**each, "description": inspect.cleandoc(each["description"])} if "description" in each else each
+        for name, each in components.items()
+    }
 
 
 def _tag(kind: Any) -> str:

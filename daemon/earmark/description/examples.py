@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from earmark.config.settings import Decide, Vad
+from earmark.control.steering import SourceStatus, classifier_status
 from earmark.protocol.events import (
     ClassifierInfo,
     Config,
@@ -25,6 +27,7 @@ from earmark.protocol.events import (
     Tick,
     Why,
 )
+from earmark.protocol.readiness import Need, answer
 
 EPOCH = "9f2c61d0"
 _OFFICE = SourceInfo("office", "listening", "USB Microphone", 16000)
@@ -136,3 +139,62 @@ HISTORY: dict[str, Any] = {
 def of(kind: type) -> list[dict[str, Any]]:
     """Return the examples of a message of this type, in the form of AsyncAPI."""
     return [{"name": name, "payload": plain(event)} for name, event in EVENTS if isinstance(event, kind)]
+
+
+_SOURCE = plain(
+    SourceStatus("office", "paused", "USB Microphone", 16000, "", True, {"kind": "microphone", "device": "USB"})
+)
+_CLASSIFIER = plain(classifier_status(_EMOTION, Decide(on=0.7), Vad()))
+_CHANGED: dict[str, Any] = {
+    "changed": [{"key": "classifier[emotion].decide.on", "before": 0.8, "after": 0.7}],
+    "restart": [],
+}
+_STATUS = {"loaded": True, "state": "Loaded", "compute_type": "cpu", "framework": "transformers"}
+_MODEL = {
+    "id": "earmark/emotion",
+    "aliases": [],
+    "default": True,
+    "origin": "embedded",
+    "revision": "",
+    "licence": "cc-by-nc-4.0",
+    "labels": [*_LABELS],
+    "rate": 16000,
+    "bytes": 24_000_000,
+    "state": "loaded",
+    "why": "",
+}
+NOT_READY = answer({"listening": Need(False, {"source office": "lost for 42 s"}), "clips": Need(True)})[0]
+
+CLASSIFY = ("classify", "classifyByDefault", "classifyByTask", "classifyByPipeline", "classifyByProvider")
+ANSWERS: dict[str, Any] = {
+    **{operation: SCORES for operation in CLASSIFY},
+    "status": _STATUS,
+    "models": [_MODEL],
+    "health": {"status": "ok"},
+    "modelHealth": {"status": "ok"},
+    "ready": answer({"listening": Need(True), "clips": Need(True)})[0],
+    "history": HISTORY,
+    "sources": [_SOURCE],
+    "source": _SOURCE,
+    "classifiers": [_CLASSIFIER],
+    "classifier": _CLASSIFIER,
+    "patchSource": {
+        **_SOURCE,
+        "changed": [{"key": "source[office].paused", "before": False, "after": True}],
+        "restart": [],
+    },
+    "patchClassifier": {
+        **_CLASSIFIER,
+        **_CHANGED,
+        "toml": '[[classifier]]\nname = "emotion"\n[classifier.decide]\non = 0.7\n',
+    },
+    "reload": {**_CHANGED, "restart": ["server.listen"]},
+}
+"""Answers with status 200, by the names of the operations."""
+
+BODIES: dict[str, Any] = {
+    **{operation: {"inputs": "UklGRiQAAABXQVZF", "parameters": {"top_k": 3}} for operation in CLASSIFY},
+    "patchSource": {"paused": True},
+    "patchClassifier": {"decide": {"on": 0.7, "labels": {"happy": 0.9, "calm": None}}, "vad": {"hangover_ms": 200}},
+}
+"""What such operations are asked for, in JSON."""

@@ -31,5 +31,5 @@ TOKEN_SUBPROTOCOL = "earmark.token."
 
 
 def wants_page(path: str, accept: str) -> bool:
-    """Return whether a GET of `path` with this Accept header is for the page, which everybody may load."""
-    return "text/html" in accept.lower() if path == "/" else path.startswith(f"{PAGE}/")
+    """Return whether a GET of `path` with this Accept header is for a page, which everybody may load."""
+    return "text/html" in accept.lower() if path == "/" else path == DOCS or path.startswith(f"{PAGE}/")

@@ -78,7 +78,9 @@ class Server:
         self.host, self.port = address(settings.listen)
         self._access = CurrentAccess(read_access(settings))
         self._handshake = Handshake(endpoints, self._access, on_refused)
-        self._app = AccessMiddleware(application(ready, info, routes), self._access, audit or Audit())
+        app = application(ready, info, routes)
+        self.routes: tuple[BaseRoute, ...] = tuple(app.routes)
+        self._app = AccessMiddleware(app, self._access, audit or Audit())
 
     @property
     def access(self) -> Access:

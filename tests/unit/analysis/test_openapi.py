@@ -9,7 +9,7 @@ from earmark.api import openapi
 
 
 def test_the_route_is_added_with_the_parameters_that_it_takes_and_the_document_is_valid() -> None:
-    document = with_analysis(openapi.document("0", "earmark/commands"))
+    document = with_analysis(openapi.document("0"))
     validate(msgspec.json.decode(msgspec.json.encode(document)))
     post = document["paths"]["/v1/analyze"]["post"]
     assert tuple(each["name"] for each in post["parameters"]) == question.PARAMETERS

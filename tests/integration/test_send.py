@@ -107,18 +107,6 @@ def test_the_python_sender_may_be_faster_than_the_sound_too(daemon: Daemon, fold
     assert labels_heard(daemon, words) == [word.label for word in words]
 
 
-def test_ctrl_c_ends_the_sending_of_a_file_without_a_traceback(daemon: Daemon, folder: Path) -> None:
-    file = str(folder / "talk.wav")
-    command = [sys.executable, "-m", "earmark_client", "send", "phone", file, "--url", daemon.address]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment(), text=True) as process:
-        assert process.stderr is not None
-        assert "sending to phone" in process.stderr.readline()
-        time.sleep(1.5)  # by then the thread that reads the file waits for room in the queue
-        process.send_signal(signal.SIGINT)
-        assert process.wait(DEADLINE) == 0
-        assert "Traceback" not in process.stderr.read()
-
-
 @pytest.mark.skipif(bool(missing()), reason=missing() or "nothing is missing")
 def test_a_microphone_is_heard_by_the_daemon_and_ctrl_c_ends_the_command(
     daemon: Daemon, folder: Path, words: list[Word]
@@ -232,3 +220,15 @@ def test_a_client_that_sends_to_no_source_is_told(daemon: Daemon) -> None:
         earmark_client.Client(daemon.address).send("phon", [bytes(3200)])
     with pytest.raises(EarmarkError, match="phon"):
         asyncio.run(earmark_client.AsyncClient(daemon.address).send("phon", [bytes(3200)]))
+
+
+def test_ctrl_c_ends_the_sending_of_a_file_without_a_traceback(daemon: Daemon, folder: Path) -> None:
+    file = str(folder / "talk.wav")
+    command = [sys.executable, "-m", "earmark_client", "send", "phone", file, "--url", daemon.address]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment(), text=True) as process:
+        assert process.stderr is not None
+        assert "sending to phone" in process.stderr.readline()
+        time.sleep(1.5)  # by then the thread that reads the file waits for room in the queue
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE) == 0
+        assert "Traceback" not in process.stderr.read()

@@ -11,7 +11,6 @@ import pytest
 import soundfile
 
 from earmark.config.resolve import DEMO
-from earmark.protocol.events import Source
 from tests.browser import Browser, missing
 from tests.daemon import Daemon
 from tests.killing import Lives
@@ -327,15 +326,3 @@ def test_values_turn_grey_when_the_daemon_says_nothing_any_more(browser: Browser
         browser.until("document.documentElement.classList.contains('stale')")
         played.silent = False
         browser.until("!document.documentElement.classList.contains('stale')")
-
-
-def test_a_source_that_is_unplugged_is_lost_and_comes_back(browser: Browser) -> None:
-    with Played(20) as played:
-        browser.do("open", url=played.url)
-        browser.until("store.sources.get('desk').state === 'listening'")
-
-        played.publish(Source(0, "", "desk", "lost", "the device went away"))
-        browser.until("document.querySelector('.source .state').innerText === 'Lost; trying again'")
-
-        played.publish(Source(0, "", "desk", "listening", device="USB"))
-        browser.until("document.querySelector('.source .state').innerText === 'Listening'")

@@ -282,7 +282,9 @@ SHELLS: dict[str, str] = {
     "web.routes": "the HTTP routes of the page",
     "uplink.endpoint": "what a client that sends sound says",
     "windowing.inbox": "the requests to the segmenter thread",
+    "windowing.kept_sound": "the rings of one source's sound, and the captures that wait for more of it",
     "windowing.segmenter": "the segmenter thread",
+    "windowing.shared_gates": "the gates of one source",
     "windowing.stream": "one source's state on the segmenter thread",
 }
 """Modules that are not pure, and the one thing that each of them owns. `worker` is one process, and not listed."""

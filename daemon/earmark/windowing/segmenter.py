@@ -294,10 +294,10 @@ class Segmenter:
     def _judge_speech(self, streams: Iterable[SourceStream]) -> None:
         if self._silero is None:
             return
-        owners = {gate: stream for stream in streams for gate in stream.speech_gates}
+        owners = {gate: stream for stream in streams for gate in stream.gates.speech}
         try:
             for gate, event, judged in step_all(owners, self._silero):
-                owners[gate].found(gate, event, judged)
+                owners[gate].gates.found(gate, event, judged)
         except Exception:
             self._failed("the speech of a round was lost to an error")
 
@@ -339,7 +339,7 @@ class Segmenter:
             stream = self._streams.get(request.source)
             if stream is None:
                 raise SourceError(f'the source "{request.source.intake.name}" was removed')
-            samples = stream.read(request.rate, request.start, request.end)
+            samples = stream.kept.read(request.rate, request.start, request.end)
         except Exception as error:
             request.future.set_exception(error)
         else:

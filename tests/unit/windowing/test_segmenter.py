@@ -9,10 +9,9 @@ from earmark.audio.types import Closed, Span
 from earmark.capture.health import Change
 from earmark.config.settings import Vad
 from earmark.errors import EarmarkError, SourceError
-from earmark.windowing.classifier_stream import ClassifierInput
 from earmark.windowing.inbox import MAX_OUTSTANDING_WINDOWS
-from earmark.windowing.messages import ClassifierChanged, GateClosed, SourceChanged, SourceEnded
-from earmark.windowing.windows import Lengths, SlidingWindows, UtteranceWindows
+from earmark.windowing.messages import GateClosed, SourceChanged, SourceEnded
+from earmark.windowing.windows import Lengths, UtteranceWindows
 from tests.listening import RATE, ByHand, always, classifier_input, windows
 from tests.signals import noise, ramp, tone
 
@@ -148,37 +147,6 @@ def test_what_is_read_are_the_samples_at_these_positions() -> None:
         reading.result(0)  # a request is answered before the sound of its round is heard
 
 
-def test_sound_that_is_not_kept_any_more_cannot_be_read() -> None:
-    by_hand = ByHand()
-    by_hand.add("hall", always(), seconds=2.0).offer(ramp(0, 5 * RATE))
-    by_hand.round()
-    oldest, older = (by_hand.segmenter.read("hall", RATE, start, 4 * RATE) for start in (3 * RATE, 3 * RATE - 1))
-    by_hand.round()
-    np.testing.assert_array_equal(oldest.result(0), ramp(3 * RATE, 4 * RATE))
-    with pytest.raises(SourceError, match=r"at 3.000 s is not kept any more, but only that from 3.000 s to 5.000 s"):
-        older.result(0)
-
-
-def test_sound_that_has_not_come_yet_cannot_be_read() -> None:
-    by_hand = ByHand()
-    by_hand.add("hall", always()).offer(ramp(0, RATE))
-    by_hand.round()
-    newest, newer = (by_hand.segmenter.read("hall", RATE, 0, end) for end in (RATE, RATE + 1))
-    by_hand.round()
-    assert len(newest.result(0)) == RATE
-    with pytest.raises(SourceError, match=r"hall: the sound at 1.000 s has not come yet, but only that up to 1.000 s"):
-        newer.result(0)
-
-
-def test_sound_cannot_be_read_at_a_rate_of_no_classifier() -> None:
-    by_hand = ByHand()
-    by_hand.add("hall", always(), always("other", 8000))
-    reading = by_hand.segmenter.read("hall", 44100, 0, 0)
-    by_hand.round()
-    with pytest.raises(SourceError, match="hall: the sound is not kept at 44100 Hz, but at 8000 Hz, 16000 Hz"):
-        reading.result(0)
-
-
 def test_a_source_that_was_removed_meanwhile_cannot_be_read() -> None:
     by_hand = ByHand()
     by_hand.add("hall", always())
@@ -193,49 +161,6 @@ def test_a_source_that_was_removed_meanwhile_cannot_be_read() -> None:
         late.result(0)
 
 
-def test_sound_is_captured_when_all_of_it_has_come() -> None:
-    by_hand = ByHand()
-    intake = by_hand.add("hall", always())
-    intake.offer(ramp(0, RATE))
-    by_hand.round()
-    capturing = by_hand.segmenter.capture("hall", RATE, RATE // 2, RATE + LONG)
-    by_hand.round()
-    assert not capturing.done()
-    intake.offer(ramp(RATE, RATE + LONG))
-    by_hand.round()
-    excerpt = capturing.result(0)
-    assert excerpt.position == RATE // 2
-    np.testing.assert_array_equal(excerpt.samples, ramp(RATE // 2, RATE + LONG))
-
-
-def test_a_capture_leaves_out_what_is_not_kept_any_more_and_fails_if_nothing_is_left() -> None:
-    by_hand = ByHand()
-    by_hand.add("hall", always(), seconds=2.0).offer(ramp(0, 5 * RATE))
-    by_hand.round()
-    some, none = (by_hand.segmenter.capture("hall", RATE, 0, end) for end in (4 * RATE, 3 * RATE))
-    by_hand.round()
-    assert (some.result(0).position, len(some.result(0).samples)) == (3 * RATE, RATE)
-    with pytest.raises(SourceError, match=r"hall: nothing of the sound at 0.000 s is kept any more"):
-        none.result(0)
-
-
-def test_a_capture_ends_where_the_sound_breaks_or_ends() -> None:
-    by_hand = ByHand()
-    intake = by_hand.add("hall", always())
-    intake.offer(ramp(0, RATE))
-    by_hand.round()
-    over_the_gap = by_hand.segmenter.capture("hall", RATE, 0, 3 * RATE)
-    by_hand.round()
-    intake.fail("lost", "it was unplugged")
-    by_hand.round()
-    assert len(over_the_gap.result(0).samples) == RATE
-    intake.end()
-    by_hand.round()
-    after_the_end = by_hand.segmenter.capture("hall", RATE, 0, 3 * RATE)
-    by_hand.round()
-    assert len(after_the_end.result(0).samples) == RATE
-
-
 def test_a_capture_of_a_source_that_is_removed_has_the_sound_until_then() -> None:
     by_hand = ByHand()
     by_hand.add("hall", always()).offer(ramp(0, RATE))
@@ -245,17 +170,6 @@ def test_a_capture_of_a_source_that_is_removed_has_the_sound_until_then() -> Non
     assert len(capturing.result(0).samples) == RATE
     with pytest.raises(SourceError, match='there is no source "hall"'):
         by_hand.segmenter.capture("hall", RATE, 0, 1).result(0)
-
-
-def test_a_capture_that_was_cancelled_is_forgotten() -> None:
-    by_hand = ByHand()
-    intake = by_hand.add("hall", always())
-    capturing = by_hand.segmenter.capture("hall", RATE, 0, RATE)
-    by_hand.round()
-    assert capturing.cancel()
-    intake.offer(ramp(0, LONG))
-    by_hand.round()
-    assert by_hand.segmenter.stats().errors == 0
 
 
 def test_sound_can_be_captured_up_to_the_end_of_the_thread_and_after_it() -> None:
@@ -295,129 +209,6 @@ def test_reads_that_the_thread_never_answered_fail_when_the_segmenter_is_closed(
         reading.result(0)
     with pytest.raises(EarmarkError, match='the source "kitchen" cannot be added: the segmenter is closed'):
         by_hand.add("kitchen", always())
-
-
-def test_a_changed_classifier_gets_windows_that_begin_in_the_sound_from_before() -> None:
-    by_hand = ByHand()
-    intake = by_hand.add("hall", always())
-    intake.offer(ramp(0, LONG))
-    by_hand.round()
-    by_hand.segmenter.change_classifier("hall", always())
-    by_hand.round()
-    intake.offer(ramp(LONG, LONG + RATE))
-    (window,) = windows(by_hand.round())
-    end = LONG + RATE // 2
-    np.testing.assert_array_equal(window.samples, ramp(end - RATE, end))
-
-
-def test_a_changed_classifier_ends_what_the_old_one_had_on() -> None:
-    by_hand = ByHand()
-    by_hand.add("hall", always()).offer(ramp(0, 2 * STEP))
-    by_hand.round()
-    by_hand.segmenter.change_classifier("hall", always())
-    messages = by_hand.round()
-    assert [window.span.final for window in windows(messages)] == [True]
-    closed = GateClosed("hall", "test", 2 * STEP / RATE, by_hand.now, "reload")
-    assert messages[-2:] == [closed, ClassifierChanged("hall", "test")]
-
-
-def test_a_change_leaves_the_other_classifiers_of_the_source_alone() -> None:
-    by_hand = ByHand()
-    intake = by_hand.add("hall", always(), always("other"))
-    intake.offer(ramp(0, LONG))
-    by_hand.round()
-    by_hand.segmenter.change_classifier("hall", always())
-    assert {message.classifier for message in by_hand.round() if isinstance(message, GateClosed)} == {"test"}
-    intake.offer(ramp(LONG, 2 * LONG))
-    assert [window.span.end for window in windows(by_hand.round(), "other")] == [3 * RATE // 2, 2 * RATE]
-
-
-def test_a_classifier_that_joins_an_open_gate_hears_from_there_on() -> None:
-    by_hand = ByHand()
-    intake = by_hand.add("hall", always())
-    intake.offer(ramp(0, RATE))
-    by_hand.round()
-    by_hand.segmenter.change_classifier("hall", always("late"))
-    assert by_hand.round() == [ClassifierChanged("hall", "late")]
-    intake.offer(ramp(RATE, 2 * RATE))
-    joined = RATE // STEP * STEP  # the gate had judged whole steps
-    assert [window.span.end for window in windows(by_hand.round(), "late")] == [joined + RATE // 2]
-
-
-def test_a_new_gate_does_not_judge_the_sound_that_is_kept() -> None:
-    by_hand = ByHand()
-    intake = by_hand.add("hall", always())
-    intake.offer(np.concatenate([noise(RATE, -60), tone(RATE, 1000), noise(RATE, -60)]))
-    by_hand.round()
-    by_hand.segmenter.change_classifier("hall", classifier_input("level", name="late"))
-    by_hand.round()
-    intake.offer(np.concatenate([noise(RATE, -60), tone(RATE // 2, 1000), noise(RATE, -60)]))
-    (window,) = windows(by_hand.round(), "late")
-    assert window.span.speech_start == pytest.approx(4 * RATE, abs=2 * STEP)
-
-
-def test_windows_tell_no_sound_before_the_gate_opened_or_after_it_closed() -> None:
-    """The first window begins before the sound, and those of the hangover end after it."""
-    by_hand = ByHand()
-    level = classifier_input("level", SlidingWindows, vad=Vad(hangover_ms=800))
-    intake = by_hand.add("hall", level)
-    intake.offer(np.concatenate([noise(2 * RATE, -60), tone(RATE, 1000), noise(2 * RATE, -60)]))
-    found = windows(by_hand.round())
-    assert min(window.span.start for window in found) < 2 * RATE
-    assert max(window.span.end for window in found) > 3 * RATE + STEP
-    assert min(window.span.speech_start for window in found) == pytest.approx(2 * RATE, abs=STEP)
-    assert max(window.span.speech_end for window in found) == pytest.approx(3 * RATE, abs=STEP)
-
-
-def test_a_changed_rate_is_kept_from_then_on_and_the_old_one_is_not() -> None:
-    by_hand = ByHand()
-    intake = by_hand.add("hall", always())
-    intake.offer(ramp(0, RATE))
-    by_hand.round()
-    by_hand.segmenter.change_classifier("hall", always(rate=8000))
-    by_hand.round()
-    intake.offer(ramp(RATE, 3 * RATE))
-    assert {window.rate for window in windows(by_hand.round())} == {8000}
-    new, old = by_hand.segmenter.read("hall", 8000, 9000, 10_000), by_hand.segmenter.read("hall", RATE, 0, 1)
-    by_hand.round()
-    np.testing.assert_allclose(new.result(0), 2 * ramp(9000, 10_000), rtol=0.01)
-    with pytest.raises(SourceError, match="not kept at 16000 Hz, but at 8000 Hz"):
-        old.result(0)
-
-
-def test_a_classifier_that_heard_nothing_of_a_sound_gets_no_window_of_it() -> None:
-    by_hand = ByHand()
-    intake = by_hand.add("hall", classifier_input())
-    intake.offer(tone(RATE, 1000))
-    by_hand.round()
-    by_hand.segmenter.change_classifier("hall", classifier_input(rate=8000))
-    intake.fail("lost", "it is unplugged")
-    assert [window.rate for window in windows(by_hand.round())] == [RATE]
-
-
-def test_a_changed_classifier_may_need_more_sound_to_be_kept() -> None:
-    by_hand = ByHand()
-    intake = by_hand.add("hall", always(), seconds=2.0)
-    intake.offer(ramp(0, 2 * RATE))
-    by_hand.round()
-    by_hand.segmenter.change_classifier("hall", always(), seconds=4.0)
-    by_hand.round()
-    intake.offer(ramp(2 * RATE, 4 * RATE))
-    by_hand.round()
-    reading = by_hand.segmenter.read("hall", RATE, 0, 4 * RATE)
-    by_hand.round()
-    np.testing.assert_array_equal(reading.result(0), ramp(0, 4 * RATE))
-
-
-def test_a_removed_classifier_gives_its_slot_back_and_gets_no_more_windows() -> None:
-    by_hand = ByHand()
-    intake = by_hand.add("hall", classifier_input(name="words"), always("sounds"))
-    by_hand.round()
-    by_hand.segmenter.remove_classifier("hall", "words")
-    by_hand.round()
-    assert by_hand.silero.taken == set()
-    intake.offer(np.concatenate([noise(RATE, -60), tone(RATE // 2, 1000), noise(RATE, -60)]))
-    assert {window.classifier for window in windows(by_hand.round())} == {"sounds"}
 
 
 def test_speech_gates_of_all_sources_are_judged_for_their_own_source() -> None:
@@ -554,50 +345,3 @@ def test_settle_fails_when_the_segmenter_is_closed_first() -> None:
         pass
     with pytest.raises(EarmarkError, match="the segmenter is closed"):
         by_hand.segmenter.settle().result(0)
-
-
-def spoken(name: str, **vad: float) -> ClassifierInput:
-    """A classifier of everything that is loud, in windows of one second every half second."""
-    settings: dict[str, float] = {"hangover_ms": 512} | vad
-    return classifier_input("speech", SlidingWindows, vad=Vad(**settings), name=name)  # type: ignore[arg-type]
-
-
-def test_what_is_tuned_while_its_gate_is_open_goes_on_with_its_windows() -> None:
-    by_hand = ByHand()
-    intake = by_hand.add("hall", spoken("moods"))
-    intake.offer(tone(LONG, 440))
-    assert [window.span.end for window in windows(by_hand.round())] == [RATE]
-    by_hand.segmenter.tune_classifier("hall", spoken("moods", threshold=0.6, pre_roll_ms=100))
-    intake.offer(tone(LONG, 440))
-    messages = by_hand.round()
-    assert [window.span.end for window in windows(messages)] == [3 * RATE // 2, 2 * RATE]
-    assert windows(messages) == messages
-
-
-def test_a_classifier_that_is_tuned_away_from_a_shared_open_gate_takes_what_is_open_along() -> None:
-    by_hand = ByHand()
-    intake = by_hand.add("hall", spoken("moods"), spoken("words"))
-    intake.offer(tone(LONG, 440))
-    by_hand.round()
-    by_hand.segmenter.tune_classifier("hall", spoken("moods", hangover_ms=64))
-    intake.offer(tone(LONG, 440))
-    intake.offer(ramp(0, 8 * STEP) * 0)
-    messages = by_hand.round()
-    assert [window.span.end for window in windows(messages, "moods")] == [3 * RATE // 2, 2 * RATE, 2 * LONG]
-    closed = [message.classifier for message in messages if isinstance(message, GateClosed)]
-    assert closed == ["moods"]  # after 64 ms; the other one waits for 512
-    assert by_hand.silero.taken == {0, 1}
-
-
-def test_gates_that_were_tuned_apart_are_shared_again_when_they_are_equal_and_hear_nothing() -> None:
-    by_hand = ByHand()
-    intake = by_hand.add("hall", spoken("moods"), spoken("words"))
-    by_hand.round()
-    by_hand.segmenter.tune_classifier("hall", spoken("moods", threshold=0.7))
-    by_hand.round()
-    assert by_hand.silero.taken == {0, 1}
-    by_hand.segmenter.tune_classifier("hall", spoken("moods"))
-    by_hand.round()
-    assert by_hand.silero.taken == {0}
-    intake.offer(tone(LONG, 440))
-    assert {window.classifier for window in windows(by_hand.round())} == {"moods", "words"}

@@ -283,6 +283,7 @@ SHELLS: dict[str, str] = {
     "uplink.endpoint": "what a client that sends sound says",
     "windowing.inbox": "the requests to the segmenter thread",
     "windowing.kept_sound": "the rings of one source's sound, and the captures that wait for more of it",
+    "windowing.rounds": "the streams of all sources",
     "windowing.segmenter": "the segmenter thread",
     "windowing.shared_gates": "the gates of one source",
     "windowing.stream": "one source's state on the segmenter thread",

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Self, assert_never
+from typing import Self
 
 import msgspec
 
-from earmark.audio.types import Nanoseconds, Samples, Window
+from earmark.audio.types import Nanoseconds, Samples
 from earmark.capture.intake import Intake
 from earmark.errors import EarmarkError, SourceError
-from earmark.gating.gates import step_all
 from earmark.gating.silero import Silero
 from earmark.protocol.events import OffReason
 from earmark.windowing.classifier_stream import ClassifierInput
@@ -25,20 +23,16 @@ from earmark.windowing.inbox import (
     ChangeClassifier,
     Excerpt,
     Inbox,
-    Order,
     Read,
     RemoveClassifier,
     RemoveSource,
-    Request,
     Settle,
     SharedSource,
     SourceStats,
     TuneClassifier,
 )
 from earmark.windowing.messages import Message
-from earmark.windowing.stream import SourceStream
-
-log = logging.getLogger(__name__)
+from earmark.windowing.rounds import Rounds
 
 JOIN_SECONDS = 2.0
 
@@ -76,14 +70,13 @@ class Segmenter:
         self._silero: Silero | None = None
         self._inbox = Inbox()
         self._sources: dict[str, SharedSource] = {}  # as the callers see them; changed under the lock
-        self._streams: dict[SharedSource, SourceStream] = {}  # used by the rounds alone
+        self._rounds = Rounds(clock)  # used by one thread at a time
         self._lock = threading.Lock()  # of those who add, change and remove: never taken by a round or to wake one
         self._closing = False
         self._ended = False  # whether the thread has ended and left the streams to who closed it
         self._metering = False
         self._thread = threading.Thread(target=self._run, name="segmenter", daemon=True)
-        self._rounds = 0
-        self._errors = 0
+        self._count = 0  # of rounds
 
     def add_source(
         self, name: str, inputs: Sequence[ClassifierInput], seconds: float, *, live: bool, rates: tuple[int, ...]
@@ -174,7 +167,8 @@ class Segmenter:
             return future
         request = Capture(found, rate, max(0, start), end, future)
         if self._ended:
-            self._capture(request)
+            self._rounds.capture(request)
+            self._rounds.give_captures()
         else:
             self._inbox.post(request)
         return future
@@ -201,7 +195,7 @@ class Segmenter:
     def stats(self) -> SegmenterStats:
         """Return the counts. On any thread."""
         sources = list(self._sources.values())  # without the lock: add_source() may hold it while it loads the model
-        return SegmenterStats(self._rounds, self._errors, tuple(source.stats() for source in sources))
+        return SegmenterStats(self._count, self._rounds.errors, tuple(source.stats() for source in sources))
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -229,53 +223,17 @@ class Segmenter:
 
         On the thread, or by a caller that has not started it.
         """
-        self._rounds += 1
+        self._count += 1
         ready, requests = self._inbox.take()
         try:
-            if messages := self._obey(requests) + self._listen(ready):
+            messages = self._rounds.obey(each for each in requests if not isinstance(each, Settle))
+            messages += self._rounds.listen(ready, metering=self._metering)
+            if messages:
                 self._deliver(messages)
         finally:
             for request in requests:
                 if isinstance(request, Settle) and request.future.set_running_or_notify_cancel():
                     request.future.set_result(None)
-
-    def _obey(self, requests: Sequence[Request]) -> list[Message]:
-        """Do what the requests say, and return what follows from that."""
-        messages: list[Message] = []
-        for request in requests:
-            if isinstance(request, Settle):
-                continue
-            try:
-                messages += _counted(request.source, self._apply(request))
-            except Exception:
-                self._failed("%s: %s failed", request.source.intake.name, type(request).__name__)
-        return messages
-
-    def _listen(self, ready: Sequence[SharedSource]) -> list[Message]:
-        """Take the sound of these sources, judge it, and return what follows from that."""
-        messages: list[Message] = []
-        streams = {
-            source: stream
-            for source in ready
-            if (stream := self._streams.get(source)) and not source.must_wait and stream.has_enough()
-        }
-        metering = self._metering
-        for source, stream in streams.items():
-            stream.meter(metering)
-            try:
-                stream.listen()
-            except Exception:
-                self._failed("%s: some of its sound was lost to an error", source.intake.name)
-                source.wake()  # the rest is still in the intake, and the source may wait for room
-        self._judge_speech(streams.values())
-        for source, stream in streams.items():
-            try:
-                messages += _counted(source, stream.finish_round())
-                if metering and (level := stream.level(self._clock())) is not None:
-                    messages.append(level)
-            except Exception:
-                self._failed("%s: some of its windows were lost to an error", source.intake.name)
-        return messages
 
     def _run(self) -> None:
         # The thread ends because __exit__() sets _closing before it wakes the thread, and a round does not wait.
@@ -284,86 +242,17 @@ class Segmenter:
             try:
                 self.round()
             except Exception:
-                self._failed("the messages of a round were lost to an error")
-
-    def _failed(self, message: str, *facts: str) -> None:
-        """Log the present exception. The round goes on, because the other sources must not suffer from it."""
-        self._errors += 1
-        log.exception(message, *facts)
-
-    def _judge_speech(self, streams: Iterable[SourceStream]) -> None:
-        if self._silero is None:
-            return
-        owners = {gate: stream for stream in streams for gate in stream.gates.speech}
-        try:
-            for gate, event, judged in step_all(owners, self._silero):
-                owners[gate].gates.found(gate, event, judged)
-        except Exception:
-            self._failed("the speech of a round was lost to an error")
-
-    def _apply(self, request: Order) -> list[Message]:
-        match request:
-            case AddSource(source, inputs, seconds, silero):
-                self._streams[source] = SourceStream(source.intake, inputs, seconds, silero, source.times)
-                return []
-            case RemoveSource(source, reason, detail):
-                return self._remove(source, reason, detail)
-            case ChangeClassifier(source, chosen, seconds, silero):
-                return self._streams[source].change_classifier(chosen, seconds, silero)
-            case TuneClassifier(source, chosen, seconds):
-                self._streams[source].tune_classifier(chosen, seconds)
-                return []
-            case RemoveClassifier(source, classifier):
-                return self._streams[source].remove_classifier(classifier)
-            case Read():
-                self._read(request)
-                return []
-            case Capture():
-                self._capture(request)
-                return []
-            case _:
-                assert_never(request)
-
-    def _remove(self, source: SharedSource, reason: OffReason, detail: str) -> list[Message]:
-        stream = self._streams.pop(source)
-        try:
-            stream.end(reason, detail)
-        except Exception:
-            self._failed("%s: the last of its sound was lost to an error", source.intake.name)
-        return stream.finish_round()
-
-    def _read(self, request: Read) -> None:
-        if not request.future.set_running_or_notify_cancel():
-            return
-        try:
-            stream = self._streams.get(request.source)
-            if stream is None:
-                raise SourceError(f'the source "{request.source.intake.name}" was removed')
-            samples = stream.kept.read(request.rate, request.start, request.end)
-        except Exception as error:
-            request.future.set_exception(error)
-        else:
-            request.future.set_result(samples)
-
-    def _capture(self, request: Capture) -> None:
-        stream = self._streams.get(request.source)
-        if stream is not None:
-            stream.capture(request)
-            if self._ended:
-                stream.give_captures()
-        elif request.future.set_running_or_notify_cancel():
-            request.future.set_exception(SourceError(f'the source "{request.source.intake.name}" was removed'))
+                self._rounds.failed("the messages of a round were lost to an error")
 
     def _give_captures(self) -> None:
         """Answer all that wait for sound, also those whose request the thread has not seen."""
-        for stream in self._streams.values():
-            stream.give_captures()
         _, requests = self._inbox.take()
         for request in requests:
             if isinstance(request, Capture):
-                self._capture(request)
+                self._rounds.capture(request)
             else:
                 self._inbox.post(request)  # close() refuses it
+        self._rounds.give_captures()
 
     def _silero_for(self, inputs: Sequence[ClassifierInput]) -> Silero | None:
         if self._silero is None and any(chosen.gate == "speech" for chosen in inputs):
@@ -374,8 +263,3 @@ class Segmenter:
         if name not in self._sources:
             raise SourceError(f'there is no source "{name}"')
         return self._sources[name]
-
-
-def _counted(source: SharedSource, messages: list[Message]) -> list[Message]:
-    source.sent(sum(isinstance(message, Window) for message in messages))
-    return messages

@@ -150,17 +150,13 @@ class SourceStream:
                 if not self._ended:
                     self._finish(reason, detail)
             finally:
-                self.give_captures()
+                self.kept.answer(all_of_them=True)
                 self.gates.leave()
 
     def capture(self, request: Capture) -> None:
         """Answer the request when all of its sound has come, or when the sound breaks or ends."""
         self.kept.capture(request)
         self.kept.answer(all_of_them=self._ended)
-
-    def give_captures(self) -> None:
-        """Answer what was asked for by capture() with the sound that there is, because no more will come."""
-        self.kept.answer(all_of_them=True)
 
     def _take(self, block: Block) -> None:
         if block.position != self._end or (self._rate and block.rate != self._rate):

@@ -14,9 +14,9 @@ from earmark.audio.types import Nanoseconds, Samples
 from earmark.capture.intake import Intake, IntakeStats
 from earmark.errors import EarmarkError
 from earmark.gating.silero import Silero
+from earmark.gating.sound_times import SoundStats, SoundTimes
 from earmark.protocol.events import OffReason
 from earmark.windowing.classifier_stream import ClassifierInput
-from earmark.windowing.sound_times import SoundStats, SoundTimes
 
 MAX_OUTSTANDING_WINDOWS = 64  # of a source that can wait
 

@@ -10,11 +10,11 @@ from earmark.config.settings import Vad
 from earmark.gating.gates import LevelGate, SourceGate, SpeechGate, step_all
 from earmark.gating.meter import Reading
 from earmark.gating.silero import RATE, Silero
+from earmark.gating.sound_times import SoundTimes
 from earmark.protocol.events import OffReason
 from earmark.windowing.classifier_stream import ClassifierInput, ClassifierStream, GateKind
 from earmark.windowing.kept_sound import KeptSound
 from earmark.windowing.messages import Message
-from earmark.windowing.sound_times import SoundTimes
 
 GateKey = tuple[GateKind, Vad, int]
 """Classifiers whose keys are equal share a gate. The number is the gate's rate."""

@@ -12,13 +12,13 @@ from earmark.capture.intake import Intake
 from earmark.capture.items import Ended, Failed, Gap, Item, Overflowed, Paused, Started, joined
 from earmark.gating.meter import Meter
 from earmark.gating.silero import Silero
+from earmark.gating.sound_times import SoundTimes
 from earmark.protocol.events import LossCause, OffReason
 from earmark.windowing.classifier_stream import ClassifierInput
 from earmark.windowing.inbox import Capture
 from earmark.windowing.kept_sound import KeptSound
 from earmark.windowing.messages import AudioLost, ClassifierChanged, Message, SourceChanged, SourceEnded, SourceLevel
 from earmark.windowing.shared_gates import SharedGates
-from earmark.windowing.sound_times import SoundTimes
 
 
 class SourceStream:

@@ -13,6 +13,7 @@ from earmark.broadcast.outputs import OutputsStats
 from earmark.broadcast.publisher import PublisherStats
 from earmark.capture.intake import IntakeStats
 from earmark.detection.detectors import DetectorsStats, LossCount
+from earmark.gating.sound_times import SoundStats
 from earmark.histogram import HistogramCounts
 from earmark.inference.dispatch import DispatcherStats
 from earmark.inference.engine import EngineState
@@ -22,7 +23,6 @@ from earmark.telemetry.snapshot import MemoryInfo, ReloadStats, Snapshot, snapsh
 from earmark.telemetry.tally import TallyStats
 from earmark.windowing.inbox import SourceStats
 from earmark.windowing.segmenter import SegmenterStats
-from earmark.windowing.sound_times import SoundStats
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "info.json").read_text())
 """What a daemon answered to GET /info before there were snapshots, with a loss and a model that is loading added."""

@@ -5,11 +5,11 @@ import pytest
 
 from earmark.audio.types import Block, Closed, Span
 from earmark.config.settings import Vad
+from earmark.gating.sound_times import SoundTimes
 from earmark.windowing.classifier_stream import ClassifierInput
 from earmark.windowing.kept_sound import KeptSound
 from earmark.windowing.messages import ClassifierChanged, GateClosed, Message
 from earmark.windowing.shared_gates import SharedGates
-from earmark.windowing.sound_times import SoundTimes
 from earmark.windowing.windows import SlidingWindows
 from tests.listening import RATE, ByHand, always, classifier_input, windows
 from tests.signals import noise, ramp, tone

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from earmark.windowing.sound_times import SoundStats, SoundTimes
+from earmark.gating.sound_times import SoundStats, SoundTimes
 
 RATE = 1000
 

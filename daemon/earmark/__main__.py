@@ -82,10 +82,11 @@ def _run(read: Callable[[], Config], options: argparse.Namespace) -> int:
             print(printable(line), flush=True)
         _tell(*(f"warning: {warning}" for warning in report.warnings), *map(str, report.errors))
         return report.exit_code
-    from earmark.app import service
+    from earmark.app.events import Options
+    from earmark.app.service import run
 
-    chosen = service.Options(once=options.once, events=options.events, quiet=options.quiet)
-    service.run(settings, chosen, read=read)
+    chosen = Options(once=options.once, events=options.events, quiet=options.quiet)
+    run(settings, chosen, read=read)
     return 0
 
 

@@ -13,7 +13,8 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from starlette.routing import BaseRoute, Route
 
-from earmark.app.service import Options, Service
+from earmark.app.events import Options
+from earmark.app.service import Service
 from earmark.config.settings import Config
 from earmark.description import asyncapi
 from tests.posting import COMMANDS, Client, encoded, noisy

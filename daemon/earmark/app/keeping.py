@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
 from earmark.archive import folder as archive
+from earmark.archive.archive import Archive
+from earmark.archive.keeper import Capture, Keeper
 from earmark.config import settings as config
 from earmark.config.state import state_folder
 from earmark.errors import ArchiveError, ConfigError, JournalError
 from earmark.journal.folder import check_folder
 from earmark.journal.journal import Journal
+from earmark.listening.plan import Plan
 from earmark.protocol.events import ClassifierInfo
 
 MB = 1_000_000
@@ -92,3 +95,41 @@ def check_clips(settings: config.Config, environ: Mapping[str, str]) -> str:
         raise ArchiveError("this user has no home folder; set clips.path to a folder")
     archive.check_folder(chosen)
     return str(chosen)
+
+
+class ClipKeeping:
+    """Owns the archive of clips, and the sink that gives it the sound of labels. On the event loop.
+
+    The caller enters `archive`, which has a thread of its own. No clip is kept before the first change(). `capture`
+    reads the sound of a source, and `plans` returns the classifiers in force. `on_trouble` is called on that thread,
+    with a sentence when clips begin to be lost.
+    """
+
+    def __init__(
+        self,
+        settings: config.Clips,
+        environ: Mapping[str, str],
+        capture: Capture,
+        plans: Callable[[], Mapping[str, Plan]],
+        *,
+        on_trouble: Callable[[str], None],
+    ) -> None:
+        self.told = ""  # which clips are kept, as a sentence
+        self.archive = Archive(clips_folder(settings, environ), settings, on_trouble=on_trouble)
+        self.keeper = Keeper(settings, capture, self.archive, self._rate_of)
+        self._plans = plans
+
+    def change(self, settings: config.Clips) -> str:
+        """Keep the clips that the plans in force ask for, from now on. Returns a sentence if that changed."""
+        infos = {name: plan.info for name, plan in self._plans().items()}
+        before, now = self.told, told(self.archive.path, infos.values())
+        self.archive.change(settings, wanted=bool(now))
+        self.keeper.change(settings, infos)
+        self.told = now
+        if before == now:
+            return ""
+        return now or f"clips are kept no more; those in {self.archive.path} stay until they are too old or deleted"
+
+    def _rate_of(self, classifier: str) -> int | None:
+        plan = self._plans().get(classifier)
+        return None if plan is None else plan.checkpoint.rate

@@ -7,7 +7,9 @@ import pytest
 
 from earmark.app import keeping
 from earmark.config import settings as config
+from earmark.listening.plan import Plan, plans
 from earmark.protocol.events import ClassifierInfo
+from earmark.windowing.segmenter import Segmenter
 
 
 @pytest.mark.parametrize("journal", [True, config.Journal()])
@@ -69,3 +71,24 @@ def test_the_sentence_about_clips_names_the_folder_and_the_labels_and_there_is_n
     assert told == (
         "the sound of what is detected is kept in /srv (a: go; b: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and others)"
     )
+
+
+def test_which_clips_are_kept_is_news_once_and_so_is_their_end(tmp_path: Path) -> None:
+    def chosen(*clips: str) -> dict[str, Plan]:
+        classifier = config.Classifier(name="words", clips=clips)
+        settings = config.Config(source=(config.Microphone(name="desk"),), classifier=(classifier,))
+        return {plan.name: plan for plan in plans(settings)}
+
+    in_force, settings = chosen("go"), config.Clips(path=str(tmp_path / "clips"))
+    capture = Segmenter(lambda messages: None).capture
+    clips = keeping.ClipKeeping(settings, {}, capture, lambda: in_force, on_trouble=pytest.fail)
+    assert (clips.told, clips.archive.stats().state) == ("", "off")
+
+    told = f"the sound of what is detected is kept in {tmp_path}/clips (words: go)"
+    assert [clips.change(settings), clips.change(settings), clips.told] == [told, "", told]
+    assert clips.archive.stats().state == "ok"
+
+    in_force = chosen()
+    ended = f"clips are kept no more; those in {tmp_path}/clips stay until they are too old or deleted"
+    assert [clips.change(settings), clips.change(settings), clips.told] == [ended, "", ""]
+    assert clips.archive.stats().state == "off"

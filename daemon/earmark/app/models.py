@@ -1,0 +1,50 @@
+"""The models of the daemon and what waits for them: windows of live sound, clips over HTTP, analyses of recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from earmark.analysis.routes import Analyses
+from earmark.api.clip_scorer import ClipScorer
+from earmark.api.clips import Clips
+from earmark.app.loading import EngineLog
+from earmark.checkpoints.catalogue import catalogue
+from earmark.config import settings as config
+from earmark.engines.supervisor import LocalEngine
+from earmark.inference.batch import Batcher
+from earmark.inference.dispatch import Dispatcher
+from earmark.inference.registry import Registry
+from earmark.listening.plan import Plan, default_model
+
+
+class Models:
+    """Owns the engine, the batches on their way to it, and the requests over HTTP that need it. On the event loop.
+
+    The engine has a process of its own, and clips are decoded on threads. The caller enters `engine`, `dispatcher`,
+    `clips` and `analyses` in this order, with other parts between them. `chosen` are the plans at the start, and
+    `plans` returns those in force. `functions` has each model's function from logits to scores; who loads another
+    model adds to it.
+    """
+
+    def __init__(
+        self, settings: config.Config, chosen: Mapping[str, Plan], plans: Callable[[], Mapping[str, Plan]]
+    ) -> None:
+        entries = catalogue(settings)
+        checkpoints = {plan.checkpoint.name: plan.checkpoint for plan in chosen.values()}
+        if not checkpoints:
+            checkpoint = entries[default_model(settings)].read()
+            checkpoints[checkpoint.name] = checkpoint
+        self.functions = {plan.settings.model: plan.function for plan in chosen.values()}
+        worker = settings.worker
+        self.engine = LocalEngine(worker, list(checkpoints.values()), on_change=EngineLog().changed)
+        batcher = Batcher(
+            max_batch=worker.max_batch, queue=worker.queue, max_age=worker.max_age, max_wait_ms=worker.max_wait_ms
+        )
+        self.dispatcher = Dispatcher(batcher, self.engine, depth=worker.depth)
+        self.registry = Registry(entries, default_model(settings), self.engine)
+        self.clips = Clips(settings.http, self.registry, ClipScorer(self.dispatcher, settings.http.wait))
+        self.analyses = Analyses(self.clips, plans, self.engine, self.dispatcher, settings.http)
+
+    def device(self) -> str:
+        """Return what the models run on."""
+        return self.engine.state.device or "cpu"

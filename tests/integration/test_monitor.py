@@ -49,7 +49,7 @@ class Pty:
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,
-            env=environment({"TERM": "xterm-256color"}),
+            env=environment({"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}),  # a shell may export these
             start_new_session=True,
         )
         os.close(terminal)

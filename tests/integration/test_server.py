@@ -467,7 +467,7 @@ def test_shutdown_closes_subscribers_with_1001_and_is_quick_though_one_does_not_
 def test_a_busy_port_is_named_with_a_remedy() -> None:
     async def scenario(serving: Serving) -> None:
         second = Serving(config.Server(listen=serving.host))
-        with pytest.raises(ServerError, match=rf"port {serving.server.port} on 127.0.0.1 is taken.*0 takes a free one"):
+        with pytest.raises(ServerError, match=rf"port {serving.server.port} on 127.0.0.1 is taken.*0 for a free one"):
             await second.server.__aenter__()
 
     serve(scenario)

@@ -8,10 +8,11 @@ import sys
 import termios
 import tty
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.control import Control
 from rich.text import Text
 
@@ -27,7 +28,11 @@ class Terminal:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Return the columns and rows that there are now."""
+        """Return the columns and rows that there are now, whatever COLUMNS and LINES said when the monitor began."""
+        with suppress(OSError, ValueError):
+            columns, lines = os.get_terminal_size(sys.stdout.fileno())
+            if columns and lines:  # a serial line has no size
+                self._console.size = ConsoleDimensions(columns, lines)
         return self._console.size.width, self._console.size.height
 
     def __enter__(self) -> Self:

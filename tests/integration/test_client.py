@@ -237,6 +237,7 @@ def test_the_client_needs_none_of_the_daemons_packages() -> None:
         "config.explain",
         "config.lines",
         "config.quiet",
+        "config.reading",
         "config.state",
         "errors",
         "hints",

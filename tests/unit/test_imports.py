@@ -148,7 +148,13 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 CLIENTS_MAY_IMPORT = {
     *("protocol", "errors", "hints", "columns", "commands"),
-    *("config.explain", "config.lines", "config.quiet", "config.state"),  # what a file of settings needs
+    *(
+        "config.explain",
+        "config.lines",
+        "config.quiet",
+        "config.reading",
+        "config.state",
+    ),  # what a file of settings needs
 }
 CLIENT_PACKAGES_MAY_IMPORT: dict[str, set[str]] = {
     "sessions": set(),
@@ -240,7 +246,8 @@ SHELLS: dict[str, str] = {
     "commands.token": "the command earmark token",
     "config.state": "nothing; it names the state folder",
     "changes.patch": "nothing; it checks settings through config.file",
-    "config.file": "the configuration file",
+    "config.file": "nothing; it reads the configuration through config.reading",
+    "config.reading": "a settings file",
     "config.resolve": "nothing; it reads the configuration file through config.file",
     "config.shipped": "the folder of configurations that come with Earmark",
     "devices.inputs": "nothing; it asks PortAudio for the sound devices",

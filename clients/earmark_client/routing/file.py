@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -15,7 +14,7 @@ import msgspec
 
 from earmark.config import quiet
 from earmark.config.explain import explained
-from earmark.config.lines import located
+from earmark.config.reading import read
 from earmark.errors import ConfigError, SubscriptionError
 from earmark_client.address import address
 from earmark_client.routing import template
@@ -30,22 +29,12 @@ def load(path: Path) -> Routes:
     Raises ConfigError with the file, the line, the table, the key and the nearest known key; several mistakes are a
     line each.
     """
-    text = ""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        return anchored(parse(tomllib.loads(text)), path.absolute().parent)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; config/examples/routes.toml is one to begin with") from None
-    except IsADirectoryError:
-        raise ConfigError(f"{path}: is a folder, not a routes file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: not valid TOML: nested too deeply") from None
-    except ValueError as error:  # a TOMLDecodeError, or an integer of more than 4300 digits
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
-    except ConfigError as error:
-        raise ConfigError("\n".join(located(str(path), text, line) for line in str(error).splitlines())) from None
+    return read(
+        path,
+        lambda tables: anchored(parse(tables), path.absolute().parent),
+        kind="a routes file",
+        absent="config/examples/routes.toml is one to begin with",
+    )
 
 
 def parse(tables: dict[str, Any]) -> Routes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import msgspec
 
 from earmark.config.complaints import complaints
 from earmark.config.explain import explained
-from earmark.config.lines import located
+from earmark.config.reading import read
 from earmark.config.settings import Command, Config, File, Journal
 from earmark.errors import ConfigError
 
@@ -22,24 +21,13 @@ def load(path: Path, *, may_be_empty: bool = True) -> Config:
     Raises ConfigError with the file, the line, the table, the key and the nearest known key; several mistakes are a
     line each.
     """
-    text = ""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if not text.strip() and not may_be_empty:
-            raise ConfigError(f"{path}: is empty, as while an editor writes it; restart the daemon for the defaults")
-        return anchored(parse(tomllib.loads(text)), path.absolute().parent)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; `earmarkd --example` lists configurations to begin with") from None
-    except IsADirectoryError:
-        raise ConfigError(f"{path}: is a folder, not a configuration file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: not valid TOML: nested too deeply") from None
-    except ValueError as error:  # a TOMLDecodeError, or an integer of more than 4300 digits
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
-    except ConfigError as error:
-        raise ConfigError("\n".join(located(str(path), text, line) for line in str(error).splitlines())) from None
+    return read(
+        path,
+        lambda tables: anchored(parse(tables), path.absolute().parent),
+        kind="a configuration file",
+        absent="`earmarkd --example` lists configurations to begin with",
+        may_be_empty=may_be_empty,
+    )
 
 
 def parse(tables: dict[str, Any]) -> Config:

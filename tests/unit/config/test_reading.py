@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from earmark.config.reading import read
+from earmark.errors import ConfigError
+
+
+def refuse(tables: dict[str, Any]) -> dict[str, Any]:
+    raise ConfigError("server.listen: is wrong\nserver.backlog: is wrong too")
+
+
+def refusal(path: Path, make: Any = dict, **options: bool) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read(path, make, kind="a routes file", absent="make one", **options)
+    return str(caught.value)
+
+
+def test_a_file_becomes_what_is_made_of_its_tables(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_bytes(b"\xef\xbb\xbfa = 1\r\n[b]\r\nc = 2\r\n")
+
+    assert read(file, lambda tables: tables["b"]["c"], kind="a routes file", absent="make one") == 2
+
+
+def test_what_is_made_is_refused_with_the_file_and_the_line_of_each_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text("[server]\nlisten = 1\nbacklog = 2\n")
+
+    first, second = refusal(file, refuse).splitlines()
+
+    assert first.startswith(str(file))
+    assert "line 2" in first
+    assert "line 3" in second
+
+
+def test_a_file_that_cannot_be_read_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    folder, binary, deep, empty = (tmp_path / name for name in ("folder", "binary", "deep", "empty"))
+    folder.mkdir()
+    binary.write_bytes(b"\xff\xfe\x00")
+    deep.write_text("a = " + "[" * 100_000)
+    empty.write_text(" \n")
+
+    assert refusal(tmp_path / "none") == f"{tmp_path}/none: no such file; make one"
+    assert refusal(folder) == f"{folder}: is a folder, not a routes file"
+    assert "cannot be read" in refusal(binary)
+    assert "not valid TOML" in refusal(deep)
+    assert "is empty" in refusal(empty, may_be_empty=False)

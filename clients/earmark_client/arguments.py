@@ -49,6 +49,16 @@ def add_daemon(parser: argparse.ArgumentParser, *, positional: bool) -> None:
     parser.add_argument("--token", metavar="TOKEN", help="for a daemon that wants one (default: EARMARK_TOKEN)")
 
 
+def add_filters(parser: argparse.ArgumentParser, types: str) -> None:
+    """Add the options that choose events; `types` is the help of `--types`."""
+    parser.add_argument("--sources", metavar="NAMES", help="only these sources, separated by commas")
+    parser.add_argument("--classifiers", metavar="NAMES", help="only these classifiers")
+    parser.add_argument("--types", metavar="TYPES", help=types)
+    parser.add_argument("--labels", metavar="NAMES", help="only these labels")
+    parser.add_argument("--min-score", metavar="SCORE", help="only what scores at least this")
+    parser.add_argument("--top-k", metavar="COUNT", help="so many labels in a result")
+
+
 def daemon_of(args: argparse.Namespace) -> Address:
     """Return the address in the arguments. Raises SubscriptionError."""
     given: str | None = getattr(args, "address", None)

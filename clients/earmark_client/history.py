@@ -13,7 +13,7 @@ import msgspec
 from earmark.protocol.events import Numbered
 from earmark.protocol.text import header, line
 from earmark_client.address import Address, Filter
-from earmark_client.arguments import add_daemon, daemon_of, token_of
+from earmark_client.arguments import add_daemon, add_filters, daemon_of, token_of
 from earmark_client.calls import Content, Steps
 from earmark_client.past import Pages, Question, Table, beginning
 from earmark_client.request import ForPrograms
@@ -48,16 +48,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_daemon(parser, positional=True)
-    parser.add_argument("--sources", metavar="NAMES", help="only these sources, separated by commas")
-    parser.add_argument("--classifiers", metavar="NAMES", help="only these classifiers")
-    parser.add_argument(
-        "--types",
-        metavar="TYPES",
-        help=f"of result, label, source, loss, config, suppressed (default {TYPES}; with --format csv result)",
+    add_filters(
+        parser,
+        f"of result, label, source, loss, config, suppressed (default {TYPES}; with --format csv result)",
     )
-    parser.add_argument("--labels", metavar="NAMES", help="only these labels")
-    parser.add_argument("--min-score", metavar="SCORE", help="only what scores at least this")
-    parser.add_argument("--top-k", metavar="COUNT", help="so many labels in a result")
     parser.add_argument(
         "--from", dest="from_", metavar="TIME", help="not what is older: -90s, -15m, -2h, -7d, or 2026-11-22T07:31:05"
     )

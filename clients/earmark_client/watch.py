@@ -9,7 +9,7 @@ from earmark.errors import EarmarkError, ServerError, SubscriptionError
 from earmark.protocol.events import Gap
 from earmark.protocol.names import split
 from earmark_client.address import Filter
-from earmark_client.arguments import add_daemon, daemon_of, token_of
+from earmark_client.arguments import add_daemon, add_filters, daemon_of, token_of
 from earmark_client.follow import Follower
 from earmark_client.position import PositionFile
 from earmark_client.request import complain
@@ -43,16 +43,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_daemon(parser, positional=True)
-    parser.add_argument("--sources", metavar="NAMES", help="only these sources, separated by commas")
-    parser.add_argument("--classifiers", metavar="NAMES", help="only these classifiers")
-    parser.add_argument(
-        "--types",
-        metavar="TYPES",
-        help=f"of result, label, source, loss, suppressed, level, tick (default {DEFAULT_TYPES})",
+    add_filters(
+        parser,
+        f"of result, label, source, loss, suppressed, level, tick (default {DEFAULT_TYPES})",
     )
-    parser.add_argument("--labels", metavar="NAMES", help="only these labels")
-    parser.add_argument("--min-score", metavar="SCORE", help="only what scores at least this")
-    parser.add_argument("--top-k", metavar="COUNT", help="so many labels in a result")
     parser.add_argument("--every", metavar="SECONDS", help="at most one result per source and classifier in this time")
     parser.add_argument("--policy", metavar="POLICY", help="when this reader is too slow: oldest, latest or close")
     parser.add_argument("--shape", metavar="SHAPE", help="event, or api: bare arrays as the HTTP API answers them")

@@ -13,8 +13,8 @@ demo: .venv/ready  ## classify the bundled recording and print its labels
 ON_TWO_CORES := -n 3 --dist loadfile --no-loadscope-reorder
 
 test: check  ## everything: format, types, tests
-	$(BIN)/python -m pytest $(ON_TWO_CORES) -m "not realtime"
-	$(BIN)/python -m pytest $(ON_TWO_CORES) -m realtime tests/integration
+	$(BIN)/python -m pytest $(ON_TWO_CORES) -m "not realtime" --scenarios gather
+	$(BIN)/python -m pytest $(ON_TWO_CORES) -m realtime --scenarios table tests/integration
 
 unit: .venv/ready  ## the tests of single modules; less than half a minute
 	$(BIN)/python -m pytest tests/unit

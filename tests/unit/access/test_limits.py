@@ -1,0 +1,89 @@
+"""The limits of rates: bursts, refill, addresses, and the bound of the table."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from earmark.access.limits import InAll, PerAddress, Rate
+
+HERE, ELSEWHERE = "192.0.2.1", "192.0.2.2"
+THREE_THEN_TWO_A_SECOND = Rate(2.0, burst=3)
+
+
+def passed(limit: PerAddress, address: str, times: list[float]) -> list[bool]:
+    return [not limit.take(address, now) for now in times]
+
+
+def test_a_burst_passes_and_then_as_many_as_the_rate_says() -> None:
+    limit = PerAddress(THREE_THEN_TWO_A_SECOND)
+    assert passed(limit, HERE, [10.0] * 4) == [True, True, True, False]
+    assert passed(limit, HERE, [10.49, 10.5, 10.5, 11.0]) == [False, True, False, True]
+
+
+def test_the_wait_ends_exactly_when_there_is_a_token() -> None:
+    limit = PerAddress(Rate(4.0))
+    assert limit.take(HERE, 5.0) == 0
+    assert limit.take(HERE, 5.0) == 0.25
+    assert (limit.wait(HERE, 5.125), limit.wait(HERE, 5.25)) == (0.125, 0)
+
+
+def test_asking_for_the_wait_takes_no_token() -> None:
+    limit = PerAddress(Rate(1.0))
+    assert [limit.wait(HERE, 1.0) for _ in range(3)] == [0, 0, 0]
+    assert (limit.take(HERE, 1.0), len(limit)) == (0, 1)
+
+
+def test_a_refusal_does_not_make_the_wait_longer() -> None:
+    limit = PerAddress(Rate(1.0))
+    assert passed(limit, HERE, [0.0, *[0.5] * 100, 1.0]) == [True, *[False] * 100, True]
+
+
+def test_one_address_takes_nothing_from_another() -> None:
+    limit = PerAddress(Rate(1.0))
+    assert passed(limit, HERE, [0.0, 0.0]) == [True, False]
+    assert passed(limit, ELSEWHERE, [0.0]) == [True]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", "", "/run/earmark.sock"])
+def test_this_machine_has_no_limit_and_takes_no_memory(address: str) -> None:
+    limit = PerAddress(Rate(1.0))
+    assert passed(limit, address, [0.0] * 5) == [True] * 5
+    assert (limit.wait(address, 0.0), len(limit)) == (0, 0)
+
+
+def test_an_ipv6_network_of_64_bits_is_one_address() -> None:
+    limit = PerAddress(Rate(1.0))
+    assert passed(limit, "2001:db8::1", [0.0]) == [True]
+    assert passed(limit, "2001:db8::ffff:1", [0.0]) == [False]
+    assert passed(limit, "2001:db8:0:1::1", [0.0]) == [True]
+
+
+def test_the_table_forgets_the_address_that_was_not_heard_of_for_the_longest_time() -> None:
+    limit = PerAddress(Rate(1.0), most=2)
+    assert passed(limit, HERE, [0.0]) == [True]
+    assert passed(limit, ELSEWHERE, [0.0]) == [True]
+    assert passed(limit, HERE, [0.5]) == [False]  # a refusal is heard of too
+    assert passed(limit, "192.0.2.3", [0.5]) == [True]
+    assert len(limit) == 2
+    assert passed(limit, HERE, [0.5]) == [False]
+    assert passed(limit, ELSEWHERE, [0.5]) == [True]
+
+
+def test_all_clients_together_have_one_bucket() -> None:
+    limit = InAll(THREE_THEN_TWO_A_SECOND)
+    assert [limit.take(7.0) for _ in range(4)] == [0, 0, 0, 0.5]
+    assert limit.take(7.5) == 0
+
+
+@given(st.lists(st.integers(0, 40), max_size=60), st.integers(1, 5), st.sampled_from([0.5, 1.0, 4.0]))
+def test_no_stretch_of_time_sees_more_than_a_burst_and_its_rate(steps: list[int], burst: int, rate: float) -> None:
+    limit, now, taken = InAll(Rate(rate, burst)), 0.0, []
+    for step in steps:
+        now += step / 8
+        if not limit.take(now):
+            taken.append(now)
+    for first, start in enumerate(taken):
+        for last in range(first, len(taken)):
+            assert last - first + 1 <= burst + (taken[last] - start) * rate

@@ -13,7 +13,7 @@ from rich.text import Text
 from earmark.columns import printable
 from earmark_client.sessions.session import Session, SourceNow, Timeline
 from earmark_client.sessions.stretches import Stretch, cells, shares
-from earmark_client.sessions.words import clock, lasted, letters, percent, state, sure
+from earmark_client.sessions.words import clock, is_limited, lasted, letters, percent, state, sure
 
 STRIPS_MIN = (1, 2, 5)  # minutes that the strip shows: the fewest that hold the session, or the last ones
 SILENT_S = 5.0  # seconds after which the scores are said to be old
@@ -182,7 +182,7 @@ def _name(timeline: Timeline) -> Text:
 
 
 def _state(known: SourceNow) -> Text:
-    good = known.state in ("listening", "quiet")
+    good = known.state in ("listening", "quiet") and not is_limited(known.state, known.detail)
     return Text(printable(state(known.state, known.detail)), "dim" if good else "bold yellow")
 
 

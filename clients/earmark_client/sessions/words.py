@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
 
 from earmark.columns import printable
+from earmark.protocol.events import BAND_LIMITED
 
 SPARE = "abcdefghijklmnopqrstuvwxyz0123456789"
 NOT_A_MEASUREMENT = (
@@ -17,7 +18,7 @@ _SURE = ((0.5, "clear"), (0.25, "fairly clear"), (0.1, "close"))
 _STATES = {
     "starting": "starting",
     "listening": "listening",
-    "quiet": "listening; all is quiet",
+    "quiet": "listening; next to nothing is heard",
     "muted": "muted: it delivers no sound",
     "clipping": "too loud: the sound is distorted",
     "stalled": "delivers nothing at the moment",
@@ -58,8 +59,15 @@ def lasted(seconds: float) -> str:
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
+def is_limited(name: str, detail: str) -> bool:
+    """Return whether a source listens and does not get all that a model takes."""
+    return name == "listening" and detail.startswith(BAND_LIMITED)
+
+
 def state(name: str, detail: str = "") -> str:
     """Say the state of a source."""
+    if is_limited(name, detail):
+        return "listening; it carries no high frequencies"
     return _STATES.get(name, name) + (f": {detail}" if detail and name not in ("listening", "quiet") else "")
 
 

@@ -6,7 +6,8 @@ import { score, seconds, shown, t } from "../words.js";
 import { ask } from "./token.js";
 
 const LOWEST = -80; // dBFS at the left end of the level
-const TONES = { listening: "ok", quiet: "ok", starting: "warn", muted: "warn", clipping: "warn", stalled: "bad", lost: "bad" };
+const TONES = { listening: "ok", quiet: "warn", starting: "warn", muted: "warn", clipping: "warn", stalled: "bad", lost: "bad" };
+const LIMITED = "band_limited: "; // begins the detail of a source whose sound has no high frequencies
 const levels = new Map();
 
 export function sources(page) {
@@ -23,6 +24,8 @@ function card(page, source) {
   const { store, view } = page;
   const level = store.levels.get(source.name);
   const paused = source.state === "paused";
+  const limited = source.state === "listening" && (source.detail ?? "").startsWith(LIMITED);
+  const detail = limited ? source.detail.slice(LIMITED.length) : source.detail;
   const gates = Object.entries(level?.gates ?? {});
   return html`
     <article class="card source" data-source=${source.name} data-state=${source.state}>
@@ -32,8 +35,8 @@ function card(page, source) {
           ${t(paused ? "source.resume" : "source.pause")}
         </button>
       </div>
-      <p class="state ${TONES[source.state] ?? ""}"><i aria-hidden="true"></i>${t(`state.${source.state}`)}</p>
-      ${source.detail ? html`<p class="detail">${shown(source.detail)}</p>` : nothing}
+      <p class="state ${limited ? "warn" : TONES[source.state] ?? ""}"><i aria-hidden="true"></i>${t(limited ? "state.limited" : `state.${source.state}`)}</p>
+      ${detail ? html`<p class="detail">${shown(detail)}</p>` : nothing}
       <paint-canvas class="level" .painter=${painter(store, source.name)}></paint-canvas>
       <meter class="vh" min=${LOWEST} max="0" low="-60" .value=${Math.round(level?.db ?? LOWEST)}
         aria-label=${t("level.of", { source: source.name })}>${Math.round(level?.db ?? LOWEST)} dB</meter>

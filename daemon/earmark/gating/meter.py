@@ -10,6 +10,7 @@ import numpy as np
 from earmark.audio.level import SILENCE_DB, NoiseFloor, decibels
 from earmark.audio.types import SECOND, Nanoseconds, Samples
 
+HUSH_DB = -65.0  # at or below it, nothing moves on a meter
 TENTHS = 10  # of a second: over one of them a level is taken, and so many are told in a second at most
 
 
@@ -44,10 +45,10 @@ class Meter:
 
     A level is ready whenever another tenth of a second of sound has come, so a microphone gets all ten, and a recording
     that is read faster than it sounds, or a burst of a network's sound, no more than that.
-    A level of `hush` dB or less is given once a second at most: nothing moves on a meter then.
+    A level of `hush` dB or less is given once a second at most.
     """
 
-    def __init__(self, hush: float) -> None:
+    def __init__(self, hush: float = HUSH_DB) -> None:
         self._hush = hush
         self._floor = NoiseFloor(1 / TENTHS)
         self._rate = 0

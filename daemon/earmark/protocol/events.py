@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+BAND_LIMITED = "band_limited: "  # begins the detail of a source that listens and does not get what a model takes
+
 SourceState = Literal["starting", "listening", "quiet", "muted", "clipping", "stalled", "lost", "paused", "stopped"]
 LossCause = Literal["device", "overflow", "stall", "overload", "worker"]
 OffReason = Literal["quiet", "replaced", "timeout", "source_lost", "reload", "paused", "shutdown"]

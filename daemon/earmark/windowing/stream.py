@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from earmark.audio.types import Block, Nanoseconds
-from earmark.capture.health import QUIET_DB, Change, Health
+from earmark.capture.health import Change, Health
 from earmark.capture.intake import Intake
 from earmark.capture.items import Ended, Failed, Gap, Item, Overflowed, Paused, Started, joined
 from earmark.gating.meter import Meter
@@ -99,7 +99,7 @@ class SourceStream:
         if not on:
             self._meter = None
         elif self._meter is None:
-            self._meter = Meter(QUIET_DB)
+            self._meter = Meter()
 
     def level(self, now: Nanoseconds) -> SourceLevel | None:
         """Return the source's newest level, if one is due `now` by the Meter's rule.

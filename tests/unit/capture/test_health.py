@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import soxr
 
 from earmark.audio.types import Samples
 from earmark.capture.health import Change, Health
 from earmark.protocol.events import SourceState
-from tests.signals import noise, tone
+from tests.signals import demo, noise, tone
 
 RATE = 16000
 HALF = RATE // 2  # samples of one period
@@ -14,7 +15,8 @@ HALF = RATE // 2  # samples of one period
 MUTED = "exact silence: is it muted or unplugged inside?"
 STUCK = "a constant value and no sound: is it muted or unplugged inside?"
 CLIPPING = "the input is overdriven: lower its gain"
-QUIET = "nothing above -65 dBFS"
+QUIET = "nothing above -68 dBFS for 30 s: is it turned down or covered?"
+SOON_QUIET = 59  # periods of near silence, after which one more makes it quiet
 
 
 def hear(health: Health, samples: Samples) -> list[str]:
@@ -41,8 +43,8 @@ def clipped(count: int, peak: float = 1.0, length: int = HALF) -> Samples:
 
 
 def periods(health: Health, picture: str) -> list[str]:
-    """What is told in each half second: `0` exact zeros, `.` near silence, `~` room noise, `!` overdriven."""
-    sounds = {"0": zeros(), ".": steady(-80), "~": steady(-40), "!": steady(0)}
+    """What is told in each half second: `0` zeros, `.` near silence, `-` hardly more, `~` noise, `!` overdriven."""
+    sounds = {"0": zeros(), ".": steady(-80), "-": steady(-66), "~": steady(-40), "!": steady(0)}
     changes = [health.heard(sounds[sign], RATE) for sign in picture]
     return [change.state if change else "" for change in changes]
 
@@ -66,26 +68,44 @@ def test_exact_zeros_are_a_muted_microphone() -> None:
 
 
 def test_noise_at_minus_70_db_is_quiet_and_room_noise_is_not() -> None:
-    assert hear(listening(), noise(10 * RATE, -70)) == ["quiet"]
-    assert hear(listening(), noise(10 * RATE, -55)) == []
+    assert hear(listening(), noise(40 * RATE, -70)) == ["quiet"]
+    assert hear(listening(), noise(40 * RATE, -62)) == []
 
 
 def test_an_overdriven_input_is_clipping_until_it_is_not() -> None:
     loud = np.clip(tone(RATE, 440, peak=4.0), -1, 1)
-    assert hear(listening(), np.concatenate([loud, noise(RATE, -30)])) == ["clipping", "listening"]
+    assert hear(listening(), np.concatenate([loud, noise(4 * RATE, -30)])) == ["clipping", "listening"]
+
+
+def test_clipping_is_over_after_three_seconds_without_it_whatever_sounds_then() -> None:
+    for pause in "~.0":
+        assert periods(listening(), "!" + 5 * pause)[-1] != "listening"
+    assert periods(listening(), "!~~~~~~") == ["clipping", "", "", "", "", "", "listening"]
+    assert periods(listening(), "!......") == ["clipping", "", "", "", "", "", "listening"]
+    assert periods(listening(), "!~~~~!~~~~!~~~") == ["clipping"] + [""] * 13
 
 
 def test_sound_ends_quiet_and_muted() -> None:
     assert periods(listening(), "0000~") == ["", "", "", "muted", "listening"]
-    assert periods(listening(), "..........~")[-2:] == ["quiet", "listening"]
+    assert periods(listening(), "." * 60 + "~")[-2:] == ["quiet", "listening"]
+
+
+def test_zeros_of_a_microphone_end_with_its_noise() -> None:
+    assert periods(listening(), "0000.") == ["", "", "", "muted", "listening"]
+    assert periods(listening(), "0000" + "." * 56)[-1] == "quiet", "it has been as silent all the time"
 
 
 def test_a_source_is_muted_after_two_seconds_of_zeros_and_not_before() -> None:
     assert periods(listening(), "00000") == ["", "", "", "muted", ""]
 
 
-def test_a_source_is_quiet_after_five_seconds_of_near_silence_and_not_before() -> None:
-    assert periods(listening(), "...........") == [""] * 9 + ["quiet", ""]
+def test_a_source_is_quiet_after_half_a_minute_of_near_silence_and_not_before() -> None:
+    assert periods(listening(), "." * 61) == [""] * SOON_QUIET + ["quiet", ""]
+
+
+def test_quiet_does_not_come_and_go_with_noise_that_is_hardly_louder() -> None:
+    assert periods(listening(), "." * SOON_QUIET + "-" + "." * SOON_QUIET) == [""] * (2 * SOON_QUIET + 1)
+    assert periods(listening(), "." * 60 + "-.-.-~") == [""] * SOON_QUIET + ["quiet"] + [""] * 5 + ["listening"]
 
 
 def test_near_silence_is_not_muted_and_a_single_sample_ends_zeros() -> None:
@@ -114,32 +134,23 @@ def test_an_input_that_is_stuck_at_full_scale_is_clipping_until_it_is_known_to_b
 
 def test_a_working_microphone_with_an_offset_is_not_muted() -> None:
     assert hear(listening(), noise(5 * RATE, -60) + np.float32(0.01)) == []
-    assert hear(listening(), noise(10 * RATE, -75) + np.float32(0.01)) == ["quiet"]
+    assert hear(listening(), noise(31 * RATE, -75) + np.float32(0.01)) == ["quiet"]
 
 
 def test_any_sound_in_between_begins_the_count_again() -> None:
     assert periods(listening(), "000~000") == [""] * 7
-    assert periods(listening(), ".........~.........") == [""] * 19
+    assert periods(listening(), "." * SOON_QUIET + "~" + "." * SOON_QUIET) == [""] * (2 * SOON_QUIET + 1)
 
 
-def test_zeros_count_as_near_silence_but_are_not_called_quiet() -> None:
-    assert periods(listening(), "........000") == [""] * 11
-    assert periods(listening(), "........00.") == [""] * 10 + ["quiet"]
+def test_zeros_count_as_near_silence_and_are_called_muted_first() -> None:
+    assert periods(listening(), "." * 58 + "000") == [""] * SOON_QUIET + ["quiet", ""]
+    assert periods(listening(), "." * 60 + "0000")[-4:] == ["", "", "", "muted"]
 
 
-def test_a_muted_source_that_is_nearly_silent_is_quiet_when_its_time_has_come() -> None:
-    assert periods(listening(), "0000......") == ["", "", "", "muted", "", "", "", "", "", "quiet"]
-    assert periods(listening(), "..........0000")[-4:] == ["", "", "", "muted"]
-
-
-def test_clipping_is_not_over_in_near_silence() -> None:
-    assert periods(listening(), "!.0.~") == ["clipping", "", "", "", "listening"]
-
-
-@pytest.mark.parametrize(("level", "state"), [(-65.2, "quiet"), (-64.8, "listening")])
-def test_quiet_is_what_has_nothing_above_minus_65_db(level: float, state: str) -> None:
+@pytest.mark.parametrize(("level", "state"), [(-68.2, "quiet"), (-67.8, "listening")])
+def test_quiet_is_what_has_nothing_above_minus_68_db(level: float, state: str) -> None:
     health = listening()
-    for _ in range(10):
+    for _ in range(60):
         health.heard(steady(level), RATE)
     assert health.current.state == state
 
@@ -166,6 +177,8 @@ def test_sound_is_judged_after_exactly_half_a_second(rate: int) -> None:
     half = rate // 2
     assert health.heard(clipped(half - 1, length=half - 1), rate) is None
     assert health.heard(clipped(1, length=1), rate) == Change("clipping", CLIPPING, "USB Microphone", rate)
+    for _ in range(5):
+        assert health.heard(steady(-40, half), rate) is None
     assert health.heard(steady(-40, half - 1), rate) is None
     assert health.heard(steady(-40, 1), rate) == Change("listening", "", "USB Microphone", rate)
 
@@ -181,8 +194,8 @@ def test_the_share_of_clipped_samples_is_that_of_the_whole_half_second() -> None
 def test_a_longer_block_counts_for_as_long_as_it_is() -> None:
     assert listening().heard(zeros(4 * HALF - 1), RATE) is None
     assert listening().heard(zeros(4 * HALF), RATE) == Change("muted", MUTED, "USB Microphone", RATE)
-    assert listening().heard(steady(-80, 10 * HALF - 1), RATE) is None
-    assert listening().heard(steady(-80, 10 * HALF), RATE) == Change("quiet", QUIET, "USB Microphone", RATE)
+    assert listening().heard(steady(-80, 60 * HALF - 1), RATE) is None
+    assert listening().heard(steady(-80, 60 * HALF), RATE) == Change("quiet", QUIET, "USB Microphone", RATE)
 
 
 def test_every_change_names_device_and_rate() -> None:
@@ -192,9 +205,9 @@ def test_every_change_names_device_and_rate() -> None:
         return health.current
 
     assert told("0000") == Change("muted", MUTED, "USB Microphone", RATE)
-    assert told("..........") == Change("quiet", QUIET, "USB Microphone", RATE)
+    assert told("." * 60) == Change("quiet", QUIET, "USB Microphone", RATE)
     assert told("!") == Change("clipping", CLIPPING, "USB Microphone", RATE)
-    assert told("!~") == Change("listening", "", "USB Microphone", RATE)
+    assert told("!~~~~~~") == Change("listening", "", "USB Microphone", RATE)
 
 
 def test_a_source_that_broke_keeps_device_and_rate() -> None:
@@ -242,7 +255,7 @@ def test_the_sound_that_ended_a_stall_counts_in_the_first_half_second() -> None:
 
 def test_a_source_that_never_began_is_muted_and_quiet_after_the_same_time() -> None:
     assert periods(Health(), "0000") == ["listening", "", "", "muted"]
-    assert periods(Health(), "..........") == ["listening"] + [""] * 8 + ["quiet"]
+    assert periods(Health(), "." * 60) == ["listening"] + [""] * 58 + ["quiet"]
 
 
 def test_a_source_that_begins_again_inherits_no_silence() -> None:
@@ -252,9 +265,9 @@ def test_a_source_that_begins_again_inherits_no_silence() -> None:
     assert periods(health, "0000") == ["", "", "", "muted"]
 
     health = listening()
-    assert periods(health, ".........") == [""] * 9
+    assert periods(health, "." * SOON_QUIET) == [""] * SOON_QUIET
     health.started("USB Microphone", RATE)
-    assert periods(health, "..........") == [""] * 9 + ["quiet"]
+    assert periods(health, "." * 60) == [""] * SOON_QUIET + ["quiet"]
 
 
 def test_a_source_that_begins_again_inherits_no_sound_of_its_last_half_second() -> None:
@@ -287,3 +300,29 @@ def test_the_detail_of_a_band_limited_source_says_what_is_missing() -> None:
         "band_limited: it delivers 8000 Hz and a model takes 16000, so nothing above 4000 Hz is heard and scores may "
         "differ"
     )
+
+
+def test_a_source_whose_sound_was_narrow_before_is_band_limited_until_it_is_not() -> None:
+    wide, rate, _ = demo()
+    narrow = soxr.resample(soxr.resample(wide, rate, 8000), 8000, rate)
+    health = Health(16000)
+    health.started("headset", rate)
+    told: list[str] = []
+    for samples in (narrow, wide, narrow):
+        told += [change.detail[:12] for part in halves(samples) if (change := health.heard(part, rate))]
+    assert told == ["band_limited", "", "band_limited"]
+    again = health.started("headset", rate)
+    assert (again and again.detail) == "", "a device that was opened anew has shown nothing yet"
+
+
+@pytest.mark.parametrize("wanted", [0, 8000])
+def test_narrow_sound_is_enough_for_a_model_that_takes_no_more(wanted: int) -> None:
+    wide, rate, _ = demo()
+    health = Health(wanted)
+    health.started("headset", rate)
+    narrow = soxr.resample(soxr.resample(wide, rate, 8000), 8000, rate)
+    assert [change for part in halves(narrow) if (change := health.heard(part, rate))] == []
+
+
+def halves(samples: Samples) -> list[Samples]:
+    return [samples[start : start + HALF] for start in range(0, len(samples) - HALF, HALF)]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark_client.sessions.words import escape, lasted, letters, percent, state, sure
+from earmark_client.sessions.words import escape, is_limited, lasted, letters, percent, state, sure
 
 
 def test_labels_get_the_first_letter_that_is_free() -> None:
@@ -63,6 +63,13 @@ def test_the_state_of_a_source_is_said_with_its_reason() -> None:
     assert state("lost", "unplugged") == "lost: unplugged"
     assert state("listening", "USB") == "listening"
     assert state("new") == "new"
+
+
+def test_a_source_without_high_frequencies_is_told_from_one_that_hears_all() -> None:
+    assert state("listening", "band_limited: it delivers 8000 Hz") == "listening; it carries no high frequencies"
+    assert is_limited("listening", "band_limited: it delivers 8000 Hz")
+    assert not is_limited("listening", "USB")
+    assert not is_limited("lost", "band_limited: it delivers 8000 Hz")
 
 
 def test_html_has_no_markup_of_a_name_and_nothing_that_turns_its_direction() -> None:

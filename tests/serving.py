@@ -25,7 +25,7 @@ from earmark.protocol.events import ClassifierInfo, Hello, Label, Numbered, Resu
 from earmark.protocol.readiness import Need
 from earmark.server.handshake import Endpoint
 from earmark.server.server import Server
-from earmark.stream.events_endpoint import MAX_FRAMES_PER_SECOND, events_endpoint
+from earmark.stream.events_endpoint import events_endpoint
 from earmark.stream.replayer import Replayer
 
 DEADLINE = 60.0  # seconds for whatever a test waits for; the machine may be busy
@@ -79,7 +79,6 @@ class Serving:
         *,
         backlog: int = 1000,
         stall: float = 30.0,
-        max_frames: int = MAX_FRAMES_PER_SECOND,
         kept: Callable[[Recent], Kept] = lambda recent: recent,
         endpoints: Mapping[str, Endpoint] = MappingProxyType({}),
         routes: Sequence[BaseRoute] = (),
@@ -99,7 +98,7 @@ class Serving:
         self.missing: dict[str, str] = {}
         self.server = Server(
             settings,
-            {EVENTS: events_endpoint(self.hub, replayer, settings.max_subscribers, max_frames), **endpoints},
+            {EVENTS: events_endpoint(self.hub, replayer, settings.max_subscribers), **endpoints},
             ready=lambda: {"listening": Need(not self.missing, self.missing), "clips": Need(True)},
             info=lambda: {"version": "0.1.0", "events": self.hub.stats()},
             routes=[*routes, *History(self.kept, self.hello, lambda: self.now).routes()],

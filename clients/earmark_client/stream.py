@@ -27,7 +27,7 @@ from earmark_client.follow import Counts, Failure, Follower, Message
 from earmark_client.position import Position, PositionFile
 from earmark_client.request import bearer
 
-FIRST_TEMPORARY_STATUS = 500  # a refusal with a status below it is final: trying again will not help
+FIRST_TEMPORARY_STATUS = 500  # a refusal with a status below it is final, but for 429: trying again will not help
 _CONNECT: dict[str, Any] = {
     "proxy": None,
     "compression": None,  # events are small
@@ -350,9 +350,10 @@ def failure_of(error: Exception, daemon: Address) -> Failure:
         case ConnectionClosedOK():
             return Failure(ServerError(f"the daemon at {daemon.host} has closed the connection"), ended=True)
         case InvalidStatus():
+            status = error.response.status_code
             return Failure(
                 _explained(error, daemon),
-                final=error.response.status_code < FIRST_TEMPORARY_STATUS,
+                final=status < FIRST_TEMPORARY_STATUS and status != HTTPStatus.TOO_MANY_REQUESTS,
                 retry_after=_seconds(error.response.headers.get("Retry-After")),
             )
         case _:

@@ -404,7 +404,7 @@ def test_a_flood_of_messages_is_closed_with_1008() -> None:
                 await connection.send('{"type":"subscribe"}')
             assert (await closing(connection))[0] == 1008
 
-    serve(scenario, max_frames=10)
+    serve(scenario, config.Server(listen="127.0.0.1:0", messages_per_client=10))
 
 
 def test_a_flood_of_pings_is_closed_with_1008_and_not_answered_to_the_end() -> None:
@@ -626,7 +626,7 @@ def test_another_endpoint_has_its_own_limits_subprotocol_and_places() -> None:
         )
 
     ended: list[str] = []
-    serve(scenario, endpoints={"/v1/echo": echo(Limits(100_000, 3, 1), ended)})
+    serve(scenario, endpoints={"/v1/echo": echo(Limits(100_000, 1, 3), ended)})
 
 
 def test_access_can_be_replaced_while_the_server_runs() -> None:
@@ -667,4 +667,4 @@ def test_a_token_may_be_asked_for_with_another_scope_by_each_endpoint() -> None:
         ):
             pass
 
-    serve(scenario, endpoints={"/v1/echo": echo(Limits(100, 3, 1), [])})
+    serve(scenario, endpoints={"/v1/echo": echo(Limits(100, 1, 3), [])})

@@ -89,7 +89,7 @@ def test_bytes_that_leave_are_seen_long_before_the_transport_sees_them() -> None
             assert connection.transport.get_write_buffer_size() == buffered
 
     connections: list[WebSocketConnection] = []
-    serve(scenario, endpoints={"/v1/talk": talk(connections, Limits(0, 100, 1), 400_000)})
+    serve(scenario, endpoints={"/v1/talk": talk(connections, Limits(0, 1, 100), 400_000)})
 
 
 def test_a_client_that_answers_no_ping_is_not_closed_before_its_time_and_then_with_1013() -> None:
@@ -102,7 +102,7 @@ def test_a_client_that_answers_no_ping_is_not_closed_before_its_time_and_then_wi
             assert payload[2:].startswith(b"no sign of life for ")
         await serving.until(lambda: serving.server.stats().open == 0)
 
-    limits = Limits(0, 100, 1, stall_seconds=0.5, ping_seconds=0.1)
+    limits = Limits(0, 1, 100, stall_seconds=0.5, ping_seconds=0.1)
     serve(scenario, endpoints={"/v1/talk": talk([], limits, 10)})
 
 
@@ -114,7 +114,7 @@ def test_a_client_that_answers_pings_stays() -> None:
                 async with asyncio.timeout(1):
                     await connection.recv()
 
-    limits = Limits(0, 100, 1, stall_seconds=0.5, ping_seconds=0.1)
+    limits = Limits(0, 1, 100, stall_seconds=0.5, ping_seconds=0.1)
     serve(scenario, endpoints={"/v1/talk": talk([], limits, 10)})
 
 

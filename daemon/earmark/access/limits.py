@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import dataclass
+from typing import Literal
 
 from earmark.access.places import owner_of
+from earmark.errors import RequestError
 
 MOST_ADDRESSES = 10_000  # that are remembered
+ROUNDING_SECONDS = 1e-6  # sums of tenths are not exact
+MAX_HOLD_SECONDS = 1.0  # for which a client is not read from because all together send too much
+
+Kind = Literal["messages", "pings"]
+"""What clients send over a WebSocket: parts of messages, or pings and pongs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +31,7 @@ class Rate:
 
     def wait(self, full: float, now: float) -> float:
         """Return the seconds until the bucket has a token; 0: it has one now."""
-        return max(0.0, full - now - (self.burst - 1) / self.per_second)
+        return _seconds(full - now - (self.burst - 1) / self.per_second)
 
     def taken(self, full: float, now: float) -> float:
         """Return when the bucket is full again if a token is taken from it."""
@@ -42,6 +51,15 @@ class InAll:
         if not seconds:
             self._full = self.rate.taken(self._full, now)
         return seconds
+
+    def overdraw(self, now: float) -> float:
+        """Take a token for what has come already, and return the seconds in which nothing more should come.
+
+        They are MAX_HOLD_SECONDS at most, however much has come.
+        """
+        most = now + self.rate.burst / self.rate.per_second + MAX_HOLD_SECONDS
+        self._full = min(self.rate.taken(self._full, now), most)
+        return _seconds(self._full - now - self.rate.burst / self.rate.per_second)
 
 
 class PerAddress:
@@ -75,3 +93,96 @@ class PerAddress:
         if len(self._full) > self._most:
             del self._full[next(iter(self._full))]
         return seconds
+
+
+class Arrivals:
+    """How many handshakes there may be a second, and how many at once, in all and from one address. On the event loop.
+
+    Those that may come at once are the clients of a daemon that was started again.
+    """
+
+    def __init__(self, in_all: Rate, per_address: Rate) -> None:
+        self._in_all = InAll(in_all)
+        self._per_address = PerAddress(per_address)
+
+    def take(self, address: str, now: float) -> None:
+        """Count a handshake from this address. Raises RequestError if there are too many, with the time to wait."""
+        if seconds := self._per_address.take(address, now):
+            sentence = "too many handshakes come from your address: server.handshakes_per_address limits them"
+            raise RequestError(429, sentence, retry_after=math.ceil(seconds))
+        if seconds := self._in_all.take(now):
+            sentence = "too many handshakes come from all clients: server.handshakes_per_second limits them"
+            raise RequestError(503, sentence, retry_after=math.ceil(seconds))
+
+
+class TooMany(Exception):
+    """A client sends too much; the text is the sentence for it, short enough for the reason of a close frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class PerSecond:
+    """How much of one kind may come in a second: from all clients, from one address, and from one client."""
+
+    in_all: int
+    per_address: int
+    per_client: int
+
+
+class Traffic:
+    """What all clients send over WebSockets, by kind. On the event loop.
+
+    Counts in `closed` the clients that sent too much, by the setting that they were over, and in `held` how often one
+    was read from more slowly because all together sent too much.
+    """
+
+    def __init__(self, messages: PerSecond, pings: PerSecond) -> None:
+        self.shares: dict[Kind, PerSecond] = {"messages": messages, "pings": pings}
+        self.closed = Counter({f"{kind}_per_{whose}": 0 for kind in self.shares for whose in ("client", "address")})
+        self.held = 0
+        self._in_all = {kind: InAll(_in_one_second(share.in_all)) for kind, share in self.shares.items()}
+        self._per_address = {kind: PerAddress(_in_one_second(share.per_address)) for kind, share in self.shares.items()}
+
+    def take(self, kind: Kind, address: str, now: float) -> float:
+        """Count what came from this address, and return the seconds for which its client should not be read from.
+
+        Raises TooMany if the address sends too much.
+        """
+        if self._per_address[kind].take(address, now):
+            self.closed[f"{kind}_per_address"] += 1
+            most = self.shares[kind].per_address
+            raise TooMany(f"more than {most} {kind} a second from your address (server.{kind}_per_address)")
+        seconds = self._in_all[kind].overdraw(now)
+        self.held += bool(seconds)
+        return seconds
+
+
+class Sending:
+    """What one client sends, as part of all `traffic`. `own` are its own limits of a second, by kind.
+
+    Where an endpoint has a limit of its own for a kind, as for sound, only that one counts.
+    """
+
+    def __init__(self, traffic: Traffic, address: str, own: dict[Kind, int]) -> None:
+        self._traffic = traffic
+        self._address = address
+        self._own = own
+        self._rates = {kind: _in_one_second(own.get(kind, share.per_client)) for kind, share in traffic.shares.items()}
+        self._full: dict[Kind, float] = {}
+
+    def take(self, kind: Kind, now: float) -> float:
+        """Count a frame, and return the seconds for which nothing more should be read. Raises TooMany."""
+        rate, full = self._rates[kind], self._full.get(kind, now)
+        if rate.wait(full, now):
+            self._traffic.closed[f"{kind}_per_client"] += 1
+            setting = "" if kind in self._own else f" (server.{kind}_per_client)"
+            raise TooMany(f"more than {rate.per_second:.0f} {kind} a second{setting}")
+        self._full[kind] = rate.taken(full, now)
+        return 0.0 if kind in self._own else self._traffic.take(kind, self._address, now)
+
+
+def _in_one_second(most: int) -> Rate:
+    return Rate(most, burst=most)
+
+
+def _seconds(difference: float) -> float:
+    return difference if difference > ROUNDING_SECONDS else 0.0

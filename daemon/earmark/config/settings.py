@@ -63,6 +63,15 @@ class Server(Settings, frozen=True):
     allow_origins: tuple[Text, ...] = ()  # web pages that may connect, "https://example.org"
     max_subscribers: Count = 5000
     max_per_address: Count = 256  # connections from one address; those from this machine are not counted
+    # Of WebSockets, a second: all clients, one address (this machine has no limit), one client
+    handshakes_per_second: Count = 500
+    handshakes_per_address: Count = 20
+    messages_per_second: Count = 2000
+    messages_per_address: Count = 500
+    messages_per_client: Count = 100
+    pings_per_second: Count = 2000
+    pings_per_address: Count = 200
+    pings_per_client: Count = 10
     backlog: Count = 1000  # events kept for a slow subscriber
     recent: Annotated[int, Meta(ge=0, le=100_000)] = 2000  # events in memory for clients that come back; 0: none
     absent_after: NotNegative = 30.0  # seconds without any source, after which /ready says so; 0: never

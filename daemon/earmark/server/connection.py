@@ -18,10 +18,12 @@ from typing import Protocol, cast
 
 from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import Server, ServerConnection
-from websockets.frames import Frame
+from websockets.frames import DATA_OPCODES, Frame, Opcode
 from websockets.protocol import OPEN, Event
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
+
+from earmark.access.limits import Sending, TooMany
 
 WRITE_LIMIT = (64 * 1024, 16 * 1024)  # bytes in the transport: full above the first, free again below the second
 CLOSE_SECONDS = 2.0  # for a client to answer a close frame
@@ -39,16 +41,17 @@ _library_log.setLevel(logging.ERROR)  # the library logs every connection, and s
 class Limits:
     """Limits on the clients of an endpoint.
 
-    A client that sends a larger message is closed with 1009, one that sends more messages and pings a second with
-    1008. Every `ping_seconds` a client is sent a ping. If its machine has stopped to acknowledge what is sent, the
-    connection is aborted after that time. A client that only reads slowly is alive as long as bytes leave for it; one
-    that neither reads nor says anything for `stall_seconds` is closed with 1013. It has as long to read on when its
-    connection is closed. Nothing more is read from it while `max_waiting_messages` wait to be received.
+    A client that sends a larger message is closed with 1009. One that sends more than `max_messages_per_second` is
+    closed with 1008; without that, the settings limit its messages, and its pings always. Every `ping_seconds` a client
+    is sent a ping. If its machine has stopped to acknowledge what is sent, the connection is aborted after that time. A
+    client that only reads slowly is alive as long as bytes leave for it; one that neither reads nor says anything for
+    `stall_seconds` is closed with 1013. It has as long to read on when its connection is closed. Nothing more is read
+    from it while `max_waiting_messages` wait to be received.
     """
 
     max_message_bytes: int
-    max_frames_per_second: int
     max_connections: int
+    max_messages_per_second: int | None = None
     stall_seconds: float = 600.0
     ping_seconds: float = 20.0
     max_waiting_messages: int = 16
@@ -79,7 +82,7 @@ class IsServing(Protocol):
 class WebSocketConnection(ServerConnection):
     """The library's connection without the library's server. The handshake task runs it."""
 
-    def __init__(self, server: IsServing, limits: Limits, subprotocol: str | None = None) -> None:
+    def __init__(self, server: IsServing, limits: Limits, sending: Sending, subprotocol: str | None = None) -> None:
         protocol = ServerProtocol(
             subprotocols=[Subprotocol(subprotocol)] if subprotocol else None,
             select_subprotocol=_select,
@@ -96,8 +99,8 @@ class WebSocketConnection(ServerConnection):
         )
         self._limits = limits
         self._conversation: Conversation | None = None  # while it is open
-        self._second = 0.0  # when the second began in which frames are counted
-        self._frames = 0
+        self._sending = sending
+        self._held: asyncio.TimerHandle | None = None  # while nothing is read because all clients send too much
         self._received = 0  # bytes
         self._abort: asyncio.TimerHandle | None = None  # of a client that does not close its side
 
@@ -153,8 +156,9 @@ class WebSocketConnection(ServerConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.leave()
-        if self._abort is not None:
-            self._abort.cancel()
+        for timer in (self._abort, self._held):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -167,14 +171,21 @@ class WebSocketConnection(ServerConnection):
 
     def process_event(self, event: Event) -> None:
         super().process_event(event)
-        if not isinstance(event, Frame):
+        if not isinstance(event, Frame) or event.opcode is Opcode.CLOSE or self.state is not OPEN:
             return
-        now = self.loop.time()
-        if now - self._second >= 1:
-            self._second, self._frames = now, 0
-        self._frames += 1
-        if self._frames > self._limits.max_frames_per_second:
-            self.end(POLICY_VIOLATION, f"more than {self._limits.max_frames_per_second} messages a second")
+        try:
+            seconds = self._sending.take("messages" if event.opcode in DATA_OPCODES else "pings", self.loop.time())
+        except TooMany as error:
+            self.end(POLICY_VIOLATION, str(error))
+            return
+        if seconds and self._held is None:
+            self.transport.pause_reading()
+            self._held = self.loop.call_later(seconds, self._read_on)
+
+    def _read_on(self) -> None:
+        self._held = None
+        if not self.recv_messages.paused:  # else the library reads on when there is room
+            self.transport.resume_reading()
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -20,6 +20,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
 
 from earmark.access.access import CurrentAccess, parse_target
+from earmark.access.limits import Arrivals, Sending, Traffic
 from earmark.access.places import Admission
 from earmark.access.tokens import Refusal, TokenScope
 from earmark.errors import RequestError
@@ -71,21 +72,29 @@ class _Site:
     conversations: dict[WebSocketConnection, Conversation] = field(default_factory=dict)
 
 
-NOWHERE = Limits(max_message_bytes=0, max_frames_per_second=0, max_connections=0)
+NOWHERE = Limits(max_message_bytes=0, max_connections=0)
 """Limits of a connection whose path names no endpoint: it is only refused."""
 
 
 class Handshake:
     """uvicorn's `ws=` hook: makes the connection for an upgrade request and runs it. Ends with close().
 
-    `endpoints` are by path. `on_refused` is called with the HTTP status of each handshake that is refused.
+    `endpoints` are by path. `arrivals` limits how many handshakes there are, and `traffic` what the clients send.
+    `on_refused` is called with the HTTP status of each handshake that is refused.
     """
 
     def __init__(
-        self, endpoints: Mapping[str, Endpoint], access: CurrentAccess, on_refused: Refused = lambda status: None
+        self,
+        endpoints: Mapping[str, Endpoint],
+        access: CurrentAccess,
+        arrivals: Arrivals,
+        traffic: Traffic,
+        on_refused: Refused = lambda status: None,
     ) -> None:
         self._sites = {path: _Site(endpoint) for path, endpoint in endpoints.items()}
         self._access = access
+        self._arrivals = arrivals
+        self._traffic = traffic
         self._on_refused = on_refused
         self._tasks: set[asyncio.Task[None]] = set()
         self._serving = True
@@ -97,24 +106,28 @@ class Handshake:
         """Return whether handshakes may still succeed. Asked by the library at the end of each."""
         return self._serving
 
-    def begin(self, path: str, transport: asyncio.BaseTransport) -> WebSocketConnection:
-        """Make a connection with the limits of `path`, and start the task that runs it."""
+    def begin(self, path: str, address: str, transport: asyncio.BaseTransport) -> WebSocketConnection:
+        """Make a connection with the limits of `path`, and start the task that runs it.
+
+        `address` is that of the client. Raises RequestError if there are too many handshakes.
+        """
+        self._arrivals.take(address, asyncio.get_running_loop().time())
         site = self._sites.get(path)
-        if site is None:
-            connection = WebSocketConnection(self, NOWHERE)
-        else:
-            connection = WebSocketConnection(self, site.endpoint.limits, site.endpoint.subprotocol)
+        limits = NOWHERE if site is None else site.endpoint.limits
+        most = limits.max_messages_per_second
+        sending = Sending(self._traffic, address, {} if most is None else {"messages": most})
+        connection = WebSocketConnection(self, limits, sending, None if site is None else site.endpoint.subprotocol)
         connection.connection_made(transport)
         task = asyncio.get_running_loop().create_task(self._run(connection, site))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return connection
 
-    def refuse_unparsed(self, refusal: Refusal, transport: asyncio.Transport) -> None:
+    def refuse_unparsed(self, error: RequestError, transport: asyncio.Transport) -> None:
         """Refuse a handshake that no connection was made for."""
-        self._on_refused(refusal.status)
-        log.debug("handshake refused with %d: %s", refusal.status, refusal.error)
-        transport.write(error_on_the_wire(refusal.error, refusal.status, refusal.headers))
+        self._on_refused(error.status)
+        log.debug("handshake refused with %d: %s", error.status, error)
+        transport.write(error_on_the_wire(str(error), error.status, _retry(error)))
         transport.close()
 
     async def close(self, seconds: float) -> None:
@@ -202,19 +215,18 @@ def needed(head: bytes) -> bytes:
     return b"\r\n".join([first, *(line for line in lines if line.lower().startswith(HANDSHAKE_HEADERS)), b"", b""])
 
 
-def unfit(head: bytes) -> Refusal | None:
-    """Return the refusal of an upgrade request that the library would close without an answer in JSON, or None."""
+def check_fit(head: bytes) -> None:
+    """Raise RequestError for an upgrade request that the library would close without an answer in JSON."""
     first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
     if not first.startswith(b"GET "):
-        return Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "a WebSocket handshake is a GET")
+        raise RequestError(HTTPStatus.METHOD_NOT_ALLOWED, "a WebSocket handshake is a GET")
     if any(line.lower().startswith(BODY_HEADERS) and line.split(b":", 1)[1].strip() != b"0" for line in lines):
-        return Refusal(HTTPStatus.BAD_REQUEST, "a WebSocket handshake has no body")
+        raise RequestError(HTTPStatus.BAD_REQUEST, "a WebSocket handshake has no body")
     if len(first) > MAX_LINE_BYTES:
-        return Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, f"the target is longer than {MAX_LINE_BYTES} bytes")
+        raise RequestError(HTTPStatus.REQUEST_URI_TOO_LONG, f"the target is longer than {MAX_LINE_BYTES} bytes")
     if len(lines) > MAX_LINES or any(len(line) > MAX_LINE_BYTES for line in lines):
         sentence = f"a handshake may have {MAX_LINES} headers of {MAX_LINE_BYTES} bytes each"
-        return Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, sentence)
-    return None
+        raise RequestError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, sentence)
 
 
 class _Upgrade(asyncio.Protocol):
@@ -238,14 +250,14 @@ class _Upgrade(asyncio.Protocol):
         if self._refused:
             return
         if self._connection is None:
-            head = needed(data)
-            refusal = unfit(head)
-            if refusal is not None:
+            data = needed(data)
+            try:
+                check_fit(data)
+                self._connection = self._handshake.begin(_path(data), _address(self._transport), self._transport)
+            except RequestError as error:
                 self._refused = True
-                self._handshake.refuse_unparsed(refusal, cast(asyncio.Transport, self._transport))
+                self._handshake.refuse_unparsed(error, cast(asyncio.Transport, self._transport))
                 return
-            self._connection = self._handshake.begin(_path(head), self._transport)
-            data = head
         self._connection.data_received(data)
 
     def eof_received(self) -> None:
@@ -270,6 +282,11 @@ def _path(head: bytes) -> str:
     """Return the path in the first line of a request, without its query."""
     target = head.partition(b"\r\n")[0].split(b" ")[1]
     return parse_target(target.partition(b"?")[0].decode("latin-1"))[1].rstrip("/") or "/"
+
+
+def _address(transport: asyncio.BaseTransport) -> str:
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else ""
 
 
 def _check_places(site: _Site) -> None:

@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute
 from earmark.access import token_file
 from earmark.access.access import Access, CurrentAccess
 from earmark.access.audit import Audit
+from earmark.access.limits import Arrivals, PerSecond, Rate, Traffic
 from earmark.access.origins import Origins
 from earmark.access.places import Admission, Places
 from earmark.config import settings as config
@@ -38,12 +39,16 @@ CLOSE_SECONDS = 1.0  # for clients to answer the close frame at shutdown
 class ServerStats(msgspec.Struct, frozen=True):
     """Connections, subscribers included: `open` now, and `refused` since the start because there was no place.
 
-    `responses` counts the answers to HTTP requests by status.
+    `responses` counts the answers to HTTP requests by status. `flooding` counts the WebSockets that were closed because
+    their client sent too much, by the setting of `[server]` that it was over, and `held_back` how often one was read
+    more slowly because all clients together sent too much.
     """
 
     open: int
     refused: int
     responses: dict[int, int]
+    flooding: dict[str, int] = {}
+    held_back: int = 0
 
 
 class Server:
@@ -77,7 +82,15 @@ class Server:
         self._acceptor: Acceptor | None = None
         self.host, self.port = address(settings.listen)
         self._access = CurrentAccess(read_access(settings))
-        self._handshake = Handshake(endpoints, self._access, on_refused)
+        self._traffic = Traffic(
+            PerSecond(settings.messages_per_second, settings.messages_per_address, settings.messages_per_client),
+            PerSecond(settings.pings_per_second, settings.pings_per_address, settings.pings_per_client),
+        )
+        arrivals = Arrivals(
+            handshakes(settings.handshakes_per_second, settings.max_subscribers),
+            handshakes(settings.handshakes_per_address, settings.max_per_address),
+        )
+        self._handshake = Handshake(endpoints, self._access, arrivals, self._traffic, on_refused)
         app = application(ready, info, routes)
         self.routes: tuple[BaseRoute, ...] = tuple(app.routes)
         self._app = AccessMiddleware(app, self._access, audit or Audit())
@@ -97,9 +110,10 @@ class Server:
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     def stats(self) -> ServerStats:
-        """Return how many connections there are, how many were refused, and how requests were answered."""
+        """Return how many connections there are, what was refused or closed, and how requests were answered."""
         refused = self._acceptor.refused if self._acceptor else 0
-        return ServerStats(len(self._places), refused, dict(self._app.responses))
+        traffic = self._traffic
+        return ServerStats(len(self._places), refused, dict(self._app.responses), dict(traffic.closed), traffic.held)
 
     async def __aenter__(self) -> Self:
         possible = make_room(self._settings.max_subscribers)
@@ -140,6 +154,11 @@ class Server:
 
     def _serve(self, place: Admission) -> HttpConnection:
         return HttpConnection(self._uvicorn.config, self._uvicorn.server_state, place, self._deadlines)
+
+
+def handshakes(per_second: int, connections: int) -> Rate:
+    """Return the rate at which so many clients may come, and at once after the daemon was started again."""
+    return Rate(per_second, burst=max(per_second, connections))
 
 
 def read_access(settings: config.Server) -> Access:

@@ -22,13 +22,10 @@ from earmark.stream.subscribe_request import SubscribeRequest, parse_message, pa
 log = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 64 * 1024  # subscribers only send filters
-MAX_FRAMES_PER_SECOND = 100
 INTERNAL_ERROR = 1011  # RFC 6455, section 7.4.1
 
 
-def events_endpoint(
-    hub: Hub, replayer: Replayer, max_subscribers: int, max_frames_per_second: int = MAX_FRAMES_PER_SECOND
-) -> Endpoint:
+def events_endpoint(hub: Hub, replayer: Replayer, max_subscribers: int) -> Endpoint:
     """Return the endpoint at which clients subscribe to the events of `hub`, and get those of the past before them."""
 
     def accept(query: Query) -> SubscriberConversation:
@@ -39,7 +36,7 @@ def events_endpoint(
 
     return Endpoint(
         "events",
-        Limits(MAX_MESSAGE_BYTES, max_frames_per_second, max_subscribers, hub.stall),
+        Limits(MAX_MESSAGE_BYTES, max_subscribers, stall_seconds=hub.stall),
         accept,
         f"there are {max_subscribers} subscribers already, as many as server.max_subscribers allows",
         "subscribe",

@@ -203,6 +203,9 @@ def _of_http(now: Snapshot) -> Iterator[Metric]:
     yield _gauge("earmark_senders", "Clients that send sound now.", now.senders)
     yield _gauge("earmark_connections", "Connections, subscribers included.", now.connections.open)
     yield _counter("earmark_connections_refused", "Connections that found no place.", now.connections.refused)
+    flooding = now.connections.flooding
+    yield _counters("earmark_flooding_closed", "WebSockets closed for sending too much.", "limit", flooding)
+    yield _counter("earmark_held_back", "Times that a client was read more slowly.", now.connections.held_back)
     responses = _by_status(now.connections.responses)
     yield _counters("earmark_http_responses", "Answers to HTTP requests.", "status", responses)
     yield _gauge("earmark_clips_waiting", "Clips that are decoded or classified now.", now.clips.waiting)

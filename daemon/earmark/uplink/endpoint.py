@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 1024 * 1024  # 2.7 s at 48 kHz in stereo as floats
 MAX_WAITING_MESSAGES = 1  # what waits when a client goes away is still heard, and no other may send meanwhile
-MAX_FRAMES_PER_SECOND = 2000  # of 20 ms each: 10 s that a client has kept come within one
+MAX_MESSAGES_PER_SECOND = 2000  # of 20 ms each: 10 s that a client has kept come within one
 MAX_SENDERS = 256
 RETRY_AFTER_SECONDS = 5  # of a client for whose source there is a pause
 CHECK_SECONDS = 0.1  # between two looks at the clock
@@ -33,7 +33,7 @@ def audio_endpoint(
     names: Callable[[], Collection[str]],
     *,
     max_senders: int = MAX_SENDERS,
-    max_frames_per_second: int = MAX_FRAMES_PER_SECOND,
+    max_messages_per_second: int = MAX_MESSAGES_PER_SECOND,
 ) -> Endpoint:
     """Return the endpoint at which clients send sound.
 
@@ -49,7 +49,7 @@ def audio_endpoint(
 
     return Endpoint(
         "sounds that clients send",
-        Limits(MAX_MESSAGE_BYTES, max_frames_per_second, max_senders, max_waiting_messages=MAX_WAITING_MESSAGES),
+        Limits(MAX_MESSAGE_BYTES, max_senders, max_messages_per_second, max_waiting_messages=MAX_WAITING_MESSAGES),
         accept,
         f"there are {max_senders} clients that send sound already",
         "send",

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.access.limits import InAll, PerAddress, Rate
+from earmark.access.limits import (
+    MAX_HOLD_SECONDS,
+    Arrivals,
+    InAll,
+    PerAddress,
+    PerSecond,
+    Rate,
+    Sending,
+    TooMany,
+    Traffic,
+)
+from earmark.errors import RequestError
 
 HERE, ELSEWHERE = "192.0.2.1", "192.0.2.2"
 THREE_THEN_TWO_A_SECOND = Rate(2.0, burst=3)
@@ -87,3 +98,85 @@ def test_no_stretch_of_time_sees_more_than_a_burst_and_its_rate(steps: list[int]
     for first, start in enumerate(taken):
         for last in range(first, len(taken)):
             assert last - first + 1 <= burst + (taken[last] - start) * rate
+
+
+def of_three(**changes: int) -> Traffic:
+    """Five messages a second in all, four of an address, three of a client; pings without a limit that matters."""
+    limits = {"in_all": 5, "per_address": 4, "per_client": 3} | changes
+    return Traffic(PerSecond(**limits), PerSecond(100, 100, 100))
+
+
+def test_a_client_that_sends_too_much_is_told_the_setting_and_counted() -> None:
+    traffic = of_three()
+    client = Sending(traffic, "127.0.0.1", {})
+    assert [client.take("messages", 1.0) for _ in range(3)] == [0, 0, 0]
+    with pytest.raises(TooMany, match=r"^more than 3 messages a second \(server\.messages_per_client\)$"):
+        client.take("messages", 1.0)
+    assert client.take("messages", 1.34) == 0
+    assert traffic.closed == {
+        "messages_per_client": 1,
+        "messages_per_address": 0,
+        "pings_per_client": 0,
+        "pings_per_address": 0,
+    }
+
+
+def test_messages_and_pings_are_counted_apart() -> None:
+    client = Sending(of_three(per_client=1), HERE, {})
+    assert [client.take("messages", 1.0), client.take("pings", 1.0), client.take("pings", 1.0)] == [0, 0, 0]
+
+
+def test_the_clients_of_an_address_share_its_limit() -> None:
+    traffic = of_three()
+    one, two = Sending(traffic, HERE, {}), Sending(traffic, HERE, {})
+    assert [client.take("messages", 1.0) for client in (one, two, one, two)] == [0, 0, 0, 0]
+    with pytest.raises(TooMany, match=r"more than 4 messages a second from your address \(server\.messages_per_addr"):
+        one.take("messages", 1.0)
+    assert traffic.closed["messages_per_address"] == 1
+    assert Sending(traffic, ELSEWHERE, {}).take("messages", 1.0) == 0
+
+
+def test_when_all_clients_send_too_much_nobody_is_closed_but_read_more_slowly() -> None:
+    traffic = of_three()
+    clients = [Sending(traffic, f"192.0.2.{number}", {}) for number in range(100)]
+    waits = [client.take("messages", 1.0) for client in clients]
+    assert waits[:7] == pytest.approx([0, 0, 0, 0, 0, 0.2, 0.4])
+    assert max(waits) == MAX_HOLD_SECONDS
+    assert traffic.held == 95
+    assert clients[0].take("messages", 2.9) == 0  # the flood is forgotten two seconds later
+    assert traffic.closed["messages_per_client"] == traffic.closed["messages_per_address"] == 0
+
+
+def test_what_an_endpoint_limits_itself_takes_nothing_from_others() -> None:
+    traffic = of_three()
+    sender = Sending(traffic, HERE, {"messages": 10})
+    assert [sender.take("messages", 1.0) for _ in range(10)] == [0] * 10
+    with pytest.raises(TooMany, match=r"^more than 10 messages a second$"):
+        sender.take("messages", 1.0)
+    assert traffic.held == 0
+    assert Sending(traffic, HERE, {}).take("messages", 1.0) == 0
+
+
+def test_the_longest_reason_fits_into_a_close_frame() -> None:
+    sentence = "more than 1000000 messages a second from your address (server.messages_per_address)"
+    limit = of_three(per_address=1)
+    Sending(limit, HERE, {}).take("messages", 1.0)
+    with pytest.raises(TooMany) as caught:
+        Sending(limit, HERE, {}).take("messages", 1.0)
+    assert str(caught.value) == sentence.replace("1000000", "1")
+    assert len(sentence) <= 123
+
+
+def test_an_address_that_makes_too_many_handshakes_gets_429_and_takes_nothing_from_others() -> None:
+    arrivals = Arrivals(Rate(2.0, burst=3), Rate(0.4, burst=1))
+    arrivals.take(HERE, 1.0)
+    for _ in range(10):
+        with pytest.raises(RequestError, match=r"server\.handshakes_per_address") as caught:
+            arrivals.take(HERE, 1.0)
+        assert (caught.value.status, caught.value.retry_after) == (429, 3)
+    arrivals.take(ELSEWHERE, 1.0)
+    arrivals.take("127.0.0.1", 1.0)
+    with pytest.raises(RequestError, match=r"server\.handshakes_per_second") as caught:
+        arrivals.take("127.0.0.1", 1.0)
+    assert (caught.value.status, caught.value.retry_after) == (503, 1)
+    arrivals.take("127.0.0.1", 1.5)

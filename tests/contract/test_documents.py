@@ -1,4 +1,4 @@
-"""What the documents show works as printed: every block of code in README.md and docs/*.md."""
+"""What the documents show works as printed: every block of code in README.md, docs/*.md and systemd/README.md."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from tests.serving import Serving, serve
 from tests.signals import noise
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "systemd" / "README.md")
 ADDRESS = "127.0.0.1:8765"
 KINDS = {"", "console", "sh", "python", "js", "json", "toml", "yaml"}
 PARSERS = {"earmark": earmark_client.__main__.parser, "earmarkd": earmark.__main__.parser}
@@ -58,9 +58,12 @@ OTHER_COMMANDS = {
     "install",
     "openssl",
     "systemctl",
+    "systemd-sysusers",
+    "systemd-tmpfiles",
+    "loginctl",
     "journalctl",
     "mosquitto_sub",
-    "sudo",
+    "chown",
     "export",
     "arecord",
 }
@@ -109,6 +112,8 @@ def commands(block: Block) -> Iterator[list[str]]:
         tokens = shlex.split(line, comments=True)
         for end in ("|", ">", ">>"):
             tokens = tokens[: tokens.index(end)] if end in tokens else tokens
+        if tokens[:1] == ["sudo"]:
+            tokens = tokens[1:]
         if tokens:
             yield tokens
 

@@ -208,33 +208,6 @@ def test_the_daemon_process_never_imports_torch_and_prints_nothing_where_it_is_q
     assert done.stdout == "0 []\n", done.stderr
 
 
-def test_systemd_is_told_when_it_is_warm_and_when_it_stops(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(DEADLINE)
-        with Daemon("--demo", extra={"NOTIFY_SOCKET": str(tmp_path / "notify")}) as daemon:
-            assert manager.recv(100) == b"READY=1"
-            with urllib.request.urlopen(f"http://{daemon.address}/ready", timeout=10) as answer:
-                assert answer.status == 200
-            assert daemon.end() == 0
-            assert manager.recv(100) == b"STOPPING=1"
-
-
-def test_the_systemd_unit_is_valid_and_safe(tmp_path: Path) -> None:
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("needs systemd-analyze (apt install systemd)")
-    unit = tmp_path / "earmarkd.service"
-    text = (ROOT / "systemd" / "earmarkd.service").read_text()
-    unit.write_text(text.replace("/opt/earmark/bin/earmarkd", sys.executable))
-
-    verified = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, timeout=60)
-    assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
-    security = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", str(unit)], capture_output=True, text=True, timeout=60
-    )
-    assert float(security.stdout.split("exposure level for earmarkd.service:")[1].split()[0]) <= 1.5
-
-
 ALWAYS_ON = """
 [[classifier]]
 name = "words"

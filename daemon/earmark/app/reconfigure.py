@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from earmark.access.access import Access
 from earmark.access.audit import Audit
 from earmark.access.tokens import tokens_changed
-from earmark.app.systemd import notify
 from earmark.audio.types import Nanoseconds
 from earmark.changes.difference import Difference, difference, different, steps
 from earmark.changes.patch import TABLES, patched, without_table
@@ -36,6 +35,7 @@ from earmark.protocol.events import Config, ConfigCause
 from earmark.publish.publishing import Logins, Publishing, logins
 from earmark.recordings.recording import check
 from earmark.server.server import read_access
+from earmark.supervision.systemd import notify
 from earmark.telemetry.snapshot import ReloadStats
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,6 @@ from earmark.app.events import Events, Options
 from earmark.app.interfaces import endpoints, openapi_document, routes
 from earmark.app.models import Models
 from earmark.app.reconfigure import Reconfigurer
-from earmark.app.systemd import notify
 from earmark.app.terminal import Terminal
 from earmark.config import settings as config
 from earmark.detection.detectors import Detectors
@@ -36,6 +35,9 @@ from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.readiness import Needs
 from earmark.recordings.recording import check
 from earmark.server.server import Server
+from earmark.supervision import systemd
+from earmark.supervision.progress import Signs
+from earmark.supervision.watchdog import Rounds, Watchdog
 from earmark.telemetry.snapshot import Snapshot, snapshot
 from earmark.windowing.segmenter import Segmenter
 
@@ -137,19 +139,20 @@ class Service:
             stack.enter_context(self._segmenter)
             stack.push_async_callback(self._listening.close)
             self._listening.start()
-            for task in (self._reconfigurer.serve_signals(), self._listening.watch()):
+            for task in (self._reconfigurer.serve_signals(), self._listening.watch(), self._watchdog().run()):
                 stack.push_async_callback(_end, asyncio.create_task(task))
             stack.enter_context(self._models.analyses)
             self._reconfigurer.begin()
             self._serving, self._began = True, time.monotonic_ns()
-            notify("READY=1")
+            systemd.notify("READY=1")
             log.info("listening to %s", ", ".join(self._detectors.sources) or NO_SOURCE)
             if self._events.clips.told:
                 log.info("%s", self._events.clips.told)
             await (self._unless_stopped(self._until_done()) if self._options.once else self._stop.wait())
             self._stop.set()
             self._serving = False
-            notify("STOPPING=1")
+            self._server.drain()
+            systemd.notify("STOPPING=1")
         if self._options.once and self._detectors.errors:
             raise SourceError("; ".join(self._detectors.errors.values()))
         if self._options.once and (losses := self._events.outputs.losses()):
@@ -239,6 +242,15 @@ class Service:
             segmenter_alive=self._segmenter.alive,
             events_trouble=self._events.outputs.stats().trouble,
         )
+
+    def _watchdog(self) -> Watchdog:
+        rounds = Rounds(self._segmenter.settle)
+
+        def signs() -> Signs:
+            engine = self._models.engine
+            return Signs(rounds.owed(), engine.state.phase, engine.silence(), self._listening.idle())
+
+        return Watchdog(signs, systemd.watchdog_seconds())
 
     def _snapshot(self) -> Snapshot:
         events, models = self._events, self._models

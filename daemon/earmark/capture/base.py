@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Source(Protocol):
@@ -15,3 +15,12 @@ class Source(Protocol):
     def start(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A source whose thread looks after a process, and comes round whatever that process does."""
+
+    def idle(self) -> float:
+        """Return the seconds since the thread last came round. On any thread."""
+        ...

@@ -64,9 +64,15 @@ class Microphone:
         self._ever_delivered = False
         self._source = ""  # the sound server's source that is this microphone; empty while it is unknown
         self._last_delivery = clock()
+        self._turned_at = clock()  # when the thread last came round; written by it
+
+    def idle(self) -> float:
+        """Return the seconds since the thread last looked after its process. On any thread."""
+        return self._clock() - self._turned_at
 
     def start(self) -> None:
         """Start the thread, which opens the device."""
+        self._turned_at = self._clock()
         self._thread.start()
 
     def close(self) -> None:
@@ -86,6 +92,7 @@ class Microphone:
         # a process that was killed waits for long.
         try:
             while not self._closing.is_set():
+                self._turned_at = self._clock()
                 try:
                     self._attempt()
                 except Exception as error:  # no error may end the source for good
@@ -137,6 +144,7 @@ class Microphone:
         """Deliver blocks until the device fails. Return the failure, or None if close() was called."""
         begun, checks_left = False, _checks(FIRST_FRAME_SECONDS)
         while not self._closing.is_set():
+            self._turned_at = self._clock()
             try:
                 block = process.read(CHECK_SECONDS)
             except ProcessGone as error:

@@ -118,6 +118,11 @@ class WorkerProcess:
             self._cancel_timers()
             self._fail_waiting()
 
+    @property
+    def heard_at(self) -> float:
+        """When the newest message came, by the clock of the event loop; 0 before the first one."""
+        return self._heard_at
+
     async def ended(self) -> str:
         """Return how the process ended, for a sentence that begins with its name. Called after run()."""
         status = await self._end()

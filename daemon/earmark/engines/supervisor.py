@@ -54,6 +54,7 @@ class LocalEngine:
         self._unloading: Counter[str] = Counter()  # how many Unloaded of a model are still to come
         self._state = EngineState(loading=self._needed)
         self._changed = asyncio.Event()  # of the present state; replaced when that changes
+        self._changed_at = 0.0
         self._deaths = 0  # in a row
         self._serving_since: float | None = None
         self._process: WorkerProcess | None = None
@@ -63,6 +64,7 @@ class LocalEngine:
         self._supervision: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
+        self._changed_at = _now()
         self._slots = wire.Slots.create()
         self._launcher = Launcher(self._slots, spare=self._settings.spare)
         for slot in range(wire.SLOTS):
@@ -89,6 +91,11 @@ class LocalEngine:
     @property
     def state(self) -> EngineState:
         return self._state
+
+    def silence(self) -> float:
+        """Return the seconds since the process sent something, or since the state changed if that is less."""
+        heard = self._process.heard_at if self._process is not None else 0.0
+        return _now() - max(heard, self._changed_at)
 
     async def changed(self) -> None:
         """Wait for the next change of state."""
@@ -298,7 +305,7 @@ class LocalEngine:
         known = frozenset(self._checkpoints)
         self._state = replace(state, loading=known - state.loaded - state.refused.keys())
         self._changed.set()
-        self._changed = asyncio.Event()
+        self._changed, self._changed_at = asyncio.Event(), _now()
         try:
             self._on_change(self._state)
         except Exception:

@@ -11,6 +11,7 @@ from datetime import datetime
 from earmark.audio.types import Nanoseconds
 from earmark.capture import build
 from earmark.capture.base import Source as SourceShell
+from earmark.capture.base import Watched
 from earmark.capture.intake import Intake
 from earmark.capture.network import Network
 from earmark.changes.difference import Steps
@@ -114,6 +115,10 @@ class Listening:
         names = [name for name, source in self._settings.items() if isinstance(source, config.Network)]
         shells = {name: self._shells.get(name) for name in names}
         return {name: shell if isinstance(shell, Network) else None for name, shell in shells.items()}
+
+    def idle(self) -> dict[str, float]:
+        """Return the seconds since the thread of each open microphone last looked after its process."""
+        return {name: shell.idle() for name, shell in self._shells.items() if isinstance(shell, Watched)}
 
     def is_paused(self, name: str) -> bool:
         """Whether the source is paused, or about to be."""

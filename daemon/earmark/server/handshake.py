@@ -130,9 +130,13 @@ class Handshake:
         transport.write(error_on_the_wire(str(error), error.status, _retry(error)))
         transport.close()
 
+    def drain(self) -> None:
+        """Refuse all handshakes from now on. Connections that there are stay until close()."""
+        self._serving = False
+
     async def close(self, seconds: float) -> None:
         """Close all connections with 1001, and abort those whose client has not answered after `seconds`."""
-        self._serving = False
+        self.drain()
         connections = [connection for site in self._sites.values() for connection in site.conversations]
         closing = [asyncio.ensure_future(connection.close(GOING_AWAY, "shutdown")) for connection in connections]
         if closing:
@@ -175,6 +179,8 @@ class Handshake:
     def _answer(self, connection: WebSocketConnection, site: _Site | None, request: Request) -> Response | None:
         """Return the response to a handshake that is refused, or None. Accepting takes one of the endpoint's places."""
         refusal = self._refusal(site, request)
+        if refusal is None and not self._serving:
+            refusal = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the daemon shuts down")
         if refusal is None and site is not None:
             try:
                 conversation = site.endpoint.accept(parse_qsl(request.path.partition("?")[2], keep_blank_values=True))

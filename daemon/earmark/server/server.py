@@ -152,6 +152,10 @@ class Server:
         await self._handshake.close(CLOSE_SECONDS)
         await self._serving
 
+    def drain(self) -> None:
+        """Take no new WebSocket connections, and go on answering HTTP: `/ready` says why until the port is closed."""
+        self._handshake.drain()
+
     def _serve(self, place: Admission) -> HttpConnection:
         return HttpConnection(self._uvicorn.config, self._uvicorn.server_state, place, self._deadlines)
 

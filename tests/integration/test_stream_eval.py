@@ -44,7 +44,7 @@ ITEMS: list[Item] = [(f"label{k}", beep) for k in range(6)]
 
 
 def test_the_truth_says_where_the_sound_is() -> None:
-    stream = lay(ITEMS[:3], SCENES["quiet"], [], (0.8, 2.0), seed=1)
+    stream = lay(ITEMS[:3], SCENES["quiet"], {}, (0.8, 2.0), seed=1)
     assert [placed.label for placed in stream.truth] == ["label0", "label1", "label2"]
     for placed in stream.truth:
         assert placed.end - placed.start == pytest.approx(0.4, abs=0.03)
@@ -57,22 +57,22 @@ def test_the_truth_says_where_the_sound_is() -> None:
 @pytest.mark.parametrize("ratio", [20.0, 5.0])
 def test_noise_is_as_far_below_as_the_scene_says(ratio: float) -> None:
     scene = next(scene for scene in SCENES.values() if scene.snr_db == ratio)
-    quiet = lay(ITEMS, SCENES["quiet"], [], (1.0, 1.0), seed=3)
-    noisy = lay(ITEMS, scene, [noise(5 * RATE, -20)], (1.0, 1.0), seed=3)
+    quiet = lay(ITEMS, SCENES["quiet"], {}, (1.0, 1.0), seed=3)
+    noisy = lay(ITEMS, scene, {"background": [noise(5 * RATE, -20)]}, (1.0, 1.0), seed=3)
     level = 10 * np.log10(np.square(noisy.sound[: LEAD // 2]).mean())
     assert level == pytest.approx(-26 - ratio, abs=0.5)
     assert quiet.truth == noisy.truth
 
 
 def test_a_room_makes_it_longer_and_not_louder() -> None:
-    dry = lay(ITEMS, SCENES["quiet"], [], (1.0, 1.0), seed=3)
-    wet = lay(ITEMS, SCENES["rooms"], [], (1.0, 1.0), seed=3)
+    dry = lay(ITEMS, SCENES["quiet"], {}, (1.0, 1.0), seed=3)
+    wet = lay(ITEMS, SCENES["rooms"], {}, (1.0, 1.0), seed=3)
     assert np.square(wet.sound).mean() == pytest.approx(np.square(dry.sound).mean(), rel=0.05)
     assert not np.allclose(wet.sound, dry.sound, atol=0.01)
 
 
 def test_in_a_room_a_sound_is_still_where_the_truth_says() -> None:
-    wet = lay(ITEMS[:1], SCENES["rooms"], [], (1.0, 1.0), seed=3)
+    wet = lay(ITEMS[:1], SCENES["rooms"], {}, (1.0, 1.0), seed=3)
     (placed,) = wet.truth
     power = np.square(wet.sound)
     inside = power[round(placed.start * RATE) : round(placed.end * RATE)].sum()
@@ -147,7 +147,7 @@ def test_decisions_can_be_made_again_from_what_was_published() -> None:
 
 def test_streams_are_heard_by_the_whole_daemon() -> None:
     """Two streams of beeps, in which the command model finds utterances, and how long each took is known."""
-    streams = [lay(ITEMS[:2], SCENES["quiet"], [], (0.8, 1.0), seed=k) for k in range(2)]
+    streams = [lay(ITEMS[:2], SCENES["quiet"], {}, (0.8, 1.0), seed=k) for k in range(2)]
     gate = Classifier(name="commands", gate="level")
     for stream, heard in zip(streams, played(streams, gate), strict=True):
         assert len(heard.results) == len(stream.truth)
@@ -164,7 +164,7 @@ def test_labels_of_words_come_with_when_they_came() -> None:
     items: list[Item] = [
         (word.label, partial(_cut, samples, word.start, word.end)) for word in words if word.label != "_unknown_"
     ]
-    streams = [lay(part, SCENES["quiet"], [], (0.8, 1.0), seed=k) for k, part in enumerate(dealt(items, 2, seed=0))]
+    streams = [lay(part, SCENES["quiet"], {}, (0.8, 1.0), seed=k) for k, part in enumerate(dealt(items, 2, seed=0))]
     tally = Tally()
     for stream, heard in zip(streams, played(streams, presets.COMMANDS), strict=True):
         tally.add(matched(stream.truth, heard.labels, WORDS, from_end=True))
@@ -179,7 +179,7 @@ def _cut(samples: Samples, start: float, end: float) -> Samples:
 
 
 def test_when_a_window_came_is_told_by_the_clock_that_its_sound_was_played_by() -> None:
-    streams = [lay(ITEMS[:2], SCENES["quiet"], [], (0.8, 1.0), seed=0)]
+    streams = [lay(ITEMS[:2], SCENES["quiet"], {}, (0.8, 1.0), seed=0)]
     always = Classifier(name="commands", gate="open", mode="sliding")
     (heard,) = played(streams, always)
     late = [at - result.end - result.lag for at, result in heard.results if not result.final]

@@ -74,15 +74,6 @@ def run(
     return learner, model, unheard
 
 
-def together(members: Sequence[dict[str, Unheard]]) -> dict[str, Unheard]:
-    """Return the answers of all members together: the mean of their logits, window by window."""
-    first, *_ = members
-    return {
-        condition: replace(given, logits=torch.stack([member[condition].logits for member in members]).mean(0))
-        for condition, given in first.items()
-    }
-
-
 Part = tuple[Tensor, Tensor]
 
 

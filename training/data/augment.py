@@ -26,8 +26,8 @@ class Recipe:
     shift_s: float = 0.25
     speed: Range = (0.9, 1.1)
     room: float = 0.35
-    noise: float = 0.65
-    snr_db: Range = (3.0, 30.0)
+    noise: float = 0.7
+    snr_db: Range = (0.0, 30.0)
     gain: float = 0.8
     gain_db: Range = (-25.0, 6.0)
     floor: float = 0.6

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -84,13 +83,3 @@ def fill(clips: Sequence[Clip]) -> Bank:
         labels=torch.tensor([LABELS.index(clip.label) for clip in clips]),
         stretch=torch.tensor([clip.kind in ("stretch", "phrase") for clip in clips]),
     )
-
-
-def read_noise(paths: Sequence[Path], part: tuple[float, float]) -> Tensor:
-    """Return the same part of every noise, from one fraction of its length to another, end to end."""
-    pieces = []
-    for path in paths:
-        sound = load(path)
-        piece = sound[int(part[0] * len(sound)) : int(part[1] * len(sound))]
-        pieces.append(piece / (np.sqrt(np.square(piece).mean()) + 1e-9))
-    return torch.from_numpy(np.concatenate(pieces))

@@ -142,7 +142,7 @@ def evaluate(case: Case, base: Path, read: Sequence[Item], models: Path) -> Repo
     (classifier,) = parse(tomllib.loads(learned.settings())).classifier
 
     def heard(played: str, items: Sequence[Item], known: Sequence[str], pause: Range) -> Report:
-        row = measure(Trial(played, items, "quiet", known, pause, True), classifier, learned.path, ())
+        row = measure(Trial(played, items, "quiet", known, pause, True), classifier, learned.path, {})
         log.info("%s", json.dumps(row))
         return row
 

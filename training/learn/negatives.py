@@ -21,12 +21,12 @@ from earmark.audio.types import Floats
 from earmark.config.labels import SILENCE
 from earmark.learning import negatives
 from training.data.augment import Augment, Recipe
-from training.data.bank import fill, read_noise
-from training.data.corpora import Clip, read_clips, read_noises
+from training.data.bank import fill
+from training.data.corpora import Clip, read_clips
 from training.data.features import LogMel, feature_extractor
+from training.data.noises import noise_bank
 from training.data.phrases import phrases
 from training.data.pieces import cut_up
-from training.models.judge import NOISE_OF
 
 log = logging.getLogger("training.learn.negatives")
 
@@ -68,7 +68,7 @@ def make(data: Path, model: Path, count: int) -> negatives.Negatives:
     pieces = _some(cut_up(read), int(SHARE["pieces"] * count), random)
     begun = _some(phrases(read), int(SHARE["phrases"] * count), random)
     chosen = sorted([*words, *pieces, *begun], key=lambda clip: (clip.corpus, clip.speaker))
-    noise = read_noise(read_noises(data), NOISE_OF["train"])
+    noise = noise_bank(data, "train")
     augment = Augment(fill(chosen), noise, Recipe(), torch.Generator().manual_seed(0))
     states = _states(model, augment.windows(torch.arange(len(chosen))))
     return negatives.Negatives(states, tuple(clip.word if clip.corpus in CORPORA else "" for clip in chosen))

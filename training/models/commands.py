@@ -22,14 +22,16 @@ from transformers import WhisperForAudioClassification
 
 from earmark.config.labels import SILENCE
 from training.data.augment import PLAIN, Augment, Recipe, bend, mask, mix
-from training.data.bank import fill, read_noise
-from training.data.corpora import LABELS, Clip, hush, read_clips, read_noises
+from training.data.bank import fill
+from training.data.corpora import LABELS, Clip, hush, read_clips
 from training.data.draw import chances, draw
 from training.data.features import LogMel, feature_extractor
+from training.data.noises import noise_bank
 from training.data.phrases import phrases
 from training.data.pieces import cut_up
+from training.models.base import Encoder, base_file, read_encoder
 from training.models.evaluate import classify, hear
-from training.models.judge import NOISE_OF, judge
+from training.models.judge import judge
 from training.models.loop import Batches, Budget, Learner, Look, Tuning
 from training.models.network import build, save
 from training.models.options import device_of, name_of
@@ -63,10 +65,13 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--reports", type=Path, default=Path("training/reports/commands"),
         help="folder for the pictures (default: training/reports/commands)",
     )  # fmt: skip
+    parser.add_argument(
+        "--base", type=Path, help="file of the encoder to start from (default: the installed package's)"
+    )
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long")
-    parser.add_argument("--steps", type=int, default=10_000, help="stop after so many (default: 10000)")
-    parser.add_argument("--batch", type=int, default=128, help="windows a step (default: 128)")
-    parser.add_argument("--look-every", type=int, default=500, help="steps between looks at dev")
+    parser.add_argument("--steps", type=int, default=3000, help="stop after so many (default: 3000)")
+    parser.add_argument("--batch", type=int, default=96, help="windows a step (default: 96)")
+    parser.add_argument("--look-every", type=int, default=250, help="steps between looks at dev (default: 250)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
     return parser.parse_args(argv)
@@ -77,11 +82,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_flush_denormal(True)
     torch.manual_seed(options.seed)
-    clips, noises = read_clips(options.data), read_noises(options.data)
+    encoder = read_encoder(options.base or base_file())
+    clips = read_clips(options.data)
     budget = Budget(options.minutes, options.steps, options.look_every)
     device = device_of(options.device)
-    best, learner = train(clips, noises, options.out, budget, options.batch, options.seed, device)
-    chosen = temper(best.cpu(), clips, noises)
+    best, learner = train(clips, options.data, encoder, options.out, budget, options.batch, options.seed, device)
+    chosen = temper(best.cpu(), clips, options.data)
     save(best, feature_extractor(), options.out)
     settings = {"seed": options.seed, "batch": options.batch, "device": name_of(device), "temperature": chosen}
     record(options.out, {**settings, **training_facts(best, learner, clips)})
@@ -113,7 +119,8 @@ def record(out: Path, training: dict[str, object]) -> None:
 
 def train(
     clips: list[Clip],
-    noises: list[Path],
+    data: Path,
+    encoder: Encoder,
     out: Path,
     budget: Budget,
     batch: int,
@@ -124,16 +131,16 @@ def train(
     extractor = feature_extractor()
     log_mel = LogMel(extractor)
     generator = torch.Generator().manual_seed(seed)
-    model = build(LABELS).to(device)
+    model = build(LABELS, encoder, extractor.nb_max_frames).to(device)
     learner = Learner(model, Tuning(), generator, out / STATE)
     learner.resume()
     side = [clip for clip in clips if clip.side == "train"]
     read = [clip for clip in side if clip.corpus == "librispeech"]
     side += [*cut_up(read), *phrases(read)]
     side += hush(sum(clip.label == SILENCE for clip in side) or len(side) // 10)
-    batches = batches_from(side, read_noise(noises, NOISE_OF["train"]), log_mel, batch, generator)
+    batches = batches_from(side, noise_bank(data, "train"), log_mel, batch, generator)
     dev = [clip for clip in clips if clip.side == "dev"]
-    look = look_at(dev, read_noise(noises, NOISE_OF["dev"]), log_mel)
+    look = look_at(dev, noise_bank(data, "dev"), log_mel)
     best = learner.run(batches, look, budget)
     return best, learner
 

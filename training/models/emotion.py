@@ -28,14 +28,10 @@ def plan() -> Plan:
         name="emotion",
         labels=EMOTIONS,
         judged=len(EMOTIONS),
-        # Frames of 40 ms every 20 ms are fine enough in frequency for the harmonics of a voice
-        extractor=WhisperFeatureExtractor(
-            feature_size=80, chunk_length=3, sampling_rate=RATE, hop_length=320, n_fft=640
-        ),
+        extractor=WhisperFeatureExtractor(feature_size=80, chunk_length=3, sampling_rate=RATE),
         roughness=Roughness(speed=(0.95, 1.05), room=0.15, noise=0.3, snr_db=(15.0, 40.0)),
-        strain=Strain(crop=150, audible=1.0, time=0.05, pitch=0.05, bands=12, frames=25, colour=8.0),
-        tuning=Tuning(rate=3e-3, warm_up=0.1, average=0.9, smoothing=0.1, clip=2.0),
-        widths=(32, 64, 128, 192),
+        strain=Strain(crop=300, audible=1.0, time=0.05, pitch=0.05, bands=12, frames=40, colour=8.0),
+        tuning=Tuning(average=0.99, smoothing=0.1),
     )
 
 

@@ -23,9 +23,10 @@ from earmark.config.labels import SILENCE, UNKNOWN
 from training.crossed.calibrate import error
 from training.data.audio import RATE
 from training.data.augment import PLAIN, Recipe
-from training.data.bank import fill, read_noise
-from training.data.corpora import COMMANDS, FURTHER, LABELS, WORDS, Clip, read_clips, read_noises
+from training.data.bank import fill
+from training.data.corpora import COMMANDS, FURTHER, LABELS, WORDS, Clip, read_clips
 from training.data.features import LogMel, feature_extractor
+from training.data.noises import noise_bank
 from training.data.pieces import cut_up
 from training.models.card import write_card
 from training.models.evaluate import Answers, classify, confusion, false_share, hear, interval
@@ -35,9 +36,6 @@ EXAMPLES = """example:
   python -m training.models.judge --data DATA --model daemon/earmark/models/commands \\
       --reports training/reports/commands
 """
-
-# The part of each background noise that a side uses, from one fraction of its length to another.
-NOISE_OF = {"train": (0.0, 0.8), "dev": (0.8, 0.9), "test": (0.9, 1.0)}
 
 PEOPLE = ("speech_commands_v2_test", "speech_commands_v1_words")
 CONDITIONS: dict[str, tuple[str, Recipe]] = {
@@ -215,7 +213,7 @@ def judge(folder: Path, data: Path, reports: Path) -> Figures:
     """Judge the checkpoint in every way. Writes evaluation.json, README.md and the picture, and returns the figures."""
     clips = [clip for clip in read_clips(data) if clip.side == "test"]
     model = WhisperForAudioClassification.from_pretrained(folder).eval()
-    classify_clips = classifier(model, read_noise(read_noises(data), NOISE_OF["test"]))
+    classify_clips = classifier(model, noise_bank(data, "test"))
     reports.mkdir(parents=True, exist_ok=True)
     kept = folder / "evaluation.json"
     before = json.loads(kept.read_text()) if kept.exists() else {}

@@ -45,9 +45,15 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """Hyperparameters. `warm_up` is a share of the budget, `average` the decay of the moving average."""
+    """Hyperparameters. `warm_up` is a share of the budget, `average` the decay of the moving average.
 
-    rate: float = 1.5e-3
+    `encoder` is the rate of the pretrained encoder's last layer as a share of the head's; each layer below it has
+    `deeper` times that of the layer above (layer-wise decay, Howard and Ruder 2018).
+    """
+
+    rate: float = 1e-3
+    encoder: float = 0.1
+    deeper: float = 0.8
     warm_up: float = 0.04
     decay: float = 0.05
     average: float = 0.998
@@ -60,6 +66,31 @@ class Tuning:
             return self.rate * (spent / self.warm_up + 0.01)
         done = (spent - self.warm_up) / (1 - self.warm_up)
         return self.rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def groups_of(model: PreTrainedModel, tuning: Tuning) -> list[dict[str, Any]]:
+    """Return the parameters in groups of one `share` of the rate each. Vectors (biases, norms) do not decay."""
+    groups: dict[tuple[float, bool], list[Tensor]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            share = share_of(name, model.config.encoder_layers, tuning)
+            groups.setdefault((share, parameter.ndim >= 2), []).append(parameter)
+    return [
+        {"params": parameters, "share": share, "weight_decay": tuning.decay if decays else 0.0}
+        for (share, decays), parameters in groups.items()
+    ]
+
+
+def share_of(name: str, layers: int, tuning: Tuning) -> float:
+    """Return the share of the rate with which a parameter of WhisperForAudioClassification learns."""
+    match name.split("."):
+        case ["encoder", "layers", number, *_]:
+            return tuning.encoder * tuning.deeper ** (layers - 1 - int(number))
+        case ["encoder", "layer_norm", *_]:
+            return tuning.encoder
+        case ["encoder", *_]:
+            return tuning.encoder * tuning.deeper**layers
+    return 1.0
 
 
 @dataclass(slots=True)
@@ -86,16 +117,7 @@ class Learner:
         self.model, self.tuning, self.generator, self.state = model, tuning, generator, state
         average = get_ema_multi_avg_fn(tuning.average)  # type: ignore[no-untyped-call]  # torch's
         self.average = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
-        groups: list[dict[str, Any]] = [
-            {"params": [p for p in model.parameters() if p.ndim >= 2 and p.requires_grad]},
-            {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW(
-            groups,
-            lr=tuning.rate,
-            weight_decay=tuning.decay,
-            betas=(0.9, 0.98),
-        )
+        self.optimizer = torch.optim.AdamW(groups_of(model, tuning), lr=tuning.rate, betas=(0.9, 0.98))
         self.progress = Progress()
         self.kept: dict[str, Tensor] = {}
 
@@ -117,7 +139,7 @@ class Learner:
     def step(self, features: Tensor, targets: Tensor, rate: float) -> float:
         """Take one step with a batch. Returns the loss."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         self.model.train()
         device = self.model.device
         with torch.autocast(device.type, torch.bfloat16):

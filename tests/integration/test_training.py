@@ -273,7 +273,7 @@ def test_a_run_writes_a_folder_that_plain_transformers_loads(tones: Path, small:
     assert figures["training"]["steps"] == 3
     assert figures["held_out_words"]["clips"] == 20
     assert {path.name for path in out.iterdir()} == {
-        "README.md", "config.json", "evaluation.json", "model.safetensors", "preprocessor_config.json",
+        "LICENSE-whisper", "README.md", "config.json", "evaluation.json", "model.safetensors", "preprocessor_config.json",
     }  # fmt: skip
     assert {path.name for path in reports.iterdir()} == {"confusion.png", "history.png"}
 
@@ -332,7 +332,7 @@ def test_a_crossed_run_writes_a_folder_that_the_auto_classes_load(
     assert figures["training"]["steps"] == 4
     assert len(figures["unheard"]["folds"]) == 2
     assert {path.name for path in out.iterdir()} == {
-        "README.md", "config.json", "evaluation.json", "model.safetensors", "preprocessor_config.json",
+        "LICENSE-whisper", "README.md", "config.json", "evaluation.json", "model.safetensors", "preprocessor_config.json",
     }  # fmt: skip
     assert {path.name for path in reports.iterdir()} == {"confusion.png", "history.png"}
     assert {path.name for path in twins.iterdir()} == {"fold-0", "fold-1"}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from training.models.base import CREDIT
 from training.models.card import table
 
-MEMBERS = "{} convolutional networks whose logits are averaged,"
 COMMAND = (
     "python -m training.models.{name} --data DATA --out daemon/earmark/models/{name} --steps {steps_of_a_fold}"
-    " --batch {batch} --hearings {hearings} --members {members} --seed {seed}"
+    " --batch {batch} --hearings {hearings} --seed {seed}"
 )
 
 
@@ -50,7 +50,7 @@ def write_card(name: str, path: Path, figures: dict[str, Any]) -> None:
             error=calibration["error"],
             error_untempered=calibration["error_untempered"],
             temperature=calibration["temperature"],
-            what="a convolutional network" if training["members"] == 1 else MEMBERS.format(training["members"]),
+            base=CREDIT,
             steps=training["steps"],
             steps_of_a_fold=training["steps_of_a_fold"],
             batch=training["batch"],

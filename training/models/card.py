@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from training.data.augment import Recipe
+from training.models.base import CREDIT
 
 CARD = Path(__file__).with_suffix(".md")
 """The card with names in braces for the figures."""
@@ -26,6 +27,7 @@ def write_card(path: Path, figures: dict[str, Any]) -> None:
     times = figures["one_window_one_thread_ms"]
     low, high = held_out["interval_95"]
     text = CARD.read_text().format(
+        base=CREDIT,
         parameters=training["parameters"] / 1e6,
         features_ms=times["features"],
         forward_ms=times["forward"],

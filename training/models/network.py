@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForAudio
 
 from training.models.base import Encoder
 
+LICENSE = Path(__file__).with_name("LICENSE-whisper")
 PROJECTED = 256
 """Numbers of a window between the encoder and the classifier."""
 
@@ -62,6 +64,7 @@ def save(model: WhisperForAudioClassification, extractor: WhisperFeatureExtracto
     model.half().save_pretrained(folder)
     extractor.save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text())
+    shutil.copy(LICENSE, folder)
     (folder / "config.json").write_text(json.dumps(config | {"dtype": "float32"}, indent=2) + "\n")
     for path in folder.iterdir():
         path.chmod(0o644)  # safetensors writes for the owner only, and this is shipped

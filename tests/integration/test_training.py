@@ -50,6 +50,10 @@ EARMARK = Path(__file__).resolve().parents[2] / "daemon" / "earmark"
 SHIPPED = EARMARK / "models" / "commands"
 DEMO = EARMARK / "demo"
 DATA = os.environ.get("EARMARK_DATA")
+IN_A_FOLDER = {
+    *("LICENSE-whisper", "README.md", "config.json", "evaluation.json", "model.safetensors"),
+    "preprocessor_config.json",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -272,9 +276,7 @@ def test_a_run_writes_a_folder_that_plain_transformers_loads(tones: Path, small:
     figures = json.loads((out / "evaluation.json").read_text())
     assert figures["training"]["steps"] == 3
     assert figures["held_out_words"]["clips"] == 20
-    assert {path.name for path in out.iterdir()} == {
-        "LICENSE-whisper", "README.md", "config.json", "evaluation.json", "model.safetensors", "preprocessor_config.json",
-    }  # fmt: skip
+    assert {path.name for path in out.iterdir()} == IN_A_FOLDER
     assert {path.name for path in reports.iterdir()} == {"confusion.png", "history.png"}
 
 
@@ -331,9 +333,7 @@ def test_a_crossed_run_writes_a_folder_that_the_auto_classes_load(
     figures = json.loads((out / "evaluation.json").read_text())
     assert figures["training"]["steps"] == 4
     assert len(figures["unheard"]["folds"]) == 2
-    assert {path.name for path in out.iterdir()} == {
-        "LICENSE-whisper", "README.md", "config.json", "evaluation.json", "model.safetensors", "preprocessor_config.json",
-    }  # fmt: skip
+    assert {path.name for path in out.iterdir()} == IN_A_FOLDER
     assert {path.name for path in reports.iterdir()} == {"confusion.png", "history.png"}
     assert {path.name for path in twins.iterdir()} == {"fold-0", "fold-1"}
     shipped, *others = (

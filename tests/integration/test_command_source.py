@@ -20,6 +20,7 @@ from earmark.capture.command import Command
 from earmark.capture.intake import Intake
 from earmark.capture.items import Failed, Gap, Item, Paused, Started
 from earmark.config import settings as config
+from earmark.devices.suspension import Suspension
 
 DEADLINE = 20.0
 EMIT = "import os, sys, time; out = sys.stdout.buffer\n"
@@ -31,8 +32,13 @@ class Collector:
 
     def __init__(self, *argv: str, **settings: Any) -> None:
         self._woken = threading.Event()
+        self.slept = 0  # nanoseconds for which the machine was suspended
         self.intake = Intake("test", self._woken.set)
-        self.source = Command(config.Command(name="test", argv=argv, **settings), self.intake)
+        self.source = Command(
+            config.Command(name="test", argv=argv, **settings),
+            self.intake,
+            suspension=Suspension(lambda: 0, lambda: self.slept),
+        )
         self.items: list[Item] = []
         self._seen = 0
         self.source.start()
@@ -163,6 +169,23 @@ def test_a_silent_program_is_stalled_and_goes_on_after_a_jump(listen: Callable[.
     first, second = collector.blocks[:2]
     assert second.position - first.position == pytest.approx((second.captured - first.captured) * 16e-6, abs=16)
     assert second.position - first.position > 2 * 16000
+
+
+@pytest.mark.scenario(16)
+def test_what_a_program_missed_while_the_machine_was_suspended_is_a_gap(
+    listen: Callable[..., Collector], tmp_path: Path
+) -> None:
+    """The suspension is played: one of the two clocks jumps, and the program goes on."""
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    script = f"out.write(bytes(3200)); out.flush(); open({str(go)!r}).read(); out.write(bytes(3200))"
+    collector = listen(*python(script + FOREVER), stall_s=30.0)
+    collector.until_position(1600)
+    collector.slept = 3600 * 10**9
+    go.write_text("")  # it waits for somebody to write
+    collector.until_position(3600 * 16000 + 3200)
+    assert [item for item in collector.items if isinstance(item, Gap)] == [Gap(1600, 3600 * 16000 + 1600, 16000)]
+    assert [item for item in collector.items if isinstance(item, Failed)] == []
 
 
 def test_a_program_that_sends_in_bursts_is_not_stalled_while_its_sound_lasts(listen: Callable[..., Collector]) -> None:

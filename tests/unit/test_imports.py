@@ -225,6 +225,7 @@ SHELLS: dict[str, str] = {
     "capture.intake": "the queue between a source's thread and the segmenter thread",
     "capture.network": "the feeds of clients on the event loop",
     "capture.microphone": "the thread that records from a sound device",
+    "devices.suspension": "the clocks of the machine",
     "checkpoints.catalogue": "the folders in which models are looked for",
     "checkpoints.child": "a child process and what it prints",
     "checkpoints.hub_cache": "the Hub's cache folder",

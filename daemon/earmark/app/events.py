@@ -96,7 +96,7 @@ class Events:
         self.publisher = Publisher(sinks, epoch=epoch, seq=newest)
         # no id has a higher number than its event has, so a daemon that goes on with these numbers gives no id again
         self._numbers = itertools.count(newest + 1)
-        self.passing = PassingEvents(self.hub.broadcast, lambda: self.publisher.seq)
+        self.passing = PassingEvents(self.hub.broadcast, lambda: self.publisher.seq, utc=self.publisher.now)
 
     def new_id(self) -> str:
         """Return an id for a label that no label had before."""

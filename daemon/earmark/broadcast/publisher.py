@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from earmark.broadcast.sink import Published, Sink
+from earmark.broadcast.steady_clock import SteadyClock
 from earmark.detection.detector import Draft
 from earmark.protocol.events import Config, Label, Numbered, Result, Source, encode
 
@@ -35,8 +36,8 @@ class Publisher:
 
     `epoch` names this numbering, and a random one is chosen if none is given; it goes on from `seq`, the last number
     of it. `monotonic` is the clock of Draft.captured, in nanoseconds, and `utc` the wall clock. The times of events
-    never run backwards, even if the wall clock does. A sink that raises is logged the first time, counted every time,
-    and harms no other sink.
+    never run backwards, even if the wall clock does: see SteadyClock. A sink that raises is logged the first time,
+    counted every time, and harms no other sink.
     """
 
     def __init__(
@@ -52,8 +53,7 @@ class Publisher:
         self.seq = seq  # of the newest event
         self._sinks = tuple(sinks)
         self._monotonic = monotonic
-        self._utc = utc
-        self._newest = datetime.min.replace(tzinfo=UTC)
+        self._clock = SteadyClock(utc, monotonic)
         self._failed: dict[str, int] = {}
 
     def publish(self, drafts: Sequence[Draft]) -> None:
@@ -68,6 +68,10 @@ class Publisher:
                 except Exception:
                     self._note_failure(sink, self.seq)
 
+    def now(self) -> datetime:
+        """Return the time of an event that is published now."""
+        return self._clock.now()
+
     def stats(self) -> PublisherStats:
         """Return the newest number and the failures so far."""
         return PublisherStats(self.epoch, self.seq, dict(self._failed))
@@ -75,9 +79,8 @@ class Publisher:
     def _stamped(self, draft: Draft) -> Numbered:
         """Return the event with its number, the time of now, and where its sound lies in UTC."""
         event, age = draft.event, self._monotonic() - draft.captured
-        utc = self._utc()
-        self._newest = max(self._newest, utc)
-        changes: dict[str, object] = {"seq": self.seq, "time": rfc3339(self._newest)}
+        utc = self.now()
+        changes: dict[str, object] = {"seq": self.seq, "time": rfc3339(utc)}
         if isinstance(event, Result | Label):
             changes["lag"] = round(age / SECOND, 4)
         if draft.at is not None and not isinstance(event, Source | Config):

@@ -18,6 +18,7 @@ from earmark.audio.pcm import Pcm
 from earmark.capture.delivery import Delivery, Lull
 from earmark.capture.intake import Intake
 from earmark.config import settings as config
+from earmark.devices.suspension import Suspension
 
 CHECK_SECONDS = 0.1  # between two checks of the clock, and of whether to end
 BURST_SECONDS = 0.1  # between two deliveries of one burst, at most
@@ -37,16 +38,22 @@ class Command:
     the pipe fills and the program waits, so `ffmpeg -i file` runs no faster than its sound is judged. Its windows are
     live all the same: if the model is too slow, the oldest are dropped and reported. A program that cannot wait, such
     as arecord, loses sound in its own buffer and says so on its standard error. A program may deliver in bursts: see
-    Delivery. A pause that the sound after it makes good is no gap.
+    Delivery. A pause that the sound after it makes good is no gap; the time for which the machine was suspended is one.
 
     The program leads a process group of its own. close() ends the whole group: SIGTERM, and SIGKILL a second later.
     """
 
     def __init__(
-        self, settings: config.Command, intake: Intake, *, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: config.Command,
+        intake: Intake,
+        *,
+        suspension: Suspension | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._intake = intake
+        self._suspension = suspension or Suspension()
         self._clock = clock
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"command {settings.name}", daemon=True)
@@ -114,6 +121,8 @@ class Command:
             selector.register(tail.pipe, selectors.EVENT_READ)
             while not self._closing.is_set():
                 ready = {key.fileobj for key, _ in selector.select(CHECK_SECONDS)}
+                if seconds := self._suspension.seconds():
+                    self._intake.suspended(seconds)
                 if tail.pipe in ready and not tail.read():
                     selector.unregister(tail.pipe)
                 if pipe in ready:

@@ -86,6 +86,7 @@ class Intake:
         self._last: Nanoseconds | None = None  # when the last sample came; None before the first
         self._resuming = False
         self._missed: float | None = None  # seconds, as begin() was told
+        self._suspended: Nanoseconds = 0  # of the time since the last sample, for which the clock stood still
         self._room = room or threading.Event()  # put() waits for it
         self._room.set()
         self._closed = False
@@ -108,6 +109,17 @@ class Intake:
         self._missed = missed
         self._push(Started(_readable(device), rate))
 
+    def suspended(self, seconds: float) -> None:
+        """Say that the machine was suspended, so that the clock of the samples stood still for so many seconds.
+
+        A live source missed their sound: its position jumps by them before the next samples, or, if begin() is called
+        before these, by them and what it missed besides. On the source's thread.
+        """
+        if self.live and self._last is not None:
+            self._suspended += round(seconds * SECOND)
+            if not self._resuming:
+                self._resuming, self._missed = True, 0.0
+
     def offer(self, samples: Samples, captured: Nanoseconds | None = None) -> None:
         """Take the next mono samples. Made for the real-time thread: it copies nothing and never waits for room.
 
@@ -121,6 +133,7 @@ class Intake:
         if self._resuming:
             self._resuming = False
             self._skip_gap(self._missing(now, len(samples)))
+            self._suspended = 0
         self._last = now
         samples.flags.writeable = False
         block = Block(self._position, samples, self._rate, now)
@@ -202,10 +215,11 @@ class Intake:
     def _missing(self, now: Nanoseconds, count: int) -> int:
         """Return the samples that are missing before a block of `count` samples, which the source hands over `now`."""
         if self._missed is not None:
-            return round(self._missed * self._rate)
+            return round((self._missed + self._suspended / SECOND) * self._rate)
         if self._last is None:
             return 0
         missed = now - self._last - count * SECOND // self._rate  # the block's first sample sounded its length ago
+        missed += self._suspended
         return missed * self._rate // SECOND
 
     def _skip_gap(self, samples: int) -> None:

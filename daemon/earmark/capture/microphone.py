@@ -16,6 +16,7 @@ from earmark.config import settings as config
 from earmark.devices.inputs import choose
 from earmark.devices.portaudio import DeviceGone, Frames, Input, PortAudioProcess, ProcessGone, SoundProcess
 from earmark.devices.sound_server import Connection, ServerSource, SoundServer
+from earmark.devices.suspension import Suspension
 from earmark.errors import SourceError
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,8 @@ class Microphone:
     its blocks into the intake, and watches it. PortAudio does not report that a device or its server stands still, so
     the thread compares the blocks with the time passed. After a failure the process is killed, whatever it is waiting
     for, and another one looks the device up by its name in a new list; the time in between becomes a gap. A process
-    that only finds the device absent stays and lists the devices again.
+    that only finds the device absent stays and lists the devices again. When the machine was suspended, the device is
+    opened anew too: some deliver nothing any more, and some what they recorded before.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Microphone:
         *,
         start_process: Callable[[], SoundProcess] = PortAudioProcess,
         server: SoundServer | None = None,
+        suspension: Suspension | None = None,
         clock: Callable[[], float] = time.monotonic,
         close_seconds: float = CLOSE_SECONDS,
     ) -> None:
@@ -55,6 +58,7 @@ class Microphone:
         self._intake = intake
         self._start_process = start_process
         self._server = server or SoundServer()
+        self._suspension = suspension or Suspension()
         self._clock = clock
         self._close_seconds = close_seconds
         self._thread = threading.Thread(target=self._run, name=f"microphone {settings.name}", daemon=True)
@@ -105,6 +109,7 @@ class Microphone:
 
     def _attempt(self) -> None:
         """Record until something fails, and report the failure."""
+        self._suspended()
         try:
             process, device, rate = self._open()
         except ProcessGone as error:
@@ -153,6 +158,8 @@ class Microphone:
                 return self._absent, f"{device.name!r} {error}; tried again every few seconds"
             if self._closing.is_set():
                 break
+            if seconds := self._suspended():
+                return self._absent, f"{device.name!r}: the machine was suspended for {seconds:.0f} s; opened again"
             match block:
                 case Frames():
                     source = connection.source()
@@ -174,6 +181,12 @@ class Microphone:
                     if checks_left <= 0:
                         return "stalled", f"{device.name!r} is open but delivers nothing; opened again"
         return None
+
+    def _suspended(self) -> float:
+        """Return for how many seconds the machine was suspended since the last call, and tell the intake."""
+        if seconds := self._suspension.seconds():
+            self._intake.suspended(seconds)
+        return seconds
 
     def _moved(self, device: Input, source: ServerSource) -> str:
         """Return a sentence if the sound server records from another source than this microphone, else nothing.

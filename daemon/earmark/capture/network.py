@@ -12,6 +12,7 @@ from earmark.capture.delivery import Delivery, Lull
 from earmark.capture.intake import PUT_SECONDS, Intake
 from earmark.capture.pace import Pace
 from earmark.config import settings as config
+from earmark.devices.suspension import Suspension
 
 ROOM_SECONDS = 0.02  # between two looks at a full intake
 PIECES_PER_SECOND = 10  # in which a message is delivered
@@ -39,10 +40,16 @@ class Network:
     """
 
     def __init__(
-        self, settings: config.Network, intake: Intake, *, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: config.Network,
+        intake: Intake,
+        *,
+        suspension: Suspension | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         self.intake = intake
+        self.suspension = suspension or Suspension()
         self.clock = clock
         self.pace = Pace(clock())  # over all connections: a client that comes back may make up for its absence
         self._feed: Feed | None = None
@@ -119,6 +126,8 @@ class Feed:
     def put(self, samples: Samples) -> None:
         """Deliver samples."""
         seconds = len(samples) / self._sound.rate
+        if self._network.suspension.seconds() and self._begun:
+            self._intake.pause(long=True)  # a client on this machine stood still too, and only it knows what it missed
         if not self._begun or self._lull == "stall":
             self._intake.begin(self._client, self._sound.rate, 0.0 if self._begun else self._sound.lost)
             self._delivery.begin(self._network.clock() - seconds)

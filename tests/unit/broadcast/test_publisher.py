@@ -109,6 +109,26 @@ def test_times_never_run_backwards_even_if_the_wall_clock_does() -> None:
     assert [each.event.time[17:] for each in sink.published] == ["05.120Z", "05.120Z", "06.120Z"]
 
 
+@pytest.mark.scenario(16)
+def test_a_clock_that_is_set_back_by_an_hour_changes_neither_the_order_nor_a_duration() -> None:
+    """The clocks are played: the wall clock is set back between the two events of a label that lasts ten minutes."""
+    now, wall, sink = NOW, UTC_NOW, Kept()
+    made = Publisher([sink], monotonic=lambda: now, utc=lambda: wall)
+    made.publish([Draft(ON, now, at=0)])
+    now, wall = NOW + 600 * 10**9, UTC_NOW - timedelta(minutes=50)
+    made.publish([Draft(msgspec.structs.replace(OFF, end=600.0), now, at=600_000)])
+    on, off = (each.event for each in sink.published)
+    assert isinstance(on, Label)
+    assert isinstance(off, Label)
+    assert (on.seq, off.seq) == (1, 2)
+    assert on.time < off.time
+    assert off.end_time is not None
+    assert off.start_time is not None
+    lasted = datetime.fromisoformat(off.end_time) - datetime.fromisoformat(off.start_time)
+    assert lasted == timedelta(minutes=10)
+    assert off.end_time == off.time, "the places of the sound are told by the same clock"
+
+
 @pytest.mark.parametrize(("nanoseconds", "lag"), [(0, 0.0), (49_949, 0.0), (50_051, 0.0001), (1_234_560_000, 1.2346)])
 def test_the_lag_of_a_result_is_told_to_a_tenth_of_a_millisecond(nanoseconds: int, lag: float) -> None:
     (each,) = published(Draft(RESULT, NOW - nanoseconds))

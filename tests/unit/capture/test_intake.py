@@ -168,6 +168,51 @@ def test_time_without_sound_becomes_a_jump() -> None:
     assert items[4] == Gap(20, 5020, RATE)
 
 
+def test_time_for_which_the_machine_was_suspended_is_missing_too() -> None:
+    clock = Clock()
+    intake = new(clock=clock)
+    intake.offer(silence(20))
+    clock.pass_ms(100)
+    intake.suspended(3600.0)
+    intake.fail("lost", "suspended")
+    intake.suspended(1.0)  # again, before the device was open
+    clock.pass_ms(400)
+    intake.begin("device", RATE)
+    clock.pass_ms(20)
+    intake.offer(silence(20))
+    clock.pass_ms(20)
+    intake.offer(silence(20))
+    items = intake.drain()
+    assert positions(items) == [(0, 20), (3_601_520, 3_601_540), (3_601_540, 3_601_560)]
+    assert [item for item in items if isinstance(item, Gap)] == [Gap(20, 3_601_520, RATE)]
+
+
+def test_a_source_that_goes_on_after_a_suspension_misses_as_much_as_that_took() -> None:
+    clock = Clock()
+    intake = new(clock=clock)
+    intake.begin("device", RATE, missed=0.5)
+    intake.offer(silence(20))
+    intake.drain()
+    clock.pass_ms(3000)  # a program that sends bursts
+    intake.suspended(60.0)
+    intake.offer(silence(20))
+    intake.offer(silence(20))
+    items = intake.drain()
+    assert [item for item in items if isinstance(item, Gap)] == [Gap(520, 60_520, RATE)]
+    assert positions(items) == [(60_520, 60_540), (60_540, 60_560)]
+
+
+def test_a_suspension_before_the_first_sound_is_no_gap_and_neither_is_one_of_a_recording() -> None:
+    for intake in (new(), new(live=False)):
+        if intake.live:
+            intake.suspended(60.0)
+        intake.offer(silence(20))
+        if not intake.live:
+            intake.suspended(60.0)
+        intake.offer(silence(20))
+        assert positions(intake.drain()) == [(0, 20), (20, 40)]
+
+
 def test_a_gap_is_told_even_when_the_sound_around_it_is_dropped() -> None:
     clock = Clock()
     intake = new(clock=clock)

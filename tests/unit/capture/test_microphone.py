@@ -14,11 +14,12 @@ import pytest
 
 from earmark.audio.types import SECOND, Block
 from earmark.capture.intake import Intake
-from earmark.capture.items import Failed, Item, Overflowed, Started
+from earmark.capture.items import Failed, Gap, Item, Overflowed, Started
 from earmark.capture.microphone import CLOSE_SECONDS, Microphone
 from earmark.config import settings as config
 from earmark.devices.portaudio import DeviceGone, Frames, Input, ProcessGone
 from earmark.devices.sound_server import ServerSource, SoundServer
+from earmark.devices.suspension import Suspension
 from earmark.errors import SourceError
 
 DEADLINE = 10.0
@@ -135,6 +136,7 @@ class Bench:
         self.library = library
         self.server = Server()
         self.now = 0.0
+        self.slept = 0.0  # seconds for which the machine was suspended
         self._woken = threading.Event()
         self.intake = Intake("test", self._woken.set)
         self.microphone = Microphone(
@@ -142,6 +144,7 @@ class Bench:
             self.intake,
             start_process=library.start,
             server=self.server,
+            suspension=Suspension(lambda: 0, lambda: round(self.slept * SECOND)),
             clock=lambda: self.now,
             close_seconds=close_seconds,
         )
@@ -282,6 +285,43 @@ def test_a_device_that_never_delivers_has_longer(bench: Callable[..., Bench]) ->
     made = bench(Library(16000))
     made.process().be_silent(30)
     assert made.failure().state == "stalled"
+
+
+def test_after_the_machine_was_suspended_the_device_is_opened_anew_and_the_time_is_a_gap(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench(Library(16000))
+    first = made.process()
+    first.deliver(ones(320), captured=7 * SECOND)
+    made.next()
+    made.slept = 3600.0
+    first.deliver(ones(320), captured=8 * SECOND)
+    assert made.failure() == Failed("lost", "'Mic': the machine was suspended for 3600 s; opened again")
+    second = made.process()
+    assert first.closed.is_set()
+    second.deliver(ones(320), captured=9 * SECOND)
+    started, gap, block = made.next()
+    assert started == Started("Mic", 16000)
+    assert gap == Gap(320, 320 + 3602 * 16000 - 320, 16000)
+    assert isinstance(block, Block)
+    assert block.position == 3602 * 16000
+
+
+def test_a_suspension_while_the_device_is_away_is_part_of_the_gap(bench: Callable[..., Bench]) -> None:
+    library = Library(16000)
+    made = bench(library)
+    first = made.process()
+    first.deliver(ones(320), captured=7 * SECOND)
+    made.next()
+    library.inputs = []
+    first.unplug()
+    assert "went away" in made.failure().detail
+    assert "there is none at all" in made.failure().detail
+    made.slept = 60.0
+    library.inputs = [MIC]
+    made.process().deliver(ones(320), captured=9 * SECOND)
+    _, gap, _ = made.next()
+    assert gap == Gap(320, 62 * 16000, 16000)
 
 
 def test_an_absent_device_is_looked_for_by_the_same_process(bench: Callable[..., Bench]) -> None:

@@ -8,6 +8,7 @@ from earmark.capture.intake import Intake
 from earmark.capture.items import Failed, Gap, Item, Paused, Started
 from earmark.capture.network import Feed, Network, Sound
 from earmark.config import settings as config
+from earmark.devices.suspension import Suspension
 
 RATE = 16000
 SECOND = 1_000_000_000
@@ -18,8 +19,15 @@ class Bench:
 
     def __init__(self, **settings: float) -> None:
         self.now = 100.0
+        self.slept = 0.0  # seconds for which the machine was suspended
+        suspension = Suspension(lambda: 0, lambda: round(self.slept * SECOND))
         self.intake = Intake("phone", wake=lambda: None, clock=lambda: round(self.now * SECOND))
-        self.network = Network(config.Network(name="phone", **settings), self.intake, clock=lambda: self.now)  # type: ignore[arg-type]
+        self.network = Network(
+            config.Network(name="phone", **settings),  # type: ignore[arg-type]
+            self.intake,
+            suspension=suspension,
+            clock=lambda: self.now,
+        )
 
     def connect(self, lost: float | None = None, *, rate: int = RATE, channels: int = 1) -> Feed:
         feed = self.network.connect("10.0.0.5", Sound(rate, channels, "s16le", lost))
@@ -110,6 +118,19 @@ def test_a_message_may_end_in_the_middle_of_a_sample() -> None:
     data = np.arange(12, dtype="<i2").tobytes()
     pieces = [piece for part in (data[:5], data[5:7], data[7:]) for piece in feed.pieces(part)]
     np.testing.assert_array_equal(np.concatenate(pieces) * 2**15, [0.5, 2.5, 4.5, 6.5, 8.5, 10.5])
+
+
+def test_what_a_client_sends_after_the_machine_was_suspended_is_not_joined_to_what_it_sent_before() -> None:
+    """The clocks are played. Only the client knows what it missed: a loss is for it to tell."""
+    bench = Bench()
+    feed = bench.connect()
+    bench.slept = 60.0
+    bench.send(feed, 0.1)
+    bench.send(feed, 0.1)
+    bench.slept += 60.0
+    bench.send(feed, 0.1)
+    bench.send(feed, 0.1)
+    assert bench.told() == ["started 10.0.0.5 16000", "0+1600", "1600+1600", "long pause", "3200+1600", "4800+1600"]
 
 
 def test_a_connected_client_without_sound_is_stalled_and_goes_on_where_it_was() -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 import websockets.sync.client
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
@@ -48,6 +49,7 @@ class Client(threading.Thread):
     last = 0
 
 
+@pytest.mark.scenario(14)
 def test_what_any_client_has_seen_outlives_two_hundred_kills_and_no_number_is_used_twice(tmp_path: Path) -> None:
     seen: dict[int, str] = {}
     chance = random.Random(20261126)

@@ -179,10 +179,12 @@ class Handshake:
     def _answer(self, connection: WebSocketConnection, site: _Site | None, request: Request) -> Response | None:
         """Return the response to a handshake that is refused, or None. Accepting takes one of the endpoint's places."""
         refusal = self._refusal(site, request)
-        if refusal is None and not self._serving:
-            refusal = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the daemon shuts down")
         if refusal is None and site is not None:
             try:
+                if not self._serving:
+                    raise RequestError(
+                        HTTPStatus.SERVICE_UNAVAILABLE, "the daemon shuts down", retry_after=RETRY_AFTER_SECONDS
+                    )
                 conversation = site.endpoint.accept(parse_qsl(request.path.partition("?")[2], keep_blank_values=True))
                 _check_places(site)
             except RequestError as error:

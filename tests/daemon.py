@@ -100,6 +100,12 @@ class Daemon:
                 return new
         raise AssertionError(f"the daemon ended without saying {words!r}: {self.log}")
 
+    def logged_to_the_end(self) -> list[str]:
+        """All lines on standard error of a daemon that has ended."""
+        while (new := self._lines.get(timeout=DEADLINE)) is not None:
+            self.log.append(new)
+        return self.log
+
     def until(self, holds: Callable[[dict[str, Any]], bool], count: int = 1) -> dict[str, Any]:
         """The `count`-th event from now on that `holds` is true of."""
         deadline = time.monotonic() + DEADLINE

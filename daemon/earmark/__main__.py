@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from earmark.config import shipped
 from earmark.config.resolve import CommandLine, Reader
 from earmark.config.settings import Config
 from earmark.errors import ConfigError, EarmarkError
+
+logger = logging.getLogger("earmark.command")
 
 EXAMPLES = """\
 examples:
@@ -28,6 +31,7 @@ examples:
   earmarkd --file talk.flac --fast --once --events -
                                               what is said in a recording, as JSON lines
   earmarkd --listen 127.0.0.1:0               on a free port, which is printed
+  earmarkd --quiet --log json                 for a program that collects logs: one JSON object a line
 
 Subscribe with `earmark watch`, or with any WebSocket client at ws://127.0.0.1:8765/v1/events.
 """
@@ -39,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks is escaped: a name must not end the daemon
             stream.reconfigure(errors="backslashreplace")
-    log.set_up(verbose=options.verbose)
+    log.set_up(verbose=options.verbose, form=options.log)
     files = tuple(options.file or ())
     if options.print_config or options.example is not None:
         return _print(options.example)
@@ -50,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _tell(str(error))
         return error.exit_code
     except ModuleNotFoundError as error:
-        print(f"earmarkd: {error.name} is not installed: pip install 'earmark[daemon]'", file=sys.stderr)
+        _tell(f"{error.name} is not installed: pip install 'earmark[daemon]'")
         return 1
 
 
@@ -80,20 +84,23 @@ def _run(read: Callable[[], Config], options: argparse.Namespace) -> int:
         report = verify(settings)
         for line in report.lines:
             print(printable(line), flush=True)
-        _tell(*(f"warning: {warning}" for warning in report.warnings), *map(str, report.errors))
+        _tell(*(f"warning: {warning}" for warning in report.warnings), level=logging.WARNING)
+        _tell(*map(str, report.errors))
         return report.exit_code
     from earmark.app.events import Options
     from earmark.app.service import run
 
-    chosen = Options(once=options.once, events=options.events, quiet=options.quiet)
+    lines_tell_them = not options.quiet and options.events != "-" and options.log == "text"
+    chosen = Options(once=options.once, events=options.events, quiet=options.quiet, log_sources=not lines_tell_them)
+    log.take_uncaught()
     run(settings, chosen, read=read)
     return 0
 
 
-def _tell(*sentences: str) -> None:
-    """Print each line of the sentences to standard error."""
+def _tell(*sentences: str, level: int = logging.ERROR) -> None:
+    """Log each line of the sentences."""
     for line in "\n".join(sentences).splitlines():
-        print(f"earmarkd: {printable(line)}", file=sys.stderr)
+        logger.log(level, "%s", line, extra=log.OWN)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -122,6 +129,7 @@ def parser() -> argparse.ArgumentParser:
     add("--demo", action="store_true", help="the bundled recording in a loop, with all embedded models unless --config")
     add("--events", metavar="PATH", help="also write every event as a JSON line there; - is standard output")
     add("--quiet", action="store_true", help="print no lines about what is heard")
+    add("--log", choices=("text", "json"), default="text", help="the log for people, or one JSON object a line")
     add("--verbose", action="store_true", help="log more")
     add("--version", action="version", version=f"earmarkd {__version__}")
     return parser

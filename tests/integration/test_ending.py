@@ -155,7 +155,7 @@ def test_a_daemon_that_is_killed_leaves_a_journal_that_opens_clean(tmp_path: Pat
         with Daemon("--demo", "--config", str(settings)) as daemon:
             told = daemon.until(lambda event: event["type"] == "result", count=3)
             info = Client(daemon.address).get("/info").json["journal"]
-            assert info["state"] == "writing"
+            assert info["state"] == "ok"
             assert not [line for line in daemon.log if "journal" in line]
             assert daemon.events[0]["seq"] > newest
             newest = told["seq"]

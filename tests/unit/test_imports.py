@@ -169,7 +169,7 @@ CLIENT_PACKAGES_MAY_IMPORT: dict[str, set[str]] = {
 PURE_IN_CLIENT = {"sessions", "routing"}
 """Packages of earmark_client that are passed the time and touch nothing, but for the file of routes."""
 
-EVERYWHERE = {"cores", "errors", "log", "hints", "columns", "histogram"}
+EVERYWHERE = {"cores", "errors", "log", "hints", "columns", "histogram", "sparing"}
 
 SHELLS: dict[str, str] = {
     "__main__": "the command line",
@@ -205,6 +205,8 @@ SHELLS: dict[str, str] = {
     "listening.sources": "the open sources",
     "app.reconfigure": "the configuration in force",
     "app.terminal": "nothing; it looks for the terminal",
+    "engines.worker_log": "the pipe from the model processes",
+    "supervision.source_log": "nothing; it writes to the log",
     "supervision.systemd": "the socket of the service manager",
     "supervision.watchdog": "the task that feeds the watchdog of the service manager",
     "journal.folder": "the folder of the journal, and its lock",

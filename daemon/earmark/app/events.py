@@ -27,6 +27,7 @@ from earmark.listening.plan import Plan
 from earmark.protocol.events import ClassifierInfo, Error, Hello
 from earmark.publish.broker import Daemon
 from earmark.publish.publishing import Publishing
+from earmark.supervision.source_log import SourceLog
 from earmark.telemetry.tally import Tally
 from earmark.windowing.segmenter import Segmenter
 
@@ -40,6 +41,7 @@ class Options:
     once: bool = False
     events: str | None = None
     quiet: bool = False
+    log_sources: bool = True  # their states and losses; else they are among the lines of standard output
 
 
 class Events:
@@ -79,6 +81,7 @@ class Events:
             options.events, quiet=options.quiet, whole=options.once, on_broken=on_broken, on_trouble=self.tell
         )
         self.tally = Tally()
+        self.source_log = SourceLog()
         described = Daemon(lambda: tuple(detectors.sources.values()), self._described)
         self.publishing = Publishing(settings.publish, described, keeping.folder(os.environ))
         self.clips = ClipKeeping(settings.clips, os.environ, segmenter.capture, plans, on_trouble=self.tell)
@@ -92,6 +95,7 @@ class Events:
             self.tally,
             self.publishing,
             self.clips.keeper,
+            *((self.source_log,) if options.log_sources else ()),
         )
         self.publisher = Publisher(sinks, epoch=epoch, seq=newest)
         # no id has a higher number than its event has, so a daemon that goes on with these numbers gives no id again

@@ -12,12 +12,13 @@ from typing import TextIO
 
 from earmark.columns import printable
 from earmark.inference.engine import EngineState
+from earmark.log import is_for_programs
 
 log = logging.getLogger(__name__)
 
 REDRAW_SECONDS = 0.25
 CLEAR_LINE = "\r\x1b[K"
-TROUBLE = ("unresponsive", "restarting", "failed")
+TROUBLE = {"unresponsive": logging.WARNING, "restarting": logging.WARNING, "failed": logging.ERROR}
 
 
 class EngineLog:
@@ -25,23 +26,26 @@ class EngineLog:
 
     def __init__(self) -> None:
         self._told = ""
+        self._trouble = ("", "")  # the phase before, and its detail
 
     def changed(self, state: EngineState) -> None:
         """Take the engine's new state. What it is loading is news to everyone before it is ready."""
         detail = f"{state.phase}: {state.detail}" if state.detail else state.phase
+        extra = {"state": state.phase, "error": state.detail or None}
         if state.phase in TROUBLE:
-            log.warning("model process: %s", detail)
+            if (state.phase, state.detail) != self._trouble:
+                log.log(TROUBLE[state.phase], "model process: %s", detail, extra=extra)
         elif state.phase in ("starting", "loading") and state.detail:
             if state.detail != self._told:
                 log.info("model process: %s", state.detail)
         else:
             log.debug("model process: %s", detail)
-        self._told = state.detail
+        self._told, self._trouble = state.detail, (state.phase, state.detail)
 
 
 def is_animated(stream: TextIO) -> bool:
-    """Return whether a line can be drawn over on the stream."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    """Return whether a line can be drawn over on the stream, which no program reads."""
+    return not is_for_programs() and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 @contextlib.asynccontextmanager

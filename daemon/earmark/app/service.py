@@ -31,6 +31,7 @@ from earmark.listening.live import Live
 from earmark.listening.loop import call_if_open
 from earmark.listening.plan import Plan, plans
 from earmark.listening.sources import Listening
+from earmark.log import BARE, OWN
 from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.readiness import Needs
 from earmark.recordings.recording import check
@@ -118,6 +119,7 @@ class Service:
         self._take_signals()
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(self._events.outputs)
+            stack.callback(self._events.source_log.close)
             self._events.clips.change(self._settings.clips)
             stack.enter_context(self._events.clips.archive)
             await stack.enter_async_context(self._models.engine)  # imports torch meanwhile
@@ -125,10 +127,10 @@ class Service:
             stack.enter_context(self._events.passing)
             await stack.enter_async_context(self._events.publishing)
             stack.callback(self._models.engine.stop)  # at the end, beside the server's wait for its clients
-            print(f"open {self._server.url}/", file=sys.stderr, flush=True)
-            print(f"earmarkd {__version__}: subscribe at {self._address}{EVENTS}", file=sys.stderr, flush=True)
+            log.info("open %s/", self._server.url, extra=BARE)
+            log.info("earmarkd %s: subscribe at %s%s", __version__, self._address, EVENTS, extra=BARE)
             if self._events.clips.told:
-                print(f"earmarkd: {self._events.clips.told}", file=sys.stderr, flush=True)
+                log.info("%s", self._events.clips.told, extra=OWN)
             self._listening.add_all()
             await stack.enter_async_context(self._models.dispatcher)
             stack.enter_context(self._models.clips)

@@ -45,8 +45,9 @@ class Launcher:
     The caller starts one when the one before has ended, and calls close() at the end.
     """
 
-    def __init__(self, slots: wire.Slots, *, spare: bool) -> None:
+    def __init__(self, slots: wire.Slots, errors: int, *, spare: bool) -> None:
         self._slots = slots
+        self._errors = errors
         self._spare = spare and sys.platform == "linux"
         self._template: Template | None = None
 
@@ -84,6 +85,7 @@ class Launcher:
             *child.command(MODULE, *map(str, arguments)),
             stdin=DEVNULL,
             stdout=DEVNULL,
+            stderr=self._errors,
             pass_fds=descriptors,
             env=child.environment(),
         )

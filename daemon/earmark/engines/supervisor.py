@@ -19,6 +19,7 @@ from earmark.config import settings as config
 from earmark.engines import wire
 from earmark.engines.launch import Launcher
 from earmark.engines.process import SILENT_SECONDS, Died, WorkerProcess
+from earmark.engines.worker_log import WorkerLog
 from earmark.errors import ModelError, WorkerDied, WorkerError
 from earmark.inference.batch import ATTEMPTS
 from earmark.inference.engine import EngineState, Phase
@@ -60,13 +61,15 @@ class LocalEngine:
         self._process: WorkerProcess | None = None
         self._slots: wire.Slots
         self._launcher: Launcher
+        self._log: WorkerLog
         self._free: asyncio.Queue[int] = asyncio.Queue()
         self._supervision: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
         self._changed_at = _now()
         self._slots = wire.Slots.create()
-        self._launcher = Launcher(self._slots, spare=self._settings.spare)
+        self._log = WorkerLog()
+        self._launcher = Launcher(self._slots, self._log.descriptor, spare=self._settings.spare)
         for slot in range(wire.SLOTS):
             self._free.put_nowait(slot)
         self._supervision = asyncio.create_task(self._supervise(), name="worker")
@@ -80,6 +83,7 @@ class LocalEngine:
         self.stop()
         await asyncio.wait([self._supervision])
         await self._launcher.close()
+        self._log.close()
         self._slots.close()
 
     def stop(self) -> None:
@@ -212,7 +216,6 @@ class LocalEngine:
                 loaded=frozenset(),
                 refused={},
             )
-            logger.error("The model process %s; starting it again %s", died, again)
             await asyncio.sleep(delay)
 
     async def _run_process(self) -> str:

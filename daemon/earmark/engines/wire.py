@@ -24,6 +24,7 @@ SLOT_BYTES = 16 * 2**20  # 32 windows of 8 s at 16 kHz; copying them blocks the 
 MAX_WINDOW_SAMPLES = SLOT_BYTES // 4
 HEADER = 4  # bytes
 BEAT_SECONDS = 0.5  # from one Beat to the next
+RECORD = b"\x1e"  # before a line of JSON on the standard error: a log record of the worker (RFC 7464)
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):

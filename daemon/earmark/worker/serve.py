@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import json
 import logging
 import os
 import queue
@@ -43,7 +44,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     die_with(parent)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    log_to_daemon()
     connection = socket.socket(fileno=channel)
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the daemon is gone
         connection.sendall(wire.frame(wire.Progress("starting", "importing torch and transformers")))
@@ -56,6 +57,23 @@ def main() -> None:
                 serve_forked(connection, memory, orders)
         else:
             serve(connection, memory)
+
+
+class Record(logging.Formatter):
+    """Formats a record as earmark.engines.worker_log takes it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told: dict[str, object] = {"level": record.levelno, "message": record.getMessage()}
+        if record.exc_info and record.exc_info[1] is not None:
+            told["traceback"] = "".join(traceback.format_exception(record.exc_info[1])).rstrip()
+        return wire.RECORD.decode() + json.dumps(told)
+
+
+def log_to_daemon() -> None:
+    """Write what is logged to the standard error, which is a pipe to the daemon."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(Record())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 def serve_forked(connection: socket.socket, memory: int, orders: socket.socket) -> None:
@@ -97,7 +115,7 @@ def run_fork(connection: socket.socket, memory: int) -> NoReturn:
             serve(connection, memory)
         status = 0
     except BaseException:
-        traceback.print_exc()
+        logger.critical("it ends: an error that nobody expected", exc_info=True)
     finally:
         os._exit(status)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -54,4 +55,19 @@ def test_the_log_tells_each_thing_that_is_loaded_once(caplog: pytest.LogCaptureF
         "model process: loading earmark/commands",
         "model process: loading a",
         "model process: failed: it died",
+    ]
+
+
+def test_the_log_tells_each_death_once_however_often_the_state_changes_meanwhile(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    changed = EngineLog().changed
+    died = EngineState("restarting", "the model process was killed by SIGKILL; it is started again at once")
+    failed = EngineState("failed", "it died")
+    for state in (EngineState("ready"), died, replace(died, pid=7), EngineState("ready"), died, failed, failed):
+        changed(state)
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", f"model process: restarting: {died.detail}"),
+        ("WARNING", f"model process: restarting: {died.detail}"),
+        ("ERROR", "model process: failed: it died"),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
+import logging
 import re
 import shlex
 import shutil
@@ -25,6 +26,7 @@ import yaml  # type: ignore[import-untyped]  # a dependency of huggingface-hub
 
 import earmark.__main__
 import earmark_client.__main__
+from earmark import log
 from earmark.api.request import ClipRequest
 from earmark.capture.intake import Intake
 from earmark.capture.network import Network
@@ -58,6 +60,9 @@ OTHER_COMMANDS = {
     "install",
     "openssl",
     "systemctl",
+    "sqlite3",
+    "tar",
+    "rm",
     "systemd-sysusers",
     "systemd-tmpfiles",
     "loginctl",
@@ -182,6 +187,9 @@ def test_json_is_what_is_sent_and_received(block: Block) -> None:
         if "inputs" in each:
             assert ClipRequest(each["inputs"])
             continue
+        if "logger" in each:
+            assert list(each) == list(_logged(each))
+            continue
         if "ready" in each:
             needs = {name: Need(each[name], each["missing"].get(name, {})) for name in PURPOSES}
             assert answer(needs)[0] == each
@@ -192,6 +200,14 @@ def test_json_is_what_is_sent_and_received(block: Block) -> None:
         for event in each.get("events", [each]):  # a page of history, or one event
             told = json.loads(encode(decode(json.dumps(event))))
             assert told == event  # no field that the daemon does not know
+
+
+def _logged(told: dict[str, Any]) -> dict[str, Any]:
+    """The object that the daemon writes for what such a line tells."""
+    record = logging.makeLogRecord({"name": told["logger"], "levelname": "WARNING", "msg": told["message"]})
+    vars(record).update({name: value for name, value in told.items() if name in log.FIELDS})
+    found: dict[str, Any] = json.loads(log.Json().format(record))
+    return found
 
 
 @of("yaml")

@@ -144,6 +144,8 @@ def test_only_small_json_that_comes_as_it_is_is_read() -> None:
         status, answer = await ask(serving, "PATCH", path, b'{"paused":')
         assert (status, answer["error"].startswith("the body is not JSON: ")) == (400, True)
         assert (await ask(serving, "PATCH", path, b"[" * 60_000))[0] == 400
+        status, answer = await ask(serving, "PATCH", path, b'{"paused":"\xff"}')
+        assert (status, answer["error"]) == (400, "the body is not JSON: it is not UTF-8")
         assert not steering.paused
         assert (await ask(serving, "PATCH", path, {"paused": True}, content_type=f"{JSON}; charset=utf-8"))[0] == 200
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from earmark.hints import did_you_mean, nearest
@@ -55,3 +57,10 @@ def test_the_nearest_name_is_meant_if_half_of_it_is_alike_and_else_all_are_liste
     word: str, known: list[str], end: str
 ) -> None:
     assert nearest(word, known) == end
+
+
+def test_of_thousands_of_names_those_of_about_the_same_length_are_compared() -> None:
+    known = [f"language number {number}" for number in range(4000)]
+    began = time.thread_time()
+    assert did_you_mean("language numbr 17", known) == "did you mean language number 17?"
+    assert time.thread_time() - began < 0.1

@@ -13,6 +13,7 @@ PLAIN_SCOPES = ALL_SCOPES - {"clips", "admin"}  # of a token as it is: such file
 HEAD = "# One token a line, as its name, scopes and hash. `earmark token` changes this file.\n"
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+A_NAME = "a name (letters, digits, dots, - and _, 64 at most)"
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
 
 
@@ -59,7 +60,7 @@ def without(text: str, name: str) -> str:
 def name(text: str) -> str:
     """Return the name of a token. Raises ConfigError if it is none."""
     if not _NAME.fullmatch(text):
-        raise ConfigError(f"{text!r} is not a name (letters, digits, dots, - and _, 64 at most)")
+        raise ConfigError(f"{text!r} is not {A_NAME}")
     return text
 
 
@@ -90,4 +91,10 @@ def _token(words: Sequence[str]) -> Token:
         return Token.of(words[0], PLAIN_SCOPES)
     if len(words) != 3 or not (found := _HASH.fullmatch(words[2])):
         raise ConfigError("neither NAME SCOPE,SCOPE sha256:HASH nor a token, which has no spaces")
-    return Token(name(words[0]), scopes(words[1]), bytes.fromhex(found[1]))
+    if not _NAME.fullmatch(words[0]):
+        raise ConfigError(f"its first word is not {A_NAME}")
+    for number, each in enumerate(words[1].split(","), 1):
+        if each not in SCOPES:
+            hint = did_you_mean(each, SCOPES) or f"there are {', '.join(SCOPES)}"
+            raise ConfigError(f"scope {number} of its second word does not exist; {hint}")
+    return Token(words[0], scopes(words[1]), bytes.fromhex(found[1]))

@@ -53,10 +53,11 @@ def _parts(body: bytes) -> Iterator[tuple[int, int, int]]:
     delimiter = first_line[1]
     start = len(delimiter)
     while True:
-        head_end = body.find(b"\r\n\r\n", start, start + MAX_HEAD_BYTES)
         part_end = body.find(b"\r\n" + delimiter, start)
         if part_end < 0:
             return
+        # not beyond the part: of a form with millions of parts each byte is looked at once
+        head_end = body.find(b"\r\n\r\n", start, min(start + MAX_HEAD_BYTES, part_end + 3))
         if 0 <= head_end < part_end:
             yield start, head_end, part_end
         start = part_end + 2 + len(delimiter)

@@ -42,8 +42,9 @@ class Pcm:
         data = self._rest + data
         whole = len(data) - len(data) % self.frame_bytes
         self._rest = data[whole:]
-        frames = np.frombuffer(data[:whole], self._type).reshape(-1, self._channels).astype(np.float32)
-        frames /= np.float32(self._full_scale)
+        with np.errstate(invalid="ignore"):  # floats from a client may be any bits; see mono()
+            frames = np.frombuffer(data[:whole], self._type).reshape(-1, self._channels).astype(np.float32)
+            frames /= np.float32(self._full_scale)
         return mono(frames, self._channel)
 
 

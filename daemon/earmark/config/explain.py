@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -131,7 +132,7 @@ def _description(path: str, tables: dict[str, Any], root: type) -> str:
 
 def _type(path: str, tables: dict[str, Any], root: type) -> Any:
     """Return the type of the value at `path`, and of a tagged union the member that the table's `kind` names."""
-    found: Any = inspect.type_info(root)
+    found: Any = _type_info(root)
     at = ""
     for part in _parts(path):
         at = f"{at}[{part}]" if part.isdigit() or part == "..." else _join(at, part)
@@ -142,6 +143,9 @@ def _type(path: str, tables: dict[str, Any], root: type) -> Any:
             found = getattr(inner, "item_type", None) or getattr(inner, "value_type", None)
         found = _member(found, _value(at, tables))
     return found
+
+
+_type_info = cache(inspect.type_info)  # it looks at every setting anew, which takes milliseconds
 
 
 def _member(found: Any, table: Any) -> Any:

@@ -10,6 +10,7 @@ import msgspec
 
 from earmark.config.complaints import complaints
 from earmark.config.explain import explained
+from earmark.config.lines import in_one_line
 from earmark.config.reading import read
 from earmark.config.settings import Command, Config, File, Journal
 from earmark.errors import ConfigError
@@ -35,8 +36,8 @@ def parse(tables: dict[str, Any]) -> Config:
     try:
         config = msgspec.convert(tables, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(explained(str(error), tables, Config)) from None
-    if found := list(complaints(config)):
+        raise ConfigError(in_one_line(explained(str(error), tables, Config))) from None
+    if found := [in_one_line(sentence) for sentence in complaints(config)]:
         raise ConfigError("\n".join(found))
     return config
 
@@ -50,7 +51,7 @@ def anchored(config: Config, folder: Path) -> Config:
     def absolute(where: str, path: str) -> str:
         expanded = os.path.expanduser(path)
         if expanded.startswith("~"):
-            home = expanded.partition("/")[0]
+            home = in_one_line(expanded.partition("/")[0])
             raise ConfigError(f"{where}: {home} is no home folder on this machine; write the whole path, or set HOME")
         return str(folder / expanded)
 

@@ -22,6 +22,16 @@ def located(file: str, text: str, sentence: str) -> str:
     return f"{file}: {sentence}" if line is None else f"{file}, line {line}: {sentence}"
 
 
+def in_one_line(sentence: str) -> str:
+    """Return the sentence with a line break, or another character that cannot be printed, as TOML escapes it.
+
+    Keys of TOML may hold any character, and each mistake is told in one line.
+    """
+    if sentence.isprintable():
+        return sentence
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in sentence)
+
+
 def line_of(text: str, key: str) -> int | None:
     """Return the number of the line, from 1, where `source[0].rate` stands, or the table that should hold it."""
     wanted = _parts(key)

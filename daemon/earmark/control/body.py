@@ -28,6 +28,8 @@ async def read_object(request: Request, *, may_be_empty: bool = False) -> dict[s
         return {}
     try:
         content = msgspec.json.decode(body)
+    except UnicodeDecodeError:
+        raise RequestError(400, "the body is not JSON: it is not UTF-8") from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise RequestError(400, f"the body is not JSON: {error}") from None
     if not isinstance(content, dict):

@@ -37,7 +37,7 @@ class Memory:
         if self._announced is None:
             self._announced = Announced(self._broker)
             if self._path is not None:
-                with contextlib.suppress(OSError, msgspec.MsgspecError):
+                with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
                     found = msgspec.json.decode(self._path.read_bytes(), type=Announced)
                     self._announced = found if found.broker == self._broker else self._announced
         return self._announced

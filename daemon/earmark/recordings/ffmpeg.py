@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ PROMISING = EXACT | {
 }  # whose header has a length at all
 TOLERANCE = 0.2  # seconds; other headers count packets, and encoders add some samples at both ends
 INTEGERS = {"u8": (128.0, 128.0), "s16": (0.0, 2.0**15), "s32": (0.0, 2.0**31)}  # the value of silence, and full scale
+SAFE_PLANES = 8  # AV_NUM_DATA_POINTERS of FFmpeg
 
 
 class FFmpegFile:
@@ -59,32 +60,32 @@ class FFmpegFile:
             stream = _best(self._container)
             if stream is None:
                 raise AudioError(f"{name}: has no audio track")
-            self._frames = self._decode(stream)
-            self._first = next(self._frames, None)
+            self._decoded = self._decode(stream)
+            self._first = next(self._decoded, None)
         except BaseException:
             self._container.close()
             raise
         if self._first is None:
             self._container.close()
             raise AudioError(f"{name}: nothing in it can be decoded")
-        self.rate: int = self._first.sample_rate
-        self.channels: int = self._first.layout.nb_channels
+        self.rate = self._first.rate
+        self.channels: int = self._first.frames.shape[1]
         kinds = set(self._container.format.name.split(","))
         self.tolerance = 0.0 if kinds & EXACT else TOLERANCE
         self.promised = self._length(stream) if kinds & PROMISING or tagged_frames else 0.0
 
     def blocks(self) -> Iterator[Decoded]:
         """See Decoder."""
-        frame = self._first
-        while frame is not None:
-            yield Decoded(_floats(frame), frame.sample_rate)
-            frame = next(self._frames, None)
+        decoded = self._first
+        while decoded is not None:
+            yield decoded
+            decoded = next(self._decoded, None)
 
     def close(self) -> None:
         """Close FFmpeg's side; the file object stays open."""
         self._container.close()
 
-    def _decode(self, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
+    def _decode(self, stream: av.AudioStream) -> Iterator[Decoded]:
         packets = self._container.demux(stream)
         while True:
             try:
@@ -95,11 +96,12 @@ class FFmpegFile:
             if packet is None:
                 return
             try:
-                frames = packet.decode()
-            except self._error:
+                frames = [frame for frame in packet.decode() if frame.samples and frame.sample_rate]
+                decoded = [Decoded(_floats(frame), frame.sample_rate) for frame in frames]
+            except (self._error, ValueError):  # the latter for samples of a kind that numpy does not have
                 self.damaged += 1
                 continue
-            yield from (frame for frame in frames if frame.samples and frame.sample_rate)
+            yield from decoded
 
     def _length(self, stream: av.AudioStream) -> float:
         if stream.duration and stream.time_base:
@@ -171,6 +173,25 @@ def _best(container: av.container.InputContainer) -> av.AudioStream | None:
 
 def _floats(frame: av.AudioFrame) -> npt.NDArray[Any]:
     """Return the samples of all channels, shape (n, channels)."""
+    if frame.format.is_planar and frame.layout.nb_channels >= SAFE_PLANES:
+        packed = [_packed_floats(each) for each in _packed(frame)]
+        return np.concatenate(packed) if packed else np.zeros((0, frame.layout.nb_channels), np.float32)
+    return _packed_floats(frame)
+
+
+def _packed(frame: av.AudioFrame) -> Sequence[av.AudioFrame]:
+    """Return the frame with its channels in one plane.
+
+    PyAV looks for planes up to a null pointer, which FFmpeg only promises where there are fewer than SAFE_PLANES. It
+    would read memory beyond them.
+    """
+    import av
+
+    resampler = av.AudioResampler(frame.format.packed, frame.layout, frame.sample_rate)
+    return [*resampler.resample(frame), *resampler.resample(None)]
+
+
+def _packed_floats(frame: av.AudioFrame) -> npt.NDArray[Any]:
     values = frame.to_ndarray()
     channels = frame.layout.nb_channels
     values = values.T if frame.format.is_planar else values.reshape(-1, channels)

@@ -67,14 +67,16 @@ def test_names_must_differ() -> None:
         ("ear subscribe sha256:12", "line 2: neither NAME"),
         (f"ear subscribe {HASH}", "line 2: neither NAME"),
         (f"ear subscribe sha256:{HASH} more", "line 2: neither NAME"),
-        (f"ear subscibe sha256:{HASH}", "line 2: there is no scope 'subscibe'; did you mean subscribe?"),
+        (f"ear subscibe sha256:{HASH}", "line 2: scope 1 of its second word does not exist; did you mean subscribe?"),
         (
             f"ear xyz sha256:{HASH}",
-            "line 2: there is no scope 'xyz'; there are subscribe, classify, send, clips, admin",
+            "line 2: scope 1 of its second word does not exist; there are subscribe, classify, send, clips, admin",
         ),
         ("\0\0\0", "line 2: no token: it has characters that cannot be printed"),
         (f"sha256:{HASH}", "line 2: a hash without a name and scopes before it"),
-        (f"e/r send sha256:{HASH}", "line 2: 'e/r' is not a name"),
+        (f"e/r send sha256:{HASH}", "line 2: its first word is not a name"),
+        (f"my-secret! send sha256:{HASH}", "line 2: its first word is not a name"),
+        (f"ear send,my-secret sha256:{HASH}", "line 2: scope 2 of its second word does not exist"),
     ],
 )
 def test_a_wrong_line_is_named_by_its_number(line: str, told: str) -> None:

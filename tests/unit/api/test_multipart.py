@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,3 +143,10 @@ def test_the_text_fields_of_a_form_come_by_their_names_and_files_do_not() -> Non
 @pytest.mark.parametrize(("size", "is_one"), [(MAX_FIELD_BYTES, True), (MAX_FIELD_BYTES + 1, False)])
 def test_a_long_field_is_no_parameter(size: int, is_one: bool) -> None:
     assert fields(form(field(b'name="a"', b"x" * size), file(b"content"))) == ({"a": "x" * size} if is_one else {})
+
+
+def test_a_form_of_very_many_parts_is_looked_through_once() -> None:
+    body = b"--x\r\n" + b"--x\r\n" * 400_000
+    began = time.thread_time()
+    assert first_file(body) is None
+    assert time.thread_time() - began < 2.0

@@ -74,3 +74,8 @@ def test_one_channel_of_several_can_be_taken() -> None:
 
 def test_a_channel_that_is_not_there_leaves_the_mean() -> None:
     assert mono(np.array([[1, 2]], np.float32), channel=3).tolist() == [1.5]
+
+
+def test_floats_of_any_bits_are_read_without_a_warning() -> None:
+    signalling = np.array([0x7F800001, 0xFFFFFFFF, 0x7F800000], "<u4")  # NaN in two forms, and infinity
+    assert Pcm("f32le", 1).feed(signalling.tobytes()).tolist() == [0, 0, 1]

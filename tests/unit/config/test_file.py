@@ -294,3 +294,15 @@ def test_the_journal_is_turned_on_and_off_with_a_word_or_has_a_table() -> None:
 def test_the_folder_of_the_journal_begins_in_the_folder_of_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "earmark.toml").write_text('[journal]\npath = "kept"')
     assert load(tmp_path / "earmark.toml").journal == config.Journal(path=str(tmp_path / "kept"))
+
+
+def test_a_key_with_a_line_break_is_told_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "earmark.toml"
+    file.write_text('[server]\n"a\\nb\\u001b" = 1\nallow_hosts = ["x\\ny"]\n')
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    assert str(caught.value).startswith(f"{file}, line 1: server.a\\nb\\x1b: no such setting")
+    file.write_text('[server]\nallow_hosts = ["x\\ny"]\n')
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    assert str(caught.value).isprintable()

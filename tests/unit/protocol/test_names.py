@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,3 +52,14 @@ def test_names_are_quoted_only_where_they_must_be() -> None:
         '" a"',
         '""',
     ]
+
+
+@pytest.mark.parametrize(
+    "text", [" " * 65_000 + "x", "a" + " " * 65_000 + "b", '"' * 65_001, '"a" ' * 16_000, "," * 65_000]
+)
+def test_no_text_takes_more_time_than_its_length_is_worth(text: str) -> None:
+    """The largest message of a subscriber: a pattern that goes back and forth would take minutes for it."""
+    began = time.thread_time()
+    with contextlib.suppress(ValueError):
+        split(text)
+    assert time.thread_time() - began < 0.5

@@ -309,3 +309,14 @@ def test_reading_gives_as_many_samples_as_asked_for_until_the_end() -> None:
     lengths = [len(block) for block in _all(recording)]
     assert lengths == [1000] * 16
     assert len(recording.read(1000)) == 0
+
+
+@pytest.mark.parametrize("channels", [2, 7, 8, 9, 16, 64, 200])
+def test_every_channel_is_heard_also_where_there_are_more_than_ffmpeg_has_pointers_for(channels: int) -> None:
+    """PyAV alone reads memory beyond the planes of eight channels and more, and the process may die of it."""
+    frames = np.zeros((RATE, channels), np.float32)
+    frames[:, -1] = tone(1.0)
+    samples, warning = hear(encoded(frames, "OGG", "VORBIS"))
+    assert len(samples) / RATE == pytest.approx(1.0, abs=0.05)
+    assert np.abs(samples).max() == pytest.approx(0.25 / channels, rel=0.1)
+    assert warning == ""

@@ -112,6 +112,7 @@ def test_a_body_that_is_empty_or_no_audio_is_400_and_the_reason_says_what_is_tak
     ],
     ids=["wav", "flac", "aiff"],
 )
+@pytest.mark.scenario(18)
 def test_of_a_body_that_is_cut_off_what_is_there_is_heard_and_a_header_says_how_much(
     client: Client, body: bytes
 ) -> None:

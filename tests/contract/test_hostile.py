@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from tests.daemon import Daemon
 from tests.posting import Client, as_json, encoded, together, word
 
+pytestmark = pytest.mark.scenario(18)
+
 ALLOWED = {200, 400, 413}
 SEEDS = [
     encoded(word("yes")),
@@ -142,6 +144,12 @@ def test_a_flac_bomb_is_refused_without_being_decoded(daemon: Daemon, client: Cl
     peak = max(peak, sizes(daemon)[0])
     assert [reply.status for reply in replies] == [413, 200]
     assert peak - before < GROWTH
+
+
+@pytest.mark.parametrize("channels", [8, 9, 64])
+def test_very_many_channels_are_heard_and_leave_the_daemon_alive(client: Client, channels: int) -> None:
+    sound = np.stack([word("yes")] * channels, 1)
+    assert client.post(encoded(sound, form="OGG", subtype="VORBIS"), x_use_cache="0").labels[0] == "yes"
 
 
 def test_bodies_that_are_promised_and_do_not_come_keep_nobody_out(client: Client) -> None:

@@ -6,20 +6,27 @@ import asyncio
 import base64
 import contextlib
 import json
+import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import websockets.asyncio.client
 from websockets.exceptions import InvalidStatus
 
 import earmark_client
+from earmark.config import settings as config
 from earmark.errors import ServerError
 from earmark.protocol.events import Event, Hello
+from earmark.server.bind import place
 from tests.daemon import Daemon, earmarkd
 from tests.posting import COMMANDS, Client, encoded, word
+
+pytestmark = pytest.mark.scenario(17)
 
 CLIP = encoded(word("yes"))
 TOKEN, OTHER = "hf_0123456789abcdef", "second-token"
@@ -114,6 +121,74 @@ def test_a_form_of_a_foreign_page_and_a_foreign_host_are_refused(client: Client)
     assert client.post(CLIP, origin="https://evil.example").status == 403
     assert client.post(CLIP, origin="null").status == 403
     assert client.post(CLIP, host="evil.example").status == 403
+
+
+def test_by_default_the_daemon_listens_on_the_loopback_address() -> None:
+    assert place(config.Server()) == (socket.AF_INET, ("127.0.0.1", 8765))
+
+
+def test_no_answer_is_shared_with_every_page(client: Client) -> None:
+    own, allowed = f"http://{client.address}", "https://dashboard.example"
+    for origin, shared in (
+        (own, own),
+        (allowed, allowed),
+        ("https://evil.example", None),
+        ("null", None),
+        (None, None),
+    ):
+        headers = {} if origin is None else {"origin": origin}
+        for method, path in (("GET", "/info"), ("GET", "/v1/events"), ("OPTIONS", COMMANDS), ("GET", "/nowhere")):
+            reply = client.ask(method, path, headers=headers)
+            assert reply.headers.get("access-control-allow-origin") == shared
+            assert "access-control-allow-credentials" not in reply.headers
+
+
+def test_no_token_is_in_the_log_or_in_an_answer(tmp_path: Path, silence: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"{TOKEN}\n")
+    tokens.chmod(0o600)
+    (tmp_path / "earmark.toml").write_text(f'[server]\ntoken_file = "{tokens}"\n')
+    with Daemon("--verbose", "--config", str(tmp_path / "earmark.toml"), "--file", str(silence)) as daemon:
+        client = Client(daemon.address)
+        answers = [
+            client.ask(method, path, b"{}", {"authorization": f"Bearer {token}", "content-type": "application/json"})
+            for token in (TOKEN, OTHER)
+            for method, path in (
+                ("GET", "/info"),
+                ("GET", "/metrics"),
+                ("PATCH", "/v1/sources/a"),
+                ("POST", "/v1/reload"),
+            )
+        ]
+        assert {reply.status for reply in answers} >= {200, 401, 403}
+        daemon.end()
+        with pytest.raises(AssertionError, match="ended without saying"):
+            daemon.logged("what no line of the log says")
+    told = "\n".join([*daemon.log, *(repr(reply) for reply in answers)])
+    assert "was refused PATCH" in told
+    assert TOKEN not in told
+    assert OTHER not in told
+
+
+def test_the_model_process_has_neither_a_microphone_nor_the_port(daemon: Daemon, client: Client) -> None:
+    client.ready()
+    port = int(client.address.split(":")[1])
+    workers = psutil.Process(daemon.process.pid).children(recursive=True)
+    assert workers
+    for worker in workers:
+        assert [each for each in worker.net_connections() if each.laddr and each.laddr.port == port] == []
+        mapped = Path(f"/proc/{worker.pid}/maps").read_text()
+        assert re.findall(r"\S*(?:portaudio|libasound|libpulse|libpipewire)\S*", mapped) == []
+        assert [
+            file for file in os.listdir(f"/proc/{worker.pid}/fd") if _target(worker.pid, file).startswith("/dev/snd")
+        ] == []
+
+
+def _target(pid: int, descriptor: str) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/fd/{descriptor}")
+    except FileNotFoundError:
+        return ""
 
 
 WATCHER = """

@@ -153,6 +153,7 @@ def running(daemon: tuple[Daemon, Path]) -> Iterator[Running]:
     running.leave()
 
 
+@pytest.mark.scenario(13)
 def test_a_subscriber_stays_through_fifty_reloads_and_five_hundred_patches_with_no_number_missing(
     running: Running,
 ) -> None:
@@ -197,6 +198,7 @@ def test_a_threshold_takes_effect_within_one_hop_and_the_answer_has_the_lines_th
     running.close()
 
 
+@pytest.mark.scenario(13)
 def test_labels_go_off_with_a_source_that_is_removed_or_paused_and_a_bad_file_changes_nothing(running: Running) -> None:
     first = running.until(type="label", state="on")
     running.patch("sources/hum", {"paused": True})

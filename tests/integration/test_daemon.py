@@ -368,11 +368,23 @@ hop = 0.25
 """
 
 
+@pytest.mark.scenario(13)
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
         (["--config", "/nowhere/earmark.toml"], 2, "/nowhere/earmark.toml: no such file"),
-        (["--config", "WRONG"], 2, "server.lissen: no such setting; did you mean listen?"),
+        (["--config", "WRONG"], 2, "wrong.toml, line 2: server.lissen: no such setting; did you mean listen?"),
+        (
+            ["--check", "--config", "WRONG"],
+            2,
+            "wrong.toml, line 2: server.lissen: no such setting; did you mean listen?",
+        ),
+        (
+            ["--config", "TYPE"],
+            2,
+            "type.toml, line 4: source[0].rate: 'fast' is not a sample rate (Hz, 1000 to 768000)",
+        ),
+        (["--check", "--config", "TWICE"], 2, 'source: 2 are named "desk"; names must differ'),
         (["--file", "/nowhere/talk.wav"], 1, "/nowhere/talk.wav"),
         (["--file", "GARBAGE"], 1, "garbage.wav"),
         (["--file", "RAW"], 1, "raw PCM names no rate; convert it to WAV"),
@@ -388,6 +400,8 @@ hop = 0.25
 def test_what_is_wrong_is_said_in_one_line(arguments: list[str], code: int, sentence: str, tmp_path: Path) -> None:
     files = {
         "WRONG": '[server]\nlissen = "a"\n',
+        "TYPE": '[[source]]\nkind = "microphone"\nname = "desk"\nrate = "fast"\n',
+        "TWICE": '[[source]]\nkind = "network"\nname = "desk"\n' * 2,
         "GARBAGE": "this is not sound",
         "RAW": "neither is this",
         "NOMODEL": '[[model]]\nname = "a/b"\npath = "/nowhere/model"\n[[classifier]]\nname = "c"\nmodel = "a/b"\n',
@@ -416,6 +430,7 @@ def test_check_says_what_would_run_and_runs_nothing() -> None:
     assert "classifier commands: earmark/commands, 15 labels, speech gate, utterance, hears microphone" in done.stdout
 
 
+@pytest.mark.scenario(13)
 def test_check_tells_each_error_and_warning_in_a_line_and_asks_torch_for_the_device(tmp_path: Path) -> None:
     file = tmp_path / "earmark.toml"
     file.write_text("""

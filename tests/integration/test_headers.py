@@ -13,6 +13,8 @@ import pytest
 from earmark.config import settings as config
 from tests.serving import Serving, serve
 
+pytestmark = pytest.mark.scenario(17)
+
 UPGRADE = (
     *("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"),
     "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==",

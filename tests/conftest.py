@@ -37,7 +37,7 @@ INTEGRATION = Path(__file__).parent / "integration"
 
 # The files there that take longest. They begin first, so that the processes which share the files end together.
 LONGEST = (
-    *("two_microphones", "microphone", "page", "daemon", "training", "send", "worker", "learn"),
+    *("two_microphones", "microphone", "faults", "page", "daemon", "training", "send", "worker", "learn"),
     *("resume_daemon", "changes", "archive", "wheel", "metrics"),
 )
 

@@ -92,9 +92,10 @@ class Pulse:
         self._module = self.add(SINK)
         self._pactl("set-default-source", f"{SINK}.monitor", check=True)
 
-    def add(self, sink: str) -> str:
+    def add(self, sink: str, *, rate: int | None = None, channels: int = 1, format_: str = "s16le") -> str:
         """Plug another microphone in. Returns its module, for remove()."""
-        arguments = (f"sink_name={sink}", f"rate={self._rate}", "channels=1", "norewinds=1")
+        arguments = [f"sink_name={sink}", f"rate={rate or self._rate}", f"channels={channels}", f"format={format_}"]
+        arguments.append("norewinds=1")
         return self._pactl("load-module", "module-null-sink", *arguments, check=True).stdout.strip()
 
     def remove(self, module: str) -> None:

@@ -125,6 +125,7 @@ def test_the_same_words_through_a_microphone_give_the_same_labels(tmp_path: Path
         assert result["start"] - first == pytest.approx(word.start, abs=0.15)
 
 
+@pytest.mark.scenario(3)
 @pytest.mark.realtime
 @pytest.mark.skipif(bool(missing()), reason=missing() or "nothing is missing")
 def test_the_daemon_ends_soon_while_the_sound_server_is_frozen(tmp_path: Path) -> None:
@@ -160,6 +161,7 @@ def test_a_word_is_heard_though_its_source_stops_right_after_it(tmp_path: Path, 
     assert [event for event in daemon.events if event["type"] == "loss" and event["cause"] == "overload"] == []
 
 
+@pytest.mark.scenario(6)
 def test_another_rate_and_two_channels_give_the_same_labels(words: list[Word], tmp_path: Path) -> None:
     import soxr
 

@@ -149,6 +149,7 @@ def test_what_is_heard_is_what_was_played(pulse: Pulse, out: Path, tmp_path: Pat
         assert correlation(microphone.samples(), bursts(16000)) > 0.99
 
 
+@pytest.mark.scenario(6)
 @pytest.mark.parametrize("rate", [1000, 384_000])
 def test_a_rate_that_few_devices_have_is_recorded(pulse: Pulse, out: Path, rate: int) -> None:
     with MicrophoneProcess(pulse.environment, out, device="pulse", rate=rate) as microphone:
@@ -158,6 +159,7 @@ def test_a_rate_that_few_devices_have_is_recorded(pulse: Pulse, out: Path, rate:
         assert microphone.close() < 2.0
 
 
+@pytest.mark.scenario(6)
 def test_rate_and_channels_are_as_configured(pulse: Pulse, out: Path) -> None:
     with MicrophoneProcess(pulse.environment, out, device="PUL", rate=44100, channels=2) as microphone:
         started = microphone.until("started")
@@ -166,6 +168,7 @@ def test_rate_and_channels_are_as_configured(pulse: Pulse, out: Path) -> None:
         assert microphone.close() < 2.0
 
 
+@pytest.mark.scenario(2)
 def test_unplugged_is_lost_and_plugged_in_again_goes_on_after_a_jump(pulse: Pulse, out: Path) -> None:
     with MicrophoneProcess(pulse.environment, out, device="pulse") as microphone:
         microphone.until("block")
@@ -188,6 +191,7 @@ def test_unplugged_is_lost_and_plugged_in_again_goes_on_after_a_jump(pulse: Puls
         assert microphone.close() < 2.0
 
 
+@pytest.mark.scenario(3)
 def test_a_suspended_device_is_stalled_and_recovers(pulse: Pulse, out: Path) -> None:
     with MicrophoneProcess(pulse.environment, out, device="pulse") as microphone:
         microphone.until("block")
@@ -204,6 +208,7 @@ def test_a_suspended_device_is_stalled_and_recovers(pulse: Pulse, out: Path) -> 
         assert microphone.close() < 2.0
 
 
+@pytest.mark.scenario(3)
 def test_a_frozen_sound_server_is_stalled_and_does_not_hold_up_the_end(pulse: Pulse, out: Path) -> None:
     with MicrophoneProcess(pulse.environment, out, device="pulse") as microphone:
         microphone.until("block")
@@ -213,6 +218,7 @@ def test_a_frozen_sound_server_is_stalled_and_does_not_hold_up_the_end(pulse: Pu
         assert microphone.close() < 2.0  # and the process ended, though PortAudio would wait for ever
 
 
+@pytest.mark.scenario(3)
 def test_after_a_freeze_the_sound_from_before_is_not_delivered_as_now(pulse: Pulse, out: Path) -> None:
     with MicrophoneProcess(pulse.environment, out, device="pulse") as microphone:
         microphone.until("block")
@@ -231,6 +237,7 @@ def test_after_a_freeze_the_sound_from_before_is_not_delivered_as_now(pulse: Pul
         assert microphone.close() < 2.0
 
 
+@pytest.mark.scenario(1)
 def test_a_device_that_is_absent_at_start_is_named_and_found_when_it_appears(pulse: Pulse, out: Path) -> None:
     pulse.stop()
     with MicrophoneProcess(pulse.environment, out, device="pulse") as microphone:
@@ -250,6 +257,7 @@ def test_close_does_not_wait_for_a_device_that_is_absent(pulse: Pulse, out: Path
         assert microphone.close() < 2.0
 
 
+@pytest.mark.scenario(2)
 def test_a_device_that_was_away_for_long_is_found_within_two_seconds(pulse: Pulse, out: Path) -> None:
     with MicrophoneProcess(pulse.environment, out, device="pulse") as microphone:
         microphone.until("block")
@@ -262,6 +270,7 @@ def test_a_device_that_was_away_for_long_is_found_within_two_seconds(pulse: Puls
         assert microphone.close() < 2.0
 
 
+@pytest.mark.scenario(4)
 def test_a_microphone_that_the_server_swaps_for_another_is_lost_until_it_is_back(pulse: Pulse, out: Path) -> None:
     pulse.add("other")
     with MicrophoneProcess(pulse.environment, out, device="pulse") as microphone:
@@ -281,6 +290,7 @@ def test_a_microphone_that_the_server_swaps_for_another_is_lost_until_it_is_back
         assert microphone.close() < 2.0
 
 
+@pytest.mark.scenario(4)
 def test_a_stream_that_is_moved_to_another_microphone_is_refused_and_goes_on_with_its_own(
     pulse: Pulse, out: Path
 ) -> None:
@@ -297,6 +307,7 @@ def test_a_stream_that_is_moved_to_another_microphone_is_refused_and_goes_on_wit
         assert microphone.close() < 2.0
 
 
+@pytest.mark.scenario(4)
 def test_a_stream_that_is_moved_is_followed_and_told_if_the_settings_allow_it(pulse: Pulse, out: Path) -> None:
     pulse.add("other")
     with MicrophoneProcess(pulse.environment, out, device="pulse", follow=True) as microphone:

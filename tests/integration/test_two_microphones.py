@@ -18,6 +18,7 @@ from tests.pulse import Pulse, missing
 pytestmark = [pytest.mark.realtime, pytest.mark.skipif(bool(missing()), reason=missing())]
 
 
+@pytest.mark.scenario(1)
 def test_an_absent_microphone_does_no_harm_to_another_one() -> None:
     """In one process with PortAudio, all microphones hung or the daemon died within a minute."""
     with Pulse() as pulse:

@@ -25,7 +25,7 @@ CHECK_SECONDS = 0.1  # the longest wait for a block before the thread looks up
 STALL_SECONDS = 1.3  # without a frame of an open device; so a stall is reported within two seconds
 FIRST_FRAME_SECONDS = 3.0  # Bluetooth devices, and PulseAudio when it rewinds, take more than a second
 MIN_RETRY_SECONDS = 0.5
-MAX_RETRY_SECONDS = 4.0  # so a device that appears is found within five seconds
+MAX_RETRY_SECONDS = 3.0  # so a device that appears is found within five seconds, on a busy machine too
 MAX_REPLUG_SECONDS = 1.0  # so a device that comes back is found within two seconds
 CLOSE_SECONDS = 1.5  # for the thread to end; it takes longer only if the kernel does not end the killed process
 

@@ -292,6 +292,7 @@ SHELLS: dict[str, str] = {
     "description.routes": "the HTTP routes of the documents",
     "telemetry.endpoint": "the HTTP route of the metrics",
     "telemetry.families": "nothing; it makes metrics of the snapshot",
+    "telemetry.loop": "a task that sets timers; the caller runs it",
     "telemetry.snapshot": "nothing; it collects what the other shells count",
     "web.files": "the folder of the page",
     "web.routes": "the HTTP routes of the page",

@@ -39,6 +39,7 @@ from earmark.server.server import Server
 from earmark.supervision import systemd
 from earmark.supervision.progress import Signs
 from earmark.supervision.watchdog import Rounds, Watchdog
+from earmark.telemetry.loop import Loop as LoopWatch
 from earmark.telemetry.snapshot import Snapshot, snapshot
 from earmark.windowing.segmenter import Segmenter
 
@@ -64,6 +65,7 @@ class Service:
         self._serving = False
         self._began = 0  # when the sources were started, in ns
         self._loop = asyncio.get_running_loop()
+        self._turns = LoopWatch()
         chosen: dict[str, Plan] = {plan.name: plan for plan in plans(settings)}
         self._detectors = detectors = Detectors({}, tuple(source.name for source in settings.source))
         # Windows become events, and sinks of events ask for sound. The circle is closed here: the segmenter delivers
@@ -141,7 +143,8 @@ class Service:
             stack.enter_context(self._segmenter)
             stack.push_async_callback(self._listening.close)
             self._listening.start()
-            for task in (self._reconfigurer.serve_signals(), self._listening.watch(), self._watchdog().run()):
+            watches = (self._listening.watch(), self._watchdog().run(), self._turns.watch())
+            for task in (self._reconfigurer.serve_signals(), *watches):
                 stack.push_async_callback(_end, asyncio.create_task(task))
             stack.enter_context(self._models.analyses)
             self._reconfigurer.begin()
@@ -272,6 +275,7 @@ class Service:
             publish=events.publishing.stats(),
             journal=events.journal.stats() if events.journal is not None else None,
             archive=events.clips.archive.stats(),
+            loop=self._turns.stats(),
             events=events.tally.stats(),
             reloads=self._reconfigurer.stats(),
             senders=sum(each is not None and each.is_taken for each in self._listening.networks.values()),

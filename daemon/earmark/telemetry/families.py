@@ -223,6 +223,9 @@ def _of_processes(now: Snapshot) -> Iterator[Metric]:
     resident = {"daemon": now.memory.daemon_mb, "worker": now.memory.worker_mb}
     known = {name: megabytes * MB for name, megabytes in resident.items() if megabytes is not None}
     yield _gauges("earmark_resident_memory_bytes", "Resident memory of a process.", "process", known)
+    yield _gauge("earmark_loop_tasks", "Tasks of the event loop.", now.loop.tasks)
+    text = "How late the event loop comes to its timers."
+    yield _histograms("earmark_loop_late_seconds", text, "", {"": now.loop.late})
 
 
 STATE = ("source", "state")

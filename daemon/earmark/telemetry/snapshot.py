@@ -20,6 +20,7 @@ from earmark.journal.journal import JournalStats
 from earmark.protocol.events import ClassifierInfo, LossCause, SourceInfo
 from earmark.publish.stats import PublishStats
 from earmark.server.server import ServerStats
+from earmark.telemetry.loop import LoopStats
 from earmark.telemetry.tally import TallyStats
 from earmark.windowing.segmenter import SegmenterStats
 
@@ -88,6 +89,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     journal: JournalStats | None
     publish: tuple[PublishStats, ...]
     archive: ArchiveStats
+    loop: LoopStats
 
 
 def snapshot(
@@ -110,6 +112,7 @@ def snapshot(
     memory: MemoryInfo,
     publish: tuple[PublishStats, ...] = (),
     archive: ArchiveStats,
+    loop: LoopStats,
     journal: JournalStats | None = None,
 ) -> Snapshot:
     """Make the snapshot from what each part tells of itself."""
@@ -137,6 +140,7 @@ def snapshot(
         journal=journal,
         publish=publish,
         archive=archive,
+        loop=loop,
     )
 
 

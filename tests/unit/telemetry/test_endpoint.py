@@ -59,6 +59,8 @@ def values(snapshot: Snapshot) -> dict[str, float]:
         ('earmark_config_changes_total{cause="reload"}', 0),
         ('earmark_model_loaded{model="a/model"}', 0),
         ('earmark_resident_memory_bytes{process="daemon"}', 82.5e6),
+        ("earmark_loop_tasks", 21),
+        ("earmark_loop_late_seconds_count", 8),
     ],
 )
 def test_a_metric_has_the_value_of_the_snapshot(sample: str, value: float) -> None:

@@ -19,6 +19,7 @@ from earmark.inference.dispatch import DispatcherStats
 from earmark.inference.engine import EngineState
 from earmark.protocol.events import ClassifierInfo, SourceInfo
 from earmark.server.server import ServerStats
+from earmark.telemetry.loop import LoopStats
 from earmark.telemetry.snapshot import MemoryInfo, ReloadStats, Snapshot, snapshot, versions
 from earmark.telemetry.tally import TallyStats
 from earmark.windowing.inbox import SourceStats
@@ -72,6 +73,7 @@ def recorded_daemon(engine: EngineState = READY) -> Snapshot:
         senders=1,
         memory=MemoryInfo(daemon_mb=82.5, worker_mb=None),
         archive=ArchiveStats("ok", "", 3, 123456, 1, 4, 1, {"sound": 2, "queue": 0, "disk": 0}),
+        loop=LoopStats(21, HistogramCounts((0.1,), (7, 1), 0.4)),
     )
 
 
@@ -136,6 +138,7 @@ def test_every_field_of_info_is_as_it_was_and_new_ones_follow() -> None:
             "deleted": 1,
             "lost": {"sound": 2, "queue": 0, "disk": 0},
         },
+        "loop": {"tasks": 21, "late": {"bounds": [0.1], "counts": [7, 1], "sum": 0.4}},
     }
     assert told == expected
 

@@ -76,7 +76,69 @@ class Feeder:
             os.close(pipe)
 
 
-def blocks(sound: Samples) -> list[bytes]:
+class Endless:
+    """Plays one sound to many named pipes at real time, each begun at another place, until it is closed.
+
+    The blocks are made once, so that an hour costs no memory and hardly any time. A pipe that
+    nobody reads is tried again each second; a block for which a pipe has no room is left out and counted in `skipped`.
+    One thread, which close() ends within a tick.
+    """
+
+    BLOCK_SECONDS = 0.1
+    TICKS = 5  # in the time of a block; in each of them, every fifth pipe gets its block
+
+    def __init__(self, pipes: Sequence[Path], sound: Samples) -> None:
+        self.skipped = 0
+        self._blocks = blocks(sound, round(self.BLOCK_SECONDS * RATE))
+        self._pipes = list(pipes)
+        self._open: dict[Path, int] = {}
+        self._silent_until = dict.fromkeys(self._pipes, 0.0)
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="player", daemon=True)
+        self._thread.start()
+
+    def end(self, pipe: Path, seconds: float) -> None:
+        """End the sound of one pipe for so long, as a program that ends does."""
+        self._silent_until[pipe] = time.monotonic() + seconds
+
+    def close(self) -> None:
+        """Stop playing, and close the pipes."""
+        self._ending.set()
+        self._thread.join()
+        for pipe in list(self._open):
+            self._shut(pipe)
+
+    def _run(self) -> None:
+        began, tick = time.monotonic(), 0
+        pause = self.BLOCK_SECONDS / self.TICKS
+        while not self._ending.wait(max(0.0, began + tick * pause - time.monotonic())):
+            now = time.monotonic()
+            for number in range(tick % self.TICKS, len(self._pipes), self.TICKS):
+                self._play(number, tick // self.TICKS, now)
+            tick += 1
+
+    def _play(self, number: int, turn: int, now: float) -> None:
+        pipe = self._pipes[number]
+        if now < self._silent_until[pipe]:
+            self._shut(pipe)
+            return
+        try:
+            if pipe not in self._open:
+                self._open[pipe] = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)  # OSError: nobody reads
+            start = number * len(self._blocks) // len(self._pipes)
+            os.write(self._open[pipe], self._blocks[(start + turn) % len(self._blocks)])
+        except BlockingIOError:
+            self.skipped += 1
+        except OSError:
+            self._shut(pipe)
+            self._silent_until[pipe] = now + 1.0
+
+    def _shut(self, pipe: Path) -> None:
+        if (descriptor := self._open.pop(pipe, None)) is not None:
+            os.close(descriptor)
+
+
+def blocks(sound: Samples, length: int = BLOCK) -> list[bytes]:
     """Return the sound as blocks of 16-bit PCM; samples that do not fill a block are left out."""
     pcm = np.round(np.clip(sound, -1, 1) * 32767).astype("<i2")
-    return [pcm[start : start + BLOCK].tobytes() for start in range(0, len(pcm) - BLOCK + 1, BLOCK)]
+    return [pcm[start : start + length].tobytes() for start in range(0, len(pcm) - length + 1, length)]

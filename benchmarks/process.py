@@ -11,8 +11,9 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 DEADLINE_SECONDS = 120.0  # within which a daemon must be ready
 
@@ -53,15 +54,21 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def daemon(*arguments: str) -> Iterator[Daemon]:
-    """Run `python -m earmark` with these arguments on a free port until the context is left."""
+def daemon(
+    *arguments: str, extra: Mapping[str, str] = MappingProxyType({}), log: Path | None = None
+) -> Iterator[Daemon]:
+    """Run `python -m earmark` with these arguments on a free port until the context is left.
+
+    `extra` is added to its environment, and what it logs is written to `log`.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
         notices.bind(str(Path(folder) / "notify"))
-        environment = os.environ | {"NOTIFY_SOCKET": str(Path(folder) / "notify"), "XDG_STATE_HOME": folder}
+        environment = os.environ | extra | {"NOTIFY_SOCKET": str(Path(folder) / "notify"), "XDG_STATE_HOME": folder}
         command = [sys.executable, "-m", "earmark", "--listen", f"127.0.0.1:{port}", "--quiet", *arguments]
         started = time.monotonic()
-        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        with open(log or os.devnull, "wb") as stderr:
+            process = subprocess.Popen(command, env=environment, stderr=stderr)
         try:
             yield Daemon(process, port, notices, started)
         finally:

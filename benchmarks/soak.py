@@ -1,0 +1,305 @@
+"""Whether the daemon grows while everything around it comes and goes: many sources and N minutes of churn.
+
+    python -m benchmarks.soak --minutes 30 --picture docs/img/soak.png
+
+Command sources play the demo's words at real time, and two microphones of a PulseAudio of its own if that is installed.
+Subscribers come and go, some of which never read; clips are posted, whole and broken; the past and the metrics are
+read; the configuration is reloaded, thresholds and sources are changed; microphones are unplugged, programs end, and
+the model process is killed (benchmarks/churn.py). Every few seconds it looks at the daemon's processes. It fails, with
+exit status 1, if a figure grows after the warm-up, which is a third of the time, or if a count does not come back to
+what it was then when all is at rest again; also if the daemon answers with 500 or logs a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from benchmarks.churn import Churn, Healthy
+from benchmarks.player import RATE, SOURCE, Endless, names
+from benchmarks.process import Daemon, daemon
+from benchmarks.table import Row, print_table
+from benchmarks.usage import Usage, usage
+from benchmarks.verdict import COUNTS, came_back, judged, lateness, least, returned
+from earmark.audio.types import Samples
+from tests.pulse import Pulse, missing
+from tests.signals import demo, noise
+
+MICROPHONES = ("mic", "second")
+ON = 0.8  # the threshold of commands
+SECONDS_A_WORD = 5.0  # of each source; so 48 of them say ten words a second
+REST_SECONDS = 90.0  # for all to come back: a program that ended again and again waits half a minute
+LOOKS_AT_REST = 5
+NETWORK = '[[source]]\nkind = "network"\nname = "phone"\n'
+MICROPHONE = '[[source]]\nkind = "microphone"\nname = "{name}"\ndevice = "{name}"\n'
+GENERAL = """
+[journal]
+max_mb = 32
+[http]
+cache_mb = 1
+[[classifier]]
+name = "commands"
+decide = {{ on = {on} }}
+[[classifier]]
+name = "mood"
+model = "earmark/emotion"
+mode = "sliding"
+sources = ["s0", "s1", "s2", "s3"]
+"""
+
+
+@dataclass
+class Settings:
+    """What is played to the daemon."""
+
+    folder: Path
+    sources: int
+    pulse: Pulse | None
+    pipes: dict[str, Path] = field(init=False)
+    path: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        programs = max(4, self.sources - 1 - len(MICROPHONES) * (self.pulse is not None))
+        self.pipes = {name: self.folder / name for name in (*names(programs), "extra")}
+        for pipe in self.pipes.values():
+            os.mkfifo(pipe)
+        self.path = self.folder / "earmark.toml"
+        self.write(ON, ())
+
+    def change(self, chance: random.Random) -> None:
+        """Write another configuration: another threshold, with one source more or not, or with a mistake."""
+        self.write(
+            2.0 if chance.random() < 0.1 else round(chance.uniform(0.6, 0.9), 2), ("extra",) * chance.randrange(2)
+        )
+
+    def write(self, on: float, more: Sequence[str]) -> None:
+        programs = [name for name in self.pipes if name != "extra"]
+        parts = [GENERAL.format(on=on), NETWORK]
+        parts += [SOURCE.format(name=name, pipe=self.pipes[name]) for name in (*programs, *more)]
+        parts += [MICROPHONE.format(name=name) for name in MICROPHONES * (self.pulse is not None)]
+        written = self.path.with_suffix(".new")
+        written.write_text("\n".join(parts))
+        written.replace(self.path)
+
+
+def words(seconds: float) -> Samples:
+    """Return the demo's words, one every few seconds in a quiet room."""
+    samples, rate, said = demo()
+    assert rate == RATE
+    sound = noise(round(seconds * RATE), -62.0)
+    for number in range(int(seconds / SECONDS_A_WORD)):
+        each = said[number % len(said)]
+        word = samples[round(each.start * RATE) : round(each.end * RATE)]
+        start = round((number + 0.3) * SECONDS_A_WORD * RATE)
+        sound[start : start + len(word)] += word[: len(sound) - start]
+    return np.clip(sound, -1, 1).astype(np.float32)
+
+
+class Soak:
+    """The run: samples, and the lines that tell of them."""
+
+    def __init__(self, running: Daemon, churn: Churn, healthy: Healthy, settings: Settings, every: float) -> None:
+        self.looks: list[Usage] = []
+        self._running, self._churn, self._healthy, self._every = running, churn, healthy, every
+        self._settings = settings
+        self._began = time.monotonic()
+
+    def now(self) -> float:
+        """Return the seconds since the daemon was ready."""
+        return time.monotonic() - self._began
+
+    async def watch(self) -> None:
+        """Look again and again, and print a line a minute. Ends by being cancelled, or when the daemon has ended."""
+        print("  ".join(COLUMNS), flush=True)
+        told = 0
+        while True:
+            with contextlib.suppress(OSError, TimeoutError):
+                self.looks.append(replace(await self.look(), delay=self._healthy.delay()))
+            if self.looks and self.now() // 60 > told:
+                told = int(self.now() // 60)
+                print(line(self.looks, self._churn.acts.total()), flush=True)
+            await asyncio.sleep(self._every)
+
+    async def look(self) -> Usage:
+        """Look once."""
+        return await asyncio.to_thread(usage, self._running.port, self._running.pid, self.now())
+
+    def _calm(self) -> None:
+        self._settings.write(ON, ())
+        os.kill(self._running.pid, signal.SIGHUP)
+
+    async def rest(self, before: Usage | None = None) -> Usage:
+        """Have the first configuration read, and wait until all sources deliver and subscribers are gone.
+
+        Returns the least that is seen of each count from then on.
+
+        With `before`, wait also until no count is above it.
+        """
+        self._calm()
+        deadline, seen = self.now() + REST_SECONDS, list[Usage]()
+        while self.now() < deadline:
+            await asyncio.sleep(1.0)
+            with contextlib.suppress(OSError, TimeoutError):
+                now = await self.look()
+                if now.ready and now.subscribers <= 1 and set(now.away) <= {"phone"} and not now.extra:
+                    seen.append(now)
+            if len(seen) >= LOOKS_AT_REST and (before is None or came_back(before, least(seen))):
+                break
+        if not seen:
+            raise TimeoutError(f"the daemon does not come to rest: {await self.look()}")
+        return least(seen)
+
+
+COLUMNS = (
+    *("min", "daemon MB", "model MB", *COUNTS, "late ms", "journal MB", "lost s"),
+    *("windows/s", "events/s", "p95 ms", "subscribers", "acts"),
+)
+
+
+def line(looks: Sequence[Usage], acts: int) -> str:
+    """Return what the last minute was like."""
+    now = looks[-1]
+    before = next((each for each in looks if each.at >= now.at - 60), now)
+    seconds = max(now.at - before.at, 1e-9)
+    late = [sample.value for sample in lateness([before, now])]
+    delays = [each.delay for each in looks if each.at >= before.at and each.delay]
+    cells = [
+        *(f"{now.at / 60:.0f}", f"{now.daemon:.1f}", f"{now.worker:.1f}"),
+        *(f"{getattr(now, count)}" for count in COUNTS),
+        *(f"{sum(late):.1f}", f"{now.journal:.1f}", f"{sum(now.lost.values()):.1f}"),
+        *(f"{(now.windows - before.windows) / seconds:.1f}", f"{(now.events - before.events) / seconds:.1f}"),
+        *(f"{statistics.median(delays or [0]):.0f}", f"{now.subscribers}", f"{acts}"),
+    ]
+    return "  ".join(f"{cell:>{len(name)}}" for cell, name in zip(cells, COLUMNS, strict=True))
+
+
+async def soak(
+    running: Daemon, settings: Settings, options: argparse.Namespace, player: Endless
+) -> tuple[Soak, list[Row]]:
+    """Run the churn in two parts, with a rest after each. Returns what was seen, and the table."""
+    seconds = 60 * options.minutes
+    healthy = Healthy(f"127.0.0.1:{running.port}")
+    played = {name: pipe for name, pipe in settings.pipes.items() if name != "extra"}
+    churn = Churn(
+        running.port,
+        running.pid,
+        healthy,
+        player=player,
+        played=played,
+        pulse=settings.pulse,
+        reload=settings.change,
+        seed=options.seed,
+        pace=min(1.0, options.minutes / 5),
+    )
+    this = Soak(running, churn, healthy, settings, min(10.0, seconds / 30))
+    tasks = [asyncio.create_task(each) for each in (healthy.run(), this.watch())]
+    try:
+        await churn.run(seconds / 3)
+        before = await this.rest()
+        await churn.run(seconds * 2 / 3)
+        after = await this.rest(before)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    rows = [
+        *judged(this.looks, before.at),
+        *returned(before, after),
+        *(Row(f"lost: {cause}", lost, "s") for cause, lost in after.lost.items()),
+        Row("answers with 500", len(churn.faults), "", "0", not churn.faults),
+        Row("events that the healthy subscriber missed", healthy.missing, ""),
+        Row("blocks that pipes had no room for", player.skipped, ""),
+    ]
+    print("\n".join(churn.faults[:5]))
+    print(", ".join(f"{name}: {count}" for name, count in sorted(churn.acts.items())))
+    return this, rows
+
+
+@contextlib.contextmanager
+def microphones(folder: Path, sound: Samples) -> Iterator[Pulse | None]:
+    """Run a sound server with two microphones that hear the words, if one is installed."""
+    if missing():
+        print(f"no microphones: {missing()}")
+        yield None
+        return
+    soundfile.write(folder / "words.wav", sound, RATE)
+    with Pulse() as pulse:
+        pulse.name_devices(*MICROPHONES)
+        pulse.add(MICROPHONES[1])
+        ending = threading.Event()
+        threads = [
+            threading.Thread(target=speak, args=(pulse, folder / "words.wav", each, ending)) for each in MICROPHONES
+        ]
+        for thread in threads:
+            thread.start()
+        yield pulse
+        ending.set()
+        for thread in threads:
+            thread.join()
+
+
+def speak(pulse: Pulse, path: Path, sink: str, ending: threading.Event) -> None:
+    """Play a file into a microphone again and again. Ends within a second of `ending`."""
+    while not ending.wait(0.5):  # while the microphone is unplugged, paplay ends at once
+        player = pulse.play(path, sink)
+        while player.poll() is None and not ending.wait(0.2):
+            pass
+        player.kill()
+        player.wait()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the soak. Returns 1 if something grew."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description="Whether the daemon grows.")
+    parser.add_argument(
+        "--minutes", type=float, default=30.0, help="of churn (default 30); below ten, no slope is judged"
+    )
+    parser.add_argument("--sources", type=int, default=50, help="how many (default 50)")
+    parser.add_argument("--seed", type=int, default=0, help="of all chance (default 0)")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the figures over time (PNG)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was seen")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="keep the log of the daemon")
+    options = parser.parse_args(arguments)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # under nohup; the daemon would ignore reloads
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    sound = words(60.0)
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder, log = Path(name), options.log or Path(name) / "log"
+        pulse = stack.enter_context(microphones(folder, sound))
+        settings = Settings(folder, options.sources, pulse)
+        extra = pulse.environment if pulse is not None else {}
+        running = stack.enter_context(daemon("--config", str(settings.path), extra=extra, log=log))
+        running.until_ready()
+        player = Endless(list(settings.pipes.values()), sound)
+        stack.callback(player.close)
+        this, rows = asyncio.run(soak(running, settings, options, player))
+        tracebacks = log.read_text().count("Traceback (most recent call last)")
+    rows.append(Row("tracebacks in the log", tracebacks, "", "0", not tracebacks))
+    print_table(rows)
+    if options.json:
+        options.json.write_text(json.dumps([asdict(look) for look in this.looks]))
+    if options.picture:
+        from benchmarks.soak_picture import draw
+
+        draw(this.looks, options.minutes * 20, options.picture)
+    return int(any(row.met is False for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

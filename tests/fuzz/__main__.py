@@ -12,7 +12,7 @@ from collections.abc import Callable
 from tests.fuzz.kept import keep
 from tests.fuzz.run import MAX_GROWTH, Report, minimised, run
 from tests.fuzz.target import Target
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import ALL
 
 MB = 1e6
 MAX_SHOWN = 15  # outcomes
@@ -20,11 +20,11 @@ MAX_SHOWN = 15  # outcomes
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__, epilog=EXAMPLE)
-    parser.add_argument("target", choices=[*TARGETS, "all"], help="the parser to feed")
+    parser.add_argument("target", choices=[*ALL, "all"], help="the parser to feed")
     parser.add_argument("--inputs", type=int, default=100_000, help="how many inputs (default: 100000)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same inputs (default: 1)")
     chosen = parser.parse_args()
-    names = list(TARGETS) if chosen.target == "all" else [chosen.target]
+    names = list(ALL) if chosen.target == "all" else [chosen.target]
     return max(in_child(name, chosen.inputs, chosen.seed) for name in names)
 
 
@@ -44,7 +44,7 @@ def in_child(name: str, inputs: int, seed: int) -> int:
     if child == 0:
         code = 1
         try:
-            code = in_process(TARGETS[name](), inputs, seed, about_to)
+            code = in_process(ALL[name](), inputs, seed, about_to)
         finally:
             sys.stdout.flush()
             os._exit(code)
@@ -58,6 +58,14 @@ def in_child(name: str, inputs: int, seed: int) -> int:
 
 
 def in_process(target: Target, inputs: int, seed: int, about_to: Callable[[bytes], None]) -> int:
+    """Run a target, and have it give back what it holds."""
+    try:
+        return report_on(target, inputs, seed, about_to)
+    finally:
+        target.close()
+
+
+def report_on(target: Target, inputs: int, seed: int, about_to: Callable[[bytes], None]) -> int:
     """Run a target and print what came of it. Returns the exit code."""
     report = run(target, inputs, seed, about_to=about_to, tell=lambda line: _tell(target, line))
     show(target, report)

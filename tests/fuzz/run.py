@@ -79,7 +79,10 @@ def run(
         for number in range(1, inputs + 1):
             data = source.next()
             about_to(data)
+            known = len(report.defects)
             outcome = feed(target, data, report)
+            if len(report.defects) > known:
+                tell(f"DEFECT: {list(report.defects)[-1]}: {data[:200]!r}")
             if outcome not in report.outcomes and len(report.outcomes) < MAX_OUTCOMES:
                 source.keep(data)
             report.outcomes[outcome] += 1

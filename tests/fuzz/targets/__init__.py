@@ -8,6 +8,7 @@ from tests.fuzz.target import Target
 from tests.fuzz.targets.audio import Audio, PlainAudio
 from tests.fuzz.targets.bodies import Clip, Compressed, Patch
 from tests.fuzz.targets.configuration import Configuration
+from tests.fuzz.targets.daemon import WholeDaemon
 from tests.fuzz.targets.head import Head
 from tests.fuzz.targets.headers import Headers, TokenFile
 from tests.fuzz.targets.messages import Subscribe, Uplink
@@ -31,3 +32,6 @@ KINDS: Sequence[Callable[[], Target]] = (
     ),
 )
 TARGETS: Mapping[str, Callable[[], Target]] = {str(getattr(kind, "name")): kind for kind in KINDS}  # noqa: B009
+"""Those that run in the process of the fuzzer."""
+
+ALL: Mapping[str, Callable[[], Target]] = {**TARGETS, WholeDaemon.name: WholeDaemon}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from random import Random
 
@@ -144,5 +145,6 @@ class Headers(Target):
 
 
 def _shows_a_token(authorization: str, offered: str) -> bool:
-    encoded = ("aGZfMDEyMzQ1Njc4OWFiY2RlZg", "b3RoZXI")
-    return SECRET in authorization or "other" in authorization or any(each in offered for each in encoded)
+    kept = re.sub(r"[^A-Za-z0-9_+/-]", "", offered)  # what base64 leaves out
+    encoded = ("aGZfMDEyMzQ1Njc4OWFiY2RlZ", "b3RoZXI")
+    return SECRET in authorization or "other" in authorization or any(each in kept for each in encoded)

@@ -83,8 +83,11 @@ def run(
             outcome = feed(target, data, report)
             if len(report.defects) > known:
                 tell(f"DEFECT: {list(report.defects)[-1]}: {data[:200]!r}")
-            if outcome not in report.outcomes and len(report.outcomes) < MAX_OUTCOMES:
-                source.keep(data)
+            if outcome not in report.outcomes:
+                if len(report.outcomes) < MAX_OUTCOMES:
+                    source.keep(data)
+                else:
+                    outcome = "one of many others"
             report.outcomes[outcome] += 1
             if number * SLICES % inputs < SLICES:
                 gc.collect()

@@ -31,6 +31,7 @@ ODD = (
     b"\r\n\r\n",
 )
 MAX_POOL = 2000  # inputs that brought something new; then they replace others
+MAX_POOLED_BYTES = 4096  # of one of them: the pool must not look like growth of the parser
 _DIGITS = re.compile(rb"[0-9]+")
 
 
@@ -48,6 +49,8 @@ class Inputs:
 
     def keep(self, data: bytes) -> None:
         """Begin from this input too: it brought something new."""
+        if len(data) > MAX_POOLED_BYTES:
+            return
         if len(self._pool) < MAX_POOL:
             self._pool.append(data)
         else:
@@ -90,7 +93,8 @@ class Inputs:
     def _repeat(self, data: bytearray) -> None:
         start, end = self._stretch(data)
         times = self._chance.choice((1, 1, 2, 8, 100, 5000))
-        data[end:end] = bytes(data[start:end] * times)[: self._target.max_bytes]
+        times = min(times, self._target.max_bytes // max(1, end - start) + 1)
+        data[end:end] = data[start:end] * times
 
     def _word(self, data: bytearray) -> None:
         place = self._at(data)

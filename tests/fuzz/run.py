@@ -18,7 +18,7 @@ from tests.fuzz.mutate import Inputs, smaller
 from tests.fuzz.target import Target
 
 SLICES = 20  # of a run, after each of which its memory is looked at
-WARM_SLICES = 5  # of them, in which caches and pools may be filled
+WARM_SLICES = 10  # of them, in which caches and pools may be filled
 JUDGED_FROM = 50_000  # inputs; a shorter run only fills caches
 MAX_GROWTH = 16 * 1024 * 1024  # bytes from the end of the warm slices to the end of the run
 HANGS = 20.0  # seconds of processor time, after which an input is given up

@@ -262,6 +262,8 @@ SHELLS: dict[str, str] = {
     "gating.gates": "the Silero slots of the streams",
     "gating.silero": "an onnxruntime session",
     "inference.dispatch": "the task that sends batches",
+    "engines.probe": "a process that looks for a device",
+    "engines.resident": "nothing; it asks the system for the memory of a process",
     "engines.launch": "the template of the model processes",
     "engines.process": "a model process",
     "engines.supervisor": "the task that restarts the model process",

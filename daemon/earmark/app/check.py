@@ -111,8 +111,13 @@ def _check_worker(worker: config.Worker, report: Report, machine: Machine) -> No
     if absent := [name for name in PACKAGES if not machine.has_package(name)]:
         report.errors.append(ModelError(f"{absent[0]} is not installed: pip install 'earmark[daemon]'"))
     elif worker.device not in CPU_DEVICES or worker.precision == "int8":
-        with report.collecting():
+        try:
             machine.try_device(worker.device, worker.precision)
+        except ModelError as error:
+            if worker.fallback == "none" or worker.device in CPU_DEVICES:
+                report.errors.append(error)
+            else:
+                report.warnings.append(f"{error}; the models would run on the CPU")
 
 
 def _check_models(settings: config.Config, report: Report) -> None:

@@ -22,14 +22,20 @@ TROUBLE = {"unresponsive": logging.WARNING, "restarting": logging.WARNING, "fail
 
 
 class EngineLog:
-    """Logs what the engine does, a line for each change that tells something new."""
+    """Logs what the engine does, a line for each change that tells something new.
 
-    def __init__(self) -> None:
+    `tell` is called with a sentence for subscribers when the models move to the CPU, or back.
+    """
+
+    def __init__(self, tell: Callable[[str], None] = lambda sentence: None) -> None:
+        self._tell = tell
         self._told = ""
         self._trouble = ("", "")  # the phase before, and its detail
+        self._has_fallen_back = False
 
     def changed(self, state: EngineState) -> None:
         """Take the engine's new state. What it is loading is news to everyone before it is ready."""
+        self._follow_fallback(state)
         detail = f"{state.phase}: {state.detail}" if state.detail else state.phase
         extra = {"state": state.phase, "error": state.detail or None}
         if state.phase in TROUBLE:
@@ -41,6 +47,19 @@ class EngineLog:
         else:
             log.debug("model process: %s", detail)
         self._told, self._trouble = state.detail, (state.phase, state.detail)
+
+    def _follow_fallback(self, state: EngineState) -> None:
+        """Tell once that the models run on the CPU instead, and once that they do not any more."""
+        if bool(state.fallback) == self._has_fallen_back:
+            return
+        self._has_fallen_back = bool(state.fallback)
+        if state.fallback:
+            sentence = f"the models run on the CPU, because the GPU fails: {state.fallback}"
+            log.error("%s", sentence)
+        else:
+            sentence = f"the models run on {state.device} again"
+            log.warning("%s", sentence)
+        self._tell(sentence)
 
 
 def is_animated(stream: TextIO) -> bool:

@@ -11,9 +11,9 @@ import ctypes
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from earmark.engines.resident import resident
 from earmark.telemetry.snapshot import MemoryInfo
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of <malloc.h>
@@ -44,8 +44,5 @@ def memory(worker: int | None) -> MemoryInfo:
 
 
 def _resident(pid: int) -> float | None:
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, IndexError, ValueError):
-        return None
-    return round(pages * os.sysconf("SC_PAGE_SIZE") / MB, 1)
+    found = resident(pid)
+    return None if found is None else round(found / MB, 1)

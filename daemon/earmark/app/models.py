@@ -22,12 +22,16 @@ class Models:
 
     The engine has a process of its own, and clips are decoded on threads. The caller enters `engine`, `dispatcher`,
     `clips` and `analyses` in this order, with other parts between them. `chosen` are the plans at the start, and
-    `plans` returns those in force. `functions` has each model's function from logits to scores; who loads another
-    model adds to it.
+    `plans` returns those in force. `tell` passes a sentence to all subscribers. `functions` has each model's function
+    from logits to scores; who loads another model adds to it.
     """
 
     def __init__(
-        self, settings: config.Config, chosen: Mapping[str, Plan], plans: Callable[[], Mapping[str, Plan]]
+        self,
+        settings: config.Config,
+        chosen: Mapping[str, Plan],
+        plans: Callable[[], Mapping[str, Plan]],
+        tell: Callable[[str], None],
     ) -> None:
         entries = catalogue(settings)
         checkpoints = {plan.checkpoint.name: plan.checkpoint for plan in chosen.values()}
@@ -36,7 +40,7 @@ class Models:
             checkpoints[checkpoint.name] = checkpoint
         self.functions = {plan.settings.model: plan.function for plan in chosen.values()}
         worker = settings.worker
-        self.engine = LocalEngine(worker, list(checkpoints.values()), on_change=EngineLog().changed)
+        self.engine = LocalEngine(worker, list(checkpoints.values()), on_change=EngineLog(tell).changed)
         batcher = Batcher(
             max_batch=worker.max_batch, queue=worker.queue, max_age=worker.max_age, max_wait_ms=worker.max_wait_ms
         )

@@ -75,7 +75,7 @@ class Service:
             settings, options, journal, segmenter, detectors, self._plans_in_force, on_broken=self._broken_pipe
         )
         publish = events.publisher.publish
-        self._models = models = Models(settings, chosen, self._plans_in_force)
+        self._models = models = Models(settings, chosen, self._plans_in_force, events.tell)
         self._live = Live(
             detectors,
             models.dispatcher,

@@ -12,7 +12,9 @@ import numpy as np
 
 from earmark.audio.types import Floats
 from earmark.engines import wire
+from earmark.engines.growth import Growth
 from earmark.engines.launch import Child, Launcher
+from earmark.engines.resident import resident
 from earmark.errors import WorkerError
 
 LOADING_TIMEOUT_SECONDS = 300.0  # within which a process that loads must tell something of a model
@@ -20,6 +22,7 @@ STOP_TIMEOUT_SECONDS = 1.0  # for the process to end by itself; then it is kille
 SILENT_SECONDS = 1.5  # without a beat, after which the process may hang. Before a live window is too old
 HUNG_SECONDS = 5.0  # without a beat, after which it does hang
 HUNG_LOADING_SECONDS = 30.0  # the same while it loads a model, where one call into a library may take seconds
+MB = 1e6
 LATE_SECONDS = 0.25  # of a timer: then it was the daemon that did not run
 
 
@@ -36,6 +39,8 @@ class WorkerProcess:
 
     The caller starts it, awaits run() until it has died, and calls stop() in any case. `on_reply` is called with each
     reply that does not answer a batch, and `on_silence` with whether the process is silent when that changes.
+    `growth` bounds its memory, if that is bounded; `on_outgrown` is called with a sentence when it has grown too far
+    and shall be retired.
     """
 
     def __init__(
@@ -44,11 +49,16 @@ class WorkerProcess:
         timeout: float,
         on_reply: Callable[[wire.Reply], None],
         on_silence: Callable[[bool], None],
+        *,
+        growth: Growth | None = None,
+        on_outgrown: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._launcher = launcher
         self._timeout_seconds = timeout  # for one batch
         self._on_reply = on_reply
         self._on_silence = on_silence
+        self._growth = growth
+        self._on_outgrown = on_outgrown
         self._waiting: dict[int, asyncio.Future[wire.Logits]] = {}  # in the order of the requests
         self._number = 0  # of the newest batch
         self._loading = 0  # models that are neither loaded nor refused yet
@@ -59,7 +69,12 @@ class WorkerProcess:
         self._heard_at = 0.0  # when the newest message came
         self._is_serving = False
         self._is_silent = False
+        self._pid: int | None = None
+        self._retirement = ""  # why it is to end after the batches that it has; empty if it is not
+        self._died_at_work = False  # whether it ended before all batches were answered
+        self._is_blamed = False  # whether a batch was found guilty already, so that no other one is
         self._kill_reason = ""  # empty if we did not kill the process
+        self.outgrew = False  # whether it was ended because of its memory
         self._child: Child
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
@@ -94,6 +109,8 @@ class WorkerProcess:
         Raises Died, and WorkerError if the model failed on them.
         """
         self._number += 1
+        if not self._waiting:
+            self._begin_batch()
         answer = asyncio.get_running_loop().create_future()
         self._waiting[self._number] = answer
         self._send(wire.Classify(self._number, model, slot, count, length))
@@ -123,10 +140,33 @@ class WorkerProcess:
         """When the newest message came, by the clock of the event loop; 0 before the first one."""
         return self._heard_at
 
+    def retire(self, reason: str) -> None:
+        """Have the process end once the batches that it has are answered. `reason` goes on as that of ended().
+
+        The caller sends no further batch.
+        """
+        self._retirement = self._retirement or reason
+        self._end_if_idle()
+
+    @property
+    def is_retiring(self) -> bool:
+        """Whether it is to end, so that no further batch may be sent."""
+        return bool(self._retirement)
+
+    @property
+    def has_retired(self) -> bool:
+        """Whether it ended as retire() asked, and not under a batch. Known after run()."""
+        return bool(self._retirement) and not self._kill_reason and not self._died_at_work
+
+    @property
+    def fits(self) -> bool:
+        """Whether the models alone leave room below the bound of the memory."""
+        return self._growth is None or self._growth.fits
+
     async def ended(self) -> str:
         """Return how the process ended, for a sentence that begins with its name. Called after run()."""
         status = await self._end()
-        return self._kill_reason or _how_it_ended(status)
+        return self._kill_reason or self._retirement or _how_it_ended(status)
 
     async def stop(self) -> None:
         """Ask the process to end, and kill it after a second. A process that is still loading is killed at once."""
@@ -141,18 +181,27 @@ class WorkerProcess:
     def _receive(self, reply: wire.Reply) -> None:
         match reply:
             case wire.Logits(number=number):
-                answer = self._waiting.pop(number)
-                self._time_batch()
-                if not answer.done():  # it is if the caller was cancelled
+                guilty = self._judge_memory()
+                answer = self._answered(number)
+                if answer.done():  # it is if the caller was cancelled
+                    return
+                if guilty:
+                    answer.set_exception(Died(guilty=True))
+                else:
                     answer.set_result(reply)
             case wire.Failure(number=number, error=error):
-                answer = self._waiting.pop(number)
-                self._time_batch()
+                self._judge_memory()
+                answer = self._answered(number)
                 if not answer.done():
                     answer.set_exception(WorkerError(error))
             case wire.Beat():
-                pass  # heard already
+                if self._judge_memory():
+                    self._fail_first()
+            case wire.Broken(error=error):
+                if not self._kill_reason:
+                    self._kill_because(f"gave up ({error})")
             case wire.Serving(pid=pid):
+                self._pid = pid
                 self._child.serves(pid)
                 self._is_serving = True
                 self._begin_timer = self._restarted(self._begin_timer, None)
@@ -162,7 +211,54 @@ class WorkerProcess:
             case _:
                 self._loading -= isinstance(reply, wire.Loaded | wire.Refused)
                 self._time_loading()
+                if isinstance(reply, wire.Loaded | wire.Unloaded) and self._growth is not None:
+                    self._growth.loaded(self._measure())
                 self._on_reply(reply)
+
+    def _answered(self, number: int) -> asyncio.Future[wire.Logits]:
+        """Take the batch out of those that wait, and begin the next one's time and memory."""
+        answer = self._waiting.pop(number)
+        self._time_batch()
+        if self._waiting:
+            self._begin_batch()
+        self._end_if_idle()
+        return answer
+
+    def _end_if_idle(self) -> None:
+        """Let a process that retires end, if it has no batch any more. It is killed if it does not."""
+        if self._retirement and not self._waiting:
+            self._send(wire.Stop())
+            self._restarted(self._batch_timer, None)
+            self._batch_timer = asyncio.get_running_loop().call_later(STOP_TIMEOUT_SECONDS, self._kill)
+
+    def _begin_batch(self) -> None:
+        if self._growth is not None:
+            self._growth.began(self._measure())
+
+    def _measure(self) -> int:
+        return (resident(self._pid) if self._pid is not None else None) or 0
+
+    def _judge_memory(self) -> bool:
+        """Retire a process that has grown too far, and kill it under a batch that is to blame. Returns whether it is.
+
+        Called before the batch that was answered is taken out.
+        """
+        if self._growth is None or self._kill_reason or self._loading:  # a model that is loaded has no bound yet
+            return False
+        found = self._measure()
+        match self._growth.judge(found):
+            case "guilty" if self._waiting:
+                self._is_blamed, self.outgrew = True, True
+                self._kill_because(
+                    f"grew to {found / MB:.0f} MB under one batch, past worker.memory_mb, and was killed"
+                )
+                return True
+            case "fits":
+                pass
+            case _ if not self._retirement:
+                self.outgrew = True
+                self._on_outgrown(f"grew to {found / MB:.0f} MB, past worker.memory_mb, and was replaced")
+        return False
 
     def _send(self, request: wire.Request) -> None:
         # There is no need to drain: requests are a hundred bytes, and two batches at most are unanswered. asyncio drops
@@ -229,10 +325,17 @@ class WorkerProcess:
         self._kill_reason = reason
         self._kill()
 
+    def _fail_first(self) -> None:
+        """Blame the batch that the process is at work on, which was found guilty."""
+        answer = next(iter(self._waiting.values()))
+        if not answer.done():
+            answer.set_exception(Died(guilty=True))
+
     def _fail_waiting(self) -> None:
+        self._died_at_work = bool(self._waiting)
         for index, answer in enumerate(self._waiting.values()):
             if not answer.done():
-                answer.set_exception(Died(guilty=index == 0))
+                answer.set_exception(Died(guilty=index == 0 and not self._is_blamed))
         self._waiting.clear()
 
     def _kill(self) -> None:

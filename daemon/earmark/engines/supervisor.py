@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -17,8 +17,12 @@ from earmark.audio.types import Floats, Samples
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
 from earmark.engines import wire
+from earmark.engines.fallback import MAX_DEATHS as MAX_DEVICE_DEATHS
+from earmark.engines.fallback import Fallback
+from earmark.engines.growth import Growth
 from earmark.engines.launch import Launcher
-from earmark.engines.process import SILENT_SECONDS, Died, WorkerProcess
+from earmark.engines.probe import is_usable
+from earmark.engines.process import MB, SILENT_SECONDS, Died, WorkerProcess
 from earmark.engines.worker_log import WorkerLog
 from earmark.errors import ModelError, WorkerDied, WorkerError
 from earmark.inference.batch import ATTEMPTS
@@ -32,10 +36,19 @@ HEALTHY_SECONDS = 60.0  # of serving, after which earlier deaths are forgotten
 MAX_DEATHS = 5  # in a row; then the phase is "failed", and the process is started again all the same
 
 
+class Ended(NamedTuple):
+    """How a process ended, as the rest of a sentence, and whether it ended because it was to be replaced."""
+
+    how: str
+    retired: bool = False
+    outgrew: bool = False
+
+
 class LocalEngine:
     """Keeps a model process alive and sends it batches: an Engine. On the event loop.
 
-    It is ready once all `checkpoints` are loaded; load() and unload() change what it serves meanwhile.
+    It is ready once all `checkpoints` are loaded; load() and unload() change what it serves meanwhile. With
+    `worker.fallback`, the models move to the CPU when the configured device fails, and back when it works again.
 
     Entered, it starts the process and does not wait for it; left, it ends the process within two seconds, and
     classify() and ready() raise WorkerError to their callers. `on_change` is called with each new state.
@@ -58,6 +71,8 @@ class LocalEngine:
         self._changed_at = 0.0
         self._deaths = 0  # in a row
         self._serving_since: float | None = None
+        self._fallback = Fallback(settings.device, settings.precision, allowed=settings.fallback == "cpu")
+        self._was_warned = False  # that the models alone pass worker.memory_mb
         self._process: WorkerProcess | None = None
         self._slots: wire.Slots
         self._launcher: Launcher
@@ -183,7 +198,7 @@ class LocalEngine:
         while True:
             if self._state.phase == "stopped":
                 raise WorkerError(f"{model}: the model process was stopped")
-            if self._process is not None and model in self._state.loaded:
+            if self._process is not None and model in self._state.loaded and not self._process.is_retiring:
                 return self._process
             if model not in self._checkpoints:
                 raise ModelError(f"{model}: no such model is configured")
@@ -194,38 +209,55 @@ class LocalEngine:
             await self.changed()
 
     async def _supervise(self) -> None:
-        """Start the process, and again whenever it died. Ends only by being cancelled."""
+        """Start the process, and again whenever it ended. Ends only by being cancelled."""
         while True:
             try:
-                died = await self._run_process()
+                ended = await self._run_process()
             except Exception:  # a daemon without supervision would wait for its model for ever
                 logger.exception("The supervision of the model process met an error")
-                died = "was given up because of an error in the daemon"
+                ended = Ended("was given up because of an error in the daemon")
             served = self._serving_since is not None and _now() - self._serving_since >= HEALTHY_SECONDS
             self._serving_since = None
-            self._deaths = 1 if served else self._deaths + 1
-            delay = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (self._deaths - 1))
+            if served:
+                self._deaths = 0
+                self._fallback.proved()
+            # a process that outgrew its bound soon after its start would do so again and again
+            is_planned = ended.retired and (served or not ended.outgrew)
+            self._deaths += not is_planned
+            if not is_planned and self._deaths >= MAX_DEVICE_DEATHS and self._state.device != "cpu":
+                self._fall_back(f"the model process {ended.how}")
+            delay = 0 if is_planned else min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (self._deaths - 1))
             if self._deaths == 1 and self._launcher.has_spare:
                 delay = 0
             again = f"in {delay:g} s" if delay else "at once"
             self._change(
                 phase=self._unless_failed("restarting"),
-                detail=f"the model process {died}; it is started again {again}",
+                detail=f"the model process {ended.how}; it is started again {again}",
                 pid=None,
                 restarts=self._state.restarts + 1,
+                outgrown=self._state.outgrown + ended.outgrew,
                 loaded=frozenset(),
                 refused={},
             )
             await asyncio.sleep(delay)
 
-    async def _run_process(self) -> str:
-        """Run one process from its start to its death. Return how it ended, as the rest of a sentence."""
-        wanted = self._settings
-        process = WorkerProcess(self._launcher, wanted.timeout, self._receive, self._note_silence)
+    async def _run_process(self) -> Ended:
+        """Run one process from its start to its death."""
+        wanted, chosen = self._settings, self._fallback
+        bound = round(wanted.memory_mb * MB)
+        process = WorkerProcess(
+            self._launcher,
+            wanted.timeout,
+            self._receive,
+            self._note_silence,
+            growth=Growth(bound) if bound else None,
+            on_outgrown=self._replace,
+        )
         try:
-            await process.start(wire.Start(wanted.device, wanted.precision, wanted.threads, wanted.max_batch))
+            await process.start(wire.Start(chosen.device, chosen.precision, wanted.threads, wanted.max_batch, bound))
         except OSError as error:
-            return f"cannot be started ({error})"
+            return Ended(f"cannot be started ({error})")
+        returning = asyncio.create_task(self._return_to_device(process), name="worker: device")
         try:
             self._process = process
             self._unloading.clear()
@@ -234,13 +266,46 @@ class LocalEngine:
                 process.load(_load(checkpoint))  # those that are needed come first
             await process.run()
             self._process = None  # at once: a caller whose batch it died under must not find it here again
-            return await process.ended()
+            return Ended(await process.ended(), process.has_retired, process.outgrew)
         finally:
             self._process = None
+            returning.cancel()
+            await asyncio.wait([returning])
             await process.stop()
 
+    def _replace(self, reason: str) -> None:
+        """Let the process answer the batches that it has, and end; another one takes its place."""
+        if self._process is not None:
+            detail = f"the model process {reason}; it is started again at once"  # as it will be when it has ended
+            self._change(phase=self._unless_failed("restarting"), detail=detail)
+            self._process.retire(reason)
+
+    def _fall_back(self, reason: str) -> bool:
+        """Have the next process run on the CPU, if that is configured. Returns whether it will."""
+        if not self._fallback.possible:
+            return False
+        self._fallback.failed(reason, _now())
+        self._change(fallback=self._fallback.reason)
+        return True
+
+    async def _return_to_device(self, process: WorkerProcess) -> None:
+        """Retire a process that runs on the CPU for want of the GPU, when it is time to try that and it is there."""
+        chosen = self._fallback
+        while True:
+            while chosen.retry_at is None:
+                await self.changed()
+            await asyncio.sleep(max(0.0, chosen.retry_at - _now()))
+            if await is_usable(self._settings.device):
+                chosen.retry()
+                if process is self._process:
+                    self._replace("ended so that the GPU is tried again")
+                return
+            chosen.absent(_now())
+
     def _receive(self, reply: wire.Reply) -> None:
-        """Take what the process says about its models."""
+        """Take what the process says about its models, unless it is to be replaced."""
+        if self._process is not None and self._process.is_retiring:
+            return
         match reply:
             case wire.Progress() if self._state.phase == "ready":
                 logger.info("The model process is %s", reply.text)
@@ -255,14 +320,28 @@ class LocalEngine:
             case wire.Loaded(model=model) | wire.Refused(model=model) if self._unloading[model]:
                 pass  # of an earlier load(); what the model is now comes after Unloaded
             case wire.Loaded(model=model, device=device):
+                self._note_device(device)
                 self._change(loaded=self._state.loaded | {model}, device=device)
                 if self._state.phase == "ready":
                     logger.info("The model process serves %s too", self._titles({model}))
                 self._become_ready()
+            case wire.Refused(model=model, error=error, device=True) if model in self._needed and self._fall_back(
+                error
+            ):
+                self._replace(f"cannot use its GPU ({error})")
             case wire.Refused(model=model, error=error):
                 logger.error("%s", error)
                 self._change(refused={**self._state.refused, model: error})
                 self._become_ready()
+
+    def _note_device(self, device: str) -> None:
+        """Note that a model was loaded on `device`: the configured one, the CPU in its place, or without being told."""
+        if self._settings.device == "auto" and device == "cpu" and self._state.device not in ("", "cpu"):
+            self._fall_back(f"{self._state.device} is not there any more")
+        elif device != "cpu":
+            self._fallback.recovered()
+            if self._state.fallback:
+                self._change(fallback="", device=device)
 
     def _note_silence(self, is_silent: bool) -> None:
         """Send nothing to a process that is silent, and go on when it is not any more."""
@@ -279,10 +358,18 @@ class LocalEngine:
         if self._needed & self._state.loaded or not self._needed:
             self._serving_since = _now()
             self._change(phase="ready", detail="")
+            self._check_bound()
             if self._state.loaded:
                 logger.info("The model process serves %s on %s", self._titles(self._state.loaded), self._state.device)
         else:
             self._change(phase="failed", detail="; ".join(self._refused()))
+
+    def _check_bound(self) -> None:
+        """Tell the operator once if the models alone take more memory than the process may have."""
+        process, bound = self._process, self._settings.memory_mb
+        if bound and not self._was_warned and process is not None and not process.fits:
+            self._was_warned = True
+            logger.error("worker.memory_mb: %s MB are fewer than the models alone take; there is no bound now", bound)
 
     def _titles(self, models: Set[str]) -> str:
         """Return the models' names for the log, each with its licence if the model card names one."""

@@ -34,6 +34,7 @@ class Start(msgspec.Struct, frozen=True, tag=True):
     precision: str
     threads: int
     max_batch: int
+    memory: int = 0  # bytes that may be resident; 0: no bound
 
 
 class Load(msgspec.Struct, frozen=True, tag=True):
@@ -89,10 +90,11 @@ class Loaded(msgspec.Struct, frozen=True, tag=True):
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
-    """`model` cannot be served; `error` is a sentence without local paths."""
+    """`model` cannot be served; `error` is a sentence without local paths. `device` is whether the GPU is at fault."""
 
     model: str
     error: str
+    device: bool = False
 
 
 class Unloaded(msgspec.Struct, frozen=True, tag=True):
@@ -116,8 +118,14 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
     error: str
 
 
+class Broken(msgspec.Struct, frozen=True, tag=True):
+    """The process cannot go on, and ends under the batch that it is at work on; `error` is why."""
+
+    error: str
+
+
 Request = Start | Load | Unload | Classify | Stop
-Reply = Progress | Serving | Beat | Loaded | Refused | Unloaded | Logits | Failure
+Reply = Progress | Serving | Beat | Loaded | Refused | Unloaded | Logits | Failure | Broken
 
 _encoder = msgspec.msgpack.Encoder()
 decode_request = msgspec.msgpack.Decoder(Request).decode

@@ -31,6 +31,8 @@ class EngineState:
     loaded: frozenset[str] = frozenset()
     loading: frozenset[str] = frozenset()
     refused: Mapping[str, str] = field(default_factory=dict)  # model to reason
+    fallback: str = ""
+    outgrown: int = 0
 
 
 class Engine(Protocol):

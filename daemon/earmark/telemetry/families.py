@@ -218,6 +218,10 @@ def _of_processes(now: Snapshot) -> Iterator[Metric]:
     phases = {phase: float(now.worker.phase == phase) for phase in get_args(Phase)}
     yield _gauges("earmark_worker_phase", "1 for the phase of the model process, 0 for all others.", "phase", phases)
     yield _counter("earmark_worker_restarts", "Restarts of the model process.", now.worker.restarts)
+    text = "Model processes that were ended or replaced because of their memory."
+    yield _counter("earmark_worker_outgrown", text, now.worker.outgrown)
+    text = "1 while the models run on the CPU because the GPU fails, else 0."
+    yield _gauge("earmark_worker_fallback", text, float(bool(now.worker.fallback)))
     models = dict.fromkeys(now.models.loading, 0.0) | dict.fromkeys(now.models.loaded, 1.0)
     yield _gauges("earmark_model_loaded", "1 for a model that is loaded, 0 while it is loading.", "model", models)
     resident = {"daemon": now.memory.daemon_mb, "worker": now.memory.worker_mb}

@@ -36,13 +36,15 @@ class ModelsInfo(msgspec.Struct, frozen=True):
 
 
 class WorkerInfo(msgspec.Struct, frozen=True):
-    """The process that owns torch."""
+    """The process that owns torch. `fallback` says why it runs on the CPU in place of the GPU; empty if it does not."""
 
     phase: Phase
     detail: str
     pid: int | None
     device: str
     restarts: int
+    fallback: str
+    outgrown: int
 
 
 class MemoryInfo(msgspec.Struct, frozen=True):
@@ -124,7 +126,15 @@ def snapshot(
         sources=detectors.sources,
         classifiers=classifiers,
         models=ModelsInfo(default_model, tuple(sorted(engine.loaded)), tuple(sorted(engine.loading))),
-        worker=WorkerInfo(engine.phase, engine.detail, engine.pid, engine.device, engine.restarts),
+        worker=WorkerInfo(
+            engine.phase,
+            engine.detail,
+            engine.pid,
+            engine.device,
+            engine.restarts,
+            engine.fallback,
+            engine.outgrown,
+        ),
         windows=dispatcher,
         lost=detectors.lost,
         clips=clips,

@@ -57,7 +57,7 @@ class AudioModel:
 
         Windows of equal length need no padding, so a window's logits do not depend on the rest of the batch: to 1e-4 in
         fp32. In int8 they do, in the third decimal of a probability, because activations are scaled per batch.
-        Raises torch.OutOfMemoryError if not even one window fits.
+        Raises what is_short_of_memory() knows if not even one window fits.
         """
         parts: list[Floats] = []
         start = 0
@@ -67,11 +67,11 @@ class AudioModel:
                 parts.append(self._forward(part))
                 start += len(part)
                 continue
-            except torch.OutOfMemoryError:
-                if len(part) == 1:
+            except (RuntimeError, MemoryError) as error:
+                if len(part) == 1 or not is_short_of_memory(error):
                     raise
             # After the except clause, because within it the traceback still holds the tensors that did not fit
-            torch.cuda.empty_cache()
+            free_memory()
             self.max_windows = len(part) // 2
         return np.concatenate(parts)
 
@@ -129,6 +129,13 @@ def free_memory() -> None:
 def is_broken(error: BaseException) -> bool:
     """Return whether the device is lost to this process: after a CUDA error every later call fails as well."""
     return isinstance(error, RuntimeError) and "CUDA error" in str(error)
+
+
+def is_short_of_memory(error: BaseException) -> bool:
+    """Return whether the device, or this process, has no memory left for what was tried."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
 
 
 def _at_precision(network: Any, device: torch.device, precision: str) -> tuple[Any, torch.dtype]:

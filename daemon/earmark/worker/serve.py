@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from earmark.engines import wire
 from earmark.errors import EarmarkError
+from earmark.worker import limits
 
 if TYPE_CHECKING:
     from earmark.worker.model import AudioModel
@@ -169,6 +170,7 @@ class ModelServer:
         self._connection = connection
         self._slots = slots
         self._models: dict[str, AudioModel] = {}
+        self._usual: dict[str, int] = {}  # samples of a window, by model
         self._sending = threading.Lock()
         self._changes: queue.SimpleQueue[wire.Load | wire.Unload] = queue.SimpleQueue()
         self._send(wire.Serving(os.getpid()))
@@ -215,18 +217,25 @@ class ModelServer:
         from earmark.worker.device import choose_device
 
         self._send(wire.Progress("loading", f"loading {request.model}"))
+        is_chosen = False
+        limits.unbound_data()
         try:
             device = choose_device(self._settings.device)
+            is_chosen = True
+            self._usual[request.model] = request.length
             loaded = model.load(request.model, Path(request.path), device, self._settings.precision)
             loaded.warm_up(request.length, self._settings.max_batch)
         except EarmarkError as error:
-            self._send(wire.Refused(request.model, str(error)))
+            self._send(wire.Refused(request.model, str(error), device=not is_chosen))
         except Exception as error:
             logger.warning("%s was not loaded", request.model, exc_info=True)
             reason = sentence(error).replace(request.path, "the checkpoint")
-            self._send(wire.Refused(request.model, f"{request.model}: cannot be loaded: {reason}"))
+            at_fault = device.type != "cpu" and (model.is_short_of_memory(error) or model.is_broken(error))
+            self._send(wire.Refused(request.model, f"{request.model}: cannot be loaded: {reason}", at_fault))
         else:
             self._models[request.model] = loaded
+            if device.type == "cpu":  # a GPU's driver maps more than it uses
+                limits.bound_data(self._settings.memory)
             self._send(wire.Loaded(request.model, str(device)))
 
     def classify(self, request: wire.Classify) -> None:
@@ -237,12 +246,22 @@ class ModelServer:
             samples = self._slots.rows(request.slot, request.count, request.length)
             logits = self._models[request.model].classify(samples)
         except Exception as error:
-            if model.is_broken(error):
-                raise  # ends the process; the next one gets a new CUDA context
+            if model.is_broken(error) or self._is_out_of_memory(request, error):
+                self._send(wire.Broken(sentence(error)))
+                raise  # ends the process; the next one gets a new CUDA context, and memory that is not in pieces
             logger.warning("%s failed on %d x %d samples", request.model, request.count, request.length, exc_info=True)
             self._send(wire.Failure(request.number, f"{request.model}: {sentence(error)}"))
         else:
             self._send(wire.Logits(request.number, logits.shape[1], logits.tobytes()))
+
+    def _is_out_of_memory(self, request: wire.Classify, error: Exception) -> bool:
+        """Return whether not even one window fits, and not only because it is longer than usual for a GPU."""
+        from earmark.worker import model
+
+        loaded = self._models.get(request.model)
+        if loaded is None or not model.is_short_of_memory(error):
+            return False
+        return loaded.device.type == "cpu" or request.length <= self._usual[request.model]
 
     def _send(self, reply: wire.Reply) -> None:
         with self._sending:

@@ -140,6 +140,13 @@ def test_a_device_that_torch_does_not_have_is_an_error(worker: Worker, asked: tu
     assert (told, code) == (f"no {asked[0]} with {asked[1]}", 1)
 
 
+def test_a_device_that_torch_does_not_have_is_a_warning_where_the_cpu_may_take_its_place() -> None:
+    worker = Worker(device="cuda:1", fallback="cpu")
+    report = verify(Config(worker=worker), replace(WHOLE, try_device=no_device))
+    assert report.errors == []
+    assert "no cuda:1 with auto; the models would run on the CPU" in report.warnings
+
+
 @pytest.mark.parametrize("device", ["auto", "cpu"])
 def test_torch_is_not_asked_about_a_device_that_every_machine_has(device: str) -> None:
     assert verify(Config(worker=Worker(device=device)), replace(WHOLE, try_device=no_device)).errors == []

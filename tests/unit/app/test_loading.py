@@ -71,3 +71,22 @@ def test_the_log_tells_each_death_once_however_often_the_state_changes_meanwhile
         ("WARNING", f"model process: restarting: {died.detail}"),
         ("ERROR", "model process: failed: it died"),
     ]
+
+
+def test_everybody_is_told_once_that_the_models_run_on_the_cpu_instead_and_once_that_they_do_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told: list[str] = []
+    changed = EngineLog(told.append).changed
+    fallen = EngineState("ready", device="cpu", fallback="it is gone")
+    with caplog.at_level(logging.WARNING):
+        for state in (EngineState(), fallen, fallen, EngineState("ready", device="cuda"), EngineState("ready")):
+            changed(state)
+    assert told == [
+        "the models run on the CPU, because the GPU fails: it is gone",
+        "the models run on cuda again",
+    ]
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("ERROR", told[0]),
+        ("WARNING", told[1]),
+    ]

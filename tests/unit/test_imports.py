@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checkpoints": {"config"},
     "gating": {"audio", "config"},
     "windowing": {"gating", "capture.intake", "capture.items", "capture.health", "audio", "config", "protocol"},
+    "poison": set(),
     "inference": {"checkpoints", "audio", "config", "protocol"},
     "engines": {"inference", "checkpoints", "audio", "config", "protocol"},
     "detection": {"windowing.messages", "inference.scores", "audio.types", "config.settings", "protocol"},
@@ -57,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "uplink": {"server.connection", "server.handshake", "capture.network", "audio", "config", "protocol"},
     "api": {
         "server.responses",
+        "poison",
         "access",
         "inference",
         "checkpoints",
@@ -181,6 +183,7 @@ SHELLS: dict[str, str] = {
     "cores": "nothing; it reads the limits of this process",
     "analysis.offline": "a recording on its way, and the thread of its rounds",
     "analysis.routes": "the HTTP route of analysis",
+    "poison.remembered": "the file of clips that kill",
     "api.clip_scorer": "clips that wait for the model",
     "api.body": "the body of a request as it comes in",
     "api.clips": "the queue of requests",

@@ -1,4 +1,4 @@
-"""Answers that were given before, bounded by the memory that they take, and clips that the model cannot bear."""
+"""Answers that were given before, bounded by the memory that they take."""
 
 from __future__ import annotations
 
@@ -65,31 +65,3 @@ class Cache:
         while self.size > self._max_bytes:
             _, oldest = self._answers.popitem(last=False)
             self.size -= len(oldest) + OVERHEAD_BYTES
-
-
-class PoisonClips:
-    """Clips under which the model process died, by model, revision and audio. The oldest are forgotten."""
-
-    def __init__(self, max_clips: int = 1024) -> None:
-        self._max_clips = max_clips
-        self._deaths: OrderedDict[tuple[str, str, bytes], int] = OrderedDict()
-
-    def deaths(self, key: Key) -> int:
-        """Return how often the process died while it had this clip and no other."""
-        return self._deaths.get(_clip(key), 0)
-
-    def add_death(self, key: Key) -> int:
-        """Count one more death, and return how many there are now."""
-        count = self._deaths.pop(_clip(key), 0) + 1
-        self._deaths[_clip(key)] = count
-        while len(self._deaths) > self._max_clips:
-            self._deaths.popitem(last=False)
-        return count
-
-    def forget(self, key: Key) -> None:
-        """Clear a clip that was answered after all."""
-        self._deaths.pop(_clip(key), None)
-
-
-def _clip(key: Key) -> tuple[str, str, bytes]:
-    return (key.model, key.revision, key.audio)

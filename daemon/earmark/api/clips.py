@@ -15,7 +15,7 @@ from typing import Self
 import msgspec
 
 from earmark.access.places import owner_of
-from earmark.api.cache import Cache, Key, PoisonClips
+from earmark.api.cache import Cache, Key
 from earmark.api.clip_scorer import ClipScorer
 from earmark.api.decode import MB, Clip, Decoders, Limits
 from earmark.api.loading import BUSY_DELAY_SECONDS, loaded
@@ -27,12 +27,14 @@ from earmark.config import settings as config
 from earmark.errors import AudioError, RequestError, TooMuchAudio, WorkerDied, WorkerError
 from earmark.inference.registry import Registry
 from earmark.inference.scores import default_function
+from earmark.poison.clips import MAX_DEATHS
+from earmark.poison.clips import Clip as PoisonClip
+from earmark.poison.remembered import FILE, RememberedClips
 
 log = logging.getLogger(__name__)
 
 MEMORY = "http.memory_mb"
 MAX_INLINE_BYTES = 64 * 1024  # of a body that is parsed on the event loop
-MAX_DEATHS = 2  # under the same clip, after which it is not tried any more
 RETRY_AFTER_SECONDS = 5  # a new model process takes about as long
 TAKEN = "WAV, FLAC, Ogg, Opus, MP3, AIFF, AU, CAF and W64 are taken, and with the extra `av` whatever FFmpeg reads"
 
@@ -48,18 +50,24 @@ class ClipAnswer:
 
 
 class ClipStats(msgspec.Struct, frozen=True):
-    """What `/info` shows. `waiting` requests have come whole, and are being decoded or classified."""
+    """What `/info` shows. `waiting` requests have come whole, and are being decoded or classified.
+
+    `deadly` is the number of clips that are refused because the model process died on them.
+    """
 
     waiting: int
     answered: int
     refused: int
     cached: int
+    deadly: int = 0
 
 
 class Clips:
     """Answers requests for classification. Left, it has refused all that wait and ended the threads that decode."""
 
-    def __init__(self, settings: config.Http, registry: Registry, scorer: ClipScorer) -> None:
+    def __init__(
+        self, settings: config.Http, registry: Registry, scorer: ClipScorer, poison: RememberedClips | None = None
+    ) -> None:
         self._settings = settings
         self._registry = registry
         self._scorer = scorer
@@ -69,7 +77,7 @@ class Clips:
         limits = Limits(settings.max_seconds, settings.max_decoded_mb * MB)
         self._decoders = Decoders(settings.decoders, limits, settings.wait)
         self._cache = Cache(settings.cache_mb * MB)
-        self._poison = PoisonClips()
+        self._poison = poison or RememberedClips()
         self._waiting = self._answered = self._refused = self._cached = 0
         self.max_body_bytes = settings.max_body_mb * MB
 
@@ -84,7 +92,7 @@ class Clips:
 
     def stats(self) -> ClipStats:
         """Return the counters."""
-        return ClipStats(self._waiting, self._answered, self._refused, self._cached)
+        return ClipStats(self._waiting, self._answered, self._refused, self._cached, len(self._poison))
 
     @contextlib.contextmanager
     def admit(self, address: str = "") -> Iterator[Reservation]:
@@ -183,9 +191,10 @@ class Clips:
 
     async def _score(self, checkpoint: Checkpoint, clip: Clip, key: Key) -> bytes:
         """Return the JSON of the answer. Raises RequestError 503, 422 or 500."""
-        deaths = self._poison.deaths(key)
-        if deaths >= MAX_DEATHS:
+        poison = PoisonClip(key.model, key.revision, key.audio.hex())
+        if self._poison.is_refused(poison):
             raise _deadly()
+        deaths = self._poison.deaths(poison)
         try:
             scores = await self._scorer.scores(
                 checkpoint.name,
@@ -196,7 +205,7 @@ class Clips:
                 alone=deaths > 0,
             )
         except WorkerDied:
-            if self._poison.add_death(key) >= MAX_DEATHS:
+            if await self._poison.add_death(poison):
                 raise _deadly() from None
             await asyncio.sleep(BUSY_DELAY_SECONDS)
             text = "the model process died or hung on this clip; it is tried once more when it comes again"
@@ -205,9 +214,10 @@ class Clips:
             log.error("a clip was not classified: %s", error)
             raise RequestError(500, f"{checkpoint.name} failed on this clip; the log has the reason") from None
         if deaths:
-            self._poison.forget(key)
+            self._poison.forget(poison)
         return encode_scores(checkpoint.labels, scores, key.top_k)
 
 
 def _deadly() -> RequestError:
-    return RequestError(422, f"the model process died {MAX_DEATHS} times on this clip; it is not tried again")
+    remedy = f"it is not tried again until {FILE} in the daemon's state folder is deleted"
+    return RequestError(422, f"the model process died {MAX_DEATHS} times on this clip; {remedy}")

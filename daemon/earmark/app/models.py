@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 
+from earmark import __version__
 from earmark.analysis.routes import Analyses
 from earmark.api.clip_scorer import ClipScorer
 from earmark.api.clips import Clips
+from earmark.app import keeping
 from earmark.app.loading import EngineLog
 from earmark.checkpoints.catalogue import catalogue
 from earmark.config import settings as config
@@ -15,6 +18,8 @@ from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.registry import Registry
 from earmark.listening.plan import Plan, default_model
+from earmark.poison.remembered import RememberedClips
+from earmark.telemetry.snapshot import versions
 
 
 class Models:
@@ -46,7 +51,8 @@ class Models:
         )
         self.dispatcher = Dispatcher(batcher, self.engine, depth=worker.depth)
         self.registry = Registry(entries, default_model(settings), self.engine)
-        self.clips = Clips(settings.http, self.registry, ClipScorer(self.dispatcher, settings.http.wait))
+        poison = RememberedClips(keeping.folder(os.environ), f"{__version__}, torch {versions().get('torch', '')}")
+        self.clips = Clips(settings.http, self.registry, ClipScorer(self.dispatcher, settings.http.wait), poison)
         self.analyses = Analyses(self.clips, plans, self.engine, self.dispatcher, settings.http)
 
     def device(self) -> str:

@@ -292,7 +292,7 @@ class LocalEngine:
         """Retire a process that runs on the CPU for want of the GPU, when it is time to try that and it is there."""
         chosen = self._fallback
         while True:
-            while chosen.retry_at is None:
+            while chosen.retry_at is None or self._state.phase != "ready":
                 await self.changed()
             await asyncio.sleep(max(0.0, chosen.retry_at - _now()))
             if await is_usable(self._settings.device):

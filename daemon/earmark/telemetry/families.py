@@ -211,6 +211,8 @@ def _of_http(now: Snapshot) -> Iterator[Metric]:
     yield _gauge("earmark_clips_waiting", "Clips that are decoded or classified now.", now.clips.waiting)
     clips = {"answered": now.clips.answered, "refused": now.clips.refused}
     yield _counters("earmark_clips", "Requests to classify a clip that have ended.", "outcome", clips)
+    text = "Clips that are refused because the model process died on them."
+    yield _gauge("earmark_clips_deadly", text, now.clips.deadly)
     yield _counter("earmark_clips_cached", "Clips that were answered from the cache.", now.clips.cached)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from earmark.api.cache import OVERHEAD_BYTES, Cache, Key, PoisonClips
+from earmark.api.cache import OVERHEAD_BYTES, Cache, Key
 from earmark.api.request import Parameters
 
 
@@ -113,38 +113,3 @@ def test_an_answer_larger_than_the_cache_is_not_kept() -> None:
     nothing = Cache(0)
     nothing.put(key(), b"")
     assert len(nothing) == 0
-
-
-def test_deaths_are_counted_by_the_sound_whatever_the_parameters() -> None:
-    poison = PoisonClips(max_clips=2)
-    assert poison.add_death(key()) == 1
-    assert poison.add_death(key(parameters=Parameters(1))) == 2
-    assert poison.deaths(key()) == 2
-    poison.forget(key())
-    assert poison.deaths(key()) == 0
-    for audio in (b"1", b"2", b"3"):
-        poison.add_death(key(audio))
-    assert [poison.deaths(key(audio)) for audio in (b"1", b"2", b"3")] == [0, 1, 1]
-
-
-def test_of_deaths_the_clip_that_died_last_is_forgotten_last() -> None:
-    poison = PoisonClips(max_clips=2)
-    for audio in (b"1", b"2", b"1", b"3"):
-        poison.add_death(key(audio))
-    assert [poison.deaths(key(audio)) for audio in (b"1", b"2", b"3")] == [2, 0, 1]
-
-
-@pytest.mark.parametrize("other", [{"model": "m2"}, {"revision": "r2"}, {"audio": b"b"}])
-def test_another_clip_model_or_revision_is_no_poison(other: dict[str, Any]) -> None:
-    poison = PoisonClips()
-    poison.add_death(key())
-    poison.forget(replace(key(), **other))
-    assert (poison.deaths(key()), poison.deaths(replace(key(), **other))) == (1, 0)
-
-
-def test_a_thousand_clips_are_remembered() -> None:
-    poison = PoisonClips()
-    keys = [key(number.to_bytes(2, "big")) for number in range(1025)]
-    for each in keys:
-        poison.add_death(each)
-    assert [poison.deaths(each) for each in (keys[0], keys[1], keys[1024])] == [0, 1, 1]

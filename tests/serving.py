@@ -96,11 +96,13 @@ class Serving:
         self.now = datetime.fromisoformat(TIME)
         replayer = Replayer(self.hub, self.kept, self.recent, utc=lambda: self.now.timestamp())
         self.missing: dict[str, str] = {}
+        self.stuck: list[str] = []
         self.server = Server(
             settings,
             {EVENTS: events_endpoint(self.hub, replayer, settings.max_subscribers), **endpoints},
             ready=lambda: {"listening": Need(not self.missing, self.missing), "clips": Need(True)},
             info=lambda: {"version": "0.1.0", "events": self.hub.stats()},
+            live=lambda: self.stuck,
             routes=[*routes, *History(self.kept, self.hello, lambda: self.now).routes()],
             on_refused=self.hub.count_refused,
             **more,

@@ -69,7 +69,7 @@ def test_every_operation_names_its_refusals_and_those_that_all_share() -> None:
         )
         assert shared <= operation["responses"].keys(), (method, path)
     free = {path for (_, path), operation in OPERATIONS.items() if operation.get("security") == []}
-    assert free == {"/health", "/ready", "/docs", "/page/{digest}/{name}"}
+    assert free == {"/health", "/live", "/ready", "/docs", "/page/{digest}/{name}"}
 
 
 def test_a_retry_after_is_told_where_it_may_come() -> None:
@@ -97,6 +97,7 @@ def test_types_of_one_name_are_one_type() -> None:
     ("path", "told", "status"),
     [
         ("/health", "/health", 200),
+        ("/live", "/live", 200),
         ("/ready", "/ready", 200),
         ("/ready?for=tea", "/ready", 400),
         ("/info", "/info", 200),

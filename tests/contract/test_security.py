@@ -56,6 +56,7 @@ def test_without_a_token_everything_but_health_and_readiness_is_401(guarded: Cli
         assert reply.error
     assert guarded.post(CLIP).status == 401
     assert guarded.get("/health").status == 200
+    assert guarded.get("/live").status == 200
     assert guarded.get("/ready").json.keys() >= {"ready", "listening", "clips"}
     assert guarded.ask("OPTIONS", COMMANDS).status == 204  # a browser sends no token with a preflight
 

@@ -97,7 +97,7 @@ def test_a_body_with_two_lengths_is_refused_and_its_connection_is_not_used_again
     serve(scenario)
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready"])
+@pytest.mark.parametrize("path", ["/health", "/live", "/ready"])
 def test_a_health_check_of_http_1_0_needs_no_host(path: str) -> None:
     async def scenario(serving: Serving) -> None:
         assert (await ask(serving, f"GET {path} HTTP/1.0"))[0] == 200

@@ -270,6 +270,20 @@ def test_a_foreign_origin_or_host_is_refused() -> None:
     serve(scenario, settings)
 
 
+def test_a_daemon_is_live_although_it_is_not_ready_and_not_live_when_a_part_is_stuck() -> None:
+    async def scenario(serving: Serving) -> None:
+        serving.missing = {"model": "loading"}
+        assert (await http(serving, "/ready"))[0] == 503
+        status, _, body = await http(serving, "/live")
+        assert (status, body) == (200, {"live": True})
+        serving.stuck = ["the segmenter thread has made no round for 12 s", "the model process does not answer"]
+        status, _, body = await http(serving, "/live")
+        assert (status, body["live"], body["error"]) == (503, False, "; ".join(serving.stuck))
+        assert (await http(serving, "/health"))[0] == 200
+
+    serve(scenario)
+
+
 def test_http_routes_answer_json() -> None:
     async def scenario(serving: Serving) -> None:
         assert (await http(serving, "/health"))[0] == 200

@@ -37,7 +37,7 @@ from earmark.protocol.readiness import Needs
 from earmark.recordings.recording import check
 from earmark.server.server import Server
 from earmark.supervision import systemd
-from earmark.supervision.progress import Signs
+from earmark.supervision.progress import Signs, stuck
 from earmark.supervision.watchdog import Rounds, Watchdog
 from earmark.telemetry.loop import Loop as LoopWatch
 from earmark.telemetry.snapshot import Snapshot, snapshot
@@ -85,6 +85,7 @@ class Service:
             level=events.passing.level,
         )
         self._listening = Listening(settings, chosen, segmenter, detectors, publish, events.new_id)
+        self._rounds = Rounds(segmenter.settle)
         audit = Audit()
         self._reconfigurer = Reconfigurer(
             settings,
@@ -108,6 +109,7 @@ class Service:
             endpoints(settings.server, events, self._listening, detectors),
             ready=needs,
             info=info,
+            live=self._stuck,
             routes=routes(events, models, self._reconfigurer, audit, document, info=info, needs=needs),
             on_refused=events.hub.count_refused,
             audit=audit,
@@ -143,7 +145,8 @@ class Service:
             stack.enter_context(self._segmenter)
             stack.push_async_callback(self._listening.close)
             self._listening.start()
-            watches = (self._listening.watch(), self._watchdog().run(), self._turns.watch())
+            watchdog = Watchdog(self._signs, systemd.watchdog_seconds())
+            watches = (self._listening.watch(), watchdog.run(), self._turns.watch())
             for task in (self._reconfigurer.serve_signals(), *watches):
                 stack.push_async_callback(_end, asyncio.create_task(task))
             stack.enter_context(self._models.analyses)
@@ -248,14 +251,13 @@ class Service:
             events_trouble=self._events.outputs.stats().trouble,
         )
 
-    def _watchdog(self) -> Watchdog:
-        rounds = Rounds(self._segmenter.settle)
+    def _signs(self) -> Signs:
+        engine = self._models.engine
+        return Signs(self._rounds.owed(), engine.state.phase, engine.silence(), self._listening.idle())
 
-        def signs() -> Signs:
-            engine = self._models.engine
-            return Signs(rounds.owed(), engine.state.phase, engine.silence(), self._listening.idle())
-
-        return Watchdog(signs, systemd.watchdog_seconds())
+    def _stuck(self) -> list[str]:
+        """Return what only a restart would mend. Nothing before the daemon serves and when it has stopped."""
+        return stuck(self._signs()) if self._serving else []
 
     def _snapshot(self) -> Snapshot:
         events, models = self._events, self._models

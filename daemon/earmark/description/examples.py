@@ -171,6 +171,7 @@ ANSWERS: dict[str, Any] = {
     "status": _STATUS,
     "models": [_MODEL],
     "health": {"status": "ok"},
+    "live": {"live": True},
     "modelHealth": {"status": "ok"},
     "ready": answer({"listening": Need(True), "clips": Need(True)})[0],
     "history": HISTORY,

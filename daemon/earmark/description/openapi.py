@@ -9,7 +9,7 @@ import msgspec
 
 from earmark.description import examples
 from earmark.description.asyncapi import plain, schemas_of
-from earmark.protocol.endpoints import ASYNCAPI, AUDIO, DOCS, HEALTH, INFO, METRICS, OPENAPI, PAGE, READY
+from earmark.protocol.endpoints import ASYNCAPI, AUDIO, DOCS, HEALTH, INFO, LIVE, METRICS, OPENAPI, PAGE, READY
 from earmark.protocol.readiness import PURPOSES
 from earmark.telemetry.snapshot import Snapshot
 
@@ -17,7 +17,7 @@ JSON = "application/json"
 STRING = {"type": "string"}
 ERROR = {JSON: {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
 METHODS = ("get", "post", "patch", "put", "delete")
-OPEN_TO_ALL = (HEALTH, READY, DOCS, f"{PAGE}/{{digest}}/{{name}}")
+OPEN_TO_ALL = (HEALTH, LIVE, READY, DOCS, f"{PAGE}/{{digest}}/{{name}}")
 """Paths that need no token."""
 
 COMMON = {
@@ -42,6 +42,13 @@ class Health(msgspec.Struct, frozen=True):
     status: Literal["ok"]
 
 
+class Liveness(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Whether all parts of the daemon make progress, and which do not."""
+
+    live: bool
+    error: str = ""
+
+
 class Readiness(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whether the daemon does its work, in all and for each of its purposes, and what is missing for each and why."""
 
@@ -54,9 +61,9 @@ class Readiness(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def completed(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document of the routes of the parts, with all that they have in common and the daemon's own."""
-    (health, readiness, info), components = schemas_of([Health, Readiness, Snapshot])
+    (health, liveness, readiness, info), components = schemas_of([Health, Liveness, Readiness, Snapshot])
     own = document["components"]
-    paths = {**document["paths"], **_own(health, readiness, info)}
+    paths = {**document["paths"], **_own(health, liveness, readiness, info)}
     paths["/"] = {"get": _page("root", "The page, for browsers; for programs, where what is"), **paths["/"]}
     return {
         **document,
@@ -65,7 +72,7 @@ def completed(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _own(health: object, readiness: object, info: object) -> dict[str, Any]:
+def _own(health: object, liveness: object, readiness: object, info: object) -> dict[str, Any]:
     model = {"name": "model", "in": "path", "required": True, "schema": STRING, "description": "A model's id"}
     purpose = {"name": "for", "in": "query", "schema": {"enum": [*PURPOSES]}, "description": "Only this purpose"}
     ready = _get("ready", "Whether it listens and classifies", {JSON: {"schema": readiness}})
@@ -74,6 +81,9 @@ def _own(health: object, readiness: object, info: object) -> dict[str, Any]:
         "400": {"description": "`for` is no purpose", "content": ERROR},
         "503": {"description": "It does not, and what is missing", "content": {JSON: not_ready}},
     }
+    alive = {JSON: {"schema": liveness}}
+    stuck = {"503": {"description": "A part makes none, and only a restart helps", "content": alive}}
+    live = _get("live", "Whether all parts of the daemon make progress", alive, stuck)
     no_model = {"404": {"description": "There is no such model", "content": ERROR}}
     plain = {"text/plain": {"schema": STRING}, "application/openmetrics-text": {"schema": STRING}}
     document = {JSON: {"schema": {"type": "object"}}}
@@ -82,6 +92,7 @@ def _own(health: object, readiness: object, info: object) -> dict[str, Any]:
     audio = {"description": "This is a WebSocket; `/asyncapi.json` describes it", "content": ERROR}
     return {
         HEALTH: {"get": _get("health", "200 while the daemon serves", {JSON: {"schema": health}})},
+        LIVE: {"get": live},
         READY: {"get": {**ready, "parameters": [purpose]}},
         INFO: {"get": _get("info", "Versions, sources, classifiers, counters", {JSON: {"schema": info}})},
         "/models/{model}/health": {

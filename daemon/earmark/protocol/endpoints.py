@@ -9,6 +9,7 @@ DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PORT}"
 EVENTS = "/v1/events"  # a WebSocket
 AUDIO = "/v1/audio"  # another one, for sound that clients send
 HEALTH = "/health"
+LIVE = "/live"
 READY = "/ready"
 INFO = "/info"
 METRICS = "/metrics"

@@ -90,7 +90,7 @@ def _needs_token(scope: Scope) -> bool:
     A browser's preflight, a probe, and the page need none: a browser has no token before it has the page.
     """
     method, path = scope["method"], scope["path"]
-    if method == "OPTIONS" or path in (endpoints.HEALTH, endpoints.READY):
+    if method == "OPTIONS" or path in (endpoints.HEALTH, endpoints.LIVE, endpoints.READY):
         return False
     return method not in ("GET", "HEAD") or not endpoints.wants_page(path, Headers(scope=scope).get("accept", ""))
 

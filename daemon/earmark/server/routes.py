@@ -17,18 +17,24 @@ from earmark.server.responses import error_response, json_response
 
 Ready = Callable[[], Needs]
 Info = Callable[[], object]
+Live = Callable[[], Sequence[str]]
 
 MAX_QUOTED = 100  # characters of a parameter that an error repeats
 
 
-def application(ready: Ready, info: Info, routes: Sequence[BaseRoute] = ()) -> Starlette:
+def application(ready: Ready, info: Info, routes: Sequence[BaseRoute] = (), live: Live = lambda: ()) -> Starlette:
     """Return the application: `routes`, and after them the daemon's own.
 
-    `ready` returns what each purpose of the daemon needs; `info` returns the content of `/info`.
+    `ready` returns what each purpose of the daemon needs, `info` the content of `/info`, and `live` a sentence for each
+    part that makes no progress any more.
     """
 
     async def show_health(request: Request) -> Response:
         return json_response({"status": "ok"})
+
+    async def show_live(request: Request) -> Response:
+        stuck = "; ".join(live())
+        return json_response({"live": False, "error": stuck}, 503) if stuck else json_response({"live": True})
 
     async def show_ready(request: Request) -> Response:
         asked = request.query_params.get("for")
@@ -47,6 +53,7 @@ def application(ready: Ready, info: Info, routes: Sequence[BaseRoute] = ()) -> S
     own = [
         Route("/", show_root),
         Route(endpoints.HEALTH, show_health),
+        Route(endpoints.LIVE, show_live),
         Route(endpoints.READY, show_ready),
         Route(endpoints.INFO, show_info),
         Route(endpoints.AUDIO, refuse_plain),
@@ -64,6 +71,7 @@ async def show_root(request: Request) -> Response:
             "events": endpoints.EVENTS,
             "info": endpoints.INFO,
             "health": endpoints.HEALTH,
+            "live": endpoints.LIVE,
             "ready": endpoints.READY,
         }
     )

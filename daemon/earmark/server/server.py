@@ -28,7 +28,7 @@ from earmark.server.bind import Acceptor, address, exposed, listen, make_room
 from earmark.server.handshake import Endpoint, Handshake, Refused
 from earmark.server.http import Deadlines, HttpConnection
 from earmark.server.middleware import AccessMiddleware
-from earmark.server.routes import Info, Ready, application
+from earmark.server.routes import Info, Live, Ready, application
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,7 @@ class Server:
         *,
         ready: Ready,
         info: Info,
+        live: Live = lambda: (),
         routes: Sequence[BaseRoute] = (),
         on_refused: Refused = lambda status: None,
         audit: Audit | None = None,
@@ -91,7 +92,7 @@ class Server:
             handshakes(settings.handshakes_per_address, settings.max_per_address),
         )
         self._handshake = Handshake(endpoints, self._access, arrivals, self._traffic, on_refused)
-        app = application(ready, info, routes)
+        app = application(ready, info, routes, live)
         self.routes: tuple[BaseRoute, ...] = tuple(app.routes)
         self._app = AccessMiddleware(app, self._access, audit or Audit())
 

@@ -208,6 +208,7 @@ def test_too_many_requests_at_once_are_429_with_retry_after(small: Client) -> No
     assert small.post(CLIP).status == 200
 
 
+@pytest.mark.scenario(7)
 def test_a_clip_under_which_the_worker_dies_is_503_and_the_second_time_422_remembered(small: Client) -> None:
     clip = encoded(noisy(0.5, 666))
 

@@ -283,6 +283,7 @@ def test_every_label_goes_off_when_the_program_that_reads_the_events_has_died(tm
         assert daemon.process.wait(10) == 0
 
 
+@pytest.mark.scenario(7)
 def test_a_killed_worker_is_replaced_and_nobody_is_dropped() -> None:
     with Daemon("--demo") as daemon:
         daemon.until(lambda event: event["type"] == "label")
@@ -321,6 +322,7 @@ def test_events_that_a_full_disk_lost_make_the_exit_code_1(to: str, tmp_path: Pa
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a spare worker needs Linux")
+@pytest.mark.scenario(7)
 def test_windows_that_are_lost_to_a_hung_worker_say_so(tmp_path: Path) -> None:
     file = tmp_path / "earmark.toml"
     soundfile.write(tmp_path / "hiss.wav", noise(16000, -40), 16000)

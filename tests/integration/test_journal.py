@@ -386,6 +386,7 @@ def fill(place: Path) -> Path:
     return filler
 
 
+@pytest.mark.scenario(12)
 def test_with_a_full_disk_serving_goes_on_and_the_journal_resumes_when_there_is_room(
     small_disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -434,6 +435,7 @@ def test_with_a_full_disk_serving_goes_on_and_the_journal_resumes_when_there_is_
     assert "events are missing from the journal: " in caplog.text
 
 
+@pytest.mark.scenario(12)
 def test_a_daemon_that_starts_on_a_full_disk_goes_on_with_the_numbers(small_disk: Path) -> None:
     async def go() -> None:
         with opened(small_disk, tail_bytes=65536) as first:
@@ -452,6 +454,7 @@ def test_a_daemon_that_starts_on_a_full_disk_goes_on_with_the_numbers(small_disk
     asyncio.run(go())
 
 
+@pytest.mark.scenario(12)
 def test_without_room_for_a_first_journal_there_is_none_and_that_is_told(small_disk: Path) -> None:
     fill(small_disk)
     with pytest.raises(JournalError, match=r"disk is full|No space left"), opened(small_disk):

@@ -84,6 +84,7 @@ def shown(message: dict[str, Any]) -> Any:
     return message["type"] if message["type"] in ("hello", "subscribed", "error") else message["seq"]
 
 
+@pytest.mark.scenario(10)
 def test_a_client_that_was_away_gets_what_it_missed_and_then_the_live_stream() -> None:
     async def scenario(serving: Serving) -> None:
         async with serving.subscriber() as connection:
@@ -112,6 +113,7 @@ def test_hello_tells_the_oldest_event_that_is_kept() -> None:
     serve(scenario, LITTLE)
 
 
+@pytest.mark.scenario(10)
 def test_a_client_that_was_away_for_too_long_is_told_what_is_gone() -> None:
     async def scenario(serving: Serving) -> None:
         for _ in range(60):
@@ -122,6 +124,7 @@ def test_a_client_that_was_away_for_too_long_is_told_what_is_gone() -> None:
     serve(scenario, LITTLE)
 
 
+@pytest.mark.scenario(10)
 def test_a_client_of_another_numbering_is_told_so_and_gets_everything_kept() -> None:
     async def scenario(serving: Serving) -> None:
         for _ in range(60):
@@ -166,6 +169,7 @@ def test_two_clients_with_different_filters_get_what_each_of_them_wants() -> Non
     serve(scenario, LITTLE, kept=Archive)
 
 
+@pytest.mark.scenario(10)
 def test_a_client_comes_back_while_500_events_a_second_are_published() -> None:
     async def scenario(serving: Serving) -> None:
         kept = archive(serving, 3000)

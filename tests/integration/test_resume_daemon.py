@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 import websockets.sync.client
 
 from earmark.config.resolve import DEMO
@@ -68,6 +69,7 @@ def replayed(daemon: Daemon, since: str, last: int) -> tuple[dict[str, Any], dic
     return hello, found
 
 
+@pytest.mark.scenario(10)
 def test_clients_go_on_over_daemons_that_are_killed_with_every_label_once_and_in_order(tmp_path: Path) -> None:
     port, chance = free_port(), random.Random(7)
     with Lives(tmp_path, port) as lives:
@@ -103,6 +105,7 @@ def test_clients_go_on_over_daemons_that_are_killed_with_every_label_once_and_in
         assert found[0] == kept[0]
 
 
+@pytest.mark.scenario(10)
 def test_the_whole_daemon_goes_on_where_it_was_killed_and_so_do_its_clients(tmp_path: Path) -> None:
     settings = tmp_path / "earmark.toml"
     settings.write_text(SETTINGS.format(folder=tmp_path / "kept", demo=DEMO))
@@ -139,3 +142,24 @@ def test_the_whole_daemon_goes_on_where_it_was_killed_and_so_do_its_clients(tmp_
         told = [event for event in follower.seen if isinstance(event, Label)]
         assert told == kept[: len(told)]
         assert told[0].seq < max(seen) < told[-1].seq
+
+
+@pytest.mark.scenario(10)
+def test_after_its_journal_is_lost_a_daemon_tells_a_client_so_and_sends_what_it_has_since(tmp_path: Path) -> None:
+    with Lives(tmp_path) as lives:
+        lives.start()
+        address, epoch, _ = lives.served()
+        with websockets.sync.client.connect(address, proxy=None, close_timeout=0.1) as stream:
+            last = next(event["seq"] for text in stream if (event := json.loads(text))["type"] == "result")
+        lives.kill()
+        for file in tmp_path.glob("journal.*"):
+            file.unlink()
+        lives.start()
+        address, now, newest = lives.served()
+        assert (now != epoch, newest) == (True, 0)
+        with websockets.sync.client.connect(f"{address}?since={epoch}:{last}", proxy=None, close_timeout=0.1) as stream:
+            hello, gap, *events = [json.loads(stream.recv(DEADLINE)) for _ in range(12)]
+        lives.kill()
+    assert (hello["type"], hello["epoch"]) == ("hello", now)
+    assert (gap["type"], gap["cause"]) == ("gap", "epoch")
+    assert [event["seq"] for event in events] == list(range(1, 11))

@@ -97,6 +97,7 @@ def test_an_engine_says_what_it_waits_for_and_answers_as_the_bare_model(tiny: Ch
     assert np.abs(softmax(bare.classify(np.stack(clips(32)))) - softmax(together)).max() < 1e-5
 
 
+@pytest.mark.scenario(7)
 def test_a_batch_under_which_the_process_dies_is_tried_once_more_and_answered(tiny: Checkpoint) -> None:
     async def scene() -> None:
         async with Followed(tiny) as engine:
@@ -116,6 +117,7 @@ def test_a_batch_under_which_the_process_dies_is_tried_once_more_and_answered(ti
     play(scene)
 
 
+@pytest.mark.scenario(7)
 def test_a_batch_that_kills_twice_fails_and_the_one_behind_it_does_not(tiny: Checkpoint) -> None:
     async def scene() -> None:
         async with Followed(tiny) as engine:
@@ -137,6 +139,7 @@ def test_a_batch_that_kills_twice_fails_and_the_one_behind_it_does_not(tiny: Che
     play(scene)
 
 
+@pytest.mark.scenario(7)
 def test_a_process_that_hangs_is_killed_and_the_batch_answered_by_the_next(tiny: Checkpoint) -> None:
     async def scene() -> None:
         settings = config.Worker(threads=1, device="cpu", timeout=1.0)
@@ -151,6 +154,7 @@ def test_a_process_that_hangs_is_killed_and_the_batch_answered_by_the_next(tiny:
     play(scene)
 
 
+@pytest.mark.scenario(7)
 def test_an_idle_process_that_hangs_is_seen_and_replaced_within_seconds(tiny: Checkpoint) -> None:
     async def scene() -> list[EngineState]:
         async with Followed(tiny) as engine:
@@ -171,6 +175,7 @@ def test_an_idle_process_that_hangs_is_seen_and_replaced_within_seconds(tiny: Ch
     assert any("has sent nothing for 5 s and was killed" in state.detail for state in play(scene))
 
 
+@pytest.mark.scenario(7)
 def test_a_process_that_hung_for_a_moment_goes_on(tiny: Checkpoint) -> None:
     async def scene() -> None:
         async with Followed(tiny) as engine:
@@ -391,6 +396,7 @@ def test_an_engine_that_is_left_while_it_starts_ends_its_process_and_fails_the_c
     play(scene)
 
 
+@pytest.mark.scenario(7)
 def test_a_process_that_cannot_start_is_reported_after_many_deaths(
     tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:

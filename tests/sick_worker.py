@@ -16,7 +16,7 @@ from typing import Any
 
 LEAK, BURST, EXCEED, FAIL, SLOW = 0.125, 0.25, 0.375, 0.5, 0.625
 LEAKED_BYTES, BURST_BYTES, EXCEEDED_BYTES = 40 * 2**20, 250 * 2**20, 8 * 2**30
-BURST_SECONDS, SLOW_SECONDS = 1.5, 0.2
+BURST_SECONDS, SLOW_SECONDS = 1.5, 0.1
 
 kept: list[Any] = []
 
@@ -53,7 +53,7 @@ def infect() -> None:
     def classify_sick(self: model.AudioModel, samples: Any) -> Any:
         if self.device.type == "cuda" and gpu() == "broken":
             raise RuntimeError("CUDA error: unspecified launch failure")
-        for first in map(float, samples[:, 0]):
+        for first in map(abs, map(float, samples[:, 0])):
             if first == LEAK:
                 kept.append(np.ones(LEAKED_BYTES, np.uint8))
             elif first == BURST:

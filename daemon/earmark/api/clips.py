@@ -77,7 +77,7 @@ class Clips:
         limits = Limits(settings.max_seconds, settings.max_decoded_mb * MB)
         self._decoders = Decoders(settings.decoders, limits, settings.wait)
         self._cache = Cache(settings.cache_mb * MB)
-        self._poison = poison or RememberedClips()
+        self._poison = RememberedClips() if poison is None else poison  # it has a length, which may be 0
         self._waiting = self._answered = self._refused = self._cached = 0
         self.max_body_bytes = settings.max_body_mb * MB
 

@@ -38,7 +38,7 @@ INTEGRATION = Path(__file__).parent / "integration"
 # The files there that take longest. They begin first, so that the processes which share the files end together.
 LONGEST = (
     *("two_microphones", "microphone", "faults", "page", "daemon", "training", "send", "worker", "learn"),
-    *("resume_daemon", "changes", "archive", "wheel", "metrics"),
+    *("resume_daemon", "changes", "archive", "wheel", "metrics", "worker_faults", "daemon_faults"),
 )
 
 # A shell starts what runs in the background with Ctrl-C ignored, and nohup ignores that a terminal closes. Programs

@@ -15,7 +15,9 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
+from subprocess import SubprocessError
 
 import numpy as np
 from websockets.asyncio.client import connect
@@ -134,11 +136,16 @@ class Churn:
             group.create_task(self._again("pause", self._pause, 5, 20))
             group.create_task(self._again("reload", self._ask_to_reload, 10, 30))
             group.create_task(self._again("end a source", self._end_source, 3, 10))
-            group.create_task(self._again("kill the worker", self._kill, 150, 300))
+            group.create_task(self._again("kill the worker", self._kill, *self._kills(seconds)))
             if self._pulse is not None:
                 group.create_task(self._again("replug", self._replug, 15, 40))
             await asyncio.sleep(seconds)
             self._over.set()
+
+    def _kills(self, seconds: float) -> tuple[float, float]:
+        """Return the seconds between two kills: each process lives for minutes, and a short phase has one kill."""
+        least = min(150.0, seconds / 3)
+        return least / self._pace, 2 * least / self._pace
 
     async def _again(self, name: str, act: Act, least: float, most: float) -> None:
         """Act again and again, with pauses between `least` and `most` seconds, until the phase is over."""
@@ -147,7 +154,7 @@ class Churn:
             self.acts[name.rstrip(" 0123456789")] += 1
             try:
                 await act(chance)
-            except (OSError, WebSocketException, TimeoutError) as error:
+            except (OSError, WebSocketException, TimeoutError, HTTPException, SubprocessError) as error:
                 self.acts[f"{name.rstrip(' 0123456789')}: {type(error).__name__}"] += 1
 
     async def _wait(self, seconds: float) -> bool:
@@ -237,8 +244,10 @@ class Churn:
     async def _replug(self, chance: random.Random) -> None:
         assert self._pulse is not None
         await asyncio.to_thread(self._pulse.unplug)
-        await self._wait(chance.uniform(1, 8))
-        await asyncio.to_thread(self._pulse.replug)
+        try:
+            await self._wait(chance.uniform(1, 8))
+        finally:
+            await asyncio.to_thread(self._pulse.replug)
 
     async def _change(self, path: str, change: Mapping[str, object]) -> None:
         await self._ask("PATCH", path, json.dumps(change), {"content-type": "application/json"})

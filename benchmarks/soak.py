@@ -60,7 +60,7 @@ decide = {{ on = {on} }}
 name = "mood"
 model = "earmark/emotion"
 mode = "sliding"
-sources = ["s0", "s1", "s2", "s3"]
+sources = [{mood}]
 """
 
 
@@ -90,7 +90,8 @@ class Settings:
 
     def write(self, on: float, more: Sequence[str]) -> None:
         programs = [name for name in self.pipes if name != "extra"]
-        parts = [GENERAL.format(on=on), NETWORK]
+        mood = ", ".join(f'"{name}"' for name in programs[: max(1, len(programs) // 12)])
+        parts = [GENERAL.format(on=on, mood=mood), NETWORK]
         parts += [SOURCE.format(name=name, pipe=self.pipes[name]) for name in (*programs, *more)]
         parts += [MICROPHONE.format(name=name) for name in MICROPHONES * (self.pulse is not None)]
         written = self.path.with_suffix(".new")
@@ -205,7 +206,7 @@ async def soak(
         pulse=settings.pulse,
         reload=settings.change,
         seed=options.seed,
-        pace=min(1.0, options.minutes / 5),
+        pace=min(1.0, max(0.3, options.minutes / 5)),
     )
     this = Soak(running, churn, healthy, settings, min(10.0, seconds / 30))
     tasks = [asyncio.create_task(each) for each in (healthy.run(), this.watch())]

@@ -9,18 +9,19 @@ import msgspec
 from earmark.changes.difference import different
 from earmark.config.settings import Decide, Microphone, Vad
 from earmark.control.steering import Change, Changed, ClassifierStatus, SourceStatus, classifier_status, shown
-from earmark.errors import ConfigError
+from earmark.errors import ConfigError, EarmarkError
 from tests.serving import CLASSIFIERS
 
 
 class FakeSteering:
-    """A source `desk` and two classifiers. Only `decide`, `vad` and `paused` change; `broken` fails each reload."""
+    """A source `desk`, two classifiers. Only `decide`, `vad` and `paused` change. `broken` and `stuck` fail reloads."""
 
     def __init__(self) -> None:
         self.paused = False
         self.settings = {info.name: (Decide(), Vad()) for info in CLASSIFIERS}
         self.reloads = 0
         self.broken = ""
+        self.stuck = ""
 
     def sources(self) -> tuple[SourceStatus, ...]:
         settings = shown(Microphone(name="desk"))
@@ -58,6 +59,8 @@ class FakeSteering:
         return Changed(() if before == self.paused else (Change(f"source[{name}].paused", before, self.paused),))
 
     async def reload(self) -> Changed:
+        if self.stuck:
+            raise EarmarkError(self.stuck)
         if self.broken:
             raise ConfigError(self.broken)
         self.reloads += 1

@@ -99,6 +99,14 @@ def test_a_source_is_paused_and_goes_on() -> None:
     steered(scenario)
 
 
+def test_a_part_that_does_not_answer_is_told_in_a_sentence() -> None:
+    async def scenario(serving: Serving, steering: FakeSteering) -> None:
+        steering.stuck = "the segmenter thread has made no round for 10 s: is the machine too busy?"
+        assert await ask(serving, "POST", "/v1/reload") == (503, {"error": steering.stuck})
+
+    steered(scenario)
+
+
 def test_a_reload_needs_no_body_and_names_what_needs_a_restart() -> None:
     async def scenario(serving: Serving, steering: FakeSteering) -> None:
         for content in (b"", b"{}"):

@@ -17,7 +17,7 @@ def test_a_minute_of_churn_leaves_no_descriptor_thread_child_or_task_behind(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = tmp_path / "log"
-    grew = soak.main(["--minutes", "0.6", "--sources", "8", "--log", str(log)])
+    grew = soak.main(["--minutes", "0.5", "--sources", "8", "--log", str(log)])
     told = capsys.readouterr().out
     assert not grew, f"{told}\n{log.read_text()[-3000:]}"
     assert "at rest: descriptors" in told

@@ -15,7 +15,7 @@ from earmark.control.audit_lines import tell
 from earmark.control.body import read_object
 from earmark.control.steering import Changed, ClassifierStatus, SourceStatus, Steering
 from earmark.control.toml_lines import toml_lines
-from earmark.errors import ConfigError, RequestError
+from earmark.errors import ConfigError, EarmarkError, RequestError
 from earmark.protocol.endpoints import CLASSIFIERS, RELOAD, SOURCES
 from earmark.server.responses import error_response, json_response
 
@@ -106,6 +106,8 @@ class Control:
                 status, sentence = 400, str(error)
             except RequestError as error:
                 status, sentence = error.status, str(error)
+            except EarmarkError as error:  # a part does not answer
+                status, sentence = 503, str(error)
             if request.method not in ("GET", "HEAD"):
                 what = f"{request.method} {request.scope['path'][: fields.MAX_QUOTED]}"
                 self._audit.refused(_caller(request), what, sentence.replace("\n", "; "))

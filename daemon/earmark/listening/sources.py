@@ -208,8 +208,12 @@ class Listening:
         await asyncio.gather(*(asyncio.to_thread(shell.close) for shell in shells))
         for name in names:
             self._segmenter.remove_source(name, reason, detail)
-        async with asyncio.timeout(SETTLE_SECONDS):
-            await asyncio.wrap_future(self._segmenter.settle())
+        try:
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await asyncio.wrap_future(self._segmenter.settle())
+        except TimeoutError:
+            sentence = f"the segmenter thread has made no round for {SETTLE_SECONDS:g} s: is the machine too busy?"
+            raise EarmarkError(sentence) from None
 
     def _heard(self, source: str) -> list[Plan]:
         return [plan for plan in self.plans.values() if source in plan.sources]

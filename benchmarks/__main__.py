@@ -1,6 +1,6 @@
 """Run all benchmarks, or those that are named, and print one table with the goals of docs/design.md.
 
-    python -m benchmarks [--quick] [fanout journal latency listening start worker]
+    python -m benchmarks [--quick] [fanout journal latency listening start subscribers worker]
 
 Each runs in a process of its own, so that what one has loaded does not change the figures of the next.
 """

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from benchmarks.table import Row
 
-NAMES = ("start", "latency", "listening", "fanout", "worker", "http", "journal")
+NAMES = ("start", "latency", "listening", "fanout", "subscribers", "worker", "http", "journal")
 
 
 def measure(name: str, quick: bool) -> list[Row]:

@@ -23,6 +23,7 @@ from earmark.history.recent import Recent
 from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.events import ClassifierInfo, Hello, Label, Numbered, Result, Score, SourceInfo
 from earmark.protocol.readiness import Need
+from earmark.server.connection import PING_SECONDS
 from earmark.server.handshake import Endpoint
 from earmark.server.server import Server
 from earmark.stream.events_endpoint import events_endpoint
@@ -79,6 +80,7 @@ class Serving:
         *,
         backlog: int = 1000,
         stall: float = 30.0,
+        ping: float = PING_SECONDS,
         kept: Callable[[Recent], Kept] = lambda recent: recent,
         endpoints: Mapping[str, Endpoint] = MappingProxyType({}),
         routes: Sequence[BaseRoute] = (),
@@ -95,11 +97,12 @@ class Serving:
         )
         self.now = datetime.fromisoformat(TIME)
         replayer = Replayer(self.hub, self.kept, self.recent, utc=lambda: self.now.timestamp())
+        self.address = "127.0.0.1"  # at which clients connect
         self.missing: dict[str, str] = {}
         self.stuck: list[str] = []
         self.server = Server(
             settings,
-            {EVENTS: events_endpoint(self.hub, replayer, settings.max_subscribers), **endpoints},
+            {EVENTS: events_endpoint(self.hub, replayer, settings.max_subscribers, ping_seconds=ping), **endpoints},
             ready=lambda: {"listening": Need(not self.missing, self.missing), "clips": Need(True)},
             info=lambda: {"version": "0.1.0", "events": self.hub.stats()},
             live=lambda: self.stuck,
@@ -110,7 +113,7 @@ class Serving:
 
     @property
     def host(self) -> str:
-        return f"127.0.0.1:{self.server.port}"
+        return f"{self.address}:{self.server.port}"
 
     def hear(self, label: str = "stop", score: float = 0.97) -> int:
         """Publish a voice command and return its number."""

@@ -31,6 +31,11 @@ def small_window(serving: Serving, target: str) -> Iterator[socket.socket]:
 
 async def read_on(client: socket.socket) -> list[tuple[int, bytes]]:
     """Read all that comes until the end, or until nothing has come for a while; opcode and payload of each frame."""
+    return frames_of(await rest(client))
+
+
+async def rest(client: socket.socket) -> bytes:
+    """Return all that comes until the end, or until nothing has come for a while."""
     loop, data = asyncio.get_running_loop(), b""
     with contextlib.suppress(TimeoutError, ConnectionError):
         while True:
@@ -39,6 +44,11 @@ async def read_on(client: socket.socket) -> list[tuple[int, bytes]]:
             if not part:
                 break
             data += part
+    return data
+
+
+def frames_of(data: bytes) -> list[tuple[int, bytes]]:
+    """Return opcode and payload of each frame behind the answer to the handshake."""
     data = data.partition(b"\r\n\r\n")[2]
     frames = []
     while len(data) >= 2:

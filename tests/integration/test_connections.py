@@ -49,6 +49,7 @@ async def cut_off(reader: asyncio.StreamReader) -> bool:
     return True
 
 
+@pytest.mark.scenario(9)
 @pytest.mark.parametrize(
     ("data", "answers"),
     [
@@ -71,6 +72,7 @@ def test_a_request_that_does_not_come_whole_is_cut_off(data: bytes, answers: int
     serve(scenario, deadlines=SHORT)
 
 
+@pytest.mark.scenario(9)
 def test_more_bytes_of_a_head_do_not_give_more_time() -> None:
     async def scenario(serving: Serving) -> None:
         reader, writer = await send(serving, GET[:-2])

@@ -315,6 +315,7 @@ def test_http_errors_are_json_with_a_sentence() -> None:
     serve(scenario)
 
 
+@pytest.mark.scenario(8)
 def test_a_slow_subscriber_loses_its_oldest_events_and_is_told() -> None:
     async def scenario(serving: Serving) -> None:
         async with unread(serving) as (reader, _):
@@ -339,6 +340,7 @@ def test_a_slow_subscriber_loses_its_oldest_events_and_is_told() -> None:
     serve(scenario, backlog=100)
 
 
+@pytest.mark.scenario(8)
 def test_a_slow_subscriber_with_policy_latest_keeps_labels_and_the_newest_result() -> None:
     async def scenario(serving: Serving) -> None:
         async with unread(serving, "policy=latest") as (reader, _):
@@ -356,6 +358,7 @@ def test_a_slow_subscriber_with_policy_latest_keeps_labels_and_the_newest_result
     serve(scenario, backlog=100)
 
 
+@pytest.mark.scenario(8)
 def test_a_slow_subscriber_with_policy_close_is_closed_with_1013() -> None:
     async def scenario(serving: Serving) -> None:
         async with unread(serving, "policy=close") as (reader, _):
@@ -371,6 +374,7 @@ def test_a_slow_subscriber_with_policy_close_is_closed_with_1013() -> None:
     serve(scenario, backlog=100)
 
 
+@pytest.mark.scenario(8)
 def test_a_subscriber_that_never_reads_is_aborted_while_the_other_gets_everything() -> None:
     async def scenario(serving: Serving) -> None:
         async with serving.subscriber() as other:
@@ -411,6 +415,7 @@ def test_500_subscribers_get_every_event() -> None:
     serve(scenario)
 
 
+@pytest.mark.scenario(9)
 def test_a_flood_of_messages_is_closed_with_1008() -> None:
     async def scenario(serving: Serving) -> None:
         async with serving.subscriber() as connection:
@@ -421,6 +426,7 @@ def test_a_flood_of_messages_is_closed_with_1008() -> None:
     serve(scenario, config.Server(listen="127.0.0.1:0", messages_per_client=10))
 
 
+@pytest.mark.scenario(9)
 def test_a_flood_of_pings_is_closed_with_1008_and_not_answered_to_the_end() -> None:
     async def scenario(serving: Serving) -> None:
         async with unread(serving) as (reader, writer):
@@ -433,6 +439,7 @@ def test_a_flood_of_pings_is_closed_with_1008_and_not_answered_to_the_end() -> N
     serve(scenario)
 
 
+@pytest.mark.scenario(9)
 @pytest.mark.parametrize(
     ("frame", "code"),
     [

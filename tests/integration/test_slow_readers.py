@@ -15,11 +15,12 @@ from earmark.protocol.events import Level
 from earmark.server.connection import Limits, WebSocketConnection, is_unanswered
 from earmark.server.handshake import Endpoint, Query
 from tests.serving import DEADLINE, TIME, Serving, serve
-from tests.slow import messages, read_on, small_window
+from tests.slow import frames_of, messages, read_on, rest, small_window
 
 PADDING = "x" * 2000
 
 
+@pytest.mark.scenario(8)
 @pytest.mark.parametrize("policy", ["oldest", "latest", "close"])
 def test_a_reader_that_falls_behind_is_told_what_its_policy_says(policy: str) -> None:
     async def scenario(serving: Serving) -> None:
@@ -92,6 +93,7 @@ def test_bytes_that_leave_are_seen_long_before_the_transport_sees_them() -> None
     serve(scenario, endpoints={"/v1/talk": talk(connections, Limits(0, 1, 100), 400_000)})
 
 
+@pytest.mark.scenario(8)
 def test_a_client_that_answers_no_ping_is_not_closed_before_its_time_and_then_with_1013() -> None:
     async def scenario(serving: Serving) -> None:
         with small_window(serving, "/v1/talk") as client:
@@ -166,3 +168,32 @@ def test_a_reader_of_levels_that_reads_nothing_costs_no_memory_and_gets_events_w
         assert (serving.hub.stats().dropped["oldest"], serving.hub.stats().aborted) == (0, 0)
 
     serve(scenario)
+
+
+@pytest.mark.scenario(8)
+def test_a_subscriber_that_reads_a_message_now_and_then_stays_and_is_told_of_what_it_lost() -> None:
+    """One message in a tenth of a second and two seconds stand for the ten seconds and ten minutes of the defaults."""
+
+    async def scenario(serving: Serving) -> None:
+        async with serving.subscriber() as other:
+            with small_window(serving, "/v1/events") as client:
+                await serving.until(lambda: serving.hub.stats().subscribers == 2)
+                loop, taken = asyncio.get_running_loop(), b""
+                end = loop.time() + 4
+                while loop.time() < end:
+                    taken += await loop.sock_recv(client, len(PADDING))
+                    for _ in range(20):
+                        serving.hear(PADDING)
+                        await other.recv()
+                    assert serving.hub.stats().backlog <= 20
+                    await asyncio.sleep(0.1)
+                newest = serving.hear()
+                data = taken + await rest(client)
+        seqs = [message["seq"] for message in messages(frames_of(data)) if "seq" in message][1:]
+        gaps = [message for message in messages(frames_of(data)) if message["type"] == "gap"]
+        told = sum(gap["to"] - gap["from"] + 1 for gap in gaps)
+        assert told > 0
+        assert seqs[-1] == newest == len(seqs) + told
+        assert serving.hub.stats().aborted == 0
+
+    serve(scenario, backlog=20, stall=2.0)

@@ -26,6 +26,7 @@ from websockets.typing import Subprotocol
 from earmark.access.limits import Sending, TooMany
 
 WRITE_LIMIT = (64 * 1024, 16 * 1024)  # bytes in the transport: full above the first, free again below the second
+PING_SECONDS = 20.0
 CLOSE_SECONDS = 2.0  # for a client to answer a close frame
 POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
 TRY_AGAIN_LATER = 1013  # IANA's registry of close codes
@@ -53,7 +54,7 @@ class Limits:
     max_connections: int
     max_messages_per_second: int | None = None
     stall_seconds: float = 600.0
-    ping_seconds: float = 20.0
+    ping_seconds: float = PING_SECONDS
     max_waiting_messages: int = 16
 
 

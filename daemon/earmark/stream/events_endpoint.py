@@ -14,7 +14,7 @@ from earmark.errors import RequestError, SubscriptionError
 from earmark.history.position import Position
 from earmark.protocol.endpoints import SUBPROTOCOL
 from earmark.protocol.events import Error, encode
-from earmark.server.connection import Limits, WebSocketConnection
+from earmark.server.connection import PING_SECONDS, Limits, WebSocketConnection
 from earmark.server.handshake import Endpoint, Query
 from earmark.stream.replayer import Replayer
 from earmark.stream.subscribe_request import SubscribeRequest, parse_message, parse_query
@@ -25,7 +25,9 @@ MAX_MESSAGE_BYTES = 64 * 1024  # subscribers only send filters
 INTERNAL_ERROR = 1011  # RFC 6455, section 7.4.1
 
 
-def events_endpoint(hub: Hub, replayer: Replayer, max_subscribers: int) -> Endpoint:
+def events_endpoint(
+    hub: Hub, replayer: Replayer, max_subscribers: int, *, ping_seconds: float = PING_SECONDS
+) -> Endpoint:
     """Return the endpoint at which clients subscribe to the events of `hub`, and get those of the past before them."""
 
     def accept(query: Query) -> SubscriberConversation:
@@ -36,7 +38,7 @@ def events_endpoint(hub: Hub, replayer: Replayer, max_subscribers: int) -> Endpo
 
     return Endpoint(
         "events",
-        Limits(MAX_MESSAGE_BYTES, max_subscribers, stall_seconds=hub.stall),
+        Limits(MAX_MESSAGE_BYTES, max_subscribers, stall_seconds=hub.stall, ping_seconds=ping_seconds),
         accept,
         f"there are {max_subscribers} subscribers already, as many as server.max_subscribers allows",
         "subscribe",

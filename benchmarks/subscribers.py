@@ -12,6 +12,7 @@ import argparse
 import array
 import asyncio
 import contextlib
+import math
 import socket
 import statistics
 import subprocess
@@ -42,8 +43,9 @@ MB = 1e6
 BACKLOG = 1000  # as the default of server.backlog
 SOURCES = (SourceInfo("desk", "listening"), SourceInfo("filler", "listening"))
 SCORES = tuple(Score(0.81, label) for label in ("happy", "neutral", "calm", "sad", "angry"))
+FILLERS = 3000  # events for the stuck one alone: more than its backlog, the transport and the kernel hold
 SETTLING = 12_000  # events of some 350 bytes, after which 4 MB have been written to the journal's tail
-FILLERS_AT_ONCE = 20  # events for the stuck one alone, until its backlog is full
+FILLERS_AT_ONCE = 20
 
 # argv: port, connections. Writes a line when they are open. For each line on standard input it writes how many events
 # it has received since the last one, and then the delay of each as a float.
@@ -142,12 +144,13 @@ class Served:
         event = Result(0, "", source, "emotion", time.monotonic(), 0.0, lag=0.048, result=SCORES)
         self._publisher.publish([Draft(event, time.monotonic_ns())])
 
-    async def settle(self) -> None:
-        """Fill what keeps a bounded number of events: the newest ones in memory, and the file of the journal's tail."""
-        for _ in range(SETTLING // FILLERS_AT_ONCE):
+    async def fill(self, events: int = FILLERS) -> None:
+        """Publish events that nobody but a stuck subscriber asks for, and give the journal the time to write them."""
+        for _ in range(events // FILLERS_AT_ONCE):
             for _ in range(FILLERS_AT_ONCE):
                 self.publish("filler")
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.5)
 
     @contextlib.asynccontextmanager
     async def stuck(self) -> AsyncIterator[None]:
@@ -155,12 +158,17 @@ class Served:
         others, lost = self.hub.stats().subscribers, self.hub.stats().dropped["oldest"]
         with never_reading(self.port):
             await reached(lambda: self.hub.stats().subscribers == others + 1)
-            while self.hub.stats().dropped["oldest"] == lost:
-                for _ in range(FILLERS_AT_ONCE):
-                    self.publish("filler")
-                await asyncio.sleep(0)
+            await self.fill()
+            if self.hub.stats().dropped["oldest"] == lost:
+                raise RuntimeError("the stuck subscriber has lost nothing")
             yield
         await reached(lambda: self.hub.stats().subscribers == others)
+
+    @contextlib.asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """The same without it."""
+        await self.fill()
+        yield
 
 
 @contextlib.contextmanager
@@ -229,14 +237,14 @@ async def measure(count: int, processes: int, pairs: int, events: int, pause: fl
             readers = Readers(serving.port, count, processes)
             try:
                 await loop.run_in_executor(None, readers.until_connected)
-                await serving.settle()
+                await serving.fill(SETTLING)  # what keeps a bounded number of events is full
                 async with serving.stuck():
                     await play(serving, readers, count, events, pause)
                 before = process.memory_info().rss / MB
                 during = 0.0
                 for number in range(pairs):
                     for is_stuck in (False, True) if number % 2 else (True, False):
-                        async with serving.stuck() if is_stuck else contextlib.nullcontext():
+                        async with serving.stuck() if is_stuck else serving.alone():
                             played = await play(serving, readers, count, events, pause)
                             during = max(during, process.memory_info().rss / MB)
                         (beside if is_stuck else alone).append(played)
@@ -252,7 +260,7 @@ def rows(count: int, alone: list[Round], beside: list[Round], memory: tuple[floa
     found: list[Row] = []
     for percentile in ("p50", "p95", "p99"):
         without, with_it = ([getattr(each, percentile) for each in rounds] for rounds in (alone, beside))
-        ratio = statistics.median(one / other for one, other in zip(with_it, without, strict=True))
+        ratio, low, high = paired(with_it, without)
         is_goal = percentile == "p95"
         found += [
             Row(f"{name}: delay, {percentile}", statistics.median(without), "ms"),
@@ -264,9 +272,11 @@ def rows(count: int, alone: list[Round], beside: list[Round], memory: tuple[floa
                 f"≤ {GOAL}" if is_goal else "",
                 ratio <= GOAL if is_goal else None,
             ),
+            Row(f"{name}: the same, 95 % interval, from", low, "×"),
+            Row(f"{name}: to", high, "×"),
         ]
     without, with_it = ([each.cpu for each in rounds] for rounds in (alone, beside))
-    ratio = statistics.median(one / other for one, other in zip(with_it, without, strict=True))
+    ratio, _, _ = paired(with_it, without)
     empty, before, during, after = memory
     return [
         *found,
@@ -280,10 +290,18 @@ def rows(count: int, alone: list[Round], beside: list[Round], memory: tuple[floa
     ]
 
 
+def paired(ones: list[float], others: list[float]) -> tuple[float, float, float]:
+    """Return the median of the ratios of neighbours, and its 95 % interval by order statistics."""
+    ratios = sorted(one / other for one, other in zip(ones, others, strict=True))
+    reach = 0.98 * math.sqrt(len(ratios))
+    low, high = math.floor(len(ratios) / 2 - reach), math.ceil(len(ratios) / 2 + reach)
+    return statistics.median(ratios), ratios[max(low, 0)], ratios[min(high, len(ratios) - 1)]
+
+
 def run(quick: bool = False) -> list[Row]:
-    """Measure, and return the table's rows. `quick` takes a quarter of a minute."""
-    found = asyncio.run(measure(500, 2, 4 if quick else 12, 20 if quick else 60, 0.04))
-    return found if quick else [*found, *asyncio.run(measure(5000, 4, 12, 20, 0.25))]
+    """Measure, and return the table's rows. `quick` takes half a minute."""
+    found = asyncio.run(measure(500, 2, 4 if quick else 30, 20 if quick else 40, 0.04))
+    return found if quick else [*found, *asyncio.run(measure(5000, 4, 30, 8, 0.25))]
 
 
 if __name__ == "__main__":

@@ -5,13 +5,22 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Callable
+from typing import Literal, get_args
 
 TELL_SECONDS = 60.0  # between two lines of the log about refusals
 _V6_HOST_BITS = 64  # one machine owns a whole network of this size
 
 
+Taken = Literal["address", "all", "files"]
+"""What is all taken: the places of an address, those of all clients, or the files that this process may open."""
+
+
 class NoPlace(Exception):
     """A connection is refused; the text is the sentence for its client."""
+
+    def __init__(self, reason: Taken, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason: Taken = reason
 
 
 class Places:
@@ -37,11 +46,12 @@ class Places:
         owner = owner_of(address)
         if owner and self._per_address[owner] >= self._max_per_address:
             raise NoPlace(
+                "address",
                 f"there are {self._max_per_address} connections from your address already, "
-                "as many as server.max_per_address allows"
+                "as many as server.max_per_address allows",
             )
         if len(self._places) >= self.max_total and not self._make_room():
-            raise NoPlace(f"there are {self.max_total} connections already, as many as this daemon can have")
+            raise NoPlace("all", f"there are {self.max_total} connections already, as many as this daemon can have")
         place = Admission(self, owner)
         self._places.add(place)
         if owner:
@@ -88,13 +98,13 @@ class Refusals:
     """Counts refused connections, and says when they are worth a line in the log: once a minute at most."""
 
     def __init__(self) -> None:
-        self.total = 0
+        self.counts: dict[Taken, int] = dict.fromkeys(get_args(Taken), 0)
         self._untold = 0
         self._told: float | None = None
 
-    def add(self, now: float) -> int:
+    def add(self, reason: Taken, now: float) -> int:
         """Count one, at `now` seconds. Returns how many a line in the log should tell of; 0: write none."""
-        self.total += 1
+        self.counts[reason] += 1
         self._untold += 1
         if self._told is not None and now - self._told < TELL_SECONDS:
             return 0

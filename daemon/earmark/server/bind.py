@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
-from earmark.access.places import Admission, NoPlace, Places, Refusals
+from earmark.access.places import Admission, NoPlace, Places, Refusals, Taken
 from earmark.config import settings as config
 from earmark.errors import ConfigError, ServerError
 from earmark.server.responses import error_on_the_wire
@@ -144,9 +144,9 @@ class Acceptor:
         self._loop.add_reader(sock, self._accept)
 
     @property
-    def refused(self) -> int:
-        """How many connections were refused."""
-        return self._refusals.total
+    def refused(self) -> dict[str, int]:
+        """How many connections were refused, by reason."""
+        return dict(self._refusals.counts)
 
     def close(self) -> None:
         """Accept no more connections, and close the socket. May be called twice."""
@@ -170,7 +170,7 @@ class Acceptor:
 
     def _back_off(self, error: OSError) -> None:
         """Accept nothing for a while: connections wait in the kernel."""
-        self._tell(f"connections cannot be accepted: {error.strerror}")
+        self._tell("files", f"connections cannot be accepted: {error.strerror}")
         self._loop.remove_reader(self._sock)
         self._again = self._loop.call_later(BACK_OFF_SECONDS, self._loop.add_reader, self._sock, self._accept)
 
@@ -179,7 +179,7 @@ class Acceptor:
         try:
             place = self._places.take(address)
         except NoPlace as error:
-            self._tell(f"a connection from {address} was refused: {error}")
+            self._tell(error.reason, f"a connection from {address} was refused: {error}")
             with sock, contextlib.suppress(OSError):
                 sock.send(error_on_the_wire(str(error), 503, {"retry-after": "5"}))
                 sock.shutdown(socket.SHUT_WR)
@@ -196,8 +196,8 @@ class Acceptor:
             place.release()
             sock.close()
 
-    def _tell(self, sentence: str) -> None:
-        count = self._refusals.add(self._loop.time())
+    def _tell(self, reason: Taken, sentence: str) -> None:
+        count = self._refusals.add(reason, self._loop.time())
         if count:
             log.warning("%s%s", sentence, f" ({count} since the last line about it)" if count > 1 else "")
 

@@ -41,7 +41,8 @@ class ServerStats(msgspec.Struct, frozen=True):
 
     `responses` counts the answers to HTTP requests by status. `flooding` counts the WebSockets that were closed because
     their client sent too much, by the setting of `[server]` that it was over, and `held_back` how often one was read
-    more slowly because all clients together sent too much.
+    more slowly because all clients together sent too much. `refusals` counts the refused connections by what was taken:
+    the places of their `address`, those of `all`, or the `files` that this process may open.
     """
 
     open: int
@@ -49,6 +50,7 @@ class ServerStats(msgspec.Struct, frozen=True):
     responses: dict[int, int]
     flooding: dict[str, int] = {}
     held_back: int = 0
+    refusals: dict[str, int] = {}
 
 
 class Server:
@@ -112,9 +114,16 @@ class Server:
 
     def stats(self) -> ServerStats:
         """Return how many connections there are, what was refused or closed, and how requests were answered."""
-        refused = self._acceptor.refused if self._acceptor else 0
+        refusals = self._acceptor.refused if self._acceptor else {}
         traffic = self._traffic
-        return ServerStats(len(self._places), refused, dict(self._app.responses), dict(traffic.closed), traffic.held)
+        return ServerStats(
+            len(self._places),
+            sum(refusals.values()),
+            dict(self._app.responses),
+            dict(traffic.closed),
+            traffic.held,
+            refusals,
+        )
 
     async def __aenter__(self) -> Self:
         possible = make_room(self._settings.max_subscribers)

@@ -202,7 +202,8 @@ def _of_the_archive(archive: ArchiveStats) -> Iterator[Metric]:
 def _of_http(now: Snapshot) -> Iterator[Metric]:
     yield _gauge("earmark_senders", "Clients that send sound now.", now.senders)
     yield _gauge("earmark_connections", "Connections, subscribers included.", now.connections.open)
-    yield _counter("earmark_connections_refused", "Connections that found no place.", now.connections.refused)
+    refusals = now.connections.refusals
+    yield _counters("earmark_connections_refused", "Connections that found no place.", "taken", refusals)
     flooding = now.connections.flooding
     yield _counters("earmark_flooding_closed", "WebSockets closed for sending too much.", "limit", flooding)
     yield _counter("earmark_held_back", "Times that a client was read more slowly.", now.connections.held_back)

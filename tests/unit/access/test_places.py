@@ -84,11 +84,11 @@ def test_a_released_connection_is_not_asked_to_make_room() -> None:
 
 def test_refusals_are_told_once_a_minute_with_their_number() -> None:
     refusals = Refusals()
-    assert [refusals.add(at) for at in (0.0, 0.1, TELL_SECONDS - 0.1, TELL_SECONDS, TELL_SECONDS + 1)] == [
+    assert [refusals.add("all", at) for at in (0.0, 0.1, TELL_SECONDS - 0.1, TELL_SECONDS, TELL_SECONDS + 1)] == [
         1,
         0,
         0,
         3,
         0,
     ]
-    assert refusals.total == 5
+    assert refusals.counts == {"address": 0, "all": 5, "files": 0}

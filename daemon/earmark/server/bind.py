@@ -146,7 +146,7 @@ class Acceptor:
     @property
     def refused(self) -> dict[str, int]:
         """How many connections were refused, by reason."""
-        return dict(self._refusals.counts)
+        return {str(taken): count for taken, count in self._refusals.counts.items()}
 
     def close(self) -> None:
         """Accept no more connections, and close the socket. May be called twice."""

@@ -31,6 +31,8 @@ _COLOURS = {
 
 _log = logging.getLogger("earmark")
 
+WRITTEN_IN_VAIN = "socket.send() raised exception."  # asyncio.selector_events
+
 
 class _Text(logging.Formatter):
     """Formats for people, without what a terminal would obey: names come from devices, checkpoints and clients."""
@@ -95,10 +97,16 @@ def set_up(*, verbose: bool = False, form: Form = "text") -> None:
         Json() if form == "json" else _Text(timed=not to_journal, terminal=terminal, colour=colour)
     )
     handler.setFormatter(_Journal(formatter) if to_journal else formatter)
+    handler.addFilter(_is_news)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     _log.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out that asyncio wrote to a client that has gone, of which it makes a line an event."""
+    return not (record.name == "asyncio" and record.msg == WRITTEN_IN_VAIN)
 
 
 def is_for_programs() -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio.selector_events
 import io
 import json
 import logging
@@ -159,3 +160,21 @@ def test_a_terminal_of_a_desktop_that_inherited_the_variable_is_not_the_journal(
     [first, *_] = to_file(tmp_path / "text", monkeypatch, "text", is_journal=False)
     assert first.endswith("WARNING one")
     assert not first.startswith("<")
+
+
+def test_writing_to_a_client_that_has_gone_is_no_news_and_all_else_that_asyncio_says_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = written(monkeypatch)
+    logging.getLogger("asyncio").warning(log.WRITTEN_IN_VAIN)
+    logging.getLogger("asyncio").warning("Executing took %.3f seconds", 1.0)
+    logger().warning(log.WRITTEN_IN_VAIN)
+    lines = stream.getvalue().splitlines()
+    assert [line.rpartition("WARNING ")[2].strip() for line in lines] == [
+        "Executing took 1.000 seconds",
+        log.WRITTEN_IN_VAIN,
+    ]
+
+
+def test_asyncio_says_this_in_those_words() -> None:
+    assert f"'{log.WRITTEN_IN_VAIN}'" in Path(asyncio.selector_events.__file__).read_text()

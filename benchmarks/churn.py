@@ -142,6 +142,14 @@ class Churn:
             await asyncio.sleep(seconds)
             self._over.set()
 
+    async def ask_together(self) -> None:
+        """Ask for the past and for clips, several at the same time."""
+        past = [self._ask("GET", READS[number % 3]) for number in range(8)]
+        clips = [
+            self._ask("POST", "/models/earmark/commands", self._clips[0], {"x-use-cache": "false"}) for _ in range(4)
+        ]
+        await asyncio.gather(*past, *clips)
+
     def _kills(self, seconds: float) -> tuple[float, float]:
         """Return the seconds between two kills: each process lives for minutes, and a short phase has one kill."""
         least = min(150.0, seconds / 3)

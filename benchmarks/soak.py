@@ -35,9 +35,10 @@ from benchmarks.churn import Churn, Healthy
 from benchmarks.player import RATE, SOURCE, Endless, names
 from benchmarks.process import Daemon, daemon
 from benchmarks.table import Row, print_table
-from benchmarks.usage import Usage, usage
+from benchmarks.usage import Usage, descriptors, usage
 from benchmarks.verdict import COUNTS, came_back, judged, lateness, least, returned
 from earmark.audio.types import Samples
+from tests.posting import Client
 from tests.pulse import Pulse, missing
 from tests.signals import demo, noise
 
@@ -88,11 +89,13 @@ class Settings:
             2.0 if chance.random() < 0.1 else round(chance.uniform(0.6, 0.9), 2), ("extra",) * chance.randrange(2)
         )
 
-    def write(self, on: float, more: Sequence[str]) -> None:
+    def write(self, on: float, more: Sequence[str], stall_s: float = 2.0) -> None:
         programs = [name for name in self.pipes if name != "extra"]
         mood = ", ".join(f'"{name}"' for name in programs[: max(1, len(programs) // 12)])
         parts = [GENERAL.format(on=on, mood=mood), NETWORK]
-        parts += [SOURCE.format(name=name, pipe=self.pipes[name]) for name in (*programs, *more)]
+        parts += [
+            f"{SOURCE.format(name=name, pipe=self.pipes[name])}stall_s = {stall_s}\n" for name in (*programs, *more)
+        ]
         parts += [MICROPHONE.format(name=name) for name in MICROPHONES * (self.pulse is not None)]
         written = self.path.with_suffix(".new")
         written.write_text("\n".join(parts))
@@ -140,6 +143,13 @@ class Soak:
     async def look(self) -> Usage:
         """Look once."""
         return await asyncio.to_thread(usage, self._running.port, self._running.pid, self.now())
+
+    async def fill_pools(self) -> None:
+        """Have the daemon use all threads that it may have: it starts them when they are first needed together."""
+        for stall_s in (2.5, 2.0):  # which replaces all programs at once
+            self._settings.write(ON, (), stall_s)
+            await asyncio.to_thread(Client(f"127.0.0.1:{self._running.port}").ask, "POST", "/v1/reload")
+        await self._churn.ask_together()
 
     def _calm(self) -> None:
         self._settings.write(ON, ())
@@ -211,10 +221,14 @@ async def soak(
     this = Soak(running, churn, healthy, settings, min(10.0, seconds / 30))
     tasks = [asyncio.create_task(each) for each in (healthy.run(), this.watch())]
     try:
+        await this.fill_pools()
         await churn.run(seconds / 3)
         before = await this.rest()
+        held_before = descriptors(running.pid)
         await churn.run(seconds * 2 / 3)
         after = await this.rest(before)
+        if not came_back(before, after):
+            print(f"descriptors beyond those after the warm-up: {descriptors(running.pid) - held_before}")
     finally:
         for task in tasks:
             task.cancel()

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,15 @@ def usage(port: int, pid: int, at: float) -> Usage:
         extra=any(each["name"] == "extra" for each in told["sources"]),
         ready=told["worker"]["phase"] == "ready",
     )
+
+
+def descriptors(pid: int) -> Counter[str]:
+    """Return what the descriptors of a process are: files by their path, others by their kind."""
+    found: Counter[str] = Counter()
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found[os.readlink(each).partition(":[")[0]] += 1
+    return found
 
 
 def memory(pid: int) -> float:

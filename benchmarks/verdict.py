@@ -63,7 +63,9 @@ def judged(looks: Sequence[Usage], warm: float) -> Iterator[Row]:
         if found.points < LEAST_POINTS:
             yield Row(f"growth: {figure.name} (too short to judge)", found.slope, unit)
         else:
-            yield Row(f"growth: {figure.name}", found.slope, unit, f"≤ {figure.bound:g}", not found.grows(figure.bound))
+            chance = " (may be chance)" if found.slope > figure.bound and not found.grows(figure.bound) else ""
+            name = f"growth: {figure.name}{chance}"
+            yield Row(name, found.slope, unit, f"≤ {figure.bound:g}", not found.grows(figure.bound))
 
 
 def life_numbers(looks: Sequence[Usage]) -> list[int]:

@@ -23,7 +23,9 @@ class Usage:
     """One look at the daemon. Memory is in MB; counts since the start of the daemon rise.
 
     `daemon` and `worker` are the memory of the process without pages of files, which the kernel may take back and which
-    depend on what else runs. `late` counts the event loop's timers and sums the seconds by which they were late.
+    depend on what else runs. `database` are the descriptors of the journal's database, which the others do not include:
+    SQLite keeps that of a closed connection for the next one, so that they become as many as connections ever were at
+    once. `late` counts the event loop's timers and sums the seconds by which they were late.
     """
 
     at: float  # seconds
@@ -31,6 +33,7 @@ class Usage:
     worker: float
     worker_pid: int
     descriptors: int
+    database: int
     threads: int
     children: int
     tasks: int
@@ -56,13 +59,15 @@ def info(port: int) -> dict[str, Any]:
 def usage(port: int, pid: int, at: float) -> Usage:
     """Look at the daemon now. Raises OSError if it does not answer, or psutil.Error if it has ended."""
     told, process = info(port), psutil.Process(pid)
-    worker = told["worker"]["pid"] or 0
+    worker, held = told["worker"]["pid"] or 0, descriptors(pid)
+    database = sum(count for path, count in held.items() if path.endswith("/journal.db"))
     return Usage(
         at=at,
         daemon=memory(pid),
         worker=memory(worker),
         worker_pid=worker,
-        descriptors=process.num_fds(),
+        descriptors=held.total() - database,
+        database=database,
         threads=process.num_threads(),
         children=len(process.children(recursive=True)),
         tasks=told["loop"]["tasks"],

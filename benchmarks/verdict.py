@@ -11,6 +11,7 @@ from benchmarks.table import Row
 from benchmarks.usage import Usage
 
 COUNTS = ("descriptors", "threads", "children", "tasks")
+CONNECTIONS = 6  # to the journal's database at once, at most: two readers, the writer, and those that replace them
 WORKER_WARM_UP = 120.0  # seconds in which a new model process meets every size of batch
 
 
@@ -99,5 +100,7 @@ def returned(before: Usage, after: Usage) -> Iterator[Row]:
     for count in COUNTS:
         most, now = getattr(before, count), getattr(after, count)
         yield Row(f"at rest: {count}", now, "", f"≤ {most}", now <= most)
+    database = max(before.database, CONNECTIONS)
+    yield Row("at rest: descriptors of the journal", after.database, "", f"≤ {database}", after.database <= database)
     yield Row("at rest: memory of the daemon, after the warm-up", before.daemon, "MB")
     yield Row("at rest: memory of the daemon, at the end", after.daemon, "MB")

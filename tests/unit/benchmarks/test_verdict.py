@@ -11,6 +11,7 @@ AT_REST = Usage(
     worker=200.0,
     worker_pid=7,
     descriptors=130,
+    database=3,
     threads=60,
     children=52,
     tasks=21,
@@ -89,7 +90,9 @@ def test_one_descriptor_that_stays_at_rest_is_told() -> None:
         "at rest: threads": True,
         "at rest: children": True,
         "at rest: tasks": True,
+        "at rest: descriptors of the journal": True,
     }
+    assert [row.met for row in returned(AT_REST, replace(AT_REST, database=7)) if "journal" in row.name] == [False]
     assert came_back(AT_REST, AT_REST)
     assert not came_back(AT_REST, replace(AT_REST, threads=61))
 

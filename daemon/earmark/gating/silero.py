@@ -7,9 +7,11 @@ https://github.com/snakers4/silero-vad (MIT licence).
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,15 +27,10 @@ _STATE = 128
 
 
 class Silero:
-    """One ONNX session, and the recurrent state of each stream in a slot. Used on one thread."""
+    """The recurrent state of each stream in a slot. Used on one thread. All share the session of the process."""
 
     def __init__(self) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors only: there are warnings about the graph of this model
-        self._session = onnxruntime.InferenceSession(_model_path(), options, providers=["CPUExecutionProvider"])
+        self._session = _session()
         self._state = np.zeros((2, 0, _STATE), dtype=np.float32)
         self._free: list[int] = []
         self._rate = np.array(RATE, dtype=np.int64)
@@ -75,6 +72,19 @@ class Silero:
         self._state[:, slots] = new_state
         probabilities: npt.NDArray[np.float32] = output[:, 0]
         return probabilities
+
+
+@functools.cache
+def _session() -> Any:
+    """Return the session, which is made once: run() may be called on any thread, and one for each recording that is
+    analysed would keep some MB until Python's collector of cycles comes round.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only: there are warnings about the graph of this model
+    return onnxruntime.InferenceSession(_model_path(), options, providers=["CPUExecutionProvider"])
 
 
 def _model_path() -> str:

@@ -7,6 +7,7 @@ the new version.
 from __future__ import annotations
 
 import asyncio
+import asyncio.sslproto
 import importlib.metadata
 import inspect
 from collections.abc import Iterable
@@ -192,6 +193,12 @@ class Transport:
 
     def is_closing(self) -> bool:
         return False
+
+
+def test_asyncio_has_the_size_of_the_buffer_that_each_connection_with_tls_holds() -> None:
+    demand("pip", "earmark.perimeter.certificate", "asyncio's SSLProtocol", asyncio.sslproto.SSLProtocol, ["max_size"])
+    source = inspect.getsource(asyncio.sslproto.SSLProtocol.__init__)
+    assert "bytearray(self.max_size)" in source, "earmark.perimeter.certificate sets max_size to save memory"
 
 
 @pytest.mark.parametrize("name", ["_lib", "_libname"])

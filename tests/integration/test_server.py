@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import socket
 import struct
 import time
 import tracemalloc
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -501,27 +499,6 @@ def test_an_address_that_others_reach_needs_insecure(listen: str) -> None:
             await Serving(config.Server(listen=listen)).server.__aenter__()
 
     asyncio.run(main())
-
-
-@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0"])
-def test_an_address_that_others_reach_unencrypted_is_served_with_a_warning(
-    listen: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    file = tmp_path / "tokens"
-    file.write_text("secret")
-    file.chmod(0o600)
-
-    async def scenario(serving: Serving) -> None:
-        assert serving.server.port > 0
-
-    with caplog.at_level(logging.WARNING):
-        serve(scenario, config.Server(listen=listen, token_file=str(file)))
-        told = f"server.listen: {listen} can be reached from other machines and is not encrypted"
-        assert [record.message.startswith(told) for record in caplog.records] == [True]
-        caplog.clear()
-        serve(scenario, config.Server(listen=listen, token_file=str(file), insecure=True))
-        serve(scenario, config.Server(listen="127.0.0.1:0", token_file=str(file)))
-        assert caplog.records == []
 
 
 def test_insecure_listens_everywhere() -> None:

@@ -53,7 +53,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "protocol",
         "server.responses",
     },
-    "server": {"access", "config", "protocol"},
+    "perimeter": {"access", "protocol"},
+    "server": {"perimeter", "access", "config", "protocol"},
     "stream": {"history", "broadcast", "server.connection", "server.handshake", "protocol"},
     "uplink": {"server.connection", "server.handshake", "capture.network", "audio", "config", "protocol"},
     "api": {
@@ -276,6 +277,7 @@ SHELLS: dict[str, str] = {
     "learning.learn": "the folder of a learnt model",
     "learning.negatives": "a file of negatives",
     "learning.record": "a microphone and the segmenter thread, for recording examples",
+    "perimeter.certificate": "the files of the certificate and the key",
     "publish.broker": "the connection to a broker",
     "publish.login": "nothing; it reads the password and the certificates",
     "publish.memory": "the file of what was announced",

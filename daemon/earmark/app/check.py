@@ -28,7 +28,7 @@ from earmark.protocol.endpoints import AUDIO
 from earmark.publish.login import login
 from earmark.recordings import recording
 from earmark.server import bind
-from earmark.server.server import read_access
+from earmark.server.server import read_access, read_pair
 
 CPU_DEVICES = ("auto", "cpu")
 PACKAGES = ("torch", "transformers")  # of the model process, which `--check` does not start
@@ -101,8 +101,8 @@ def _check_server(server: config.Server, report: Report, machine: Machine) -> No
     with report.collecting():
         read_access(server)
     with report.collecting():
-        if (warning := bind.exposed(server)) is not None:
-            report.warnings.append(warning)
+        read_pair(server)
+    with report.collecting():
         if not machine.is_free(server):
             report.warnings.append(f"server.listen: somebody listens on {server.listen} now, perhaps another earmarkd")
 

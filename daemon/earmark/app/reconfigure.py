@@ -24,17 +24,19 @@ from earmark.control.audit_lines import tell
 from earmark.control.steering import Change, Changed, ClassifierStatus, SourceStatus, classifier_status, shown
 from earmark.detection.detector import Draft
 from earmark.detection.detectors import Detectors
-from earmark.errors import ConfigError, EarmarkError
+from earmark.errors import ConfigError, EarmarkError, ServerError
 from earmark.inference.engine import Engine
 from earmark.inference.registry import Registry
 from earmark.inference.scores import Function
 from earmark.listening.live import Live
 from earmark.listening.plan import Plan, default_model, plan
 from earmark.listening.sources import Listening
+from earmark.perimeter.certificate import Pair
 from earmark.protocol.events import Config, ConfigCause
 from earmark.publish.publishing import Logins, Publishing, logins
 from earmark.recordings.recording import check
-from earmark.server.server import read_access
+from earmark.server import bind
+from earmark.server.server import read_access, read_pair
 from earmark.supervision.systemd import notify
 from earmark.telemetry.snapshot import ReloadStats
 
@@ -58,9 +60,9 @@ class _Wanted:
 class Reconfigurer:
     """Steering. It changes one thing at a time, and what cannot be done changes nothing. On the event loop.
 
-    `read` reads the configuration again. `admit` puts another Access in force and returns the one before; `functions`
-    are those of Live, and `keep_clips` goes by other settings of clips. What a signal changes goes to the audit log; of
-    all else, who asked for it tells.
+    `read` reads the configuration again. `admit` puts another Access and certificate in force and returns the Access
+    before; `functions` are those of Live, and `keep_clips` goes by other settings of clips. What a signal changes goes
+    to the audit log; of all else, who asked for it tells.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class Reconfigurer:
         engine: Engine,
         registry: Registry,
         publishing: Publishing,
-        admit: Callable[[Access], Access],
+        admit: Callable[[Access, Pair | None], Access],
         functions: dict[str, Function],
         publish: Callable[[Sequence[Draft]], None],
         audit: Audit | None = None,
@@ -221,7 +223,7 @@ class Reconfigurer:
 
     async def _apply(self, settings: config.Config, cause: ConfigCause) -> Changed:
         wanted = await asyncio.to_thread(self._check, settings)
-        access = await asyncio.to_thread(read_access, wanted.found.config.server) if cause == "reload" else None
+        entry = await asyncio.to_thread(_read_entry, wanted.found.config.server) if cause == "reload" else None
         checkpoints = {each.checkpoint.name: each.checkpoint for each in wanted.plans.values()}
         checkpoints |= {checkpoint.name: checkpoint for checkpoint in wanted.spare}
         before = {each.checkpoint.name for each in self.plans.values()}
@@ -232,7 +234,7 @@ class Reconfigurer:
         await self._listening.change(steps(self.settings, found.config), wanted.plans, found.config.source)
         self._keep_clips(found.config.clips)
         self.settings = found.config
-        tokens = self._replace_access(access) if access is not None else ()
+        tokens = self._replace_access(*entry) if entry is not None else ()
         self._registry.replace(wanted.entries, default_model(found.config))
         await self._live.until_retired(RETIRE_SECONDS)
         if found.changes:
@@ -243,8 +245,8 @@ class Reconfigurer:
             self._engine.unload(name)
         return Changed((*found.changes, *tokens), found.restart)
 
-    def _replace_access(self, access: Access) -> tuple[Change, ...]:
-        before = self._admit(access)
+    def _replace_access(self, access: Access, pair: Pair | None) -> tuple[Change, ...]:
+        before = self._admit(access, pair)
         return tuple(Change(*each) for each in tokens_changed(before.tokens, access.tokens))
 
     def _check(self, settings: config.Config) -> _Wanted:
@@ -294,3 +296,12 @@ class Reconfigurer:
         sources = tuple(self._detectors.sources.values())
         classifiers = tuple(each.info for each in self.plans.values())
         self._publish([Draft(Config(0, "", sources, classifiers, cause), self._clock())])
+
+
+def _read_entry(server: config.Server) -> tuple[Access, Pair | None]:
+    """Read who may connect, and with which certificate. Raises ConfigError, also for an address that is not safe so."""
+    try:
+        bind.place(server)
+    except ServerError as error:
+        raise ConfigError(str(error)) from None
+    return read_access(server), read_pair(server)

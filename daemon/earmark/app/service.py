@@ -32,6 +32,7 @@ from earmark.listening.loop import call_if_open
 from earmark.listening.plan import Plan, plans
 from earmark.listening.sources import Listening
 from earmark.log import BARE, OWN
+from earmark.perimeter.certificate import Pair
 from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.readiness import Needs
 from earmark.recordings.recording import check
@@ -216,8 +217,9 @@ class Service:
         else:
             self._reconfigurer.ask()
 
-    def _admit(self, access: Access) -> Access:
+    def _admit(self, access: Access, pair: Pair | None) -> Access:
         before, self._server.access = self._server.access, access
+        self._server.renew(pair)
         return before
 
     def _keep_clips(self, settings: config.Clips) -> None:

@@ -10,8 +10,9 @@ import msgspec
 from earmark.config.settings import Classifier, Config, Model, Publish, Server, Source
 from earmark.control.steering import Change, shown
 
-LIVE = frozenset({"token_file", "allow_hosts", "allow_origins", "absent_after"})
-"""The settings of [server] that a running daemon takes. All others of it need a restart."""
+TLS = frozenset({"certificate_file", "key_file"})
+LIVE = frozenset({"token_file", "allow_hosts", "allow_origins", "absent_after"}) | TLS
+"""The settings of [server] that a running daemon takes. All others of it need a restart, and so does TLS on or off."""
 
 ITEMS = ("source", "classifier", "model", "publish")
 """The lists of the configuration. All other settings at its top need a restart, but those of [clips] without `path`."""
@@ -54,7 +55,8 @@ def difference(old: Config, new: Config, embedded: Container[str] = ()) -> Diffe
 
 def _server(old: Server, new: Server) -> tuple[Server, list[str]]:
     """Return the settings that are in force afterwards, and the keys that need a restart."""
-    held = [name for name, _, _ in _fields(old, new) if name not in LIVE]
+    live = LIVE if old.certificate_file and new.certificate_file else LIVE - TLS
+    held = [name for name, _, _ in _fields(old, new) if name not in live]
     server = msgspec.structs.replace(new, **{name: getattr(old, name) for name in held})
     return server, [f"server.{name}" for name in held]
 

@@ -82,6 +82,9 @@ def useless(config: Config) -> Iterator[str]:
 
 
 def _server(config: Config) -> Iterator[str]:
+    for one, other in (("certificate_file", "key_file"), ("key_file", "certificate_file")):
+        if getattr(config.server, one) and not getattr(config.server, other):
+            yield f"server.{other}: is missing beside {one}; TLS takes both"
     for host in config.server.allow_hosts:
         if not HOST.fullmatch(host):
             yield f'server.allow_hosts: "{host}" is no name or address, so it would allow nothing; write each in full'

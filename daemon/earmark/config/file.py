@@ -57,8 +57,9 @@ def anchored(config: Config, folder: Path) -> Config:
 
     replace = msgspec.structs.replace
     server = config.server
-    if server.token_file:
-        server = replace(server, token_file=absolute("server.token_file", server.token_file))
+    for name in ("token_file", "certificate_file", "key_file"):
+        if file := getattr(server, name):
+            server = replace(server, **{name: absolute(f"server.{name}", file)})
     journal = config.journal
     if isinstance(journal, Journal) and journal.path:
         journal = replace(journal, path=absolute("journal.path", journal.path))

@@ -57,8 +57,10 @@ class Server(Settings, frozen=True):
     """The one port, for HTTP and WebSocket."""
 
     listen: Text = "127.0.0.1:8765"  # HOST:PORT; port 0 takes a free one
-    insecure: bool = False  # allow a non-loopback address without a token, and unencrypted without a warning
+    insecure: bool = False  # allow a non-loopback address without tokens or without TLS
     token_file: Text = ""  # of `earmark token`, mode 0600; clients must show a token of it. Empty: none is needed
+    certificate_file: Text = ""  # PEM, with the chain; the port then speaks TLS. Empty: it speaks none
+    key_file: Text = ""  # of the certificate, PEM, mode 0600
     allow_hosts: tuple[Text, ...] = ()  # further Host headers to answer, besides the address itself
     allow_origins: tuple[Text, ...] = ()  # web pages that may connect, "https://example.org"
     max_subscribers: Count = 5000

@@ -9,6 +9,7 @@ import ipaddress
 import logging
 import resource
 import socket
+import ssl
 from collections.abc import Callable
 from functools import partial
 
@@ -24,7 +25,12 @@ ACCEPT_BACKLOG = 2048  # connections waiting to be accepted
 ACCEPTS_PER_TURN = 64  # of the event loop, which has other work too
 BACK_OFF_SECONDS = 1.0  # when the system has no descriptor for a connection
 HTTP_CONNECTIONS = 512  # besides subscribers
+TLS_SECONDS = 10.0  # for the first byte of a connection with TLS, and again for its handshake
+TLS_CLOSE_SECONDS = 30.0  # for the rest of an answer to be read, and the end of TLS to be answered
+PLAIN_BYTES = 64 * 1024  # of a request without TLS that are read before it is refused
+TLS_HANDSHAKE = 22  # the first byte of each connection with TLS (RFC 8446, 5.1)
 OWN_FILES = 256  # descriptors that no connection gets: for devices, the worker, recordings, journals
+NO_TLS = "this port speaks TLS alone: use https:// or wss://"
 
 
 def address(listen: str) -> tuple[str, int]:
@@ -50,28 +56,25 @@ def place(settings: config.Server) -> tuple[int, tuple[str, int]]:
         raise ServerError(_explained(error, host, port)) from None
     # if a name has both, take IPv4, because 127.0.0.1 in a client's URL reaches that
     family, _, _, _, where = min(found, key=lambda entry: entry[0] != socket.AF_INET)
-    safe = settings.insecure or settings.token_file
-    if not safe and not ipaddress.ip_address(str(where[0]).partition("%")[0]).is_loopback:
-        raise ServerError(
-            f"server.listen: {settings.listen} can be reached from other machines, and everybody there could "
-            "listen along; listen on 127.0.0.1, set server.token_file, or server.insecure = true if you want that"
-        )
+    if not settings.insecure and not ipaddress.ip_address(str(where[0]).partition("%")[0]).is_loopback:
+        _check_exposed(settings)
     return family, (str(where[0]), port)
 
 
-def exposed(settings: config.Server) -> str | None:
-    """Return the sentence about an address at which tokens and sound go over the network unencrypted, if it is one.
-
-    Raises ServerError as place() does.
-    """
-    _, (host, _port) = place(settings)
-    if settings.insecure or ipaddress.ip_address(host.partition("%")[0]).is_loopback:
-        return None
-    return (
-        f"server.listen: {settings.listen} can be reached from other machines and is not encrypted, so the token and "
-        "all that is heard can be read on the way; listen on 127.0.0.1 behind a proxy that speaks TLS, or set "
-        "server.insecure = true if you want that"
-    )
+def _check_exposed(settings: config.Server) -> None:
+    """Refuse an address that other machines reach, unless tokens say who may connect and TLS hides what is said."""
+    reached = f"server.listen: {settings.listen} can be reached from other machines"
+    if not settings.token_file:
+        raise ServerError(
+            f"{reached}, and everybody there could listen along; listen on 127.0.0.1, set server.token_file and "
+            "server.certificate_file, or server.insecure = true if you want that"
+        )
+    if not settings.certificate_file:
+        raise ServerError(
+            f"{reached} and is not encrypted, so the token and all that is heard can be read on the way; listen on "
+            "127.0.0.1 behind a proxy that speaks TLS, set server.certificate_file, or server.insecure = true if you "
+            "want that"
+        )
 
 
 def is_free(settings: config.Server) -> bool:
@@ -130,16 +133,24 @@ class Acceptor:
     """Accepts connections and has each served. On the event loop, from its construction to close().
 
     asyncio's own loop would accept as long as there are descriptors, and then log a traceback for each attempt.
-    `serve` makes the protocol of a connection that has found a place.
+    `serve` makes the protocol of a connection that has found a place; with TLS, when its handshake is done. `tls`
+    returns what a new connection speaks TLS with, or None where the port speaks none.
     """
 
-    def __init__(self, sock: socket.socket, places: Places, serve: Callable[[Admission], asyncio.Protocol]) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        places: Places,
+        serve: Callable[[Admission], asyncio.Protocol],
+        tls: Callable[[], ssl.SSLContext | None] = lambda: None,
+    ) -> None:
         self._sock = sock
         self._places = places
         self._serve = serve
+        self._tls = tls
         self._refusals = Refusals()
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._connecting: dict[asyncio.Task[None], socket.socket] = {}
         self._again: asyncio.TimerHandle | None = None
         self._loop.add_reader(sock, self._accept)
 
@@ -156,6 +167,8 @@ class Acceptor:
         if self._again is not None:
             self._again.cancel()
         self._sock.close()
+        for sock in self._connecting.values():
+            _hang_up(sock)
 
     def _accept(self) -> None:
         for _ in range(ACCEPTS_PER_TURN):
@@ -184,22 +197,65 @@ class Acceptor:
                 sock.send(error_on_the_wire(str(error), 503, {"retry-after": "5"}))
                 sock.shutdown(socket.SHUT_WR)
             return
-        task = self._loop.create_task(self._connect(sock, place))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        tls = self._tls()
+        task = self._loop.create_task(self._connect(sock, place, tls))
+        self._connecting[task] = sock
+        task.add_done_callback(self._connecting.pop)
+        if tls is not None:
+            place.wait(partial(_hang_up, sock))
 
-    async def _connect(self, sock: socket.socket, place: Admission) -> None:
-        """Hand the socket to its protocol. Ends in the next turns of the loop."""
+    async def _connect(self, sock: socket.socket, place: Admission, tls: ssl.SSLContext | None) -> None:
+        """Hand the socket to its protocol. Ends in the next turns of the loop, or with TLS within TLS_SECONDS twice."""
+        serve = partial(self._serve, place)
         try:
-            await self._loop.connect_accepted_socket(partial(self._serve, place), sock)
-        except OSError:  # it was closed already
+            if tls is None:
+                await self._loop.connect_accepted_socket(serve, sock)
+            elif await self._speaks_tls(sock):
+                await self._loop.connect_accepted_socket(
+                    serve, sock, ssl=tls, ssl_handshake_timeout=TLS_SECONDS, ssl_shutdown_timeout=TLS_CLOSE_SECONDS
+                )
+            else:
+                sock.recv(PLAIN_BYTES)  # else the answer would be lost with what was not read
+                sock.send(error_on_the_wire(NO_TLS, 400))
+                sock.shutdown(socket.SHUT_WR)
+                raise ConnectionAbortedError(NO_TLS)
+        except OSError as error:  # it was closed already, or is none with TLS
+            log.debug("a connection was closed before it began: %s", error)
             place.release()
             sock.close()
+
+    async def _speaks_tls(self, sock: socket.socket) -> bool:
+        """Wait for the first byte, and return whether it begins TLS. It stays to be read.
+
+        A connection that sends nothing so costs a socket, and not yet the buffers of TLS.
+        """
+        came = self._loop.create_future()
+        self._loop.add_reader(sock, _set, came)
+        try:
+            async with asyncio.timeout(TLS_SECONDS):
+                await came
+        finally:
+            self._loop.remove_reader(sock)
+        first = sock.recv(1, socket.MSG_PEEK)
+        if not first:
+            raise ConnectionResetError("it sent nothing")
+        return first[0] == TLS_HANDSHAKE
 
     def _tell(self, reason: Taken, sentence: str) -> None:
         count = self._refusals.add(reason, self._loop.time())
         if count:
             log.warning("%s%s", sentence, f" ({count} since the last line about it)" if count > 1 else "")
+
+
+def _hang_up(sock: socket.socket) -> None:
+    """Have a connection that is being made end: whoever waits for its first bytes finds the end of them."""
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _explained(error: OSError, host: str, port: int) -> str:

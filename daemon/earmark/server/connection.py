@@ -122,7 +122,7 @@ class WebSocketConnection(ServerConnection):
         waiting = self.transport.get_write_buffer_size()
         with contextlib.suppress(OSError, ValueError):  # it is closed, or is no socket of TCP
             count = bytearray(4)
-            fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, count)
+            fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, count)
             waiting += int.from_bytes(count, "little" if struct.pack("H", 1)[0] else "big")
         return waiting
 
@@ -153,6 +153,7 @@ class WebSocketConnection(ServerConnection):
         super().send_data()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._socket: socket.socket = transport.get_extra_info("socket")  # a lost transport with TLS has none
         Connection.connection_made(self, transport)  # without the task that ServerConnection would start
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -221,7 +222,7 @@ class WebSocketConnection(ServerConnection):
         if not hasattr(socket, "TCP_INFO"):
             return False
         try:
-            info = self.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+            info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
         except OSError:
             return False
         return bool(self.unsent()) and is_unanswered(info, self._limits.ping_seconds)

@@ -49,6 +49,7 @@ class HttpConnection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
+        self._place.work()  # until now it waited for TLS
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

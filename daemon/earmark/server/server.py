@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 from collections.abc import Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Self, cast
@@ -24,7 +25,9 @@ from earmark.access.limits import Arrivals, PerSecond, Rate, Traffic
 from earmark.access.origins import Origins
 from earmark.access.places import Admission, Places
 from earmark.config import settings as config
-from earmark.server.bind import Acceptor, address, exposed, listen, make_room
+from earmark.perimeter import certificate
+from earmark.perimeter.certificate import LOOK_SECONDS, Certificate, Pair
+from earmark.server.bind import Acceptor, address, listen, make_room
 from earmark.server.handshake import Endpoint, Handshake, Refused
 from earmark.server.http import Deadlines, HttpConnection
 from earmark.server.middleware import AccessMiddleware
@@ -59,6 +62,7 @@ class Server:
     `endpoints` are the WebSockets by path; `on_refused` gets the HTTP status of each handshake that is refused. `ready`
     returns None, or what is missing by name; `info` returns the content of `/info`. `routes` precede the daemon's own.
     `audit` is told of refused changes.
+    `certificate_seconds` are between two looks at the files of the certificate.
     `max_connections` is as many as the settings and the system allow, if it is not given.
     Entering raises ServerError where the port cannot be had or the address is not safe; constructing, ConfigError.
     Leaving takes no new connections, closes WebSockets with 1001, aborts the rest, and takes less than three seconds.
@@ -77,14 +81,19 @@ class Server:
         audit: Audit | None = None,
         deadlines: Deadlines = DEADLINES,
         max_connections: int | None = None,
+        certificate_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._settings = settings
         self._deadlines = deadlines
         self._max_connections = max_connections
+        self._certificate_seconds = certificate_seconds
         self._places = Places(0, settings.max_per_address)
         self._acceptor: Acceptor | None = None
+        self._watching: asyncio.Task[None] | None = None  # the files of the certificate
         self.host, self.port = address(settings.listen)
         self._access = CurrentAccess(read_access(settings))
+        pair = read_pair(settings)
+        self._certificate = None if pair is None else Certificate(pair)
         self._traffic = Traffic(
             PerSecond(settings.messages_per_second, settings.messages_per_address, settings.messages_per_client),
             PerSecond(settings.pings_per_second, settings.pings_per_address, settings.pings_per_client),
@@ -109,8 +118,14 @@ class Server:
 
     @property
     def url(self) -> str:
-        """The address as `http://HOST:PORT`."""
-        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        """The address as `http://HOST:PORT`, or with https where the port speaks TLS."""
+        scheme = "http" if self._certificate is None else "https"
+        return f"{scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    def renew(self, pair: Pair | None) -> None:
+        """Put another certificate in force from the next connection on. A port without TLS stays without it."""
+        if self._certificate is not None and pair is not None:
+            self._certificate.replace(pair)
 
     def stats(self) -> ServerStats:
         """Return how many connections there are, what was refused or closed, and how requests were answered."""
@@ -129,8 +144,6 @@ class Server:
         possible = make_room(self._settings.max_subscribers)
         self._places.max_total = possible if self._max_connections is None else self._max_connections
         sock = listen(self._settings)
-        if (warning := exposed(self._settings)) is not None:
-            log.warning("%s", warning)
         self.port = sock.getsockname()[1]
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
@@ -149,7 +162,9 @@ class Server:
         )
         self._serving = asyncio.create_task(self._uvicorn.serve([]), name="http")  # it listens on nothing of its own
         await asyncio.shield(self._uvicorn.listening)
-        self._acceptor = Acceptor(sock, self._places, self._serve)
+        self._acceptor = Acceptor(sock, self._places, self._serve, self._tls)
+        if self._certificate is not None:
+            self._watching = asyncio.create_task(self._certificate.watch(self._certificate_seconds), name="certificate")
         log.info("listening on %s", self.url)
         return self
 
@@ -158,6 +173,9 @@ class Server:
     ) -> None:
         assert self._acceptor is not None
         self._acceptor.close()
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
         self._uvicorn.should_exit = True
         await self._handshake.close(CLOSE_SECONDS)
         await self._serving
@@ -168,6 +186,14 @@ class Server:
 
     def _serve(self, place: Admission) -> HttpConnection:
         return HttpConnection(self._uvicorn.config, self._uvicorn.server_state, place, self._deadlines)
+
+    def _tls(self) -> ssl.SSLContext | None:
+        return None if self._certificate is None else self._certificate.context
+
+
+def read_pair(settings: config.Server) -> Pair | None:
+    """Return the certificate and the key that the settings name. Raises ConfigError where they are wrong."""
+    return certificate.read(settings.certificate_file, settings.key_file)
 
 
 def handshakes(per_second: int, connections: int) -> Rate:

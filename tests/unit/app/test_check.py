@@ -169,12 +169,20 @@ def test_an_address_without_a_port_is_one_error() -> None:
     assert code == 2
 
 
-def test_an_address_that_others_reach_unencrypted_is_a_warning(tmp_path: Path) -> None:
+def test_an_address_that_others_reach_unencrypted_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text("secret")
     file.chmod(0o600)
     server = Server(listen="0.0.0.0:8765", token_file=str(file))
-    assert "0.0.0.0:8765 can be reached from other machines and is not encrypted" in warned(Config(server=server))
+    told, code = refused(Config(server=server), replace(WHOLE, is_free=is_free))
+    assert told.startswith("server.listen: 0.0.0.0:8765 can be reached from other machines and is not encrypted")
+    assert code == 1
+
+
+def test_a_certificate_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    server = Server(certificate_file=str(tmp_path / "own.pem"), key_file=str(tmp_path / "own.key"))
+    told = f"server.certificate_file: {tmp_path / 'own.pem'} cannot be read: No such file or directory"
+    assert refused(Config(server=server)) == (told, 2)
 
 
 def test_a_port_that_is_taken_is_a_warning_because_it_may_be_the_daemon_that_is_to_be_restarted() -> None:

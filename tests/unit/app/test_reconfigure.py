@@ -88,7 +88,7 @@ class Bench:
             engine=self.engine,
             registry=Registry(catalogue(SETTINGS), "earmark/commands", self.engine),
             publishing=Publishing((), Daemon(tuple, tuple), None),
-            admit=lambda access: Access(Origins("127.0.0.1")),
+            admit=lambda access, pair: Access(Origins("127.0.0.1")),
             functions={},
             publish=self._publish,
         )

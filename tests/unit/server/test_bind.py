@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 
+import msgspec
 import pytest
 
 from earmark.config.settings import Server
@@ -34,10 +35,14 @@ def test_the_loopback_address_is_safe(listen: str) -> None:
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:8765", "192.0.2.1:8765", "[::]:8765"])
-def test_an_address_that_others_reach_wants_a_token_or_the_word_insecure(listen: str) -> None:
-    with pytest.raises(ServerError, match="can be reached from other machines"):
-        place(Server(listen=listen))
-    for allowed in (Server(listen=listen, insecure=True), Server(listen=listen, token_file="/etc/tokens")):
+def test_an_address_that_others_reach_wants_a_token_and_tls_or_the_word_insecure(listen: str) -> None:
+    open_to_all, tls = Server(listen=listen), Server(listen=listen, certificate_file="own.pem", key_file="own.key")
+    for refused in (open_to_all, tls):
+        with pytest.raises(ServerError, match="everybody there could listen along"):
+            place(refused)
+    with pytest.raises(ServerError, match="is not encrypted"):
+        place(Server(listen=listen, token_file="/etc/tokens"))
+    for allowed in (Server(listen=listen, insecure=True), msgspec.structs.replace(tls, token_file="/etc/tokens")):
         family, where = place(allowed)
         assert family in (socket.AF_INET, socket.AF_INET6)
         assert where[1] == 8765

@@ -47,6 +47,11 @@ def add_daemon(parser: argparse.ArgumentParser, *, positional: bool) -> None:
         f" (default: EARMARK_URL, or else {DEFAULT_ADDRESS})",
     )
     parser.add_argument("--token", metavar="TOKEN", help="for a daemon that wants one (default: EARMARK_TOKEN)")
+    parser.add_argument(
+        "--ca",
+        metavar="FILE",
+        help="with https://, trust the certificates in this PEM file alone (default: EARMARK_CA)",
+    )
 
 
 def add_filters(parser: argparse.ArgumentParser, types: str) -> None:
@@ -64,7 +69,7 @@ def daemon_of(args: argparse.Namespace) -> Address:
     given: str | None = getattr(args, "address", None)
     if given is not None and args.url is not None:
         raise SubscriptionError(f"the daemon is given twice, as {given} and as --url {args.url}")
-    return address(args.url if given is None else given)
+    return address(args.url if given is None else given, args.ca)
 
 
 def token_of(args: argparse.Namespace) -> str | None:

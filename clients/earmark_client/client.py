@@ -36,14 +36,16 @@ PART_BYTES = 1 << 15  # of sound that are handed to the sender at once
 class _Daemon:
     """Where a daemon is, and how one is admitted there."""
 
-    def __init__(self, url: str | None = None, *, token: str | None = None) -> None:
+    def __init__(self, url: str | None = None, *, token: str | None = None, ca: str | None = None) -> None:
         """Take `HOST:PORT` or a URL; without it EARMARK_URL, or else this machine. Connects to nothing yet.
 
-        `token`, or else EARMARK_TOKEN, is for daemons that require one. Raises SubscriptionError for a wrong address.
+        `token`, or else EARMARK_TOKEN, is for daemons that require one. `ca`, or else EARMARK_CA, names the file of
+        the authority to trust with TLS, instead of those of the system. Raises SubscriptionError for a wrong address.
         """
         self._url = url
         self._token = token
-        self._address = address(url)
+        self._ca = ca
+        self._address = address(url, ca)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._address.host + self._address.prefix!r})"
@@ -64,6 +66,7 @@ class _Daemon:
             channels=channels,
             format=format,
             token=self._token,
+            ca=self._ca,
             on_failure=on_failure,
         )
         async with sender:
@@ -99,6 +102,7 @@ class Client(_Daemon):
             position_file=position_file,
             reconnect=reconnect,
             token=self._token,
+            ca=self._ca,
             on_connection=on_connection,
             on_failure=on_failure,
             **filters,
@@ -214,6 +218,7 @@ class AsyncClient(_Daemon):
             position_file=position_file,
             reconnect=reconnect,
             token=self._token,
+            ca=self._ca,
             on_connection=on_connection,
             on_failure=on_failure,
             **filters,

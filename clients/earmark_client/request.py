@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import ssl
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,10 +66,14 @@ def send(
 
     Raises ServerError if no response comes.
     """
-    connection_type = http.client.HTTPSConnection if daemon.secure else http.client.HTTPConnection
+    connection = (
+        http.client.HTTPSConnection(daemon.host, timeout=timeout, context=daemon.tls())
+        if daemon.secure
+        else http.client.HTTPConnection(daemon.host, timeout=timeout)
+    )
     sent = dict(headers or {}) | ({"Content-Length": str(length)} if body is not None else {})
     try:
-        with contextlib.closing(connection_type(daemon.host, timeout=timeout)) as connection:
+        with contextlib.closing(connection):
             connection.connect()
             # The daemon may refuse after the first bytes and close; its response says why
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -78,6 +83,8 @@ def send(
             return Response(response.status, names, response.read())
     except ConnectionRefusedError:
         raise NothingListens(f"nothing listens on {daemon.host}: is earmarkd running?") from None
+    except ssl.SSLError as error:
+        raise ServerError(daemon.distrust(error)) from None
     except TimeoutError:
         raise ServerError(f"{daemon.host} does not answer within {timeout:g} s") from None
     except (OSError, http.client.HTTPException, ValueError) as error:

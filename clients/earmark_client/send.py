@@ -127,6 +127,7 @@ def _sender(args: argparse.Namespace, notices: _Notices, pcm: Pcm) -> Sender:
         channels=pcm.channels,
         format=pcm.format,
         token=token_in(args),
+        ca=args.ca,
         buffer=args.buffer,
         on_failure=notices.failed,
         on_lost=notices.lost,

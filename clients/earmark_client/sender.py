@@ -47,7 +47,7 @@ class Sender:
 
     Leaving the block sends what waits, for `timeout` seconds at most. A refusal, such as a wrong token or a source that
     does not exist, is final: send() and leaving raise it. `token`, or else the environment variable EARMARK_TOKEN, is
-    for daemons that require one.
+    for daemons that require one; `ca`, or else EARMARK_CA, is the file of the authority to trust with TLS.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Sender:
         channels: int = 1,
         format: Format = "s16le",
         token: str | None = None,
+        ca: str | None = None,
         buffer: float = BUFFER_SECONDS,
         timeout: float = 30.0,
         on_failure: OnFailure | None = None,
@@ -68,7 +69,7 @@ class Sender:
         if format not in SAMPLE_BYTES:
             raise SubscriptionError(f"format: {format!r} is not known; known are {', '.join(SAMPLE_BYTES)}")
         self._frame_bytes = SAMPLE_BYTES[format] * channels
-        self._daemon = address(url)
+        self._daemon = address(url, ca)
         self._rate = rate
         self._parameters: dict[str, str | int | float] = {
             "source": source,
@@ -76,7 +77,7 @@ class Sender:
             "channels": channels,
             "format": format,
         }
-        self._options = options_of(token) | {"ping_interval": PING_SECONDS}
+        self._options = options_of(self._daemon, token) | {"ping_interval": PING_SECONDS}
         self._timeout = timeout
         self._on_failure = on_failure
         self._on_lost = on_lost

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextlib import aclosing, closing
@@ -137,6 +138,7 @@ def events(
     position_file: str | os.PathLike[str] | None = None,
     reconnect: bool = True,
     token: str | None = None,
+    ca: str | None = None,
     on_connection: OnConnection | None = None,
     on_failure: OnFailure | None = None,
     **filters: Filter | None,
@@ -159,13 +161,14 @@ def events(
     stream begins behind it. It is written at most once a second and at the end; after a crash, what was handled in the
     last second comes again.
 
-    `token`, or else the environment variable EARMARK_TOKEN, is for daemons that require one. Events of types that this
-    client does not know are skipped. Raises SubscriptionError with the daemon's sentence if it refuses a filter.
+    `token`, or else the environment variable EARMARK_TOKEN, is for daemons that require one. `ca`, or else EARMARK_CA,
+    names the file of the authority to trust with TLS, instead of those of the system. Events of types that this client
+    does not know are skipped. Raises SubscriptionError with the daemon's sentence if it refuses a filter.
     """
     chosen = _Chosen(types, filters, on_connection)
     file, begin = _begin(since, position_file)
     follower = Follower(chosen.filters, since=begin, reconnect=reconnect, jitter=jittered)
-    given = messages(address(url), follower, file=file, token=token, on_failure=on_failure)
+    given = messages(address(url, ca), follower, file=file, token=token, on_failure=on_failure)
     return AsyncEvents(chosen, given, follower, file)
 
 
@@ -177,6 +180,7 @@ def events_sync(
     position_file: str | os.PathLike[str] | None = None,
     reconnect: bool = True,
     token: str | None = None,
+    ca: str | None = None,
     on_connection: OnConnection | None = None,
     on_failure: OnFailure | None = None,
     **filters: Filter | None,
@@ -185,7 +189,7 @@ def events_sync(
     chosen = _Chosen(types, filters, on_connection)
     file, begin = _begin(since, position_file)
     follower = Follower(chosen.filters, since=begin, reconnect=reconnect, jitter=jittered)
-    given = messages_sync(address(url), follower, file=file, token=token, on_failure=on_failure)
+    given = messages_sync(address(url, ca), follower, file=file, token=token, on_failure=on_failure)
     return Events(chosen, given, follower, file)
 
 
@@ -248,7 +252,7 @@ async def messages(
     on_failure: OnFailure | None = None,
 ) -> AsyncGenerator[Message, None]:
     """Yield what `follower` passes on of the messages, and write its position to `file`."""
-    options = options_of(token)
+    options = options_of(daemon, token)
     try:
         while True:
             try:
@@ -287,7 +291,7 @@ def messages_sync(
     on_failure: OnFailure | None = None,
 ) -> Generator[Message, None, None]:
     """Yield the same as messages(), blocking the calling thread."""
-    options = options_of(token)
+    options = options_of(daemon, token)
     try:
         while True:
             try:
@@ -314,9 +318,9 @@ def messages_sync(
             file.end(follower.position)
 
 
-def options_of(token: str | None) -> dict[str, Any]:
+def options_of(daemon: Address, token: str | None) -> dict[str, Any]:
     """Return the options of a connection; the token goes into a header, never into the URL."""
-    return _CONNECT | {"additional_headers": bearer(token or os.environ.get("EARMARK_TOKEN"))}
+    return _CONNECT | {"additional_headers": bearer(token or os.environ.get("EARMARK_TOKEN")), "ssl": daemon.tls()}
 
 
 def _explained(error: Exception, daemon: Address) -> EarmarkError:
@@ -335,6 +339,8 @@ def _explained(error: Exception, daemon: Address) -> EarmarkError:
             return ServerError(f"the connection to {daemon.host} was lost{reason}")
         case TimeoutError():
             return ServerError(f"{daemon.host} does not answer")
+        case ssl.SSLError():
+            return ServerError(daemon.distrust(error))
         case OSError():
             # asyncio joins the failures of all addresses of a name into one text; one refusal counts as all
             if "Connect call failed" in str(error):

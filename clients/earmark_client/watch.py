@@ -30,6 +30,7 @@ examples:
   earmark watch --labels stop --exec ./stop.sh     run a program
   earmark watch --csv --position seen >> all.csv   go on where it ended, when it is started again
   earmark watch 192.168.1.20:8765                  another machine's daemon
+  earmark watch https://192.168.1.20:8765 --ca own.pem   the same with TLS and a certificate of its own
 """
 
 

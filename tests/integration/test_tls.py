@@ -9,6 +9,7 @@ import logging
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,13 @@ from starlette.routing import Route
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from earmark.config import settings as config
-from earmark.errors import ConfigError, ServerError
+from earmark.errors import ConfigError, ServerError, SubscriptionError
 from earmark.perimeter import certificate
 from earmark.perimeter.certificate import Certificate
 from earmark.protocol.events import Label, decode
+from earmark_client.client import Client
+from earmark_client.sender import Sender
+from earmark_client.stream import events
 from tests.certificates import Files, make
 from tests.serving import DEADLINE, Serving, serve
 
@@ -318,3 +322,60 @@ def test_a_subscriber_that_is_gone_at_once_leaves_no_complaint(files: Files, cap
     with caplog.at_level(logging.INFO):
         over_tls(scenario, files)
     assert [record.message for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+@pytest.mark.scenario(17)
+def test_the_clients_trust_a_certificate_that_is_named_and_no_other(files: Files, tmp_path: Path) -> None:
+    other = make(tmp_path, "other")
+
+    async def scenario(serving: Serving) -> None:
+        url, ca = f"https://{serving.host}", str(files.certificate)
+        info = await asyncio.to_thread(Client(url, ca=ca).info)
+        assert info["version"] == "0.1.0"
+        stream = events(url, ca=ca)
+        first = asyncio.ensure_future(anext(stream))
+        await serving.until(lambda: serving.hub.stats().subscribers == 1)
+        serving.hear("stop")
+        event = await first
+        assert isinstance(event, Label)
+        await stream.aclose()
+        watch = await earmark("watch", "--json", "--types", "label", url, "--ca", ca)
+        await serving.until(lambda: serving.hub.stats().subscribers == 1)
+        serving.hear("go")
+        assert watch.stdout is not None
+        assert b'"hello"' in await watch.stdout.readline()
+        assert b'"go"' in await watch.stdout.readline()
+        watch.terminate()
+        await watch.communicate()
+        with pytest.raises(ServerError, match="no WebSocket here"):
+            async with Sender("phone", url, ca=ca) as sender:
+                await sender.until_refused()
+        for wrong in (None, str(other.certificate)):
+            with pytest.raises(
+                ServerError, match=r"^the certificate of .* is not trusted: self-signed certificate; --ca"
+            ):
+                await asyncio.to_thread(Client(url, ca=wrong).info)
+            with pytest.raises(ServerError, match=r"is not trusted: self-signed certificate; --ca FILE or EARMARK_CA"):
+                await anext(events(url, ca=wrong, reconnect=False))
+        with pytest.raises(ServerError, match="this port speaks TLS alone: use https:// or wss://"):
+            await asyncio.to_thread(Client(serving.host).info)
+        with pytest.raises(SubscriptionError, match="this port speaks TLS alone: use https:// or wss://"):
+            await anext(events(serving.host, reconnect=False))
+
+    over_tls(scenario, files)
+
+
+def test_a_client_that_speaks_tls_to_a_port_without_it_is_told(tmp_path: Path) -> None:
+    async def scenario(serving: Serving) -> None:
+        with pytest.raises(ServerError, match="does not speak TLS: use http:// or ws://"):
+            await asyncio.to_thread(Client(f"https://{serving.host}").info)
+        with pytest.raises(SubscriptionError, match=r"--ca: .*gone: No such file or directory"):
+            await asyncio.to_thread(Client(f"https://{serving.host}", ca=str(tmp_path / "gone")).info)
+
+    serve(scenario)
+
+
+async def earmark(*args: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "earmark_client", *args, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )

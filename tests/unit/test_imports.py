@@ -22,7 +22,7 @@ CLIENT_PACKAGES = sorted(folder.name for folder in CLIENTS.iterdir() if (folder 
 MODULES = sorted(DAEMON.rglob("*.py"))
 
 MOST_LINES, MOST_MODULES = 1500, 14  # of a package
-MOST_CLIENT_LINES, MOST_CLIENT_MODULES = 4200, 30  # of earmark_client without its packages
+MOST_CLIENT_LINES, MOST_CLIENT_MODULES = 4300, 30  # of earmark_client without its packages
 
 MAY_IMPORT: dict[str, set[str]] = {
     "protocol": set(),

@@ -277,6 +277,7 @@ SHELLS: dict[str, str] = {
     "learning.learn": "the folder of a learnt model",
     "learning.negatives": "a file of negatives",
     "learning.record": "a microphone and the segmenter thread, for recording examples",
+    "perimeter.refusal_log": "the timer of the line about refusals",
     "perimeter.certificate": "the files of the certificate and the key",
     "publish.broker": "the connection to a broker",
     "publish.login": "nothing; it reads the password and the certificates",

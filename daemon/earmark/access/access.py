@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from earmark.access.origins import LOOPBACK, MAX_QUOTED, Origins
+from earmark.access.peers import Network
 from earmark.access.tokens import CHALLENGE, Refusal, Tokens, TokenScope
 from earmark.protocol import endpoints
 
@@ -21,10 +22,18 @@ BAD_REQUEST, UNAUTHORIZED, FORBIDDEN = 400, 401, 403
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The headers and tokens that are accepted. It never changes: a new one takes its place in CurrentAccess."""
+    """The headers and tokens that are accepted. It never changes: a new one takes its place in the Entrance."""
 
     origins: Origins
     tokens: Tokens = field(default_factory=Tokens)
+    proxies: tuple[Network, ...] = ()  # whose headers X-Forwarded-… are believed
+    prefix: str = ""  # of the path at which a proxy serves the daemon
+
+    def own_path(self, path: str) -> str:
+        """Return the path without the prefix, if it has it: a proxy may take it away, or leave it."""
+        if self.prefix and (path == self.prefix or path.startswith(f"{self.prefix}/")):
+            return path[len(self.prefix) :] or "/"
+        return path
 
     def refuse_origin(
         self, hosts: Sequence[str], origins: Sequence[str], authority: str | None = None, version: str = "1.1"
@@ -43,7 +52,7 @@ class Access:
         if not hosts and not origins and version == "1.0":
             return None
         sentence = self.origins.refusal(hosts[0] if hosts else None, origins[0] if origins else None)
-        return None if sentence is None else Refusal(FORBIDDEN, sentence)
+        return None if sentence is None else Refusal(FORBIDDEN, sentence, reason=sentence.partition(":")[0].lower())
 
     def refuse_remote(
         self,
@@ -52,21 +61,25 @@ class Access:
         hosts: Sequence[str],
         origins: Sequence[str],
         authority: str | None = None,
+        is_forwarded: bool = False,
     ) -> Refusal | None:
         """Return the refusal of a request that asks for a scope of LOCAL, or None. refuse_origin() lets it pass.
 
         Where tokens are needed, they say who may do what. Where none is, only this machine may: the client has a
         loopback address and calls the daemon by one, and a page that asks is the daemon's own. So neither a page of
-        `server.allow_origins`, nor who comes through a proxy, can do any of that without a token.
+        `server.allow_origins`, nor who comes through a proxy (`is_forwarded`, or by its name), can do any of that
+        without a token.
         """
         if self.tokens.required or scope not in LOCAL:
             return None
         needs_token = _NEEDS_TOKEN.format(LOCAL[scope])
         if not is_local(address):
-            return Refusal(FORBIDDEN, f"{address[:MAX_QUOTED]} is another machine, and {needs_token}")
+            return Refusal(FORBIDDEN, f"{address[:MAX_QUOTED]} is another machine, and {needs_token}", reason="remote")
+        if is_forwarded:
+            return Refusal(FORBIDDEN, f"the request came through a proxy, and {needs_token}", reason="remote")
         host = authority if authority is not None else next(iter(hosts), None)
         if sentence := Origins(LOOPBACK[0]).refusal(host, next(iter(origins), None)):
-            return Refusal(FORBIDDEN, f"{sentence.partition('; ')[0]}, and {needs_token}")
+            return Refusal(FORBIDDEN, f"{sentence.partition('; ')[0]}, and {needs_token}", reason="remote")
         return None
 
     def refuse_token(
@@ -75,19 +88,8 @@ class Access:
         """Return the refusal of a request that shows no token with this scope, or None. See Tokens.refusal()."""
         if len(authorizations) > 1 and self.tokens.required:
             sentence = f"Authorization: the header is there {len(authorizations)} times"
-            return Refusal(UNAUTHORIZED, sentence, CHALLENGE)
+            return Refusal(UNAUTHORIZED, sentence, CHALLENGE, "malformed")
         return self.tokens.refusal(scope, authorizations[0] if authorizations else None, subprotocols)
-
-
-@dataclass(slots=True)
-class CurrentAccess:
-    """The Access in force. On the event loop.
-
-    HTTP requests and handshakes read `value` once each, so assigning another one holds from the next of them on.
-    Connections that were let in before stay.
-    """
-
-    value: Access
 
 
 def parse_target(target: str) -> tuple[str | None, str]:

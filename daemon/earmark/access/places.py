@@ -43,20 +43,27 @@ class Places:
 
     def take(self, address: str) -> Admission:
         """Return a place for a connection from this IP address. Raises NoPlace."""
-        owner = owner_of(address)
+        self._check(owner := owner_of(address))
+        if len(self._places) >= self.max_total and not self._make_room():
+            raise NoPlace("all", f"there are {self.max_total} connections already, as many as this daemon can have")
+        place = Admission(self, self._count(owner))
+        self._places.add(place)
+        return place
+
+    def _check(self, owner: str) -> None:
         if owner and self._per_address[owner] >= self._max_per_address:
             raise NoPlace(
                 "address",
                 f"there are {self._max_per_address} connections from your address already, "
                 "as many as server.max_per_address allows",
             )
-        if len(self._places) >= self.max_total and not self._make_room():
-            raise NoPlace("all", f"there are {self.max_total} connections already, as many as this daemon can have")
-        place = Admission(self, owner)
-        self._places.add(place)
+
+    def _count(self, owner: str) -> str:
+        """Count one more of this owner, if it has a name. Raises NoPlace."""
+        self._check(owner)
         if owner:
             self._per_address[owner] += 1
-        return place
+        return owner
 
     def _make_room(self) -> bool:
         """Close the connection that has waited longest. Returns whether there was one."""
@@ -84,6 +91,11 @@ class Admission:
     def work(self) -> None:
         """Note that the connection is at work, and keeps its place."""
         self._all._waiting.pop(self, None)
+
+    def belong_to(self, address: str) -> None:
+        """Count the connection under the client behind a proxy, whose own are not counted. Raises NoPlace."""
+        if not self._owner and self in self._all._places:
+            self._owner = self._all._count(owner_of(address))
 
     def release(self) -> None:
         """Give the place to others. May be called twice."""

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Self, get_args
 
 from earmark.protocol.endpoints import TOKEN_SUBPROTOCOL
@@ -27,15 +27,21 @@ _BEARER = re.compile(r"\s*bearer(?:\s*:\s*|\s+)(\S+)\s*", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request may not pass: the HTTP status, a sentence, and the header `WWW-Authenticate`, if there is one."""
+    """Why a request may not pass: the HTTP status, a sentence, and the header `WWW-Authenticate`, if there is one.
+
+    `reason` is what it counts under, and `retry_after` the seconds to wait before the next try; 0: it would not help.
+    """
 
     status: int
     error: str
     challenge: str = ""
+    reason: str = field(default="", compare=False)
+    retry_after: int = field(default=0, compare=False)
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"WWW-Authenticate": self.challenge} if self.challenge else {}
+        headers = {"WWW-Authenticate": self.challenge} if self.challenge else {}
+        return headers | ({"Retry-After": str(self.retry_after)} if self.retry_after else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,12 @@ class Tokens:
         """Return the first accepted token in this Authorization header or these subprotocols, or None."""
         return next(iter(self._known(_shown(authorization, subprotocols))), None)
 
+    def examine(self, authorization: str | None, subprotocols: Sequence[str]) -> tuple[list[bytes], list[bytes]]:
+        """Return the digests of the tokens that a request shows: those that are accepted, and the others."""
+        shown = _shown(authorization, subprotocols)
+        right = [digest(text) for text in shown if self._known([text])]
+        return right, [each for each in map(digest, shown) if each not in right]
+
     def refusal(
         self, scope: TokenScope | None, authorization: str | None, subprotocols: Sequence[str] = ()
     ) -> Refusal | None:
@@ -90,14 +102,14 @@ class Tokens:
         shown = _shown(authorization, subprotocols)
         if not shown:
             sentence = "Authorization header is missing: this daemon wants `Authorization: Bearer TOKEN`"
-            return Refusal(401, sentence, CHALLENGE)
+            return Refusal(401, sentence, CHALLENGE, "no_token")
         known = self._known(shown)
         if not known:
-            return Refusal(401, "Invalid credentials in Authorization header", CHALLENGE)
+            return Refusal(401, "Invalid credentials in Authorization header", CHALLENGE, "wrong_token")
         if scope is None or any(scope in token.scopes for token in known):
             return None
         challenge = f'Bearer error="insufficient_scope", scope="{scope}"'  # RFC 6750, section 3.1
-        return Refusal(403, f"This token does not allow `{scope}`", challenge)
+        return Refusal(403, f"This token does not allow `{scope}`", challenge, "scope")
 
     def _known(self, shown: Sequence[str]) -> list[Token]:
         digests = [digest(text) for text in shown]

@@ -11,7 +11,7 @@ from earmark.config.settings import Classifier, Config, Model, Publish, Server, 
 from earmark.control.steering import Change, shown
 
 TLS = frozenset({"certificate_file", "key_file"})
-LIVE = frozenset({"token_file", "allow_hosts", "allow_origins", "absent_after"}) | TLS
+LIVE = frozenset({"token_file", "allow_hosts", "allow_origins", "absent_after", "trusted_proxies", "prefix"}) | TLS
 """The settings of [server] that a running daemon takes. All others of it need a restart, and so does TLS on or off."""
 
 ITEMS = ("source", "classifier", "model", "publish")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_network
 
 import msgspec
 
@@ -14,6 +15,7 @@ from earmark.hints import nearest
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s*]+|null", re.IGNORECASE)
 HOST = re.compile(r"(\[[^\s/*\[\]]+\]|[0-9a-f:.]+|[^\s/*\[\]:]+)(:[0-9]+)?", re.IGNORECASE)
+PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 Group = type[Classifier] | type[Decide] | type[Vad]
 
 SLIDING_ONLY: dict[str, Group] = {
@@ -85,6 +87,13 @@ def _server(config: Config) -> Iterator[str]:
     for one, other in (("certificate_file", "key_file"), ("key_file", "certificate_file")):
         if getattr(config.server, one) and not getattr(config.server, other):
             yield f"server.{other}: is missing beside {one}; TLS takes both"
+    for proxy in config.server.trusted_proxies:
+        try:
+            ip_network(proxy, strict=False)
+        except ValueError:
+            yield f'server.trusted_proxies: "{proxy}" is no address and no network, such as 10.0.0.7 or 10.0.0.0/8'
+    if (prefix := config.server.prefix) and not PREFIX.fullmatch(prefix):
+        yield f'server.prefix: "{prefix}" is no path that begins with "/" and does not end with it, such as /earmark'
     for host in config.server.allow_hosts:
         if not HOST.fullmatch(host):
             yield f'server.allow_hosts: "{host}" is no name or address, so it would allow nothing; write each in full'

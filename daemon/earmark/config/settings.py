@@ -63,6 +63,8 @@ class Server(Settings, frozen=True):
     key_file: Text = ""  # of the certificate, PEM, mode 0600
     allow_hosts: tuple[Text, ...] = ()  # further Host headers to answer, besides the address itself
     allow_origins: tuple[Text, ...] = ()  # web pages that may connect, "https://example.org"
+    trusted_proxies: tuple[Text, ...] = ()  # addresses or networks of proxies whose X-Forwarded-... are believed
+    prefix: Text = ""  # path at which a proxy serves the daemon, "/earmark"
     max_subscribers: Count = 5000
     max_per_address: Count = 256  # connections from one address; those from this machine are not counted
     # Of WebSockets, a second: all clients, one address (this machine has no limit), one client

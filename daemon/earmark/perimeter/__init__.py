@@ -1,1 +1,1 @@
-"""What stands between the port and strangers: the certificate, renewed as it runs."""
+"""What stands between the port and strangers: the certificate, proxies, wrong tokens, and the count of refusals."""

@@ -16,6 +16,8 @@ from functools import partial
 from earmark.access.places import Admission, NoPlace, Places, Refusals, Taken
 from earmark.config import settings as config
 from earmark.errors import ConfigError, ServerError
+from earmark.perimeter.entrance import Entrance
+from earmark.perimeter.refusal_log import RefusalLog
 from earmark.server.responses import error_on_the_wire
 
 log = logging.getLogger(__name__)
@@ -134,7 +136,8 @@ class Acceptor:
 
     asyncio's own loop would accept as long as there are descriptors, and then log a traceback for each attempt.
     `serve` makes the protocol of a connection that has found a place; with TLS, when its handshake is done. `tls`
-    returns what a new connection speaks TLS with, or None where the port speaks none.
+    returns what a new connection speaks TLS with, or None where the port speaks none. Connections from a proxy that
+    `entrance` knows are not counted by address: a client behind it is counted when it begins a WebSocket.
     """
 
     def __init__(
@@ -142,12 +145,16 @@ class Acceptor:
         sock: socket.socket,
         places: Places,
         serve: Callable[[Admission], asyncio.Protocol],
-        tls: Callable[[], ssl.SSLContext | None] = lambda: None,
+        tls: Callable[[], ssl.SSLContext | None],
+        entrance: Entrance,
+        refused: RefusalLog,
     ) -> None:
         self._sock = sock
         self._places = places
         self._serve = serve
         self._tls = tls
+        self._entrance = entrance
+        self._refused = refused
         self._refusals = Refusals()
         self._loop = asyncio.get_running_loop()
         self._connecting: dict[asyncio.Task[None], socket.socket] = {}
@@ -190,7 +197,7 @@ class Acceptor:
     def _admit(self, sock: socket.socket, address: str) -> None:
         sock.setblocking(False)
         try:
-            place = self._places.take(address)
+            place = self._places.take("" if self._entrance.is_proxy(address) else address)
         except NoPlace as error:
             self._tell(error.reason, f"a connection from {address} was refused: {error}")
             with sock, contextlib.suppress(OSError):
@@ -198,13 +205,13 @@ class Acceptor:
                 sock.shutdown(socket.SHUT_WR)
             return
         tls = self._tls()
-        task = self._loop.create_task(self._connect(sock, place, tls))
+        task = self._loop.create_task(self._connect(sock, place, tls, address))
         self._connecting[task] = sock
         task.add_done_callback(self._connecting.pop)
         if tls is not None:
             place.wait(partial(_hang_up, sock))
 
-    async def _connect(self, sock: socket.socket, place: Admission, tls: ssl.SSLContext | None) -> None:
+    async def _connect(self, sock: socket.socket, place: Admission, tls: ssl.SSLContext | None, address: str) -> None:
         """Hand the socket to its protocol. Ends in the next turns of the loop, or with TLS within TLS_SECONDS twice."""
         serve = partial(self._serve, place)
         try:
@@ -221,6 +228,8 @@ class Acceptor:
                 raise ConnectionAbortedError(NO_TLS)
         except OSError as error:  # it was closed already, or is none with TLS
             log.debug("a connection was closed before it began: %s", error)
+            if isinstance(error, ssl.SSLError | ConnectionAbortedError):
+                self._refused.add("tls", address)
             place.release()
             sock.close()
 

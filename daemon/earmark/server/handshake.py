@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import parse_qsl
@@ -19,11 +20,15 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
 
-from earmark.access.access import CurrentAccess, parse_target
+from earmark.access.access import parse_target
 from earmark.access.limits import Arrivals, Sending, Traffic
-from earmark.access.places import Admission
+from earmark.access.places import Admission, NoPlace
 from earmark.access.tokens import Refusal, TokenScope
 from earmark.errors import RequestError
+from earmark.perimeter import upgrade
+from earmark.perimeter.entrance import Client, Entrance
+from earmark.perimeter.refusal_log import RefusalLog
+from earmark.perimeter.refusals import reason_of
 from earmark.server.connection import Conversation, Limits, WebSocketConnection
 from earmark.server.http import place_in
 from earmark.server.responses import error_body, error_on_the_wire
@@ -34,12 +39,6 @@ HANDSHAKE_SECONDS = 10.0
 ABORT_SECONDS = 0.2  # for an aborted connection's task to end
 GOING_AWAY = 1001  # RFC 6455, section 7.4.1
 RETRY_AFTER_SECONDS = 5
-MAX_LINES, MAX_LINE_BYTES = 100, 8000  # of a handshake's own headers; the library takes a little more
-BODY_HEADERS = (b"transfer-encoding:", b"content-length:")
-HANDSHAKE_HEADERS = (
-    *(b"host:", b"origin:", b"authorization:", b"connection:", b"upgrade:", b"sec-websocket-"),
-    *BODY_HEADERS,
-)
 
 Query = Sequence[tuple[str, str]]
 Accept = Callable[[Query], Conversation]
@@ -80,19 +79,21 @@ class Handshake:
     """uvicorn's `ws=` hook: makes the connection for an upgrade request and runs it. Ends with close().
 
     `endpoints` are by path. `arrivals` limits how many handshakes there are, and `traffic` what the clients send.
-    `on_refused` is called with the HTTP status of each handshake that is refused.
+    `on_refused` is called with the HTTP status of each handshake that is refused, and `refused` told of the reason.
     """
 
     def __init__(
         self,
         endpoints: Mapping[str, Endpoint],
-        access: CurrentAccess,
+        entrance: Entrance,
+        refused: RefusalLog,
         arrivals: Arrivals,
         traffic: Traffic,
         on_refused: Refused = lambda status: None,
     ) -> None:
         self._sites = {path: _Site(endpoint) for path, endpoint in endpoints.items()}
-        self._access = access
+        self._entrance = entrance
+        self._refused = refused
         self._arrivals = arrivals
         self._traffic = traffic
         self._on_refused = on_refused
@@ -106,26 +107,32 @@ class Handshake:
         """Return whether handshakes may still succeed. Asked by the library at the end of each."""
         return self._serving
 
-    def begin(self, path: str, address: str, transport: asyncio.BaseTransport) -> WebSocketConnection:
+    def client(self, transport: asyncio.BaseTransport, head: bytes) -> Client:
+        """Return who asks."""
+        peer = transport.get_extra_info("peername")
+        return self._entrance.client(str(peer[0]) if isinstance(peer, tuple) else "", partial(upgrade.values, head))
+
+    def begin(self, path: str, client: Client, transport: asyncio.BaseTransport) -> WebSocketConnection:
         """Make a connection with the limits of `path`, and start the task that runs it.
 
-        `address` is that of the client. Raises RequestError if there are too many handshakes.
+        Raises RequestError if there are too many handshakes.
         """
-        self._arrivals.take(address, asyncio.get_running_loop().time())
-        site = self._sites.get(path)
+        self._arrivals.take(client.address, asyncio.get_running_loop().time())
+        site = self._sites.get(self._entrance.access.own_path(path))
         limits = NOWHERE if site is None else site.endpoint.limits
         most = limits.max_messages_per_second
-        sending = Sending(self._traffic, address, {} if most is None else {"messages": most})
+        sending = Sending(self._traffic, client.address, {} if most is None else {"messages": most})
         connection = WebSocketConnection(self, limits, sending, None if site is None else site.endpoint.subprotocol)
         connection.connection_made(transport)
-        task = asyncio.get_running_loop().create_task(self._run(connection, site))
+        task = asyncio.get_running_loop().create_task(self._run(connection, site, client))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return connection
 
-    def refuse_unparsed(self, error: RequestError, transport: asyncio.Transport) -> None:
+    def refuse_unparsed(self, error: RequestError, address: str, transport: asyncio.Transport) -> None:
         """Refuse a handshake that no connection was made for."""
         self._on_refused(error.status)
+        self._refused.add(reason_of(error.status), address)
         log.debug("handshake refused with %d: %s", error.status, error)
         transport.write(error_on_the_wire(str(error), error.status, _retry(error)))
         transport.close()
@@ -150,11 +157,11 @@ class Handshake:
                 task.cancel()
             await asyncio.gather(*hanging, *closing, return_exceptions=True)
 
-    async def _run(self, connection: WebSocketConnection, site: _Site | None) -> None:
+    async def _run(self, connection: WebSocketConnection, site: _Site | None, client: Client) -> None:
         """Handshake, conversation, end. The keepalive, the endpoint and close() see to it that this ends."""
 
         def answer(_: ServerConnection, request: Request) -> Response | None:
-            return self._answer(connection, site, request)
+            return self._answer(connection, site, client, request)
 
         def finish(_: ServerConnection, request: Request, response: Response) -> None:
             if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
@@ -176,9 +183,11 @@ class Handshake:
             if site is not None:
                 site.conversations.pop(connection, None)
 
-    def _answer(self, connection: WebSocketConnection, site: _Site | None, request: Request) -> Response | None:
+    def _answer(
+        self, connection: WebSocketConnection, site: _Site | None, client: Client, request: Request
+    ) -> Response | None:
         """Return the response to a handshake that is refused, or None. Accepting takes one of the endpoint's places."""
-        refusal = self._refusal(site, request)
+        refusal = self._refusal(site, client, request)
         if refusal is None and site is not None:
             try:
                 if not self._serving:
@@ -188,23 +197,26 @@ class Handshake:
                 conversation = site.endpoint.accept(parse_qsl(request.path.partition("?")[2], keep_blank_values=True))
                 _check_places(site)
             except RequestError as error:
+                self._refused.add(reason_of(error.status), client.address)
                 return self._refuse(connection, error.status, str(error), _retry(error))
             site.conversations[connection] = conversation
             return None
         if refusal is None:
             names = "; ".join(f"{other.endpoint.name} are at {path}" for path, other in self._sites.items())
             refusal = Refusal(HTTPStatus.NOT_FOUND, f"no WebSocket here; {names}")
+        self._refused.add(refusal.reason or reason_of(refusal.status), client.address)
         return self._refuse(connection, refusal.status, refusal.error, refusal.headers)
 
-    def _refusal(self, site: _Site | None, request: Request) -> Refusal | None:
+    def _refusal(self, site: _Site | None, client: Client, request: Request) -> Refusal | None:
         """Return the refusal of a handshake that Access does not allow. A browser's token is in a subprotocol."""
-        access, headers = self._access.value, request.headers
+        entrance, headers, now = self._entrance, request.headers, asyncio.get_running_loop().time()
         offered = headers.get_all("Sec-WebSocket-Protocol")
         subprotocols = [name.strip() for line in offered for name in line.split(",")]
         scope = None if site is None else site.endpoint.token_scope
-        return access.refuse_token(scope, headers.get_all("Authorization"), subprotocols) or access.refuse_origin(
-            headers.get_all("Host"), headers.get_all("Origin"), parse_target(request.path.partition("?")[0])[0]
-        )
+        authority = parse_target(request.path.partition("?")[0])[0]
+        return entrance.refuse_token(
+            client, scope, headers.get_all("Authorization"), subprotocols, now
+        ) or entrance.refuse_origin(client, headers.get_all("Host"), headers.get_all("Origin"), authority)
 
     def _refuse(self, connection: WebSocketConnection, status: int, text: str, headers: Mapping[str, str]) -> Response:
         log.debug("handshake refused with %d: %s", status, text)
@@ -212,29 +224,6 @@ class Handshake:
         for name, value in headers.items():
             response.headers[name] = value
         return response
-
-
-def needed(head: bytes) -> bytes:
-    """Return the head of an upgrade request with those lines alone that a handshake looks at.
-
-    The library takes less of a head than HTTP does: cookies of 8 kB would be too much for it.
-    """
-    first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
-    return b"\r\n".join([first, *(line for line in lines if line.lower().startswith(HANDSHAKE_HEADERS)), b"", b""])
-
-
-def check_fit(head: bytes) -> None:
-    """Raise RequestError for an upgrade request that the library would close without an answer in JSON."""
-    first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
-    if not first.startswith(b"GET "):
-        raise RequestError(HTTPStatus.METHOD_NOT_ALLOWED, "a WebSocket handshake is a GET")
-    if any(line.lower().startswith(BODY_HEADERS) and line.split(b":", 1)[1].strip() != b"0" for line in lines):
-        raise RequestError(HTTPStatus.BAD_REQUEST, "a WebSocket handshake has no body")
-    if len(first) > MAX_LINE_BYTES:
-        raise RequestError(HTTPStatus.REQUEST_URI_TOO_LONG, f"the target is longer than {MAX_LINE_BYTES} bytes")
-    if len(lines) > MAX_LINES or any(len(line) > MAX_LINE_BYTES for line in lines):
-        sentence = f"a handshake may have {MAX_LINES} headers of {MAX_LINE_BYTES} bytes each"
-        raise RequestError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, sentence)
 
 
 class _Upgrade(asyncio.Protocol):
@@ -258,13 +247,16 @@ class _Upgrade(asyncio.Protocol):
         if self._refused:
             return
         if self._connection is None:
-            data = needed(data)
+            data = upgrade.needed(data)
+            client = self._handshake.client(self._transport, data)
             try:
-                check_fit(data)
-                self._connection = self._handshake.begin(_path(data), _address(self._transport), self._transport)
-            except RequestError as error:
+                upgrade.check_fit(data)
+                self._place.belong_to(client.address)
+                self._connection = self._handshake.begin(_path(data), client, self._transport)
+            except (RequestError, NoPlace) as error:
                 self._refused = True
-                self._handshake.refuse_unparsed(error, cast(asyncio.Transport, self._transport))
+                refusal = error if isinstance(error, RequestError) else RequestError(503, str(error), retry_after=5)
+                self._handshake.refuse_unparsed(refusal, client.address, cast(asyncio.Transport, self._transport))
                 return
         self._connection.data_received(data)
 
@@ -290,11 +282,6 @@ def _path(head: bytes) -> str:
     """Return the path in the first line of a request, without its query."""
     target = head.partition(b"\r\n")[0].split(b" ")[1]
     return parse_target(target.partition(b"?")[0].decode("latin-1"))[1].rstrip("/") or "/"
-
-
-def _address(transport: asyncio.BaseTransport) -> str:
-    peer = transport.get_extra_info("peername")
-    return str(peer[0]) if isinstance(peer, tuple) else ""
 
 
 def _check_places(site: _Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from starlette.applications import Starlette
@@ -9,10 +10,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from earmark.access.access import CurrentAccess, parse_target, scope_of
+from earmark.access.access import parse_target, scope_of
 from earmark.access.audit import CALLER, Audit, caller
 from earmark.access.origins import MAX_QUOTED
 from earmark.access.tokens import Refusal
+from earmark.perimeter.entrance import Entrance
+from earmark.perimeter.refusal_log import RefusalLog
+from earmark.perimeter.refusals import reason_of
 from earmark.protocol import endpoints
 from earmark.server.responses import error_response
 from earmark.server.routes import methods_of
@@ -29,42 +33,51 @@ PREFLIGHT_SECONDS = "600"  # for which a browser may remember the answer to a pr
 class AccessMiddleware:
     """Refuse foreign Host and Origin headers and wrong tokens, answer OPTIONS, and let allowed pages read answers.
 
-    `audit` is told of each refusal of a request that would have changed the daemon. `responses` counts the answers by
-    status.
+    `refused` is told of each refusal, and `audit` of that of a request that would have changed the daemon. `responses`
+    counts the answers by status.
     """
 
-    def __init__(self, app: Starlette, access: CurrentAccess, audit: Audit) -> None:
+    def __init__(self, app: Starlette, entrance: Entrance, refused: RefusalLog, audit: Audit) -> None:
         self._app = app
-        self._access = access
+        self._entrance = entrance
+        self._refused = refused
         self.responses: dict[int, int] = {}
         self._audit = audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        access, send = self._access.value, self._counted(send)
-        headers = Headers(scope=scope)
+        entrance, send = self._entrance, self._counted(send)
+        access, headers = entrance.access, Headers(scope=scope)
         authority, path = parse_target(scope["path"])
-        address = scope["client"][0] if scope.get("client") else ""
-        scope = {**scope, "path": path.rstrip("/") or "/"}
+        peer, port = scope.get("client") or ("", 0)
+        client = entrance.client(peer, headers.getlist)
+        scope = {**scope, "client": (client.address, port), "scheme": client.scheme or scope["scheme"]}
+        scope["path"] = access.own_path(path).rstrip("/") or "/"
         wanted = scope_of(scope["method"], scope["path"])
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
-        refusal = access.refuse_origin(hosts, origins, authority, scope.get("http_version", "1.1"))
+        refusal = entrance.refuse_origin(client, hosts, origins, authority, scope.get("http_version", "1.1"))
         if refusal is None:
             send = _shared(send, headers.get("origin"))
         if _needs_token(scope):  # who has none learns nothing else
-            refusal = access.refuse_token(wanted, headers.getlist("authorization")) or refusal
+            shown, now = headers.getlist("authorization"), time.monotonic()
+            refusal = entrance.refuse_token(client, wanted, shown, (), now) or refusal
         if refusal is None:
-            refusal = access.refuse_remote(wanted, address, hosts, origins, authority)
+            refusal = entrance.refuse_remote(client, wanted, hosts, origins, authority)
         token = access.tokens.find(headers.get("authorization"))
-        scope["state"] = {**scope.get("state", {}), CALLER: caller(token.name if token else None, address)}
+        scope["state"] = {**scope.get("state", {}), CALLER: caller(token.name if token else None, client.address)}
         if refusal is None and "content-length" in headers and "transfer-encoding" in headers:
             refusal = Refusal(400, TWO_LENGTHS)
         if refusal is not None:
+            self._refused.add(refusal.reason or reason_of(refusal.status), client.address)
             if wanted == "admin":
                 what = f"{scope['method']} {scope['path'][:MAX_QUOTED]}"
                 self._audit.refused(scope["state"][CALLER], what, refusal.error)
             # where one request ends may be in doubt, so no other follows on the connection
             close = {"connection": "close"} if refusal.status == 400 else {}
             await error_response(refusal.error, refusal.status, refusal.headers | close)(scope, receive, send)
+        elif path == access.prefix and scope["method"] in ("GET", "HEAD"):  # the page's own addresses begin behind "/"
+            query = scope["query_string"].decode("latin-1")
+            location = f"{access.prefix}/{'?' if query else ''}{query}"
+            await Response(status_code=308, headers={"location": location})(scope, receive, send)
         elif scope["method"] == "OPTIONS":
             await self._options(scope)(scope, receive, send)
         else:

@@ -19,14 +19,17 @@ import uvicorn
 from starlette.routing import BaseRoute
 
 from earmark.access import token_file
-from earmark.access.access import Access, CurrentAccess
+from earmark.access.access import Access
 from earmark.access.audit import Audit
 from earmark.access.limits import Arrivals, PerSecond, Rate, Traffic
 from earmark.access.origins import Origins
+from earmark.access.peers import network
 from earmark.access.places import Admission, Places
 from earmark.config import settings as config
 from earmark.perimeter import certificate
 from earmark.perimeter.certificate import LOOK_SECONDS, Certificate, Pair
+from earmark.perimeter.entrance import Entrance
+from earmark.perimeter.refusal_log import RefusalLog
 from earmark.server.bind import Acceptor, address, listen, make_room
 from earmark.server.handshake import Endpoint, Handshake, Refused
 from earmark.server.http import Deadlines, HttpConnection
@@ -45,7 +48,8 @@ class ServerStats(msgspec.Struct, frozen=True):
     `responses` counts the answers to HTTP requests by status. `flooding` counts the WebSockets that were closed because
     their client sent too much, by the setting of `[server]` that it was over, and `held_back` how often one was read
     more slowly because all clients together sent too much. `refusals` counts the refused connections by what was taken:
-    the places of their `address`, those of `all`, or the `files` that this process may open.
+    the places of their `address`, those of `all`, or the `files` that this process may open. `refused_requests` counts
+    the requests, handshakes and TLS handshakes that were refused, by reason.
     """
 
     open: int
@@ -54,6 +58,7 @@ class ServerStats(msgspec.Struct, frozen=True):
     flooding: dict[str, int] = {}
     held_back: int = 0
     refusals: dict[str, int] = {}
+    refused_requests: dict[str, int] = {}
 
 
 class Server:
@@ -91,7 +96,8 @@ class Server:
         self._acceptor: Acceptor | None = None
         self._watching: asyncio.Task[None] | None = None  # the files of the certificate
         self.host, self.port = address(settings.listen)
-        self._access = CurrentAccess(read_access(settings))
+        self._entrance = Entrance(read_access(settings))
+        self._refused = RefusalLog()
         pair = read_pair(settings)
         self._certificate = None if pair is None else Certificate(pair)
         self._traffic = Traffic(
@@ -102,19 +108,19 @@ class Server:
             handshakes(settings.handshakes_per_second, settings.max_subscribers),
             handshakes(settings.handshakes_per_address, settings.max_per_address),
         )
-        self._handshake = Handshake(endpoints, self._access, arrivals, self._traffic, on_refused)
+        self._handshake = Handshake(endpoints, self._entrance, self._refused, arrivals, self._traffic, on_refused)
         app = application(ready, info, routes, live)
         self.routes: tuple[BaseRoute, ...] = tuple(app.routes)
-        self._app = AccessMiddleware(app, self._access, audit or Audit())
+        self._app = AccessMiddleware(app, self._entrance, self._refused, audit or Audit())
 
     @property
     def access(self) -> Access:
         """Who may talk to the daemon. Assigning another Access holds from the next request and handshake on."""
-        return self._access.value
+        return self._entrance.access
 
     @access.setter
     def access(self, access: Access) -> None:
-        self._access.value = access
+        self._entrance.access = access
 
     @property
     def url(self) -> str:
@@ -138,6 +144,7 @@ class Server:
             dict(traffic.closed),
             traffic.held,
             refusals,
+            self._refused.totals,
         )
 
     async def __aenter__(self) -> Self:
@@ -162,7 +169,7 @@ class Server:
         )
         self._serving = asyncio.create_task(self._uvicorn.serve([]), name="http")  # it listens on nothing of its own
         await asyncio.shield(self._uvicorn.listening)
-        self._acceptor = Acceptor(sock, self._places, self._serve, self._tls)
+        self._acceptor = Acceptor(sock, self._places, self._serve, self._tls, self._entrance, self._refused)
         if self._certificate is not None:
             self._watching = asyncio.create_task(self._certificate.watch(self._certificate_seconds), name="certificate")
         log.info("listening on %s", self.url)
@@ -179,6 +186,7 @@ class Server:
         self._uvicorn.should_exit = True
         await self._handshake.close(CLOSE_SECONDS)
         await self._serving
+        self._refused.close()
 
     def drain(self) -> None:
         """Take no new WebSocket connections, and go on answering HTTP: `/ready` says why until the port is closed."""
@@ -205,7 +213,8 @@ def read_access(settings: config.Server) -> Access:
     """Return the Access that the settings describe. Raises ConfigError where the file of tokens is wrong."""
     host, _ = address(settings.listen)
     origins = Origins(host, settings.allow_hosts, settings.allow_origins)
-    return Access(origins, token_file.read(settings.token_file))
+    proxies = tuple(map(network, settings.trusted_proxies))
+    return Access(origins, token_file.read(settings.token_file), proxies, settings.prefix)
 
 
 class _Uvicorn(uvicorn.Server):

@@ -207,6 +207,8 @@ def _of_http(now: Snapshot) -> Iterator[Metric]:
     flooding = now.connections.flooding
     yield _counters("earmark_flooding_closed", "WebSockets closed for sending too much.", "limit", flooding)
     yield _counter("earmark_held_back", "Times that a client was read more slowly.", now.connections.held_back)
+    refused = now.connections.refused_requests
+    yield _counters("earmark_requests_refused", "Requests and handshakes that were refused.", "reason", refused)
     responses = _by_status(now.connections.responses)
     yield _counters("earmark_http_responses", "Answers to HTTP requests.", "status", responses)
     yield _gauge("earmark_clips_waiting", "Clips that are decoded or classified now.", now.clips.waiting)

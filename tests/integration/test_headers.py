@@ -162,3 +162,37 @@ def test_all_ipv6_addresses_are_all_ipv4_addresses_too() -> None:
         writer.close()
 
     serve(scenario, config.Server(listen="[::]:0", insecure=True))
+
+
+@pytest.mark.scenario(17)
+@pytest.mark.parametrize(
+    "first", ["GET /info", "POST /v1/reload", "OPTIONS /info", "GET /nowhere", "DELETE /info", "GET /"]
+)
+def test_no_answer_can_be_read_by_every_page_and_only_an_allowed_one_is_named(first: str) -> None:
+    async def scenario(serving: Serving) -> None:
+        for origin in ("https://dashboard.example", "https://evil.example", "null", None):
+            lines = [f"Host: {serving.host}", "Content-Length: 0", *([f"Origin: {origin}"] if origin else [])]
+            status, headers, _ = await ask(serving, f"{first} HTTP/1.1", *lines)
+            allowed = "https://dashboard.example" if origin == "https://dashboard.example" else None
+            assert headers.get("access-control-allow-origin") == allowed
+            assert (status == 403) or allowed or origin is None
+            assert "access-control-allow-credentials" not in headers
+
+    serve(scenario, config.Server(listen="127.0.0.1:0", allow_origins=("https://dashboard.example",)))
+
+
+@pytest.mark.scenario(17)
+def test_somebody_elses_name_for_this_machine_is_refused_everywhere() -> None:
+    async def scenario(serving: Serving) -> None:
+        for host in (
+            "evil.example",
+            "evil.example:8765",
+            f"127.0.0.1.evil.example:{serving.server.port}",
+            "127.0.0.1@evil",
+        ):
+            for target in ("/info", "/v1/events", "/health", "/"):
+                upgrade = UPGRADE if target == "/v1/events" else ()
+                status, _, answer = await ask(serving, f"GET {target} HTTP/1.1", f"Host: {host}", *upgrade)
+                assert (status, answer["error"].partition(":")[0]) == (403, "Host")
+
+    serve(scenario)

@@ -168,7 +168,7 @@ def test_the_clients_of_a_named_proxy_have_places_of_their_own() -> None:
             assert caught.value.response.status_code == 503
             assert b"server.max_per_address" in bytes(caught.value.response.body or b"")
         async with subscribe("203.0.113.1"):
-            assert serving.server.stats().refusals["place"] == 1
+            assert serving.server.stats().refused_requests["place"] == 1
 
     serve(scenario, behind(max_per_address=2))
 
@@ -198,7 +198,7 @@ def test_wrong_tokens_are_slowed_and_a_right_one_that_was_there_before_goes_on(t
         assert "Retry-After" in caught.value.response.headers
         async with serving.connect(additional_headers={"Authorization": "Bearer right"}) as subscriber:
             await subscriber.recv()
-        counted = serving.server.stats().refusals
+        counted = serving.server.stats().refused_requests
         assert (counted["wrong_token"], counted["guessing"]) == (10, 4)
 
     serve(scenario, behind(token_file=str(file)))
@@ -221,10 +221,10 @@ def test_a_flood_of_refusals_is_two_lines_and_no_line_has_a_token(
 
     with caplog.at_level(logging.DEBUG, "earmark"):
         serve(scenario, behind(token_file=str(file)))
-    told = [record.message for record in caplog.records if record.message.startswith("refused requests")]
+    told = [record.message for record in caplog.records if record.message.startswith("refused: ")]
     assert told == [
-        "refused requests and connections: 1 with a wrong token (from 203.0.113.0)",
-        "refused requests and connections: 59 with a wrong token (one from 203.0.113.59); "
+        "refused: 1 with a wrong token (from 203.0.113.0)",
+        "refused: 59 with a wrong token (one from 203.0.113.59); "
         "1 with a foreign Host (from 127.0.0.1); 1 without a token (from 127.0.0.1)",
     ]
     assert not [record for record in caplog.records if "secret" in record.getMessage()]

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import http.client
 import logging
+import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -373,6 +375,31 @@ def test_a_client_that_speaks_tls_to_a_port_without_it_is_told(tmp_path: Path) -
             await asyncio.to_thread(Client(f"https://{serving.host}", ca=str(tmp_path / "gone")).info)
 
     serve(scenario)
+
+
+@pytest.mark.scenario(17)
+def test_the_javascript_client_goes_by_what_nodejs_trusts(files: Files) -> None:
+    if shutil.which("node") is None:
+        pytest.skip("Node.js is not installed")
+    client = Path(__file__).parents[2] / "clients" / "js" / "earmark.js"
+    script = f"""
+        import {{ Earmark }} from "{client.as_uri()}";
+        const page = await new Earmark(process.argv[1]).history({{}});
+        console.log(page.events.length);
+    """
+
+    async def scenario(serving: Serving) -> None:
+        serving.hear("stop")
+        run = ("node", "--input-type=module", "--eval", script, f"https://{serving.host}/")
+        for trusted, (code, out) in ((str(files.certificate), (0, b"1\n")), ("", (1, b""))):
+            environment = os.environ | {"NODE_EXTRA_CA_CERTS": trusted}
+            process = await asyncio.create_subprocess_exec(
+                *run, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            told, _ = await process.communicate()
+            assert (process.returncode, told) == (code, out)
+
+    over_tls(scenario, files)
 
 
 async def earmark(*args: str) -> asyncio.subprocess.Process:

@@ -92,3 +92,30 @@ def test_refusals_are_told_once_a_minute_with_their_number() -> None:
         0,
     ]
     assert refusals.counts == {"address": 0, "all": 5, "files": 0}
+
+
+def test_a_connection_of_a_proxy_counts_under_its_client_once_that_is_known() -> None:
+    places = Places(10, 1)
+    one, other, third = places.take(""), places.take(""), places.take("")
+    one.belong_to("203.0.113.1")
+    with pytest.raises(NoPlace):
+        other.belong_to("203.0.113.1")
+    other.belong_to("203.0.113.2")
+    third.belong_to("127.0.0.1")
+    one.belong_to("203.0.113.3")  # it has an owner already
+    one.release()
+    third.belong_to("203.0.113.1")
+    with pytest.raises(NoPlace):
+        places.take("203.0.113.1")
+    third.release()
+    other.release()
+    assert len(places) == 0
+    places.take("203.0.113.1")
+
+
+def test_a_place_that_was_given_back_counts_under_nobody() -> None:
+    places = Places(10, 1)
+    gone = places.take("")
+    gone.release()
+    gone.belong_to("203.0.113.1")
+    places.take("203.0.113.1")

@@ -203,3 +203,16 @@ def test_publishers_come_change_and_go_without_a_restart() -> None:
     )
     assert restart(CONFIG, one) == restart(one, other) == ()
     assert difference(one, other, EMBEDDED).config.publish == other.publish
+
+
+def test_other_files_of_a_certificate_are_taken_at_once_and_tls_on_or_off_needs_a_restart() -> None:
+    none, tls = Config(), Config(server=Server(certificate_file="a.pem", key_file="a.key"))
+    other = Config(server=Server(certificate_file="b.pem", key_file="a.key"))
+    assert (keys(tls, other), restart(tls, other)) == (["server.certificate_file"], ())
+    for old, new in ((none, tls), (tls, none)):
+        assert (keys(old, new), restart(old, new)) == ([], ("server.certificate_file", "server.key_file"))
+
+
+def test_proxies_and_the_prefix_are_taken_at_once() -> None:
+    new = Config(server=Server(trusted_proxies=("127.0.0.1",), prefix="/earmark"))
+    assert (sorted(keys(Config(), new)), restart(Config(), new)) == (["server.prefix", "server.trusted_proxies"], ())

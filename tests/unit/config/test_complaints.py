@@ -262,3 +262,27 @@ def test_a_channel_that_a_stream_does_not_have_is_told() -> None:
 def test_quiet_hours_that_are_no_times_are_told() -> None:
     (told,) = complaints(Config(source=(Microphone(name="m", quiet=("22:00-07:00", "25:00-26:00")),)))
     assert told.startswith("source[0].quiet: '25:00-26:00': 25:00 is no time of day; write 22:00-07:00")
+
+
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        (Server(certificate_file="a"), "server.key_file: is missing beside certificate_file; TLS takes both"),
+        (Server(key_file="a"), "server.certificate_file: is missing beside key_file; TLS takes both"),
+        (
+            Server(trusted_proxies=("10.0.0.0/8", "proxy.local")),
+            'server.trusted_proxies: "proxy.local" is no address and no network, such as 10.0.0.7 or 10.0.0.0/8',
+        ),
+        *(
+            (
+                Server(prefix=prefix),
+                f'server.prefix: "{prefix}" is no path that begins with "/" and does not end with it, such as /earmark',
+            )
+            for prefix in ("earmark", "/", "/earmark/", "/a b", "//a", "/a?b")
+        ),
+    ],
+)
+def test_what_would_have_no_effect_at_the_port_is_told(server: Server, told: str) -> None:
+    assert list(complaints(Config(server=server))) == [told]
+    fine = Server(certificate_file="a", key_file="b", trusted_proxies=("::1", "10.0.0.7"), prefix="/lab/earmark")
+    assert list(complaints(Config(server=fine))) == []

@@ -24,7 +24,7 @@ from earmark.control.audit_lines import tell
 from earmark.control.steering import Change, Changed, ClassifierStatus, SourceStatus, classifier_status, shown
 from earmark.detection.detector import Draft
 from earmark.detection.detectors import Detectors
-from earmark.errors import ConfigError, EarmarkError, ServerError
+from earmark.errors import ConfigError, EarmarkError
 from earmark.inference.engine import Engine
 from earmark.inference.registry import Registry
 from earmark.inference.scores import Function
@@ -35,8 +35,7 @@ from earmark.perimeter.certificate import Pair
 from earmark.protocol.events import Config, ConfigCause
 from earmark.publish.publishing import Logins, Publishing, logins
 from earmark.recordings.recording import check
-from earmark.server import bind
-from earmark.server.server import read_access, read_pair
+from earmark.server.server import read_entry
 from earmark.supervision.systemd import notify
 from earmark.telemetry.snapshot import ReloadStats
 
@@ -223,7 +222,7 @@ class Reconfigurer:
 
     async def _apply(self, settings: config.Config, cause: ConfigCause) -> Changed:
         wanted = await asyncio.to_thread(self._check, settings)
-        entry = await asyncio.to_thread(_read_entry, wanted.found.config.server) if cause == "reload" else None
+        entry = await asyncio.to_thread(read_entry, wanted.found.config.server) if cause == "reload" else None
         checkpoints = {each.checkpoint.name: each.checkpoint for each in wanted.plans.values()}
         checkpoints |= {checkpoint.name: checkpoint for checkpoint in wanted.spare}
         before = {each.checkpoint.name for each in self.plans.values()}
@@ -296,12 +295,3 @@ class Reconfigurer:
         sources = tuple(self._detectors.sources.values())
         classifiers = tuple(each.info for each in self.plans.values())
         self._publish([Draft(Config(0, "", sources, classifiers, cause), self._clock())])
-
-
-def _read_entry(server: config.Server) -> tuple[Access, Pair | None]:
-    """Read who may connect, and with which certificate. Raises ConfigError, also for an address that is not safe so."""
-    try:
-        bind.place(server)
-    except ServerError as error:
-        raise ConfigError(str(error)) from None
-    return read_access(server), read_pair(server)

@@ -26,11 +26,12 @@ from earmark.access.origins import Origins
 from earmark.access.peers import network
 from earmark.access.places import Admission, Places
 from earmark.config import settings as config
+from earmark.errors import ConfigError, ServerError
 from earmark.perimeter import certificate
 from earmark.perimeter.certificate import LOOK_SECONDS, Certificate, Pair
 from earmark.perimeter.entrance import Entrance
 from earmark.perimeter.refusal_log import RefusalLog
-from earmark.server.bind import Acceptor, address, listen, make_room
+from earmark.server.bind import Acceptor, address, listen, make_room, place
 from earmark.server.handshake import Endpoint, Handshake, Refused
 from earmark.server.http import Deadlines, HttpConnection
 from earmark.server.middleware import AccessMiddleware
@@ -215,6 +216,15 @@ def read_access(settings: config.Server) -> Access:
     origins = Origins(host, settings.allow_hosts, settings.allow_origins)
     proxies = tuple(map(network, settings.trusted_proxies))
     return Access(origins, token_file.read(settings.token_file), proxies, settings.prefix)
+
+
+def read_entry(settings: config.Server) -> tuple[Access, Pair | None]:
+    """Return both for settings that are read again. Raises ConfigError, also if the address is not safe with them."""
+    try:
+        place(settings)
+    except ServerError as error:
+        raise ConfigError(str(error)) from None
+    return read_access(settings), read_pair(settings)
 
 
 class _Uvicorn(uvicorn.Server):

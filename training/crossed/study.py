@@ -99,13 +99,14 @@ def coloured(mels: Tensor, max_db: float, generator: torch.Generator, knots: int
 
 
 def blended(mels: Tensor, targets: Tensor, chance: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Mix some windows with another one after both are made equally loud; the target says how much there is of each
-    (between-class learning, Tokozume et al. 2018)."""
+    """Mix some windows with another one that is made as loud; the target says how much there is of each (between-class
+    learning, Tokozume et al. 2018). The loudness stays, because Whisper's features depend on it."""
     count = len(mels)
     other = torch.randperm(count, generator=generator)
     share = torch.rand(count, generator=generator)
     share = torch.where(torch.rand(count, generator=generator) < chance, share, 1)[:, None, None]
     power = 10**mels
-    power = power / power.mean((1, 2), keepdim=True)
-    both = share.square() * power + (1 - share).square() * power[other]
+    loudness = power.mean((1, 2), keepdim=True)
+    as_loud = power[other] * (loudness / loudness[other])
+    both = share.square() * power + (1 - share).square() * as_loud
     return both.clamp(min=1e-10).log10(), torch.lerp(targets[other], targets, share[:, 0])

@@ -58,7 +58,7 @@ def tempered(study: Study, unheard: Unheard) -> Tensor:
 
 
 def crossed_figures(
-    study: Study, unheard: dict[str, Unheard], labels: Sequence[str], groups: Sequence[str], judged: int
+    study: Study, unheard: dict[str, Unheard], groups: Sequence[str], labels: Sequence[str], judged: int
 ) -> Figures:
     """Return all figures of the models of the folds.
 

@@ -8,19 +8,23 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel, WhisperFeatureExtractor
 
 from training.crossed.calibrate import fold_in
 from training.crossed.card import write_card
 from training.crossed.report import Figures, crossed_figures
 from training.crossed.study import Strain, Study
-from training.crossed.validate import run
+from training.crossed.validate import PLAIN, Unheard, run
 from training.data.audio import Samples, load
 from training.data.corpora import read_noises
-from training.data.hearings import Hearing, Roughness
+from training.data.features import LogMel
+from training.data.hearings import Hearings, Roughness
+from training.data.noises import noise_bank
 from training.data.recordings import Recording
 from training.data.spectra import Spectra
 from training.models.base import base_file, read_encoder
@@ -46,7 +50,10 @@ CONDITIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The parameters in which the models differ. Averages are over the first `judged` labels."""
+    """The parameters in which the models differ. Averages are over the first `judged` labels.
+
+    With `judged_by` the figures are of the recordings of that corpus, and the others are judged apart from them.
+    """
 
     name: str
     labels: tuple[str, ...]
@@ -55,6 +62,7 @@ class Plan:
     roughness: Roughness
     strain: Strain
     tuning: Tuning
+    judged_by: str = ""
 
     @property
     def frames(self) -> int:
@@ -87,12 +95,17 @@ def ship(
         build=lambda: build(plan.labels, encoder, plan.frames, layers=True),
         batch=options.batch,
         seed=options.seed,
+        noise=noise_of(plan, options.data) if plan.strain.noise else None,
     )
     budget = Budget(options.minutes, options.steps, options.look_every)
     device, kept = device_of(options.device), options.out / UNFINISHED
-    learner, model, unheard = run(study, budget, len(plan.labels), kept, device)
-    figures = crossed_figures(study, unheard, plan.labels, groups, plan.judged)
+    learner, model, unheard = run(study, budget, len(plan.labels), kept, device, options.beside)
+    corpora = [recording.corpus for recording in recordings]
+    mine = [plan.judged_by in ("", corpus) for corpus in corpora]
+    figures = crossed_figures(*chosen_of(mine, study, unheard, groups), plan.labels, plan.judged)
     chosen = figures["calibration"]["temperature"]
+    if plan.judged_by:
+        figures["others"] = others(study, unheard[PLAIN].scores(chosen), corpora, plan.judged_by)
     save(tempered(model.cpu(), chosen), plan.extractor, options.out)
     if options.twins:
         for fold in sorted(set(folds)):
@@ -113,6 +126,36 @@ def ship(
     return figures
 
 
+def noise_of(plan: Plan, data: Path) -> Tensor:
+    """Return the spectra of all noise to train with, end to end."""
+    return LogMel(plan.extractor).mels(noise_bank(data, "train")[None])[0].T.half()
+
+
+def chosen_of(
+    mine: Sequence[bool], study: Study, unheard: dict[str, Unheard], groups: Sequence[str]
+) -> tuple[Study, dict[str, Unheard], list[str]]:
+    """Return the study, the answers and the groups of the recordings that are `mine`."""
+    rows = torch.tensor(mine).nonzero()[:, 0]
+    kept = replace(study, truth=study.truth[rows], folds=study.folds[rows])
+    answers = {condition: answer.of(rows) for condition, answer in unheard.items()}
+    return kept, answers, [group for group, kept in zip(groups, mine, strict=True) if kept]
+
+
+def others(study: Study, scores: Tensor, corpora: Sequence[str], but: str) -> Figures:
+    """Return how many recordings of each other corpus get another label than their own, and by what score."""
+    wrong = scores.argmax(1) != study.truth
+    best = scores.amax(1)
+    figures: Figures = {}
+    for corpus in sorted({*corpora} - {but}):
+        of = torch.tensor([name == corpus for name in corpora])
+        figures[corpus] = {
+            "recordings": int(of.sum()),
+            "other_label": int((of & wrong).sum()),
+            "other_label_from_0.5": int((of & wrong & (best >= 0.5)).sum()),
+        }
+    return figures
+
+
 def tempered(model: PreTrainedModel, temperature: float) -> PreTrainedModel:
     """Fold the temperature into the classifier."""
     fold_in(model.classifier, temperature)
@@ -123,9 +166,9 @@ def listen(
     plan: Plan, recordings: Sequence[Recording], noises: Sequence[Samples], hearings: int, seed: int
 ) -> tuple[Spectra, dict[str, Spectra]]:
     """Return the spectra to learn from, and those of the conditions to be judged in."""
-    spectra = Hearing(plan.extractor, noises, plan.roughness, seed).spectra(recordings, hearings)
+    spectra = Hearings(plan.extractor, noises, plan.roughness, seed, hearings).spectra(recordings)
     conditions = {
-        name: Hearing(plan.extractor, noises, roughness, seed).variants_only(recordings)
+        name: Hearings(plan.extractor, noises, roughness, seed).spectra(recordings)
         for name, roughness in CONDITIONS.items()
     }
     log.info("%d recordings are in memory", len(recordings))

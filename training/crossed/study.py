@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,9 +11,14 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from earmark.inference.long_clips import cut
-from training.data.augment import bend, mask
+from training.data.augment import Range, bend, mask
 from training.data.spectra import Spectra, features
 from training.models.loop import Batches, Tuning
+
+FRAMES = 100
+"""Frames a second."""
+PIECE = 25
+"""Frames of a piece of a shuffled window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,10 @@ class Strain:
     and half the width is half the work. `audible` is the lowest share of a recording's audible part that a
     window has, if it fits. `colour` is how far a random microphone bends the spectrum, in dB; `blended` is the share of
     windows that are two recordings at once.
+
+    `early` is the share of windows that end while the sound is still going on, as those of a stream do: so many seconds
+    of `heard` after its beginning. `noise` is the share that has noise, so far below the sound. `shuffled` is the share
+    whose quarters of a second are in another order, so that words do not count.
     """
 
     crop: int
@@ -34,6 +43,11 @@ class Strain:
     frames: int
     colour: float = 0.0
     blended: float = 0.0
+    early: float = 0.0
+    heard: Range = (0.7, 3.0)
+    noise: float = 0.0
+    snr_db: Range = (5.0, 50.0)
+    shuffled: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +55,8 @@ class Study:
     """The recordings, one entry each, and how to learn from them.
 
     The model learns from `spectra` and is judged in the `conditions` too, each of which has one hearing of every
-    recording. `shares` are the weights with which recordings are drawn.
+    recording. `shares` are the weights with which recordings are drawn. `noise` has spectra of noise end to end,
+    [frames, mels] as log10 of power.
     """
 
     spectra: Spectra
@@ -55,6 +70,17 @@ class Study:
     build: Callable[[], PreTrainedModel]
     batch: int
     seed: int
+    noise: Tensor | None = None
+
+    def on(self, device: str) -> Study:
+        """Return the study with what batches are made of on the device."""
+        return replace(
+            self,
+            spectra=self.spectra.to(device),
+            truth=self.truth.to(device),
+            shares=self.shares.to(device),
+            noise=None if self.noise is None else self.noise.to(device),
+        )
 
     def batches(self, which: Tensor, labels: int, generator: torch.Generator) -> Batches:
         """Return a function that makes batches of the recordings `which`: cut, bent, masked and mixed."""
@@ -62,7 +88,10 @@ class Study:
 
         def batch() -> tuple[Tensor, Tensor]:
             drawn = which[torch.multinomial(self.shares[which], self.batch, True, generator=generator)]
-            mels = coloured(self._windows(drawn, generator), strain.colour, generator)
+            mels = shuffled(self._windows(drawn, generator), strain.shuffled, generator)
+            if self.noise is not None:
+                mels = noisy(mels, self.noise, strain.noise, strain.snr_db, generator)
+            mels = coloured(mels, strain.colour, generator)
             mels, targets = blended(mels, truth[drawn], strain.blended, generator)
             windows = bend(features(mels), generator, strain.time, strain.pitch)
             return mask(windows, generator, strain.bands, strain.frames), targets
@@ -77,6 +106,11 @@ class Study:
         need = ((ends - begins) * self.strain.audible).clamp(max=width)
         low, high = begins - width + need, ends - need
         starts = low + (high - low).clamp(min=0) * torch.rand(len(which), generator=generator)
+        if self.strain.early:
+            first, last = (round(FRAMES * seconds) for seconds in self.strain.heard)
+            room = ((ends - begins).clamp(max=last) - first).clamp(min=0)
+            early = begins + first + room * torch.rand(len(which), generator=generator) - width
+            starts = torch.where(torch.rand(len(which), generator=generator) < self.strain.early, early, starts)
         return spectra.cut(which, hearing, starts.long(), width)
 
 
@@ -110,3 +144,26 @@ def blended(mels: Tensor, targets: Tensor, chance: float, generator: torch.Gener
     as_loud = power[other] * (loudness / loudness[other])
     both = share.square() * power + (1 - share).square() * as_loud
     return both.clamp(min=1e-10).log10(), torch.lerp(targets[other], targets, share[:, 0])
+
+
+def noisy(mels: Tensor, noise: Tensor, chance: float, snr_db: Range, generator: torch.Generator) -> Tensor:
+    """Add noise to some windows: powers add up, for noise has nothing to do with the sound."""
+    count, width = len(mels), mels.shape[2]
+    starts = torch.randint(len(noise) - width, (count, 1), generator=generator)
+    added = 10 ** noise[starts + torch.arange(width)].float().transpose(1, 2)
+    added = added / added.mean((1, 2), keepdim=True).clamp(min=1e-6)
+    power = 10**mels
+    below = snr_db[0] + (snr_db[1] - snr_db[0]) * torch.rand(count, 1, 1, generator=generator)
+    level = power.mean((1, 2), keepdim=True) * 10 ** (-below / 10)
+    level = torch.where(torch.rand(count, 1, 1, generator=generator) < chance, level, 0)
+    return (power + added * level).clamp(min=1e-10).log10()
+
+
+def shuffled(mels: Tensor, chance: float, generator: torch.Generator) -> Tensor:
+    """Put the pieces of some windows into another order."""
+    count, height, width = mels.shape
+    pieces = width // PIECE
+    order = torch.rand(count, pieces, generator=generator).argsort(1)
+    order = torch.where(torch.rand(count, 1, generator=generator) < chance, order, torch.arange(pieces))
+    frames = (order[:, :, None] * PIECE + torch.arange(PIECE)).view(count, 1, -1)
+    return mels.gather(2, frames.expand(count, height, -1)) if chance else mels

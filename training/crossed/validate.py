@@ -8,8 +8,10 @@ recordings that are judged. A run that was stopped continues with the model that
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import multiprocessing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -53,25 +55,45 @@ class Unheard:
         """Return the scores of each recording."""
         return averaged(self.logits / temperature, self.owners)
 
+    def of(self, rows: Tensor) -> Unheard:
+        """Return the answers for the recordings `rows`, which are in order."""
+        mine = torch.isin(self.owners, rows)
+        return Unheard(self.logits[mine], torch.searchsorted(rows, self.owners[mine]))
+
 
 PLAIN = "as recorded"
 
 
 def run(
-    study: Study, budget: Budget, labels: int, out: Path, device: str
+    study: Study, budget: Budget, labels: int, out: Path, device: str, beside: bool = False
 ) -> tuple[Learner, PreTrainedModel, dict[str, Unheard]]:
     """Train on everything, then for every fold. Returns the former's learner and model, and the latter's answers by
-    condition."""
+    condition. With `beside` each is trained in a process of its own, all at the same time."""
     numbers = torch.unique(study.folds).tolist()
     share = 1 / (len(numbers) + WHOLE)
     everything = torch.arange(len(study.truth))
     whole = replace(budget, minutes=budget.minutes * share * WHOLE, steps=round(budget.steps * WHOLE))
-    learner, model = train(study, everything, lambda _: {}, whole, labels, out / "whole.pt", device)
     each = replace(budget, minutes=budget.minutes * share)
-    parts = [answers_of(study, fold, each, labels, out, device) for fold in numbers]
+    all_of_them = partial(train, study, everything, lambda _: {}, whole, labels, out / "whole.pt", device)
+    folds = [partial(answers_of, study, fold, each, labels, out, device) for fold in numbers]
+    if beside:
+        apart([all_of_them, *folds])  # what they return is read from their files below
+    learner, model = all_of_them()
+    parts = [fold() for fold in folds]
     unheard = {condition: joined([part[condition] for part in parts]) for condition in parts[0]}
     log.info("all folds: balanced accuracy %.3f", balanced(unheard[PLAIN].scores(), study.truth))
     return learner, model, unheard
+
+
+def apart(jobs: Sequence[Callable[[], object]]) -> None:
+    """Do all jobs at the same time, in processes that have the memory of this one. Raises RuntimeError if one fails."""
+    processes = [multiprocessing.get_context("fork").Process(target=job) for job in jobs]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    if any(process.exitcode for process in processes):
+        raise RuntimeError("a model could not be trained; its process has said why")
 
 
 Part = tuple[Tensor, Tensor]
@@ -97,7 +119,8 @@ def answers_of(study: Study, fold: int, budget: Budget, labels: int, out: Path, 
     features, owners = heard(study.spectra, kept, study.width)
 
     def look(model: PreTrainedModel) -> dict[str, float]:
-        return {f"fold {fold}": balanced(averaged(logits_of(model, features), owners), study.truth[kept])}
+        with torch.device("cpu"):
+            return {f"fold {fold}": balanced(averaged(logits_of(model, features), owners), study.truth[kept])}
 
     _, model = train(study, rest, look, budget, labels, out / f"fold-{fold}.pt", device)
     answers = {}
@@ -113,7 +136,9 @@ def train(
 ) -> tuple[Learner, PreTrainedModel]:
     """Train on the recordings `which`, from the file `state` on if it is there."""
     torch.manual_seed(study.seed)
-    generator = torch.Generator().manual_seed(study.seed)
+    generator = torch.Generator(device).manual_seed(study.seed)
     learner = Learner(study.build().to(device), study.tuning, generator, state)
     learner.resume()
-    return learner, learner.run(study.batches(which, labels, generator), look, budget)
+    study = study.on(device)
+    with torch.device(device):
+        return learner, learner.run(study.batches(which.to(device), labels, generator), look, budget)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import soxr
 import torch
+from numpy.typing import NDArray
 from transformers import WhisperFeatureExtractor
 
 from training.data.audio import RATE, Samples, active_span
 from training.data.augment import Range, Room
 from training.data.features import LogMel
 from training.data.recordings import Recording
-from training.data.spectra import Spectra, Spectrum, gather
+from training.data.spectra import Spectra, Spectrum, gather, joined
 
+Array = NDArray[Any]
+
+AT_ONCE = 50
+"""Recordings of which a process makes the spectra at a time."""
 MAX_LENGTH = 96_000  # samples, a fast size for the FFT; longer recordings are cut
 
 
@@ -46,7 +55,7 @@ class Hearing:
         """Return the spectrum of each recording as it is, and of `times` variants of it."""
         return gather(self._hearings(recording.sound()[:MAX_LENGTH], times) for recording in recordings)
 
-    def variants_only(self, recordings: Sequence[Recording]) -> Spectra:
+    def variants(self, recordings: Sequence[Recording]) -> Spectra:
         """Return the spectrum of one variant of each recording."""
         return gather([self.spectrum(self.variant(recording.sound()[:MAX_LENGTH]))] for recording in recordings)
 
@@ -81,3 +90,43 @@ class Hearing:
         level = np.sqrt(np.square(sound[begin:end]).mean() / (np.square(noise).mean() + 1e-12))
         scaled: Samples = (noise * level * 10 ** (-self.random.uniform(*self.roughness.snr_db) / 20)).astype(np.float32)
         return scaled
+
+
+@dataclass(frozen=True, slots=True)
+class Hearings:
+    """Makes the spectra of many recordings on all cores. What comes out does not depend on how many there are.
+
+    Without `times` there is one variant of each recording, else the recording as it is and so many variants.
+    """
+
+    extractor: WhisperFeatureExtractor
+    noises: Sequence[Samples]
+    roughness: Roughness
+    seed: int
+    times: int | None = None
+
+    def spectra(self, recordings: Sequence[Recording]) -> Spectra:
+        """Return the spectra of the recordings in their order."""
+        parts = [recordings[start : start + AT_ONCE] for start in range(0, len(recordings), AT_ONCE)]
+        seeds = [self.seed + 1000 * number for number in range(len(parts))]
+        cores = len(os.sched_getaffinity(0))
+        # A process that is forked has the noises already, and they need not be sent with every part
+        with ProcessPoolExecutor(cores, multiprocessing.get_context("fork"), _begin, (self,)) as pool:
+            arrays = list(pool.map(_part, parts, seeds))
+        return joined([Spectra(*map(torch.from_numpy, part)) for part in arrays])
+
+
+def _begin(hearings: Hearings) -> None:
+    torch.set_num_threads(1)
+    _begun.append(hearings)
+
+
+def _part(recordings: Sequence[Recording], seed: int) -> tuple[Array, ...]:
+    (hearings,) = _begun
+    hearing = Hearing(hearings.extractor, hearings.noises, hearings.roughness, seed)
+    found = hearing.variants(recordings) if hearings.times is None else hearing.spectra(recordings, hearings.times)
+    return tuple(getattr(found, name).numpy() for name in Spectra.__slots__)
+
+
+_begun: list[Hearings] = []
+"""What a process of the pool makes spectra for."""

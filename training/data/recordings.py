@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from soundfile import info
 
 from earmark.config.labels import BACKGROUND
 from training.data.audio import RATE, Samples, load
-from training.data.corpora import read_noises, rows, speech_commands_v1
+from training.data.corpora import Clip, read_clips, read_noises, rows, speech_commands_v1
 
 EMOTIONS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
 """In the order of the model that is recommended for emotion, so that either can replace the other."""
@@ -26,6 +28,15 @@ LIKE_RAIN = frozenset({"white_noise", "pink_noise", "running_tap"})
 """Noises of which a few seconds cannot be told from rain or the sea, and which are not taught as background."""
 MAX_SPEECH, MAX_WORDS = 120, 240
 NOISE_SECONDS = 5
+PART_SECONDS = 6
+ORDINARY = {
+    "librispeech": 1000,
+    "speech_commands_v1_words": 150,
+    "speech_commands_v2_test": 150,
+    "wake_words": 150,
+    "synthetic_ten_words": 100,
+}
+"""Corpora of ordinary speech, and how many clips are taken of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,40 @@ def read_emotions(data: Path) -> list[Recording]:
     """Return the recordings of RAVDESS; a group is an actor."""
     folder = data / "ravdess_noncommercial"
     return [Recording(folder / row["file"], row["label"], row["speaker"], folder.name) for row in rows(folder)]
+
+
+def read_ordinary(data: Path, folds: int) -> list[Recording]:
+    """Return ordinary speech, all of it `neutral`: reading, single words and names, and synthetic voices.
+
+    A group is the fold of the reader or speaker, who is in no other one. Readings are cut into parts. Only speakers of
+    the train side of the command model's split are used, but for the readers; corpora that share alike are left out.
+    """
+    found = []
+    for clip in read_clips(data):
+        if clip.corpus not in ORDINARY or (clip.side != "train" and clip.corpus != "librispeech"):
+            continue
+        group = f"{clip.corpus}-{fold_of_speaker(clip, folds)}"
+        found.append(Recording(clip.path, "neutral", group, clip.corpus))
+    kept: list[Recording] = []
+    for corpus, most in ORDINARY.items():
+        mine = [recording for recording in found if recording.corpus == corpus]
+        kept += mine[:: max(1, len(mine) // most)]
+    return [part for recording in kept for part in _parts(recording)]
+
+
+def fold_of_speaker(clip: Clip, folds: int) -> int:
+    """Return the fold of a clip of ordinary speech: its speaker is in no other one, if he is named."""
+    speaker = clip.path.stem if clip.speaker == "unnamed" else clip.speaker
+    return int(sha256(speaker.encode()).hexdigest()[:8], 16) % folds
+
+
+def _parts(recording: Recording) -> Iterator[Recording]:
+    """Yield a long recording in parts, all equally long."""
+    assert recording.path is not None
+    length = round(info(recording.path).duration * RATE)
+    count = -(-length // (RATE * PART_SECONDS))
+    for k in range(count):
+        yield replace(recording, part=(length * k // count, length * (k + 1) // count)) if count > 1 else recording
 
 
 def read_sounds(data: Path) -> list[Recording]:

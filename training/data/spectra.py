@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -35,6 +36,10 @@ class Spectra:
     begins: Tensor
     ends: Tensor
 
+    def to(self, device: str) -> Spectra:
+        """Return the spectra on the device."""
+        return Spectra(*(getattr(self, name).to(device) for name in Spectra.__slots__))
+
     def cut(self, which: Tensor, hearing: Tensor, starts: Tensor, width: int) -> Tensor:
         """Return windows, shape [windows, mels, width], as log10 of power, with silence outside of the recording."""
         at = starts[:, None] + torch.arange(width)
@@ -61,4 +66,16 @@ def gather(recordings: Iterable[Sequence[Spectrum]]) -> Spectra:
         lengths=lengths.view(shape),
         begins=torch.tensor([spectrum.begin for spectrum in each]).view(shape),
         ends=torch.tensor([spectrum.end for spectrum in each]).view(shape),
+    )
+
+
+def joined(parts: Sequence[Spectra]) -> Spectra:
+    """Put the spectra of several lists of recordings end to end."""
+    before = [0, *accumulate(len(part.frames) for part in parts)]
+    return Spectra(
+        frames=torch.cat([part.frames for part in parts]),
+        offsets=torch.cat([part.offsets + start for part, start in zip(parts, before, strict=False)]),
+        lengths=torch.cat([part.lengths for part in parts]),
+        begins=torch.cat([part.begins for part in parts]),
+        ends=torch.cat([part.ends for part in parts]),
     )

@@ -7,7 +7,9 @@ stopped continues from its last save.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from transformers import WhisperFeatureExtractor
 
@@ -15,11 +17,20 @@ from training.crossed.ship import Plan, ship
 from training.crossed.study import Strain
 from training.data.audio import RATE
 from training.data.hearings import Roughness
-from training.data.recordings import EMOTIONS, Recording, read_emotions
+from training.data.recordings import EMOTIONS, Recording, read_emotions, read_ordinary
 from training.models.loop import Tuning
 from training.models.options import arguments
 
 FOLDS = 5
+ACTED = "ravdess_noncommercial"
+# Of every batch three tenths are ordinary speech. The rest is acted, every emotion as often as the others.
+ORDINARY_SHARE = {
+    "librispeech": 0.18,
+    "speech_commands_v1_words": 0.03,
+    "speech_commands_v2_test": 0.03,
+    "wake_words": 0.03,
+    "synthetic_ten_words": 0.03,
+}
 
 
 def plan() -> Plan:
@@ -29,9 +40,12 @@ def plan() -> Plan:
         labels=EMOTIONS,
         judged=len(EMOTIONS),
         extractor=WhisperFeatureExtractor(feature_size=80, chunk_length=3, sampling_rate=RATE),
-        roughness=Roughness(speed=(0.95, 1.05), room=0.15, noise=0.3, snr_db=(15.0, 40.0)),
-        strain=Strain(crop=300, audible=1.0, time=0.05, pitch=0.05, bands=12, frames=40, colour=8.0),
-        tuning=Tuning(average=0.99, smoothing=0.1),
+        roughness=Roughness(speed=(0.95, 1.05), room=0.25, noise=0.0),
+        strain=Strain(
+            crop=300, audible=0.9, time=0.05, pitch=0.04, bands=12, frames=40, colour=8.0, early=0.4, noise=0.8
+        ),
+        tuning=Tuning(encoder=0.2, average=0.998, smoothing=0.1),
+        judged_by=ACTED,
     )
 
 
@@ -41,18 +55,26 @@ def fold_of(actors: Sequence[str]) -> list[int]:
     return [names.index(actor) // 2 % FOLDS for actor in actors]
 
 
+def read(data: Path) -> tuple[list[Recording], list[int]]:
+    """Return all recordings and their folds."""
+    acted, ordinary = read_emotions(data), read_ordinary(data, FOLDS)
+    folds = fold_of([recording.group for recording in acted])
+    return [*acted, *ordinary], [*folds, *(int(recording.group.rsplit("-", 1)[1]) for recording in ordinary)]
+
+
 def chances(recordings: Sequence[Recording]) -> list[float]:
-    """Return weights that make every label equally likely: neutral has half as many clips as the others."""
-    labels = [recording.label for recording in recordings]
-    return [1 / labels.count(label) for label in labels]
+    """Return weights that make acted emotions equally likely, and ordinary speech as likely as ORDINARY_SHARE says."""
+    kinds = [(recording.label, recording.corpus) for recording in recordings]
+    acted = (1 - sum(ORDINARY_SHARE.values())) / len(EMOTIONS)
+    counts = Counter(kinds)
+    return [ORDINARY_SHARE.get(corpus, acted) / counts[label, corpus] for label, corpus in kinds]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = arguments("emotion", __doc__, 1800, 48, argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    recordings = read_emotions(options.data)
-    actors = [recording.group for recording in recordings]
-    ship(plan(), recordings, fold_of(actors), chances(recordings), actors, options)
+    recordings, folds = read(options.data)
+    ship(plan(), recordings, folds, chances(recordings), [recording.group for recording in recordings], options)
 
 
 if __name__ == "__main__":

@@ -117,7 +117,9 @@ class Learner:
         self.model, self.tuning, self.generator, self.state = model, tuning, generator, state
         average = get_ema_multi_avg_fn(tuning.average)  # type: ignore[no-untyped-call]  # torch's
         self.average = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
-        self.optimizer = torch.optim.AdamW(groups_of(model, tuning), lr=tuning.rate, betas=(0.9, 0.98))
+        fused = model.device.type == "cuda"
+        groups = groups_of(model, tuning)
+        self.optimizer = torch.optim.AdamW(groups, lr=tuning.rate, betas=(0.9, 0.98), fused=fused)
         self.progress = Progress()
         self.kept: dict[str, Tensor] = {}
 
@@ -131,7 +133,8 @@ class Learner:
             if progress.steps % budget.look_every == 0:
                 self.look(look, sum(losses) / len(losses), spent)
                 losses = []
-        self.look(look, sum(losses) / len(losses) if losses else math.nan, 1.0)
+        if not self.kept or losses:
+            self.look(look, sum(losses) / len(losses) if losses else math.nan, 1.0)
         best = self.averaged()
         best.load_state_dict(self.kept)
         return best

@@ -41,6 +41,7 @@ def arguments(name: str, about: str, steps: int, batch: int, argv: Sequence[str]
     parser.add_argument("--hearings", type=int, default=6, help="of each recording, beside as it is (default: 6)")
     parser.add_argument("--look-every", type=int, default=100, help="steps between looks")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--beside", action="store_true", help="train all models at the same time, as a GPU can")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
     return parser.parse_args(argv)
 
@@ -49,7 +50,7 @@ def device_of(name: str) -> str:
     """Return the device that an option means."""
     if name != "auto":
         return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return "cuda" if torch.cuda.device_count() else "cpu"  # does not initialise CUDA, so that the process may fork
 
 
 def name_of(device: str) -> str:

@@ -31,9 +31,9 @@ from training.data.audio import RATE, load
 from training.data.augment import Range
 from training.data.corpora import COMMANDS, WORDS, read_clips
 from training.data.noises import coloured, parts, steady
-from training.data.recordings import SOUNDS, Recording, read_emotions, read_sounds
+from training.data.recordings import SOUNDS, Recording, fold_of_speaker, read_emotions, read_sounds
 from training.data.splits import Side
-from training.models.emotion import fold_of
+from training.models import emotion as emotions
 from training.models.judge import PEOPLE
 from training.streams.card import write
 from training.streams.match import Tally, matched
@@ -94,14 +94,18 @@ FOLDS = {"emotion": {"dev": 0, "test": 1}, "sounds": {"dev": 0, "test": 2}}
 
 
 def emotion(data: Path, side: str) -> list[Trial]:
-    """Return trials with the sentences of one fold's actors."""
+    """Return trials with the sentences of one fold's actors, and of its readers, who speak in an ordinary way."""
     recordings = read_emotions(data)
-    folds = fold_of([recording.group for recording in recordings])
+    folds = emotions.fold_of([recording.group for recording in recordings])
     mine = FOLDS["emotion"][side]
     items = [_item(recording) for recording, fold in zip(recordings, folds, strict=True) if fold == mine]
     ignored = presets.EMOTION.decide.ignore
     known = sorted({label for label, _ in items} - {*ignored})
-    return [Trial("sentences", items, scene, known, (2.0, 4.0), False) for scene in SCENES]
+    readings = [clip for clip in read_clips(data) if clip.corpus == "librispeech"]
+    mine_too = [clip for clip in readings if fold_of_speaker(clip, emotions.FOLDS) == mine]
+    read: list[Item] = [(SENTENCE, partial(load, clip.path)) for clip in mine_too]
+    trials = [Trial("sentences", items, scene, known, (2.0, 4.0), False) for scene in SCENES]
+    return [*trials, Trial("read sentences", read, "quiet", (), (0.8, 2.0), False)]
 
 
 def sounds(data: Path, side: str) -> list[Trial]:

@@ -24,9 +24,10 @@ from training.data.corpora import WORDS
 from training.streams.card import table_of
 from training.streams.match import NOTHING, Fired, Tally, matched, rate_interval
 from training.streams.measure import Trial, row
+from training.streams.offline import plan_of
 from training.streams.play import as_toml, fired_of, played
 from training.streams.stream import LEAD, SCENES, Item, Placed, Stream, dealt, lay
-from training.streams.sweep import decided, plan_of
+from training.streams.sweep import decided
 
 ROOT = Path(__file__).parents[2]
 REPORTS = ROOT / "training" / "reports" / "streams"

@@ -25,7 +25,7 @@ from tests import standin  # noqa: E402
 from tests.signals import demo  # noqa: E402  after the skips
 from training.crossed import calibrate  # noqa: E402
 from training.crossed.report import recall_interval  # noqa: E402
-from training.crossed.study import blended, coloured  # noqa: E402
+from training.crossed.study import blended, coloured, gains  # noqa: E402
 from training.data.audio import RATE, Samples, active_span, load  # noqa: E402
 from training.data.augment import PLAIN, Augment, Recipe, bend, mask, mix  # noqa: E402
 from training.data.bank import WINDOW, fill  # noqa: E402
@@ -303,25 +303,16 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
-@pytest.mark.parametrize(("script", "labels"), [(emotion, EMOTIONS), (sounds, SOUND_LABELS)])
+@pytest.mark.parametrize(
+    ("script", "labels", "how"),
+    [(emotion, EMOTIONS, ["--beside"]), (sounds, SOUND_LABELS, ["--hearings", "1"])],
+    ids=["emotion, all models at once", "sounds, one by one"],
+)
 def test_a_crossed_run_writes_a_folder_that_the_auto_classes_load(
-    script: Any, labels: tuple[str, ...], scenes: Path, small: Path, tmp_path: Path
+    script: Any, labels: tuple[str, ...], how: list[str], scenes: Path, small: Path, tmp_path: Path
 ) -> None:
     out, reports = tmp_path / "out", tmp_path / "reports"
-    options = [
-        "--steps",
-        "3",
-        "--batch",
-        "8",
-        "--look-every",
-        "2",
-        "--hearings",
-        "1",
-        "--device",
-        "cpu",
-        "--base",
-        str(small),
-    ]
+    options = ["--steps", "3", "--batch", "8", "--look-every", "2", "--device", "cpu", "--base", str(small), *how]
     twins = tmp_path / "twins"
     script.main(["--data", str(scenes), "--out", str(out), "--reports", str(reports), "--twins", str(twins), *options])
     model, loading = transformers.AutoModelForAudioClassification.from_pretrained(out, output_loading_info=True)
@@ -331,11 +322,11 @@ def test_a_crossed_run_writes_a_folder_that_the_auto_classes_load(
     heard = extractor([tone(440), tone(300, 9)], sampling_rate=RATE, return_tensors="pt")
     assert model(**heard).logits.shape == (2, len(labels))
     figures = json.loads((out / "evaluation.json").read_text())
-    assert figures["training"]["steps"] == 4
+    assert figures["training"]["steps"] == 3
     assert len(figures["unheard"]["folds"]) == 2
     assert {path.name for path in out.iterdir()} == IN_A_FOLDER
     assert {path.name for path in reports.iterdir()} == {"confusion.png", "history.png"}
-    assert {path.name for path in twins.iterdir()} == {"fold-0", "fold-1"}
+    assert {path.name for path in twins.iterdir()} >= {"fold-0", "fold-1"}
     shipped, *others = (
         transformers.AutoModelForAudioClassification.from_pretrained(path).classifier.weight
         for path in (out, *sorted(twins.iterdir()))
@@ -351,6 +342,14 @@ def test_colour_bends_no_band_further_than_it_says() -> None:
     bent = coloured(mels, 6.0, generator) - mels
     assert 0.1 < bent.abs().max() <= 0.6  # bels
     torch.testing.assert_close(bent, bent[:, :, :1].expand_as(bent))  # the same at all times
+
+
+def test_a_gain_is_one_for_the_whole_window_and_within_its_range() -> None:
+    added = gains(500, (-22.0, 6.0), torch.Generator().manual_seed(0))
+    assert added.shape == (500, 1, 1)
+    assert -2.2 <= added.min() < -2.1  # bels
+    assert 0.5 < added.max() <= 0.6
+    assert not gains(3, (0.0, 0.0), torch.Generator()).any()
 
 
 def test_two_recordings_at_once_are_as_much_of_each_as_the_target_says() -> None:

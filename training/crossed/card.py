@@ -43,6 +43,12 @@ def write_card(name: str, path: Path, figures: dict[str, Any]) -> None:
                     for label, found in figures["labels"].items()
                 ]
             ),
+            others=table(
+                [
+                    [corpus, found["recordings"], found["other_label"]]
+                    for corpus, found in figures.get("others", {}).items()
+                ]
+            ),
             confusions="\n".join(
                 f"* {pair['said']} heard as {pair['heard']}: {pair['clips']} clips"
                 for pair in figures["commonest_confusions"]

@@ -32,7 +32,8 @@ class Strain:
 
     `early` is the share of windows that end while the sound is still going on, as those of a stream do: so many seconds
     of `heard` after its beginning. `noise` is the share that has noise, so far below the sound. `shuffled` is the share
-    whose quarters of a second are in another order, so that words do not count.
+    whose quarters of a second are in another order, so that words do not count. `gain_db` is how much louder a window
+    gets than its recording: Whisper's features depend on the loudness.
     """
 
     crop: int
@@ -48,6 +49,7 @@ class Strain:
     noise: float = 0.0
     snr_db: Range = (5.0, 50.0)
     shuffled: float = 0.0
+    gain_db: Range = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Study:
             mels = shuffled(self._windows(drawn, generator), strain.shuffled, generator)
             if self.noise is not None:
                 mels = noisy(mels, self.noise, strain.noise, strain.snr_db, generator)
-            mels = coloured(mels, strain.colour, generator)
+            mels = coloured(mels, strain.colour, generator) + gains(len(mels), strain.gain_db, generator)
             mels, targets = blended(mels, truth[drawn], strain.blended, generator)
             windows = bend(features(mels), generator, strain.time, strain.pitch)
             return mask(windows, generator, strain.bands, strain.frames), targets
@@ -130,6 +132,12 @@ def coloured(mels: Tensor, max_db: float, generator: torch.Generator, knots: int
     (FilterAugment, Nam et al. 2022)."""
     curve = (torch.rand(len(mels), 1, knots, generator=generator) * 2 - 1) * max_db / 10
     return mels + functional.interpolate(curve, mels.shape[1], mode="linear", align_corners=True).transpose(1, 2)
+
+
+def gains(count: int, gain_db: Range, generator: torch.Generator) -> Tensor:
+    """Return a gain for each window, as log10 of power."""
+    low, high = gain_db
+    return (low + (high - low) * torch.rand(count, 1, 1, generator=generator)) / 10
 
 
 def blended(mels: Tensor, targets: Tensor, chance: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

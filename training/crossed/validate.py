@@ -24,9 +24,6 @@ from training.models.loop import Budget, Learner, Look
 
 log = logging.getLogger(__name__)
 
-WHOLE = 1.25
-"""The steps of the shipped model, as a multiple of a fold's, because it has more to learn from."""
-
 
 @torch.inference_mode()
 def logits_of(model: PreTrainedModel, features: Tensor) -> Tensor:
@@ -70,11 +67,9 @@ def run(
     """Train on everything, then for every fold. Returns the former's learner and model, and the latter's answers by
     condition. With `beside` each is trained in a process of its own, all at the same time."""
     numbers = torch.unique(study.folds).tolist()
-    share = 1 / (len(numbers) + WHOLE)
     everything = torch.arange(len(study.truth))
-    whole = replace(budget, minutes=budget.minutes * share * WHOLE, steps=round(budget.steps * WHOLE))
-    each = replace(budget, minutes=budget.minutes * share)
-    all_of_them = partial(train, study, everything, lambda _: {}, whole, labels, out / "whole.pt", device)
+    each = budget if beside else replace(budget, minutes=budget.minutes / (len(numbers) + 1))
+    all_of_them = partial(train, study, everything, lambda _: {}, each, labels, out / "whole.pt", device)
     folds = [partial(answers_of, study, fold, each, labels, out, device) for fold in numbers]
     if beside:
         apart([all_of_them, *folds])  # what they return is read from their files below

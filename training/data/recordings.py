@@ -29,6 +29,8 @@ LIKE_RAIN = frozenset({"white_noise", "pink_noise", "running_tap"})
 MAX_SPEECH, MAX_WORDS = 120, 240
 NOISE_SECONDS = 5
 PART_SECONDS = 6
+HEARD_SECONDS = 3.5
+"""Of a part of ordinary speech so much is heard: a window of the emotion model, and some to choose from."""
 ORDINARY = {
     "librispeech": 1000,
     "speech_commands_v1_words": 150,
@@ -91,12 +93,13 @@ def fold_of_speaker(clip: Clip, folds: int) -> int:
 
 
 def _parts(recording: Recording) -> Iterator[Recording]:
-    """Yield a long recording in parts, all equally long."""
+    """Yield the beginnings of a long recording's parts, which are all equally long."""
     assert recording.path is not None
     length = round(info(recording.path).duration * RATE)
     count = -(-length // (RATE * PART_SECONDS))
     for k in range(count):
-        yield replace(recording, part=(length * k // count, length * (k + 1) // count)) if count > 1 else recording
+        begin, end = length * k // count, length * (k + 1) // count
+        yield replace(recording, part=(begin, min(end, begin + round(RATE * HEARD_SECONDS))))
 
 
 def read_sounds(data: Path) -> list[Recording]:

@@ -42,7 +42,16 @@ def plan() -> Plan:
         extractor=WhisperFeatureExtractor(feature_size=80, chunk_length=3, sampling_rate=RATE),
         roughness=Roughness(speed=(0.95, 1.05), room=0.25, noise=0.0),
         strain=Strain(
-            crop=300, audible=0.9, time=0.05, pitch=0.04, bands=12, frames=40, colour=8.0, early=0.4, noise=0.8
+            crop=300,
+            audible=0.9,
+            time=0.05,
+            pitch=0.04,
+            bands=12,
+            frames=40,
+            colour=8.0,
+            early=0.4,
+            noise=0.8,
+            gain_db=(-22.0, 6.0),
         ),
         tuning=Tuning(encoder=0.2, average=0.998, smoothing=0.1),
         judged_by=ACTED,
@@ -71,7 +80,7 @@ def chances(recordings: Sequence[Recording]) -> list[float]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = arguments("emotion", __doc__, 1800, 48, argv)
+    options = arguments("emotion", __doc__, 1500, 64, argv, hearings=0)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     recordings, folds = read(options.data)
     ship(plan(), recordings, folds, chances(recordings), [recording.group for recording in recordings], options)

@@ -16,8 +16,10 @@ EXAMPLES = """examples:
 """
 
 
-def arguments(name: str, about: str, steps: int, batch: int, argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parse the command line; `steps` and `batch` are defaults."""
+def arguments(
+    name: str, about: str, steps: int, batch: int, argv: Sequence[str] | None, hearings: int = 6
+) -> argparse.Namespace:
+    """Parse the command line; `steps`, `batch` and `hearings` are defaults."""
     parser = argparse.ArgumentParser(
         prog=f"python -m training.models.{name}",
         description=about,
@@ -38,7 +40,9 @@ def arguments(name: str, about: str, steps: int, batch: int, argv: Sequence[str]
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long, all folds together")
     parser.add_argument("--steps", type=int, default=steps, help=f"for each fold (default: {steps})")
     parser.add_argument("--batch", type=int, default=batch, help=f"windows a step (default: {batch})")
-    parser.add_argument("--hearings", type=int, default=6, help="of each recording, beside as it is (default: 6)")
+    parser.add_argument(
+        "--hearings", type=int, default=hearings, help=f"of each recording, beside as it is (default: {hearings})"
+    )
     parser.add_argument("--look-every", type=int, default=100, help="steps between looks")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--beside", action="store_true", help="train all models at the same time, as a GPU can")

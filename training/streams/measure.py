@@ -37,6 +37,7 @@ from training.models import emotion as emotions
 from training.models.judge import PEOPLE
 from training.streams.card import write
 from training.streams.match import Tally, matched
+from training.streams.offline import heard, plan_of
 from training.streams.play import played
 from training.streams.stream import SCENES, Item, Noises, Stream, dealt, lay
 
@@ -48,7 +49,8 @@ EXAMPLES = """examples:
   python -m training.streams.measure emotion --data DATA --model /tmp/twins/fold-1
   python -m training.streams.measure sounds --data DATA --model /tmp/twins/fold-2
 """
-MAX_STREAMS = 20  # that are played at the same time
+STREAMS = 20
+"""That are played at the same time, unless the command line says otherwise."""
 SENTENCE = "_sentence_"
 
 Figures = dict[str, object]
@@ -129,23 +131,34 @@ def _item(recording: Recording) -> Item:
     return recording.label, recording.sound
 
 
-def streams_of(trial: Trial, noises: Noises, seed: int) -> list[Stream]:
-    """Lay the trial's recordings out as streams."""
-    parts = dealt(trial.items, min(MAX_STREAMS, len(trial.items)), seed)
+def streams_of(trial: Trial, noises: Noises, seed: int, count: int = STREAMS) -> list[Stream]:
+    """Lay the trial's recordings out as `count` streams."""
+    parts = dealt(trial.items, min(count, len(trial.items)), seed)
     return [lay(part, SCENES[trial.scene], noises, trial.pause, seed + k) for k, part in enumerate(parts)]
 
 
-def measure(trial: Trial, classifier: Classifier, checkpoint: Path | None, noises: Noises) -> Figures:
+def measure(
+    trial: Trial,
+    classifier: Classifier,
+    checkpoint: Path | None,
+    noises: Noises,
+    count: int = STREAMS,
+    offline: bool = False,
+) -> Figures:
     """Play a trial, and return its row of the report."""
-    streams = streams_of(trial, noises, seed=1)
-    tally, told = Tally(), played(streams, classifier, checkpoint)
-    for stream, heard in zip(streams, told, strict=True):
-        tally.add(matched(stream.truth, heard.labels, trial.known, from_end=trial.from_end))
+    streams = streams_of(trial, noises, 1, count)
+    tally = Tally()
+    told = heard(streams, plan_of(classifier, checkpoint)) if offline else played(streams, classifier, checkpoint)
+    for stream, each in zip(streams, told, strict=True):
+        tally.add(matched(stream.truth, each.labels, trial.known, from_end=trial.from_end))
     if told[0].lost:
         log.warning(
             "%d losses: the machine did not keep up, and what was missed is not the model's fault", told[0].lost
         )
-    return row(trial, tally, sum(stream.seconds for stream in streams), told[0].lost)
+    return {
+        **row(trial, tally, sum(stream.seconds for stream in streams), told[0].lost),
+        "played_by": "this process" if offline else "a daemon",
+    }
 
 
 def row(trial: Trial, tally: Tally, seconds: float, lost: int) -> Figures:
@@ -189,6 +202,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--only", nargs="*", help="trials, by what is played or by scene; other rows of the report stay as they are"
     )
     parser.add_argument(
+        "--streams", type=int, default=STREAMS, help=f"how many are played at the same time (default: {STREAMS})"
+    )
+    parser.add_argument(
+        "--offline", action="store_true", help="hear them in this process, faster than real time; delays are assumed"
+    )
+    parser.add_argument(
         "--reports", type=Path, default=Path("training/reports/streams"), help="folder for what is written"
     )
     options = parser.parse_args(argv)
@@ -200,7 +219,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     trials = make(options.data, options.side)
     for trial in trials:
         if not options.only or {trial.name, trial.scene} & {*options.only}:
-            rows[trial.name, trial.scene] = measure(trial, classifier, options.model, noises)
+            rows[trial.name, trial.scene] = measure(
+                trial, classifier, options.model, noises, options.streams, options.offline
+            )
             log.info("%s", json.dumps(rows[trial.name, trial.scene]))
     in_order = [rows[key] for trial in trials if (key := (trial.name, trial.scene)) in rows]
     write(options.kind, {**how, "rows": in_order}, options.reports)

@@ -15,9 +15,10 @@ import numpy as np
 import torch
 
 from earmark.audio.types import Window
+from earmark.config.settings import Classifier, Config, Model
 from earmark.detection.detectors import Detectors
 from earmark.inference.scores import apply
-from earmark.listening.plan import Plan
+from earmark.listening.plan import Plan, plans
 from earmark.protocol.events import Label, Result
 from earmark.windowing.messages import Message, SourceLevel
 from earmark.windowing.segmenter import Segmenter
@@ -31,6 +32,14 @@ BLOCK = RATE // 10
 KEPT_SECONDS = 20.0
 LATENCY_SECONDS = 0.1
 BATCH = 32
+
+
+def plan_of(classifier: Classifier, checkpoint: Path | None) -> Plan:
+    """Return the plan of the classifier, with `checkpoint` in the place of its model."""
+    if checkpoint is None:
+        return plans(Config(classifier=(classifier,)))[0]
+    model = Model(name="evaluated/checkpoint", path=str(checkpoint))
+    return plans(Config(model=(model,), classifier=(msgspec.structs.replace(classifier, model=model.name),)))[0]
 
 
 def heard(streams: Sequence[Stream], plan: Plan, precision: str = "bf16") -> list[Heard]:

@@ -19,13 +19,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from earmark.config.settings import Classifier, Config, Model
+from earmark.config.settings import Classifier, Config
 from earmark.detection.decide import Decider, Off, On, SlidingDecider, UtteranceDecider
-from earmark.listening.plan import Plan, plans
+from earmark.listening.plan import plans
 from earmark.protocol.events import Result
 from training.models.card import table
 from training.streams.match import Fired, Tally, matched
 from training.streams.measure import KINDS, noise_of, streams_of
+from training.streams.offline import plan_of
 from training.streams.play import played
 
 EXAMPLES = """examples:
@@ -39,14 +40,6 @@ GRIDS: dict[str, dict[str, Sequence[float]]] = {
 }
 GAP = 0.15
 """The difference between `on` and `off`."""
-
-
-def plan_of(classifier: Classifier, checkpoint: Path | None) -> Plan:
-    """Return the plan of the classifier, with `checkpoint` in the place of its model."""
-    if checkpoint is None:
-        return plans(Config(classifier=(classifier,)))[0]
-    model = Model(name="evaluated/checkpoint", path=str(checkpoint))
-    return plans(Config(model=(model,), classifier=(msgspec.structs.replace(classifier, model=model.name),)))[0]
 
 
 def newest(classifier: Classifier) -> float:

@@ -13,9 +13,17 @@ EMOTION = Classifier(
     name="emotion",
     model="earmark/emotion",
     mode="sliding",
-    hop=0.5,
+    hop=0.25,
     top_k=8,
-    decide=Decide(on=0.5, off=0.35, smooth=1, hits=2, ignore=("neutral", "calm")),
+    decide=Decide(
+        on=0.8,
+        off=0.65,
+        smooth=1,
+        hits=1,
+        min_sound=0.4,
+        ignore=("neutral", "calm"),
+        labels={"fearful": 0.6, "happy": 0.85, "surprised": 0.6},
+    ),
 )
 
 SOUNDS = Classifier(

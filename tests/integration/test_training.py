@@ -25,6 +25,7 @@ from tests import standin  # noqa: E402
 from tests.signals import demo  # noqa: E402  after the skips
 from training.crossed import calibrate  # noqa: E402
 from training.crossed.report import recall_interval  # noqa: E402
+from training.crossed.settle import Heard, Settling, go_back, settle  # noqa: E402
 from training.crossed.study import blended, coloured, gains  # noqa: E402
 from training.data.audio import RATE, Samples, active_span, load  # noqa: E402
 from training.data.augment import PLAIN, Augment, Recipe, bend, mask, mix  # noqa: E402
@@ -332,7 +333,7 @@ def test_a_crossed_run_writes_a_folder_that_the_auto_classes_load(
         for path in (out, *sorted(twins.iterdir()))
     )
     assert not any(torch.equal(shipped, other) for other in others)
-    assert not torch.equal(*others)
+    assert not any(torch.equal(*two) for two in itertools.combinations(others, 2))
 
 
 def test_colour_bends_no_band_further_than_it_says() -> None:
@@ -483,3 +484,34 @@ def test_people_who_were_kept_back_are_understood_as_well_as_the_card_says() -> 
     accuracy = classify(check_folder(SHIPPED), features, bank.labels).right.mean()
     low, _ = json.loads((SHIPPED / "evaluation.json").read_text())["held_out_words"]["interval_95"]
     assert accuracy >= low - 0.03
+
+
+def test_a_settled_model_is_between_the_pretrained_one_and_the_tuned_one(small: Path) -> None:
+    encoder = read_encoder(small)
+    model = build(LABELS, encoder, 100).eval()
+    pretrained = {name: weight.clone() for name, weight in model.encoder.state_dict().items()}
+    with torch.no_grad():
+        for weight in model.encoder.parameters():
+            weight.add_(0.2)
+    go_back(model, pretrained, 0.25)
+    for name, weight in model.encoder.state_dict().items():
+        torch.testing.assert_close(weight, pretrained[name] + 0.05, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("layer", [-1, 1])
+def test_a_settled_head_answers_by_the_states_of_the_layer_it_was_fitted_to(small: Path, layer: int) -> None:
+    model = build(LABELS, read_encoder(small), 100, layers=True)
+    generator = torch.Generator().manual_seed(0)
+    places = torch.randn(3, 80, 1, generator=generator)  # three labels, each with a colour of its own
+    truth = torch.arange(48) % 3
+    windows = places[truth] + 0.1 * torch.randn(48, 80, 100, generator=generator)
+    targets = torch.nn.functional.one_hot(truth, len(LABELS)).float()
+    pretrained = {name: weight.clone() for name, weight in model.encoder.state_dict().items()}
+    heard = Heard(windows, targets, torch.ones(48))
+    settled = settle(model, pretrained, heard, Settling(kept=0.5, decay=1e-4, layer=layer))
+    with torch.inference_mode():
+        logits = settled(input_features=windows).logits
+        hidden = settled.encoder(windows, output_hidden_states=True).hidden_states[layer].mean(1)
+        by_hand = settled.classifier(settled.projector(hidden))
+    assert logits.argmax(1).tolist() == truth.tolist()
+    torch.testing.assert_close(logits, by_hand, atol=1e-3, rtol=0)

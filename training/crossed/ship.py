@@ -18,8 +18,9 @@ from transformers import PreTrainedModel, WhisperFeatureExtractor
 from training.crossed.calibrate import fold_in
 from training.crossed.card import write_card
 from training.crossed.report import Figures, crossed_figures
+from training.crossed.settle import Settling
 from training.crossed.study import Strain, Study
-from training.crossed.validate import PLAIN, Unheard, run
+from training.crossed.validate import PLAIN, Unheard, run, without
 from training.data.audio import Samples, load
 from training.data.corpora import read_noises
 from training.data.features import LogMel
@@ -63,6 +64,8 @@ class Plan:
     strain: Strain
     tuning: Tuning
     judged_by: str = ""
+    settling: Settling | None = None
+    gentle: Strain | None = None
 
     @property
     def frames(self) -> int:
@@ -96,6 +99,8 @@ def ship(
         batch=options.batch,
         seed=options.seed,
         noise=noise_of(plan, options.data) if plan.strain.noise else None,
+        settling=plan.settling,
+        gentle=plan.gentle,
     )
     budget = Budget(options.minutes, options.steps, options.look_every)
     device, kept = device_of(options.device), options.out / UNFINISHED
@@ -109,9 +114,9 @@ def ship(
     save(tempered(model.cpu(), chosen), plan.extractor, options.out)
     if options.twins:
         for fold in sorted(set(folds)):
-            twin = study.build()
-            twin.load_state_dict(torch.load(kept / f"fold-{fold}.pt", weights_only=True)["kept"])
-            save(tempered(twin, chosen), plan.extractor, options.twins / f"fold-{fold}")
+            # The run is complete, so that this only reads its model, and settles it again
+            _, twin = without(study, fold, lambda _: {}, budget, len(plan.labels), kept, device)
+            save(tempered(twin.cpu(), chosen), plan.extractor, options.twins / f"fold-{fold}")
     figures |= forward_time(options.out)
     figures["training"] = training_facts(model, learner, recordings, options, name_of(device))
     (options.out / "evaluation.json").write_text(json.dumps(figures, indent=1) + "\n")

@@ -11,6 +11,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from earmark.inference.long_clips import cut
+from training.crossed.settle import Heard, Settling
 from training.data.augment import Range, bend, mask
 from training.data.spectra import Spectra, features
 from training.models.loop import Batches, Tuning
@@ -58,7 +59,7 @@ class Study:
 
     The model learns from `spectra` and is judged in the `conditions` too, each of which has one hearing of every
     recording. `shares` are the weights with which recordings are drawn. `noise` has spectra of noise end to end,
-    [frames, mels] as log10 of power.
+    [frames, mels] as log10 of power. With `settling` a trained model is settled, by windows drawn as `gentle` says.
     """
 
     spectra: Spectra
@@ -73,6 +74,8 @@ class Study:
     batch: int
     seed: int
     noise: Tensor | None = None
+    settling: Settling | None = None
+    gentle: Strain | None = None
 
     def on(self, device: str) -> Study:
         """Return the study with what batches are made of on the device."""
@@ -99,6 +102,21 @@ class Study:
             return mask(windows, generator, strain.bands, strain.frames), targets
 
         return batch
+
+    def to_settle(self, which: Tensor, labels: int, batches: int) -> Heard:
+        """Return the windows of the recordings `which` to fit a head to: as recorded, and changed gently at random."""
+        windows, owners = heard(self.spectra, which, self.width)
+        shares = self.shares[which[owners]]
+        draw = replace(self, strain=self.gentle or self.strain).batches(
+            which, labels, torch.Generator().manual_seed(self.seed)
+        )
+        drawn = [draw() for _ in range(batches)]
+        count = sum(len(targets) for _, targets in drawn)
+        return Heard(
+            torch.cat([windows, *(features for features, _ in drawn)]),
+            torch.cat([functional.one_hot(self.truth[which[owners]], labels).float(), *(to for _, to in drawn)]),
+            torch.cat([shares / shares.sum(), torch.full((count,), 0.5 / max(1, count))]),
+        )
 
     def _windows(self, which: Tensor, generator: torch.Generator) -> Tensor:
         """Cut windows anywhere such that they have enough of the audible part."""

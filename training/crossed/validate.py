@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from training.crossed.calibrate import averaged
+from training.crossed.settle import settle
 from training.crossed.study import Study, heard
 from training.models.loop import Budget, Learner, Look
 
@@ -110,14 +111,13 @@ def answers_of(study: Study, fold: int, budget: Budget, labels: int, out: Path, 
         found: dict[str, Part] = torch.load(done, weights_only=True)
         return found
     kept = (study.folds == fold).nonzero()[:, 0]
-    rest = (study.folds != fold).nonzero()[:, 0]
     features, owners = heard(study.spectra, kept, study.width)
 
     def look(model: PreTrainedModel) -> dict[str, float]:
         with torch.device("cpu"):
             return {f"fold {fold}": balanced(averaged(logits_of(model, features), owners), study.truth[kept])}
 
-    _, model = train(study, rest, look, budget, labels, out / f"fold-{fold}.pt", device)
+    _, model = without(study, fold, look, budget, labels, out, device)
     answers = {}
     for condition, spectra in {PLAIN: study.spectra, **study.conditions}.items():
         features, owners = heard(spectra, kept, study.width)
@@ -126,14 +126,26 @@ def answers_of(study: Study, fold: int, budget: Budget, labels: int, out: Path, 
     return answers
 
 
+def without(
+    study: Study, fold: int, look: Look, budget: Budget, labels: int, out: Path, device: str
+) -> tuple[Learner, PreTrainedModel]:
+    """Train without the recordings of a fold."""
+    rest = (study.folds != fold).nonzero()[:, 0]
+    return train(study, rest, look, budget, labels, out / f"fold-{fold}.pt", device)
+
+
 def train(
     study: Study, which: Tensor, look: Look, budget: Budget, labels: int, state: Path, device: str
 ) -> tuple[Learner, PreTrainedModel]:
-    """Train on the recordings `which`, from the file `state` on if it is there."""
+    """Train on the recordings `which`, from the file `state` on if it is there, and settle the model."""
     torch.manual_seed(study.seed)
     generator = torch.Generator(device).manual_seed(study.seed)
     learner = Learner(study.build().to(device), study.tuning, generator, state)
+    pretrained = {name: weight.clone() for name, weight in learner.model.encoder.state_dict().items()}
     learner.resume()
-    study = study.on(device)
+    there = study.on(device)
     with torch.device(device):
-        return learner, learner.run(study.batches(which.to(device), labels, generator), look, budget)
+        model = learner.run(there.batches(which.to(device), labels, generator), look, budget)
+    if study.settling is not None:
+        settle(model, pretrained, study.to_settle(which, labels, study.settling.batches), study.settling)
+    return learner, model

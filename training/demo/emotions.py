@@ -1,9 +1,9 @@
 """The emotional sentences of the demo recording, in synthetic voices (flite and espeak-ng).
 
-The texts are neutral. The manner of each emotion follows P. Juslin and P. Laukka, "Communication of emotions in vocal
-expression and music performance" (2003): anger is fast, loud, varied and bright, sadness slow, soft, low, level and
-dull, fear fast, high and level, happiness fast, high, varied and bright. The paper has no surprise; here it is high and
-very varied.
+The texts are those of the model's training, and are heard in a simulated room. The manner of each emotion follows P.
+Juslin and P. Laukka, "Communication of emotions in vocal expression and music performance" (2003): anger is fast,
+loud, varied and bright, sadness slow, soft, low, level and dull, fear fast, high and level, happiness fast, high,
+varied and bright. The paper has no surprise; here it is high and very varied.
 """
 
 from __future__ import annotations
@@ -12,16 +12,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from training.data.audio import RATE, Samples
+from training.data.augment import Room
 from training.demo.words import synthesised
 
 TEXTS = (
-    "The train to the city leaves at nine and the next one comes an hour later",
-    "There are two cups and a spoon on the table and an open book beside the window",
-    "They said that the letters would come on Monday and they came on Monday",
-    "The shop on the corner opens at eight in the morning and closes at nine in the evening",
+    "Kids are talking by the door and dogs are sitting by the door",
+    "Dogs are sitting by the door and kids are talking by the door",
+    "Kids are talking by the door. Kids are talking by the door",
+    "Dogs are sitting by the door. Dogs are sitting by the door",
 )
+"""The sentences of the model's training. It calls others neutral."""
+ROOMS = 16
 ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp")
 VARIANTS = (
     *("", "+f1", "+f2", "+f3", "+f4", "+f5", "+m1", "+m2", "+m3", "+m4", "+m5", "+m6", "+m7"),
@@ -91,11 +95,14 @@ class Saying:
 def attempts(label: str, tries: int, seed: int) -> Iterator[tuple[str, Samples]]:
     """Yield up to `tries` ways to speak one of the TEXTS with that emotion, none of them too short or too long."""
     manner = MANNERS[label]
+    room = Room(ROOMS, torch.Generator().manual_seed(seed), round(LENGTH_S[1] * RATE) + RATE)
     for number in range(tries):
         saying = draw(manner, np.random.default_rng([seed, number]))
-        spoken = saying.speak()
-        if LENGTH_S[0] <= len(spoken) / RATE <= LENGTH_S[1]:
-            yield str(saying), spoken * np.float32(manner.peak / np.abs(spoken).max())
+        dry = saying.speak()
+        if not LENGTH_S[0] <= len(dry) / RATE <= LENGTH_S[1]:
+            continue
+        spoken = room.hear(torch.from_numpy(dry)[None], torch.tensor([number % ROOMS]))[0].numpy()
+        yield f"{saying}, room {number % ROOMS}", spoken * np.float32(manner.peak / np.abs(spoken).max())
 
 
 def draw(manner: Manner, chance: np.random.Generator) -> Saying:

@@ -16,13 +16,13 @@ EMOTION = Classifier(
     hop=0.25,
     top_k=8,
     decide=Decide(
-        on=0.8,
-        off=0.65,
+        on=0.7,
+        off=0.55,
         smooth=1,
-        hits=1,
-        min_sound=0.4,
+        hits=2,
+        min_sound=0.3,
         ignore=("neutral", "calm"),
-        labels={"fearful": 0.6, "happy": 0.85, "surprised": 0.6},
+        labels={"angry": 0.85, "disgust": 0.6, "fearful": 0.5, "happy": 0.85},
     ),
 )
 

@@ -1,7 +1,7 @@
 """Make negatives.safetensors for the command model: other words and sentences, as its encoder hears them.
 
 `earmark learn` needs them, because a user's machine has no recordings of other people. They are made from the train
-side of corpora that allow any use, and have 192 numbers of 8 bits for each window, no sound. They fit one set of
+side of corpora that allow any use, and have 384 numbers of 8 bits for each window, no sound. They fit one set of
 weights, so run this whenever the model was trained anew.
 """
 
@@ -18,7 +18,7 @@ import torch
 from transformers import WhisperForAudioClassification
 
 from earmark.audio.types import Floats
-from earmark.config.labels import SILENCE
+from earmark.config.labels import SILENCE, UNKNOWN
 from earmark.learning import negatives
 from training.data.augment import Augment, Recipe
 from training.data.bank import fill
@@ -31,6 +31,8 @@ from training.data.pieces import cut_up
 log = logging.getLogger("training.learn.negatives")
 
 CORPORA = ("speech_commands_v1_words", "speech_commands_v2_test", "synthetic_ten_words", "wake_words")
+KNOWN_WEIGHT = 30.0  # of a word that the model knows, others having 1: it is heard clearly, and must not fire
+PHRASE_WEIGHT = 8.0  # of an utterance as the gate cuts it from a sentence: what a daemon hears most
 SHARE = {"words": 0.4, "pieces": 0.35, "phrases": 0.25}
 EXAMPLES = """examples:
   python -m training.learn.negatives --data DATA
@@ -50,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--model", type=Path, default=Path("daemon/earmark/models/commands"), help="folder of the checkpoint"
     )
-    parser.add_argument("--windows", type=int, default=2400, help="how many (default: 2400)")
+    parser.add_argument("--windows", type=int, default=4000, help="how many (default: 4000)")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     made = make(options.data, options.model, options.windows)
@@ -71,7 +73,14 @@ def make(data: Path, model: Path, count: int) -> negatives.Negatives:
     noise = noise_bank(data, "train")
     augment = Augment(fill(chosen), noise, Recipe(), torch.Generator().manual_seed(0))
     states = _states(model, augment.windows(torch.arange(len(chosen))))
-    return negatives.Negatives(states, tuple(clip.word if clip.corpus in CORPORA else "" for clip in chosen))
+    spoken_words = tuple(clip.word if clip.corpus in CORPORA else "" for clip in chosen)
+    return negatives.Negatives(states, spoken_words, np.array([_weight(clip) for clip in chosen], np.float32))
+
+
+def _weight(clip: Clip) -> float:
+    if clip.kind == "phrase":
+        return PHRASE_WEIGHT
+    return 1.0 if clip.label == UNKNOWN else KNOWN_WEIGHT
 
 
 def _spread(clips: Sequence[Clip], count: int, random: np.random.Generator) -> list[Clip]:

@@ -112,6 +112,8 @@ def learn(request: LearnRequest, tell: Tell) -> LearnedModel:
             _judge(evaluation, request, tell)
             text = card(request.name, base, evaluation, job.backgrounds, date.today())
             (staged / "README.md").write_text(text, encoding="utf-8")
+            for licence in Path(base.path).glob("LICENSE*"):  # the encoder's, whose weights are in the folder
+                shutil.copy(licence, staged)
             reader.read(staged, request.name)
             shutil.rmtree(folder, ignore_errors=True)  # a model that was learnt before, see check()
             staged.rename(folder)

@@ -16,7 +16,8 @@ SIMILAR = 0.15  # share of two labels' examples that are more like the other's: 
 HOPELESS = 0.4  # such a share makes the model useless
 MIN_RECALL = 0.5  # share of a label's examples that must be recognised
 MAX_FALSE = 0.005  # share of the windows with none of the labels that may reach the threshold
-THRESHOLDS = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
+THRESHOLD = 0.7
+MAX_SHIFT = 3.0  # what would have scored 0.1 then scores 0.7; words that are easily told need no more
 MISSED = "missed"
 
 
@@ -77,23 +78,41 @@ def assign_shares(labels: Sequence[int], rounds: int) -> npt.NDArray[np.int64]:
     return shares
 
 
+def shift(other: Floats, count: int) -> float:
+    """Return what to add to the logits of the `count` labels, which come first.
+
+    `other` are the logits of windows with none of them. Afterwards at most MAX_FALSE of these windows score THRESHOLD.
+    """
+    odds = np.exp(other - other.max(1, keepdims=True), dtype=np.float64)
+    labels, rest = odds[:, :count], odds[:, count:].sum(1)
+    lead = labels.max(1) - THRESHOLD * labels.sum(1)  # a window in which no label leads the others reaches nothing
+    with np.errstate(divide="ignore"):
+        needed = np.where(lead > 0, np.log(THRESHOLD * rest) - np.log(np.maximum(lead, 0)), np.inf)
+    return float(min(np.sort(needed)[int(MAX_FALSE * len(needed))] - 1e-4, MAX_SHIFT))
+
+
+def shifted(logits: Floats, count: int, by: float) -> Floats:
+    """Return the scores, when `by` was added to the logits of the first `count` labels."""
+    moved = logits + by * (np.arange(logits.shape[1]) < count)
+    odds = np.exp(moved - moved.max(1, keepdims=True))
+    scores: Floats = (odds / odds.sum(1, keepdims=True)).astype(np.float32)
+    return scores
+
+
 def evaluate(labels: Sequence[str], truth: Sequence[int], scores: Floats, other: Floats, rounds: int) -> Evaluation:
-    """Choose the threshold and count the answers.
+    """Count the answers at THRESHOLD.
 
     `scores` has a row for each example, from the model without it; `other` has a row for each window with none of the
-    labels. The labels' columns come first. The threshold is the lowest of THRESHOLDS at which no more than MAX_FALSE
-    of the other windows draw a label.
+    labels. The labels' columns come first.
     """
     count = len(labels)
-    best = np.where(other.argmax(1) < count, other.max(1), 0)
-    threshold = next((value for value in THRESHOLDS if np.mean(best >= value) <= MAX_FALSE), THRESHOLDS[-1])
     counts, nearest = np.zeros((count, count + 1), int), np.zeros((count, count), int)
     for label, row in zip(truth, scores, strict=True):
         answer = int(row.argmax())
-        counts[label, answer if answer < count and row[answer] >= threshold else count] += 1
+        counts[label, answer if answer < count and row[answer] >= THRESHOLD else count] += 1
         nearest[label, int(row[:count].argmax())] += 1
-    false = int((best >= threshold).sum())
-    return Evaluation(tuple(labels), _rows(counts), _rows(nearest), threshold, len(other), false, rounds)
+    false = int((other[:, :count].max(1) >= THRESHOLD).sum())
+    return Evaluation(tuple(labels), _rows(counts), _rows(nearest), THRESHOLD, len(other), false, rounds)
 
 
 def similar_pairs(evaluation: Evaluation, min_share: float = SIMILAR) -> list[SimilarPair]:

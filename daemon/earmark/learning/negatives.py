@@ -29,17 +29,18 @@ ENCODER_PREFIX = "encoder."
 class Negatives:
     """`states` has a row for each window. `words` are the words spoken in them, "" where that is more than a word.
 
-    Rows of one speaker follow each other.
+    `weights` say how much a window counts among them. Rows of one speaker follow each other.
     """
 
     states: Floats
     words: tuple[str, ...]
+    weights: Floats
 
     def without(self, labels: Collection[str]) -> Negatives:
         """Return the rows in which none of these words is spoken."""
         spoken = {label.casefold() for label in labels}
         kept = [row for row, word in enumerate(self.words) if word.casefold() not in spoken]
-        return Negatives(self.states[kept], tuple(self.words[row] for row in kept))
+        return Negatives(self.states[kept], tuple(self.words[row] for row in kept), self.weights[kept])
 
 
 def read(base: Path) -> Negatives:
@@ -48,6 +49,7 @@ def read(base: Path) -> Negatives:
         with safe_open(base / FILE, framework="numpy") as file:
             metadata = file.metadata() or {}
             states = file.get_tensor("states").astype(np.float32) * file.get_tensor("scale")
+            weights = file.get_tensor("weights")
             words = json.loads(metadata["words"])
     except FileNotFoundError:
         raise ModelError(f"{base} holds no {FILE}, so nothing can be learnt from it; take earmark/commands") from None
@@ -58,7 +60,7 @@ def read(base: Path) -> Negatives:
             f"{base / FILE} was made with another encoder than is in the folder; make it anew with "
             "python -m training.learn.negatives"
         )
-    return Negatives(states, tuple(words))
+    return Negatives(states, tuple(words), weights)
 
 
 def write(base: Path, negatives: Negatives) -> None:
@@ -66,7 +68,8 @@ def write(base: Path, negatives: Negatives) -> None:
     scale = (np.abs(negatives.states).max(0) / 127).astype(np.float32)
     states = np.round(negatives.states / scale).astype(np.int8)
     metadata = {"encoder": _fingerprint(base), "words": json.dumps(negatives.words)}
-    save_file({"states": states, "scale": scale}, base / FILE, metadata=metadata)
+    arrays = {"states": states, "scale": scale, "weights": negatives.weights.astype(np.float32)}
+    save_file(arrays, base / FILE, metadata=metadata)
     (base / FILE).chmod(0o644)
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,6 @@ from earmark.worker import heads, model
 VARIANTS = 20  # of each example, besides the window that the daemon would cut
 BACKGROUND_WINDOWS = 200
 MAX_ROUNDS = 40  # of leave-one-out
-KNOWN_WEIGHT = 30.0  # of a word that the base knows, others having 1: it is heard clearly, and must not fire
 BATCH = 64
 DECAY = 1e-3
 STEPS = 40  # of L-BFGS; 100 give the same figures
@@ -59,9 +58,9 @@ def learn(job: Job, folder: Path) -> None:
     encoder = Encoder(network.eval(), extractor)
     examples = _example_states(job, encoder, random)
     backgrounds = augment.background_windows(BACKGROUND_WINDOWS, job.window, job.backgrounds, random)
-    training_set = _training_set(job, examples, encoder.states(backgrounds), network.config.label2id)
-    evaluation = _leave_one_out(job, training_set)
-    _save(network, extractor, fit(training_set), job.labels, folder)
+    training_set = _training_set(job, examples, encoder.states(backgrounds))
+    evaluation, shift = _leave_one_out(job, training_set)
+    _save(network, extractor, fit(training_set).shifted(len(job.labels), shift), job.labels, folder)
     (folder / "evaluation.json").write_bytes(msgspec.json.format(msgspec.json.encode(evaluation), indent=2))
 
 
@@ -109,11 +108,15 @@ class Head:
     weight: Tensor
     bias: Tensor
 
-    def scores(self, states: Floats) -> Floats:
-        """Return the probability of each label, shape (windows, labels)."""
-        logits = (torch.from_numpy(states) - self.mean) / self.deviation @ self.weight.T + self.bias
-        probabilities: Floats = logits.softmax(-1).numpy()
-        return probabilities
+    def logits(self, states: Floats) -> Floats:
+        """Return the logit of each label, shape (windows, labels)."""
+        standardised = (torch.from_numpy(states) - self.mean) / self.deviation
+        logits: Floats = (standardised @ self.weight.T + self.bias).numpy()
+        return logits
+
+    def shifted(self, count: int, by: float) -> Head:
+        """Return a head whose logits of the first `count` labels are higher by so much."""
+        return replace(self, bias=self.bias + by * (torch.arange(len(self.bias)) < count))
 
 
 def fit(training_set: TrainingSet) -> Head:
@@ -149,7 +152,7 @@ def _example_states(job: Job, encoder: Encoder, random: np.random.Generator) -> 
     return np.stack(states)
 
 
-def _training_set(job: Job, examples: Floats, backgrounds: Floats, known: Collection[str]) -> TrainingSet:
+def _training_set(job: Job, examples: Floats, backgrounds: Floats) -> TrainingSet:
     """Put the states of the examples, of the negatives and of the backgrounds together."""
     others = negatives.read(job.base).without(job.labels)
     count, per_example = len(job.labels), examples.shape[1]
@@ -160,28 +163,35 @@ def _training_set(job: Job, examples: Floats, backgrounds: Floats, known: Collec
     ]
     weights = [
         np.ones(len(job.examples) * per_example),
-        np.where([word in known for word in others.words], KNOWN_WEIGHT, 1.0),
+        others.weights,
         np.ones(len(backgrounds)),
     ]
     states = np.concatenate([examples.reshape(-1, examples.shape[-1]), others.states, backgrounds])
     return TrainingSet(states, np.concatenate(labels), np.concatenate(weights).astype(np.float32), per_example)
 
 
-def _leave_one_out(job: Job, training_set: TrainingSet) -> leave_one_out.Evaluation:
-    """Leave each example with its variants out once, and with it a part of the windows with none of the labels."""
+def _leave_one_out(job: Job, training_set: TrainingSet) -> tuple[leave_one_out.Evaluation, float]:
+    """Leave each example with its variants out once, and with it a part of the windows with none of the labels.
+
+    Returns what was found, and the shift of the labels' logits that it was found with.
+    """
     first = len(job.examples) * training_set.per_example  # window with none of the labels
     taken = leave_one_out.assign_rounds(job.truth, MAX_ROUNDS)
     rounds = int(taken.max()) + 1
     rest = leave_one_out.assign_shares(training_set.labels[first:].tolist(), rounds)
     left_out = np.concatenate([np.repeat(taken, training_set.per_example), rest])
     natural = np.arange(len(job.examples)) * training_set.per_example
-    scores = np.zeros((len(job.examples), len(job.labels) + len(OTHER_LABELS)), np.float32)
-    others = []
+    count = len(job.labels)
+    logits = np.zeros((len(job.examples), count + len(OTHER_LABELS)), np.float32)
+    parts = []
     for number in _with_progress("leaving one out", list(range(rounds))):
         head = fit(training_set.part(left_out != number))
-        scores[taken == number] = head.scores(training_set.states[natural[taken == number]])
-        others.append(head.scores(training_set.states[first:][rest == number]))
-    return leave_one_out.evaluate(job.labels, job.truth, scores, np.concatenate(others), rounds)
+        logits[taken == number] = head.logits(training_set.states[natural[taken == number]])
+        parts.append(head.logits(training_set.states[first:][rest == number]))
+    others = np.concatenate(parts)
+    shift = leave_one_out.shift(others, count)
+    scores, other_scores = (leave_one_out.shifted(some, count, shift) for some in (logits, others))
+    return leave_one_out.evaluate(job.labels, job.truth, scores, other_scores, rounds), shift
 
 
 def _save(network: Any, extractor: Any, head: Head, labels: tuple[str, ...], folder: Path) -> None:

@@ -30,7 +30,7 @@ MAX_SECONDS, MAX_MB = 75.0, 1.6
 FIRST_WORD_S, END_S = 1.0, 2.0
 PAUSES_S = {"commands": (0.8, 1.2), "emotion": (2.6, 2.8), "sounds": (4.6, 4.8)}
 """Pauses before a part, by classifier: the first windows of emotion reach back 2.5 seconds, those of sounds 4.5."""
-MIN_LABELS = 2  # emotions and sounds, each
+MIN_LABELS = 1  # emotions and sounds, each
 MAX_LAYOUTS = 20  # pauses that are tried
 TOLERANCE_S = 0.2  # by which a word may begin beside its place
 

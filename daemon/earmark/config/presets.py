@@ -33,7 +33,7 @@ SOUNDS = Classifier(
     mode="sliding",
     hop=0.5,
     vad=Vad(level_db=12.0, hangover_ms=800, max_ms=60_000),
-    decide=Decide(on=0.7, off=0.55, smooth=1, hits=2),
+    decide=Decide(on=0.95, off=0.75, smooth=2, hits=2),
 )
 
 ALL = (COMMANDS, EMOTION, SOUNDS)

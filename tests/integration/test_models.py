@@ -18,8 +18,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed (the extra `
 transformers = pytest.importorskip("transformers", reason="transformers is not installed (the extra `daemon`)")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra `dev`)")
 
+from earmark.checkpoints.reader import EMBEDDED  # noqa: E402  after the skips
 from earmark.config.labels import BACKGROUND, SILENCE, UNKNOWN  # noqa: E402
-from earmark.worker import cnn  # noqa: E402  after the skips
 from training.crossed.card import write_card as write_crossed  # noqa: E402
 from training.data.audio import RATE, Samples, active_span, load  # noqa: E402
 from training.data.corpora import COMMANDS, read_clips  # noqa: E402
@@ -28,7 +28,6 @@ from training.data.recordings import EMOTIONS, SOUND_LABELS, Recording, read_emo
 from training.models.card import write_card  # noqa: E402
 from training.models.judge import PEOPLE  # noqa: E402
 
-MODELS = Path(cnn.__file__).parents[1] / "models"
 LABELS = {"commands": WORDS, "emotion": EMOTIONS, "sounds": SOUND_LABELS}
 LICENCES = {"commands": "cc-by-4.0", "emotion": "cc-by-nc-sa-4.0", "sounds": "cc-by-3.0"}
 EACH = pytest.mark.parametrize("name", LABELS)
@@ -49,14 +48,14 @@ def one_thread() -> Iterator[None]:
 
 
 def figures_of(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((MODELS / name / "evaluation.json").read_text())
+    found: dict[str, Any] = json.loads((EMBEDDED / name / "evaluation.json").read_text())
     return found
 
 
 def scores(name: str, *sounds: Samples) -> Any:
     """[sounds, labels] probabilities, by the Auto classes alone."""
-    model = transformers.AutoModelForAudioClassification.from_pretrained(MODELS / name).eval()
-    extractor = transformers.AutoFeatureExtractor.from_pretrained(MODELS / name)
+    model = transformers.AutoModelForAudioClassification.from_pretrained(EMBEDDED / name).eval()
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(EMBEDDED / name)
     features = extractor(list(sounds), sampling_rate=RATE, return_tensors="pt")
     with torch.inference_mode():
         return model(**features).logits.softmax(-1).numpy()
@@ -104,7 +103,7 @@ def heard(name: str, *sounds: Samples) -> list[str]:
 
 @EACH
 def test_a_model_is_whole_small_and_says_its_labels_in_order(name: str) -> None:
-    folder = MODELS / name
+    folder = EMBEDDED / name
     model, loading = transformers.AutoModelForAudioClassification.from_pretrained(folder, output_loading_info=True)
     assert {key: list(keys) for key, keys in loading.items() if keys} == {}
     assert tuple(model.config.id2label.values()) == LABELS[name]
@@ -115,9 +114,9 @@ def test_a_model_is_whole_small_and_says_its_labels_in_order(name: str) -> None:
 
 @EACH
 def test_nothing_of_the_machine_or_the_data_is_in_a_folder(name: str) -> None:
-    names = {path.name for path in (MODELS / name).iterdir()}
+    names = {path.name for path in (EMBEDDED / name).iterdir()}
     assert names >= {"README.md", "config.json", "evaluation.json", "model.safetensors", "preprocessor_config.json"}
-    for path in (MODELS / name).iterdir():
+    for path in (EMBEDDED / name).iterdir():
         assert not re.search(rb"/(home|mnt|root|tmp|work|Users)/", path.read_bytes())
 
 
@@ -128,7 +127,7 @@ def test_the_card_tells_the_figures_of_the_evaluation(name: str, tmp_path: Path)
         write_card(card, figures_of(name))
     else:
         write_crossed(name, card, figures_of(name))
-    assert card.read_text() == (MODELS / name / "README.md").read_text()
+    assert card.read_text() == (EMBEDDED / name / "README.md").read_text()
     assert f"\nlicense: {LICENCES[name]}\n" in card.read_text()
 
 
@@ -137,7 +136,7 @@ def test_the_evaluation_is_of_this_model_and_its_figures_fit_together(name: str)
     figures = figures_of(name)
     assert tuple(figures["confusion"]["labels"]) == LABELS[name]
     assert np.shape(figures["confusion"]["rows_are_truth"]) == (len(LABELS[name]),) * 2
-    model = transformers.AutoModelForAudioClassification.from_pretrained(MODELS / name)
+    model = transformers.AutoModelForAudioClassification.from_pretrained(EMBEDDED / name)
     assert figures["training"]["parameters"] == sum(weight.numel() for weight in model.parameters())
     judged, figure = ("held_out_words", "accuracy") if name == "commands" else ("unheard", "recall")
     low, high = figures[judged]["interval_95"]
@@ -152,7 +151,7 @@ def test_a_window_takes_no_more_than_15_ms_where_it_was_judged(name: str) -> Non
 
 
 def test_the_emotion_card_says_that_it_is_not_for_commercial_use() -> None:
-    assert "**For non-commercial use only**" in (MODELS / "emotion" / "README.md").read_text()
+    assert "**For non-commercial use only**" in (EMBEDDED / "emotion" / "README.md").read_text()
 
 
 @CROSSED

@@ -19,7 +19,6 @@ Head = Literal["stock", "affine", "tanh"]
 
 SPECTROGRAM = "audio-spectrogram-transformer"
 WITHOUT_FRAMES = (SPECTROGRAM, "whisper")  # their stock heads are built otherwise
-OWN = ("earmark-cnn",)  # Earmark makes these itself, each with several heads
 LAYERS = {
     "stock": ("projector", "classifier"),
     "affine": ("classifier.dense", "classifier.output"),
@@ -44,8 +43,6 @@ def wrong_head(model_type: str, shapes: Mapping[str, Sequence[int]], labels: int
 
     Every head that passes is loaded; whether the rest of the network is whole shows only then.
     """
-    if model_type in OWN:
-        return ""
     kind = "spectrogram" if model_type == SPECTROGRAM else head(model_type, shapes)
     layers = LAYERS[kind]
     wanted = {f"{layer}.{part}" for layer in layers for part in ("weight", "bias")}

@@ -26,7 +26,7 @@ def lengths(model_type: str, config: Mapping[str, Any], extractor: Mapping[str, 
     they make no sense.
     """
     match model_type:
-        case "whisper" | "earmark-cnn":
+        case "whisper":
             window = int(extractor.get("chunk_length", 30) * rate)
             return Lengths(window, window, 1)
         case "audio-spectrogram-transformer":

@@ -27,9 +27,6 @@ ARCHITECTURES = {
 }
 """The class that transformers has for each `model_type` that classifies audio."""
 
-KNOWN = ARCHITECTURES | {"earmark-cnn": "EarmarkCnnForAudioClassification"}
-"""The same with our own network, of worker/cnn.py."""
-
 EXTRACTOR_FILES = ("processor_config.json", "preprocessor_config.json")
 """The files that may describe the feature extractor. transformers 5 writes the first for models with a tokenizer."""
 
@@ -125,17 +122,17 @@ def _rate(path: Path, extractor: dict[str, Any]) -> int:
 def _model_type(path: Path, config: dict[str, Any]) -> str:
     """Return `model_type` if it and the class of the network are those of an audio classifier."""
     model_type = config.get("model_type")
-    names = config.get("architectures") or [KNOWN.get(str(model_type), "")]
+    names = config.get("architectures") or [ARCHITECTURES.get(str(model_type), "")]
     named = str(names[0]) if isinstance(names, list) and names else str(names)
-    if model_type not in KNOWN:
-        known = ", ".join(KNOWN)
+    if model_type not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
         raise ModelError(f"{path}: model type {model_type!r} does not classify audio; those that do: {known}")
     # Authors name classes of their own (Wav2Vec2ForSpeechClassification, EmotionModel), and whether their head fits
     # shows when the weights are loaded. So only the names of transformers' own classes for other tasks are refused.
-    known_name = named.startswith(KNOWN[model_type].partition("For")[0]) or "For" in named or not named
+    known_name = named.startswith(ARCHITECTURES[model_type].partition("For")[0]) or "For" in named or not named
     if known_name and (not named.endswith("Classification") or named.endswith("FrameClassification")):
         raise ModelError(
-            f"{path}: {named} is not an audio classifier; a {model_type} that is one is a {KNOWN[model_type]}"
+            f"{path}: {named} is not an audio classifier; a {model_type} that is one is a {ARCHITECTURES[model_type]}"
         )
     return str(model_type)
 

@@ -22,10 +22,7 @@ from transformers import AutoFeatureExtractor
 
 from earmark import cores
 from earmark.errors import ModelError
-from earmark.worker import (
-    cnn,  # noqa: F401  the import registers our own network with the Auto classes
-    heads,
-)
+from earmark.worker import heads
 from earmark.worker.device import int8_engine
 
 # Weights that only training uses: the embedding of masked time steps

@@ -71,7 +71,3 @@ def test_a_layer_more_is_told_by_its_name() -> None:
     assert wrong_head("wav2vec2", found, 5) == (
         "the checkpoint has a head unknown here, with the weights classifier.norm.weight"
     )
-
-
-def test_the_heads_of_earmarks_own_networks_are_not_judged() -> None:
-    assert wrong_head("earmark-cnn", shapes(), 5) == ""

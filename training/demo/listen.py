@@ -30,7 +30,7 @@ from training.data.audio import RATE
 SOURCE = "demo"
 BLOCK = RATE // 10
 KEPT_S = 20.0
-MARGIN = 0.1  # by which all thresholds may be moved without a change of the labels
+MARGIN = 0.1  # by which all thresholds may be moved without a change of the labels, or less near 0 and 1
 SURE = 0.9  # a peak at which a search ends early
 PHASES = (0, 128, 256, 384)  # samples by which a part is played later, because gates judge steps of 512
 MIN_ON_S = 1.5  # for which subscribers see an emotion or a sound on
@@ -228,7 +228,7 @@ def tried(part: Part, daemon: Daemon, floor: Samples, phase: int = 0) -> Part:
     elif part.classifier != "commands" and found[0].end - found[0].told < MIN_ON_S:
         flaw = f"it is on for {found[0].end - found[0].told:.1f} s only"
     elif len([on for on in heard.labels(MARGIN) if (on.classifier, on.label) == mine]) != 1:
-        flaw = f"it would not go on once and stay on if the thresholds were {MARGIN} higher"
+        flaw = f"it would not go on once and stay on if the thresholds were higher"
     return replace(part, sure=max((on.peak for on in found), default=heard.best(*mine)), flaw=flaw)
 
 
@@ -267,7 +267,8 @@ def _stricter(plan: Plan, by: float) -> Plan:
 
 
 def _moved(threshold: float, by: float) -> float:
-    return min(1.0, max(0.0, threshold + by))
+    """Return the threshold moved by so much, and at most a third of the way to 1 or to 0: no score is ever 1."""
+    return threshold + min(by, (1 - threshold) / 3) if by > 0 else threshold + max(by, -threshold / 3)
 
 
 def _paired(events: Sequence[Numbered]) -> list[On]:

@@ -508,10 +508,10 @@ def test_a_settled_head_answers_by_the_states_of_the_layer_it_was_fitted_to(smal
     targets = torch.nn.functional.one_hot(truth, len(LABELS)).float()
     pretrained = {name: weight.clone() for name, weight in model.encoder.state_dict().items()}
     heard = Heard(windows, targets, torch.ones(48))
-    settled = settle(model, pretrained, heard, Settling(kept=0.5, decay=1e-4, layer=layer))
+    made = settle(model, pretrained, heard, Settling(kept=0.5, decay=1e-4, layer=layer))
     with torch.inference_mode():
-        logits = settled(input_features=windows).logits
-        hidden = settled.encoder(windows, output_hidden_states=True).hidden_states[layer].mean(1)
-        by_hand = settled.classifier(settled.projector(hidden))
+        logits = made(input_features=windows).logits
+        hidden = made.encoder(windows, output_hidden_states=True).hidden_states[layer].mean(1)
+        by_hand = made.classifier(made.projector(hidden))
     assert logits.argmax(1).tolist() == truth.tolist()
     torch.testing.assert_close(logits, by_hand, atol=1e-3, rtol=0)

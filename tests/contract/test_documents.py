@@ -72,6 +72,7 @@ OTHER_COMMANDS = {
     "chown",
     "export",
     "arecord",
+    "apt",
 }
 
 

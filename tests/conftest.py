@@ -31,6 +31,12 @@ STATE = os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="earmark-tests-")
 atexit.register(shutil.rmtree, STATE, ignore_errors=True)
 numbers = itertools.count()
 
+# A progress bar of tqdm starts a thread that watches all bars and never ends
+with contextlib.suppress(ImportError):
+    import tqdm
+
+    tqdm.tqdm.monitor_interval = 0
+
 GRACE = 5.0  # seconds for what a test has told to end
 
 INTEGRATION = Path(__file__).parent / "integration"

@@ -17,7 +17,6 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed (the extra `daemon`)")
 transformers = pytest.importorskip("transformers", reason="transformers is not installed (the extra `daemon`)")
 soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed (the extra `daemon`)")
-tqdm = pytest.importorskip("tqdm", reason="tqdm is not installed (transformers needs it)")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra `dev`)")
 
 from earmark.config.labels import BACKGROUND, SILENCE, UNKNOWN  # noqa: E402
@@ -55,12 +54,6 @@ IN_A_FOLDER = {
     *("LICENSE-whisper", "README.md", "config.json", "evaluation.json", "model.safetensors"),
     "preprocessor_config.json",
 }
-
-
-@pytest.fixture(autouse=True)
-def no_watcher_of_progress_bars(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bar of tqdm that takes long starts a thread for all of them, which never ends."""
-    monkeypatch.setattr(tqdm.tqdm, "monitor_interval", 0)
 
 
 @pytest.fixture(autouse=True)

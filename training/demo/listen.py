@@ -228,7 +228,7 @@ def tried(part: Part, daemon: Daemon, floor: Samples, phase: int = 0) -> Part:
     elif part.classifier != "commands" and found[0].end - found[0].told < MIN_ON_S:
         flaw = f"it is on for {found[0].end - found[0].told:.1f} s only"
     elif len([on for on in heard.labels(MARGIN) if (on.classifier, on.label) == mine]) != 1:
-        flaw = f"it would not go on once and stay on if the thresholds were higher"
+        flaw = "it would not go on once and stay on if the thresholds were higher"
     return replace(part, sure=max((on.peak for on in found), default=heard.best(*mine)), flaw=flaw)
 
 

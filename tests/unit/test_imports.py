@@ -172,7 +172,7 @@ CLIENT_PACKAGES_MAY_IMPORT: dict[str, set[str]] = {
 PURE_IN_CLIENT = {"sessions", "routing"}
 """Packages of earmark_client that are passed the time and touch nothing, but for the file of routes."""
 
-EVERYWHERE = {"cores", "errors", "log", "hints", "columns", "histogram", "sparing"}
+EVERYWHERE = {"cores", "errors", "log", "hints", "columns", "histogram", "plain_file", "sparing"}
 
 SHELLS: dict[str, str] = {
     "__main__": "the command line",
@@ -182,6 +182,7 @@ SHELLS: dict[str, str] = {
     "archive.keeper": "the clips whose sound has not all come",
     "archive.routes": "the HTTP routes of kept clips",
     "cores": "nothing; it reads the limits of this process",
+    "plain_file": "a file of settings or state",
     "analysis.offline": "a recording on its way, and the thread of its rounds",
     "analysis.routes": "the HTTP route of analysis",
     "poison.remembered": "the file of clips that kill",

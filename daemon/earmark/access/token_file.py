@@ -13,6 +13,7 @@ from pathlib import Path
 from earmark.access import token_lines
 from earmark.access.tokens import Token, Tokens
 from earmark.errors import ConfigError
+from earmark.plain_file import read_bytes
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +44,8 @@ def read(path: str) -> Tokens:
 def entries(path: Path) -> list[Token]:
     """Return the tokens in the file. Raises ConfigError as read() does."""
     try:
-        mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8-sig")
+        content, mode = read_bytes(path)
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -70,7 +71,7 @@ def change(path: Path, edit: Callable[[str], str]) -> None:
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)  # of the folder: the file itself is replaced
-            before = path.read_text(encoding="utf-8-sig") if path.exists() else ""
+            before = read_bytes(path)[0].decode("utf-8-sig") if path.exists() else ""
             _replace(path, edit(before))
         finally:
             os.close(folder)

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import msgspec
 
+from earmark.plain_file import read_bytes
 from earmark.poison.clips import MAX_DEATHS, Clip, PoisonClips
 
 log = logging.getLogger(__name__)
 
 FILE = "deadly-clips.json"  # in the folder of the daemon's state
 MAX_REMEMBERED = 256  # clips in the file, the newest
-MAX_BYTES = 1_000_000  # of a file that is read
 ABOUT = (
     f"The model process died {MAX_DEATHS} times on each of these clips, so the daemon refuses them. They are told by"
     " hashes of their sound. Delete this file to have them tried again; the daemon need not be restarted."
@@ -96,8 +96,7 @@ class RememberedClips:
         if self._path is None:
             return ()
         try:
-            with self._path.open("rb") as file:
-                found = msgspec.json.decode(file.read(MAX_BYTES), type=Remembered)
+            found = msgspec.json.decode(read_bytes(self._path)[0], type=Remembered)
         except FileNotFoundError:
             return ()
         except (OSError, msgspec.MsgspecError) as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from earmark.config.settings import Publish
 from earmark.errors import ConfigError
+from earmark.plain_file import read_bytes
 
 PORT, TLS_PORT = 1883, 8883
 
@@ -64,8 +65,8 @@ def node_of(host_name: str) -> str:
 def _password(path: str, where: str) -> str:
     """Return the first line of the file."""
     try:
-        mode = Path(path).stat().st_mode
-        text = Path(path).read_text(encoding="utf-8-sig")
+        content, mode = read_bytes(Path(path))
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{where}: {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from earmark.plain_file import read_bytes
 from earmark.publish.discovery import Platforms
 
 
@@ -38,7 +39,7 @@ class Memory:
             self._announced = Announced(self._broker)
             if self._path is not None:
                 with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
-                    found = msgspec.json.decode(self._path.read_bytes(), type=Announced)
+                    found = msgspec.json.decode(read_bytes(self._path)[0], type=Announced)
                     self._announced = found if found.broker == self._broker else self._announced
         return self._announced
 

@@ -66,6 +66,14 @@ def test_a_wrong_line_is_told_with_the_file(tmp_path: Path) -> None:
     assert str(caught.value).startswith(f"server.token_file: {file}: line 1: neither NAME")
 
 
+def test_a_pipe_in_the_place_of_the_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "tokens", 0o600)
+    with pytest.raises(ConfigError, match=r"tokens cannot be read: it is no regular file$"):
+        read(str(tmp_path / "tokens"))
+    with pytest.raises(ConfigError, match=r"tokens cannot be changed: it is no regular file$"):
+        token_file.change(tmp_path / "tokens", str.upper)
+
+
 def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     file = tmp_path / "state" / "earmark" / "tokens"
     token_file.change(file, lambda text: token_lines.with_token(text, EAR))

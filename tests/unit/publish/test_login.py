@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ def test_the_password_is_the_first_line_of_a_file_that_only_its_owner_reads(tmp_
     assert refusal(settings) == f"publish[0].password_file: {file} is not text"
     file.unlink()
     assert refusal(settings) == f"publish[0].password_file: {file} cannot be read: No such file or directory"
+    os.mkfifo(file, 0o600)
+    assert refusal(settings) == f"publish[0].password_file: {file} cannot be read: it is no regular file"
 
 
 def test_certificates_that_are_none_are_refused(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_the_capture_in_the_documents_is_of_this_screen(document: str) -> None:
 
     assert found is not None
     top, *body = found[1].splitlines()
-    assert re.fullmatch(r" Earmark monitor   127\.0\.0\.1:8765 +connected  \d\d:\d\d:\d\d  [\d:]+", top)
+    assert re.fullmatch(r" Earmark monitor   127\.0\.0\.1:8765 +connected  \d\d:\d\d:\d\d  ([\d:]+|[\d.]+ s)", top)
     assert body[-1] == f" {KEYS}"
     assert len([line for line in body if re.fullmatch(r" [ ●][A-Z] \w+ .* 0\.\d\d .* share +<?\d+ %", line)]) == 8
     assert len(body) == 23

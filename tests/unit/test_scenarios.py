@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tests.scenarios import SCENARIOS, gathered, table, verdict
+
+TESTS = Path(__file__).parents[1]
 
 
 def test_a_scenario_is_held_when_its_tests_passed_and_says_what_was_skipped() -> None:
@@ -32,3 +37,9 @@ def test_the_outcomes_of_a_run_are_those_of_its_marked_tests() -> None:
     plain = report("t::c", "failed", [])
     stats: dict[str, list[object]] = {"passed": [marked], "skipped": [skipped], "failed": [plain], "": [object()]}
     assert gathered(stats) == {"t::a": ([7, 8], "passed", ""), "t::b": ([1], "skipped", "no network")}
+
+
+def test_every_scenario_is_played_by_a_test_with_the_real_thing() -> None:
+    files = [*(TESTS / "integration").glob("*.py"), *(TESTS / "contract").glob("*.py")]
+    marks = [found for file in files for found in re.findall(r"mark\.scenario\(([\d, ]+)\)", file.read_text())]
+    assert {int(number) for mark in marks for number in mark.split(",")} == SCENARIOS.keys()

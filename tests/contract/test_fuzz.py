@@ -59,7 +59,7 @@ class Bad(Target):
         if b"dd" in data:
             raise KeyError(data)
         if b"ca" in data:
-            sum(range(10**6))
+            sum(range(5 * 10**6))
         return "refused" if b"a" in data else "ok"
 
 

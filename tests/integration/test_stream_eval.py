@@ -137,13 +137,13 @@ def results(*windows: tuple[float, float, str, float, bool]) -> list[tuple[float
 def test_decisions_can_be_made_again_from_what_was_published() -> None:
     plan = plan_of(presets.SOUNDS, None)
     windows = results(
-        (0, 5, "rain", 0.95, False), (1, 6, "rain", 0.95, False), (2, 7, "rain", 0.95, False), (3, 8, "rain", 0.9, True)
+        (0, 3, "rain", 0.99, False), (1, 4, "rain", 0.99, False), (2, 5, "rain", 0.99, False), (3, 6, "rain", 0.9, True)
     )
     (rain,) = decided(windows, SlidingDecider(plan.rules), plan.checkpoint.labels)
-    assert (rain.label, rain.end) == ("rain", 8)
-    assert decided(results((0, 5, "rain", 0.2, True)), SlidingDecider(plan.rules), plan.checkpoint.labels) == []
+    assert (rain.label, rain.end) == ("rain", 6)
+    assert decided(results((0, 3, "rain", 0.2, True)), SlidingDecider(plan.rules), plan.checkpoint.labels) == []
     (word,) = decided(windows[:1], UtteranceDecider(plan_of(presets.SOUNDS, None).rules), plan.checkpoint.labels)
-    assert (word.start, word.end, word.at) == (0, 5, 5.1)
+    assert (word.start, word.end, word.at) == (0, 3, 3.1)
 
 
 def test_streams_are_heard_by_the_whole_daemon() -> None:

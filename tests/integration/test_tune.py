@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon import DEADLINE, Daemon, environment
-from tests.signals import DEMO
+from tests.signals import DEMO, demo_parts
 
 
 def earmark(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -28,17 +28,24 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         yield running
 
 
-def test_thresholds_are_chosen_by_a_table_and_drawn(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("said", "before", "after"),
+    [("angry", ["1", "0", "0"], ["1", "0", "0"]), ("sad", ["0", "0", "1"], ["0", "0", "0"])],
+    ids=["the table names what is there", "the table does not"],
+)
+def test_thresholds_are_chosen_by_a_table_and_drawn(
+    said: str, before: list[str], after: list[str], tmp_path: Path
+) -> None:
     truth, picture = tmp_path / "labels.csv", tmp_path / "plot.png"
-    truth.write_text("start,end,label\n24.6,28.6,angry\n31.3,35.9,sad\n")
+    (angry,) = [part for part in demo_parts() if part.classifier == "emotion"]
+    truth.write_text(f"start,end,label\n{angry.start},{angry.end},{said}\n")
     done = earmark(
         *("tune", str(DEMO / "demo.flac"), "--classifier", "emotion", "--truth", str(truth), "--plot", str(picture))
     )
     assert done.returncode == 0, done.stderr
     rows = {line.split()[0]: line.split() for line in done.stdout.splitlines() if "->" in line}
-    assert rows["angry"][2:5] == ["1", "0", "0"]
-    assert rows["fearful"][2:5] == ["0", "0", "1"]  # the table does not name what is there
-    assert rows["fearful"][7:10] == ["0", "0", "0"]
+    assert rows["angry"][2:5] == before
+    assert rows["angry"][7:10] == after
     assert "[classifier.decide.labels]" in done.stdout
     assert picture.read_bytes().startswith(b"\x89PNG")
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import onnxruntime
 import pytest
 
 from earmark.gating.silero import Silero
@@ -10,13 +9,14 @@ from earmark.gating.silero import Silero
 
 def test_the_model_is_loaded_once_for_all_that_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[object] = []
-    load = onnxruntime.InferenceSession
+    runtime = pytest.importorskip("onnxruntime")
+    load = runtime.InferenceSession
 
     def counted(*arguments: Any, **options: Any) -> Any:
         loaded.append(arguments)
         return load(*arguments, **options)
 
-    monkeypatch.setattr(onnxruntime, "InferenceSession", counted)
+    monkeypatch.setattr(runtime, "InferenceSession", counted)
     for _ in range(3):
         Silero()
     assert len(loaded) <= 1  # 0 if another test has loaded it

@@ -27,7 +27,7 @@ from tests.signals import DEMO, noise, tone
 pytestmark = [pytest.mark.realtime, pytest.mark.skipif(bool(missing()), reason=missing() or "nothing is missing")]
 
 RATE = 16000
-ANGRY = (24.3, 29.0)  # seconds of the demo, in which somebody is angry
+ANGRY = (24.6, 26.15)  # seconds of the demo, in which somebody is angry; then there is a pause
 Event = dict[str, Any]
 
 SUSPENDED = """
@@ -119,7 +119,7 @@ def is_source(event: Event, source: str, state: str) -> bool:
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     folder = tmp_path_factory.mktemp("faults")
     demo, _ = soundfile.read(DEMO / "demo.flac", dtype="float32")
-    angry = demo[round(ANGRY[0] * RATE) : round(ANGRY[1] * RATE)]
+    angry = np.tile(demo[round(ANGRY[0] * RATE) : round(ANGRY[1] * RATE)], 3)
     soundfile.write(folder / "angry.wav", angry, RATE)
     soundfile.write(folder / "furious.wav", np.tile(angry, 3), RATE)
     (folder / "faint.raw").write_bytes((noise(40 * RATE, -70) * 2**15).astype("<i2").tobytes())

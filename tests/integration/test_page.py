@@ -35,6 +35,8 @@ name = "commands"
 [[classifier]]
 name = "emotion"
 model = "earmark/emotion"
+[classifier.decide]
+ignore = ["neutral", "calm"]
 """
 FAR = "store.rows.filter(({ kind }) => kind === 'label').length"  # how many labels the page has seen
 

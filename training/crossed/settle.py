@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import WhisperForAudioClassification
+
+from earmark.worker.fit import Head, put_on, regression
 
 STEPS = 60  # of L-BFGS
 BATCH = 32
@@ -80,25 +81,8 @@ def fit_head(
     """Give the model a new head: the projector standardises the states, the classifier has the regression's weights."""
     mean, deviation = found.mean(0), found.std(0).clamp(min=1e-6)
     inputs, shares = (found - mean) / deviation, weights / weights.sum()
-    width, labels = inputs.shape[1], targets.shape[1]
-    weight = torch.zeros(labels, width, requires_grad=True)
-    bias = torch.zeros(labels, requires_grad=True)
-    optimiser = torch.optim.LBFGS([weight, bias], max_iter=STEPS, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        optimiser.zero_grad()
-        each = functional.cross_entropy(inputs @ weight.T + bias, targets, reduction="none")
-        total = (each * shares).sum() + decay * weight.square().sum()
-        total.backward()  # type: ignore[no-untyped-call]  # untyped in torch
-        return total
-
-    optimiser.step(loss)  # type: ignore[no-untyped-call]  # untyped in torch
-    model.config.use_weighted_layer_sum, model.config.classifier_proj_size = False, width
-    model.projector, model.classifier = nn.Linear(width, width), nn.Linear(width, labels)
-    with torch.no_grad():
-        model.projector.weight.copy_(torch.diag(1 / deviation))
-        model.projector.bias.copy_(-mean / deviation)
-        model.classifier.weight.copy_(weight)
-        model.classifier.bias.copy_(bias)
+    weight, bias = regression(inputs, targets, shares, targets.shape[1], decay, STEPS)
+    put_on(model, Head(mean, deviation, weight, bias))
+    model.config.use_weighted_layer_sum = False
     if hasattr(model, "layer_weights"):
         del model.layer_weights

@@ -23,13 +23,11 @@ from earmark.inference.scores import apply
 from earmark.listening.plan import Plan, plans
 from earmark.protocol.events import Label, Numbered, Result
 from earmark.windowing.messages import Message, SourceLevel
-from earmark.windowing.segmenter import Segmenter
 from earmark.worker import model
 from training.data.audio import RATE
+from training.streams.offline import listen
 
 SOURCE = "demo"
-BLOCK = RATE // 10
-KEPT_S = 20.0
 MARGIN = 0.1  # by which all thresholds may be moved without a change of the labels, or less near 0 and 1
 SURE = 0.9  # a peak at which a search ends early
 PHASES = (0, 128, 256, 384)  # samples by which a part is played later, because gates judge steps of 512
@@ -129,7 +127,7 @@ class Daemon:
 
     def hear(self, sound: Samples) -> Heard:
         """Return what a daemon that has just started hears in the whole of `sound`."""
-        return Heard(self.plans, [(message, self._scores(message)) for message in self._listen(sound)])
+        return Heard(self.plans, [(message, self._scores(message)) for message in listen(self.plans, sound, SOURCE)])
 
     def scores(self, classifier: str, window: Samples) -> dict[str, float]:
         """Return a model's scores of one window, by label."""
@@ -144,27 +142,6 @@ class Daemon:
 
     def _classify(self, plan: Plan, window: Samples) -> Floats:
         return apply(plan.function, self._models[plan.name].classify(window[None])[0], plan.checkpoint.name)
-
-    def _listen(self, sound: Samples) -> list[Message]:
-        """Return the messages of the segmenter, whose rounds are run here."""
-        messages: list[Message] = []
-
-        def deliver(new: list[Message]) -> None:
-            for message in new:
-                if isinstance(message, Window):
-                    segmenter.answered(SOURCE)  # the windows are scored later
-            messages.extend(new)
-
-        segmenter = Segmenter(deliver)
-        inputs = [plan.classifier_input() for plan in self.plans]
-        intake = segmenter.add_source(SOURCE, inputs, KEPT_S, live=False, rates=(RATE,))
-        intake.begin(SOURCE, RATE)
-        for start in range(0, len(sound), BLOCK):
-            intake.put(sound[start : start + BLOCK])
-            segmenter.round()
-        intake.end()
-        segmenter.round()
-        return messages
 
 
 def search(

@@ -49,7 +49,7 @@ def heard(streams: Sequence[Stream], plan: Plan, precision: str = "bf16") -> lis
     network = model.load(plan.checkpoint.name, Path(plan.checkpoint.path), torch.device("cpu"), precision)
     told = []
     for stream in streams:
-        messages = listen(plan, stream.sound)
+        messages = listen([plan], stream.sound)
         windows = [message for message in messages if isinstance(message, Window)]
         parts = [windows[start : start + BATCH] for start in range(0, len(windows), BATCH)]
         logits = [row for part in parts for row in network.classify(np.stack([window.samples for window in part]))]
@@ -77,19 +77,20 @@ def decided(plan: Plan, messages: Sequence[Message], scores: Sequence[Samples]) 
     return Heard(fired_of(told, hop), results, 0)
 
 
-def listen(plan: Plan, sound: Samples) -> list[Message]:
-    """Return the messages of the segmenter, whose rounds are run here."""
+def listen(plans: Sequence[Plan], sound: Samples, source: str = SOURCE) -> list[Message]:
+    """Return the messages of the segmenter for the sound of `source`. Its rounds are run here."""
     messages: list[Message] = []
 
     def deliver(new: list[Message]) -> None:
         for message in new:
             if isinstance(message, Window):
-                segmenter.answered(SOURCE)  # the windows are scored later
+                segmenter.answered(source)  # the windows are scored later
         messages.extend(new)
 
     segmenter = Segmenter(deliver)
-    intake = segmenter.add_source(SOURCE, [plan.classifier_input()], KEPT_SECONDS, live=False, rates=(RATE,))
-    intake.begin(SOURCE, RATE)
+    inputs = [plan.classifier_input() for plan in plans]
+    intake = segmenter.add_source(source, inputs, KEPT_SECONDS, live=False, rates=(RATE,))
+    intake.begin(source, RATE)
     for start in range(0, len(sound), BLOCK):
         intake.put(sound[start : start + BLOCK])
         segmenter.round()

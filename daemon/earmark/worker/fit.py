@@ -127,19 +127,43 @@ def fit(training_set: TrainingSet) -> Head:
     weights = torch.from_numpy(training_set.weights)
     sums = torch.bincount(targets, weights)
     weights = (weights / sums[targets] / len(sums)).float()
-    weight = torch.zeros(len(sums), inputs.shape[1], requires_grad=True)
-    bias = torch.zeros(len(sums), requires_grad=True)
-    optimiser = torch.optim.LBFGS([weight, bias], max_iter=STEPS, line_search_fn="strong_wolfe")
+    weight, bias = regression(inputs, targets, weights, len(sums), DECAY, STEPS)
+    return Head(mean, deviation, weight, bias)
+
+
+def regression(
+    inputs: Tensor, targets: Tensor, shares: Tensor, labels: int, decay: float, steps: int
+) -> tuple[Tensor, Tensor]:
+    """Return weight and bias of multinomial logistic regression, fitted by so many steps of L-BFGS.
+
+    `targets` are numbers of labels or their probabilities, and `shares` how much each row counts, with a sum of one.
+    """
+    weight = torch.zeros(labels, inputs.shape[1], requires_grad=True)
+    bias = torch.zeros(labels, requires_grad=True)
+    optimiser = torch.optim.LBFGS([weight, bias], max_iter=steps, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimiser.zero_grad()
         each = torch.nn.functional.cross_entropy(inputs @ weight.T + bias, targets, reduction="none")
-        total = (each * weights).sum() + DECAY * weight.square().sum()
+        total = (each * shares).sum() + decay * weight.square().sum()
         total.backward()  # type: ignore[no-untyped-call]  # untyped in torch
         return total
 
     optimiser.step(loss)  # type: ignore[no-untyped-call]  # untyped in torch
-    return Head(mean, deviation, weight.detach(), bias.detach())
+    return weight.detach(), bias.detach()
+
+
+def put_on(network: Any, head: Head) -> None:
+    """Give a network of Whisper's kind the head: the projector standardises, the classifier has the weights."""
+    width = len(head.mean)
+    network.config.classifier_proj_size = width
+    network.projector = torch.nn.Linear(width, width)
+    network.classifier = torch.nn.Linear(width, len(head.bias))
+    with torch.no_grad():
+        network.projector.weight.copy_(torch.diag(1 / head.deviation))
+        network.projector.bias.copy_(-head.mean / head.deviation)
+        network.classifier.weight.copy_(head.weight)
+        network.classifier.bias.copy_(head.bias)
 
 
 def _example_states(job: Job, encoder: Encoder, random: np.random.Generator) -> Floats:
@@ -196,18 +220,11 @@ def _leave_one_out(job: Job, training_set: TrainingSet) -> tuple[leave_one_out.E
 
 def _save(network: Any, extractor: Any, head: Head, labels: tuple[str, ...], folder: Path) -> None:
     """Write a stock checkpoint of the same layout as the base."""
-    width, names = len(head.mean), (*labels, *OTHER_LABELS)
+    names = (*labels, *OTHER_LABELS)
     config = network.config
-    config.classifier_proj_size = width
     config.id2label = dict(enumerate(names))
     config.label2id = {label: number for number, label in enumerate(names)}
-    network.projector = torch.nn.Linear(width, width)
-    network.classifier = torch.nn.Linear(width, len(names))
-    with torch.no_grad():
-        network.projector.weight.copy_(torch.diag(1 / head.deviation))
-        network.projector.bias.copy_(-head.mean / head.deviation)
-        network.classifier.weight.copy_(head.weight)
-        network.classifier.bias.copy_(head.bias)
+    put_on(network, head)
     config._name_or_path = ""  # would tell where it was made
     network.save_pretrained(folder)
     extractor.save_pretrained(folder)

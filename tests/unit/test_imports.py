@@ -235,6 +235,7 @@ SHELLS: dict[str, str] = {
     "devices.suspension": "the clocks of the machine",
     "checkpoints.catalogue": "the folders in which models are looked for",
     "checkpoints.child": "a child process and what it prints",
+    "checkpoints.exported": "the file of an exported network",
     "checkpoints.hub_cache": "the Hub's cache folder",
     "checkpoints.hub_client": "the connection to the Hugging Face Hub",
     "checkpoints.manifest": "a manifest file",

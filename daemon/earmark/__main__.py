@@ -15,6 +15,7 @@ from earmark.config import shipped
 from earmark.config.resolve import CommandLine, Reader
 from earmark.config.settings import Config
 from earmark.errors import ConfigError, EarmarkError
+from earmark.supervision.hang_up import HangUps
 
 logger = logging.getLogger("earmark.command")
 
@@ -47,9 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     files = tuple(options.file or ())
     if options.print_config or options.example is not None:
         return _print(options.example)
+    hang_ups = None if options.check else HangUps()
     command_line = CommandLine(options.demo, files, fast=options.fast, once=options.once, listen=options.listen)
     try:
-        return _run(Reader(options.config, command_line), options)
+        return _run(Reader(options.config, command_line), options, hang_ups)
     except EarmarkError as error:
         _tell(str(error))
         return error.exit_code
@@ -75,7 +77,7 @@ def _print(example: str | None) -> int:
     return 0
 
 
-def _run(read: Callable[[], Config], options: argparse.Namespace) -> int:
+def _run(read: Callable[[], Config], options: argparse.Namespace, hang_ups: HangUps | None) -> int:
     """Check the settings or serve. Imports late: --help and wrong settings need none of the daemon's packages."""
     settings = read()
     if options.check:
@@ -93,7 +95,7 @@ def _run(read: Callable[[], Config], options: argparse.Namespace) -> int:
     lines_tell_them = not options.quiet and options.events != "-" and options.log == "text"
     chosen = Options(once=options.once, events=options.events, quiet=options.quiet, log_sources=not lines_tell_them)
     log.take_uncaught()
-    run(settings, chosen, read=read)
+    run(settings, chosen, read=read, hang_ups=hang_ups)
     return 0
 
 

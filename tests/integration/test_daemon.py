@@ -269,6 +269,16 @@ def test_a_daemon_under_nohup_goes_on_when_its_terminal_closes(tmp_path: Path) -
         assert daemon.end() == 0
 
 
+def test_a_reload_that_is_asked_for_while_the_daemon_starts_does_not_end_it_and_is_done_later(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with Daemon("--config", str(tmp_path / "pipe")) as daemon:
+        with open(tmp_path / "pipe", "w") as pipe:  # which waits until the daemon reads
+            daemon.process.send_signal(signal.SIGHUP)
+            pipe.write("source = []\njournal = false\n")
+        assert "no file that can be read again" in daemon.logged("not reloaded")
+        assert daemon.end() == 0
+
+
 def test_every_label_goes_off_when_the_program_that_reads_the_events_has_died(tmp_path: Path) -> None:
     settings = tmp_path / "earmark.toml"
     settings.write_text(ALWAYS_ON)

@@ -260,6 +260,10 @@ def test_what_is_no_pair_is_told_with_the_setting_and_the_file(files: Files, tmp
     assert found == f"server.key_file: {files.certificate} holds no private key in PEM"
     assert complaint(broken, files.key).startswith(f"server.certificate_file: {broken} and {files.key} are no pair")
     assert complaint(files.certificate, locked).startswith(f"server.key_file: {locked} is locked with a passphrase")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)  # nobody writes into it, so that whoever read it would wait
+    assert complaint(pipe, files.key) == f"server.certificate_file: {pipe} cannot be read: it is no regular file"
+    assert complaint(files.certificate, pipe) == f"server.key_file: {pipe} cannot be read: it is no regular file"
     assert certificate.read("", "") is None
 
 

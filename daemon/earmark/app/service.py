@@ -21,7 +21,6 @@ from earmark.app.events import Events, Options
 from earmark.app.interfaces import endpoints, openapi_document, routes
 from earmark.app.models import Models
 from earmark.app.reconfigure import Reconfigurer
-from earmark.app.terminal import Terminal
 from earmark.config import settings as config
 from earmark.detection.detectors import Detectors
 from earmark.errors import EarmarkError, SourceError, WorkerError
@@ -38,6 +37,7 @@ from earmark.protocol.readiness import Needs
 from earmark.recordings.recording import check
 from earmark.server.server import Server
 from earmark.supervision import systemd
+from earmark.supervision.hang_up import HangUps
 from earmark.supervision.progress import Signs, stuck
 from earmark.supervision.watchdog import Rounds, Watchdog
 from earmark.telemetry.loop import Loop as LoopWatch
@@ -59,8 +59,10 @@ class Service:
         options: Options,
         journal: Journal | None = None,
         read: Callable[[], config.Config] | None = None,
+        hang_ups: HangUps | None = None,
     ) -> None:
         self._settings = settings
+        self._hang_ups = hang_ups
         self._options = options
         self._stop = asyncio.Event()
         self._serving = False
@@ -202,20 +204,12 @@ class Service:
     def _take_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._signalled, number)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup it is ignored
-            self._loop.add_signal_handler(signal.SIGHUP, self._hung_up, Terminal())
+        (self._hang_ups or HangUps()).listen(self._loop.add_signal_handler, self._reconfigurer.ask, self._stop.set)
 
     def _signalled(self, number: signal.Signals) -> None:
         if self._stop.is_set():
             os._exit(128 + number)  # at a second signal, at once
         self._stop.set()
-
-    def _hung_up(self, terminal: Terminal) -> None:
-        """Reload, unless the signal says that the terminal has closed: then nobody could end the daemon there."""
-        if terminal.has_closed():
-            self._stop.set()
-        else:
-            self._reconfigurer.ask()
 
     def _admit(self, access: Access, pair: Pair | None) -> Access:
         before, self._server.access = self._server.access, access
@@ -297,14 +291,18 @@ def run(
     options: Options,
     *,
     read: Callable[[], config.Config] | None = None,
+    hang_ups: HangUps | None = None,
     main: Callable[..., None] = asyncio.run,
 ) -> None:
-    """Run the daemon until it ends. `read` reads the settings again. Raises EarmarkError with what to tell a person."""
+    """Run the daemon until it ends. Raises EarmarkError with what to tell a person.
+
+    `read` reads the settings again, and `hang_ups` has taken the SIGHUPs since the process began.
+    """
 
     memory.return_freed()
 
     async def serve() -> None:
         with keeping.journal(settings, os.environ) as journal:
-            await Service(settings, options, journal, read).run()
+            await Service(settings, options, journal, read, hang_ups).run()
 
     main(serve())

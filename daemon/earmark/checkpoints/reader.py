@@ -10,6 +10,7 @@ from earmark.checkpoints.checkpoint import COMMIT, Checkpoint
 from earmark.checkpoints.lengths import Lengths, lengths
 from earmark.checkpoints.model_card import licence
 from earmark.errors import ModelError
+from earmark.plain_file import read_bytes
 
 ARCHITECTURES = {
     "audio-spectrogram-transformer": "ASTForAudioClassification",
@@ -35,6 +36,7 @@ ONE_LABEL = "multi_label_classification"
 
 EMBEDDED = Path(__file__).parent.parent / "models"
 DEFAULT_RATE = 16000  # Hz, if the feature extractor names none
+MAX_JSON_BYTES = 16_000_000  # a file with MAX_LABELS labels has some 5 MB
 MAX_LABELS = 100_000  # that are numbered; the largest sets have some thousands
 DEFAULT_LABELS = 2  # of transformers, for a checkpoint that names none
 
@@ -88,7 +90,7 @@ def embedded(folder: Path = EMBEDDED) -> dict[str, Path]:
 def _json(path: Path, file: str, remedy: str) -> dict[str, Any]:
     """Return the object in `file`. Python's own reader takes NaN and Infinity, which transformers writes."""
     try:
-        found = json.loads((path / file).read_bytes())
+        found = json.loads(read_bytes(path / file, MAX_JSON_BYTES)[0])
     except FileNotFoundError:
         raise ModelError(f"{path} holds no {file}; {remedy}") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -182,6 +184,6 @@ def _revision(path: Path) -> str:
 
 def _licence(path: Path) -> str:
     try:
-        return licence((path / "README.md").read_text(encoding="utf-8-sig", errors="replace"))
+        return licence(read_bytes(path / "README.md", MAX_JSON_BYTES)[0].decode("utf-8-sig", "replace"))
     except OSError:
         return ""

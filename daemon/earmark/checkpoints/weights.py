@@ -5,6 +5,7 @@ The format: https://huggingface.co/docs/safetensors. A header of JSON comes firs
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import msgspec
@@ -58,6 +59,8 @@ def check(checkpoint: Checkpoint) -> None:
 def header(name: str, file: Path) -> dict[str, Weight]:
     """Return the weights in a file, by name. Raises ModelError if it is no safetensors file."""
     try:
+        if file.exists() and not file.is_file():
+            raise _unreadable(name, file, OSError(errno.EINVAL, "it is no regular file"))  # a pipe would never end
         with file.open("rb") as content:
             size = int.from_bytes(content.read(LENGTH_BYTES), "little")
             text = content.read(min(size, MAX_HEADER_BYTES))

@@ -12,6 +12,8 @@ from earmark.errors import ConfigError
 
 T = TypeVar("T")
 
+MAX_CHARACTERS = 1_000_000  # of a file: a reload must not read what somebody put there by mistake, a recording say
+
 
 def read(path: Path, make: Callable[[dict[str, Any]], T], *, kind: str, absent: str, may_be_empty: bool = True) -> T:
     """Return what `make` makes of the tables in the file.
@@ -21,7 +23,11 @@ def read(path: Path, make: Callable[[dict[str, Any]], T], *, kind: str, absent: 
     """
     text = ""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:  # it may be a pipe, such as that of `<(…)`
+            text = file.read(MAX_CHARACTERS + 1)
+        if len(text) > MAX_CHARACTERS:
+            text = ""
+            raise ConfigError(f"has more than {MAX_CHARACTERS} characters, so it is not {kind}")
         if not text.strip() and not may_be_empty:
             raise ConfigError(f"{path}: is empty, as while an editor writes it; restart the daemon for the defaults")
         return make(tomllib.loads(text))

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from earmark.errors import ConfigError
 from earmark.perimeter.renewal import Look, Renewal
+from earmark.plain_file import read_bytes
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ def _look(certificate: str, key: str) -> Look:
 
 def _check(path: str, setting: str, mark: bytes, what: str) -> bytes:
     try:
-        text = Path(path).read_bytes()
+        text, _ = read_bytes(Path(path))
     except OSError as error:
         raise ConfigError(f"{setting}: {path} cannot be read: {error.strerror}") from None
     if mark not in text:

@@ -16,6 +16,7 @@ from earmark.errors import ConfigError
 from earmark.plain_file import read_bytes
 
 PORT, TLS_PORT = 1883, 8883
+MAX_CA_BYTES = 10_000_000  # of a file of certificates; that of a whole system has 200 kB
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ def _password(path: str, where: str) -> str:
 
 def _tls(ca: str, where: str) -> ssl.SSLContext:
     try:
+        if ca:
+            read_bytes(Path(ca), MAX_CA_BYTES)  # which refuses what OpenSSL would wait for, such as a pipe
         return ssl.create_default_context(cafile=ca or None)
     except ssl.SSLError:
         raise ConfigError(f"{where}: {ca} holds no certificate in PEM") from None

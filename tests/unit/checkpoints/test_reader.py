@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -237,3 +238,16 @@ def test_whatever_is_embedded_can_be_read() -> None:
     for name, path in found.items():
         assert re.fullmatch(r"earmark/[a-z0-9-]+", name)
         assert read(path, name).labels
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json"])
+def test_a_pipe_in_place_of_a_file_is_refused_without_waiting_for_its_writer(tmp_path: Path, name: str) -> None:
+    path = folder(tmp_path / "kws")
+    (path / name).unlink()
+    os.mkfifo(path / name)
+    assert "it is no regular file" in refusal(path)
+
+
+def test_a_pipe_in_place_of_the_model_card_is_no_licence(tmp_path: Path) -> None:
+    os.mkfifo(folder(tmp_path / "kws") / "README.md")
+    assert read(tmp_path / "kws").licence == ""

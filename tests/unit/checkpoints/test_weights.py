@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,10 @@ def test_a_head_for_other_labels_is_refused(tmp_path: Path) -> None:
 def test_the_embedded_models_are_whole() -> None:
     for name, folder in reader.embedded().items():
         check(reader.read(folder, name))
+
+
+def test_a_pipe_in_place_of_weights_is_refused_without_waiting_for_its_writer(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "pipe.safetensors"}}))
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    with pytest.raises(ModelError, match=r"^my/model: pipe.safetensors cannot be read \(it is no regular file\)$"):
+        check(checkpoint(tmp_path, "yes"))

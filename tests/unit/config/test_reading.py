@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from earmark.config.reading import read
+from earmark.config.reading import MAX_CHARACTERS, read
 from earmark.errors import ConfigError
 
 
@@ -49,3 +50,12 @@ def test_a_file_that_cannot_be_read_is_refused_with_what_to_do(tmp_path: Path) -
     assert "cannot be read" in refusal(binary)
     assert "not valid TOML" in refusal(deep)
     assert "is empty" in refusal(empty, may_be_empty=False)
+
+
+def test_a_file_of_any_size_is_refused_after_its_first_million_characters(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text("#" * MAX_CHARACTERS)
+    assert read(file, dict, kind="a routes file", absent="make one") == {}
+    file.write_text("#" * (MAX_CHARACTERS + 1))
+    os.truncate(file, 10**12)
+    assert refusal(file) == f"{file}: has more than 1000000 characters, so it is not a routes file"

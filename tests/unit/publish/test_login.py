@@ -65,3 +65,6 @@ def test_certificates_that_are_none_are_refused(tmp_path: Path) -> None:
     assert refusal(settings) == f"publish[0].ca: {file} cannot be read: No such file or directory"
     file.write_text("none")
     assert refusal(settings) == f"publish[0].ca: {file} holds no certificate in PEM"
+    file.unlink()
+    os.mkfifo(file)
+    assert refusal(settings) == f"publish[0].ca: {file} cannot be read: it is no regular file"

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from earmark.app.terminal import Terminal
+from earmark.supervision.hang_up import Terminal
 
 
 def test_a_terminal_has_closed_if_it_was_there_and_is_not_any_more() -> None:

@@ -10,10 +10,13 @@ in each round, as at the limit of a core, because a thread that falls behind fin
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import itertools
 import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -21,13 +24,15 @@ import psutil
 from benchmarks.table import Row, print_table
 from earmark.audio.types import Samples
 from earmark.config import settings as config
-from earmark.gating.silero import FRAME, STEP, Silero
+from earmark.gating.silero import STEP, Silero
+from earmark.gating.silero_network import FRAME
 from earmark.windowing.messages import Message
 from earmark.windowing.segmenter import Segmenter
 from tests.listening import RATE, classifier_input
 from tests.signals import demo, noise
 
 GOALS = {"speaking": 500, "quiet": 3000}
+AGAINST_SILERO = {"speaking": 1.1, "quiet": 6.0}  # in batches of 512
 BLOCK = 320  # samples, 20 ms
 QUIET_DB = -60.0
 RING_SECONDS = config.Config().ring
@@ -87,35 +92,86 @@ class Streams:
         self._segmenter.round()
         return time.process_time() - before
 
-    def cost(self, seconds: int, block: int = BLOCK, *, alone: bool = False) -> float:
-        """Return CPU seconds per stream and second of sound: the median over the seconds but the first."""
+    def costs(self, block: int = BLOCK, *, alone: bool = False) -> Iterator[float]:
+        """Yield the CPU seconds per stream of one second of sound after the other, but the first."""
         feed = self.play(block, alone=alone)
         rounds = RATE // block * (len(self._intakes) if alone else 1)
-        spent = []
-        for _ in range(seconds + 1):
+        for second in itertools.count():
             total = 0.0
             for _ in range(rounds):
                 next(feed)
                 total += self.round()
-            spent.append(total * RATE / (RATE // block * block) / len(self._intakes))
-        return statistics.median(spent[1:])
+            if second:
+                yield total * RATE / (RATE // block * block) / len(self._intakes)
+
+    def cost(self, seconds: int, block: int = BLOCK, *, alone: bool = False) -> float:
+        """Return CPU seconds per stream and second of sound: the median over the seconds but the first."""
+        return statistics.median(itertools.islice(self.costs(block, alone=alone), seconds))
 
 
 def _forget(messages: list[Message]) -> None:
     """Discard the messages: in the daemon, another thread receives them."""
 
 
-def silero_cost(batch: int, rounds: int) -> float:
-    """Return CPU seconds of Silero alone per stream and second of sound."""
-    silero = Silero()
-    slots = [silero.join() for _ in range(batch)]
-    frames: Sequence[Samples] = [noise(FRAME, -30.0, seed) for seed in range(batch)]
-    spent = []
-    for _ in range(rounds):
-        before = time.process_time()
-        silero.probabilities(slots, frames)
-        spent.append(time.process_time() - before)
-    return statistics.median(spent) / batch * STEPS_PER_SECOND
+class Published:
+    """The peer: the network as its makers publish it, in onnxruntime, for a batch of streams on one thread."""
+
+    def __init__(self, batch: int) -> None:
+        import onnxruntime
+
+        spec = importlib.util.find_spec("silero_vad")
+        assert spec is not None and spec.origin is not None, "pip install silero-vad"  # noqa: PT018
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        path = Path(spec.origin).parent / "data" / "silero_vad.onnx"
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._frames = np.stack([noise(FRAME, -30.0, seed) for seed in range(batch)])
+        self._state = np.zeros((2, batch, 128), np.float32)
+
+    def step(self) -> None:
+        inputs = {"input": self._frames, "state": self._state, "sr": np.array(RATE)}
+        _, self._state = self._session.run(None, inputs)
+
+
+class Ours:
+    """Silero as the gates call it, for a batch of streams."""
+
+    def __init__(self, batch: int) -> None:
+        self._silero = Silero()
+        self._slots = [self._silero.join() for _ in range(batch)]
+        self._frames: Sequence[Samples] = [noise(FRAME, -30.0, seed) for seed in range(batch)]
+
+    def step(self) -> None:
+        self._silero.probabilities(self._slots, self._frames)
+
+
+def step_cost(judge: Ours | Published, batch: int) -> float:
+    """Return CPU seconds per stream and second of sound, from one second's steps (more of a small batch)."""
+    steps = max(1, 256 // batch) * round(STEPS_PER_SECOND)
+    before = time.process_time()
+    for _ in range(steps):
+        judge.step()
+    return (time.process_time() - before) / steps / batch * STEPS_PER_SECOND
+
+
+def compare(streams: Streams, kind: str, count: int, seconds: int) -> Iterator[Row]:
+    """Measure streams and the published network alone in turn, second by second."""
+    peer = Published(count)
+    pairs = [(cost, step_cost(peer, count)) for cost in itertools.islice(streams.costs(), seconds)]
+    yield capacity(kind, count, statistics.median(cost for cost, _ in pairs))
+    ratio = statistics.median(alone / cost for cost, alone in pairs)
+    goal = AGAINST_SILERO[kind]
+    name = f"listening: {kind} streams / Silero alone in onnxruntime, {count} at once"
+    yield Row(name, ratio, "×", f"≥ {goal}", ratio >= goal)
+
+
+def alone(batch: int, rounds: int) -> Iterator[Row]:
+    """Measure Silero alone, ours and the published network in turn."""
+    ours, peer = Ours(batch), Published(batch)
+    pairs = [(step_cost(ours, batch), step_cost(peer, batch)) for _ in range(rounds)]
+    yield Row(f"listening: Silero alone in batches of {batch}", 1 / statistics.median(a for a, _ in pairs), "streams")
+    yield Row("listening: the same in onnxruntime", 1 / statistics.median(b for _, b in pairs), "streams")
 
 
 def capacity(kind: str, count: int, cost: float, note: str = "", *, judged: bool = True) -> Row:
@@ -132,7 +188,10 @@ def measure(kind: str, sound: Samples, counts: Sequence[int], seconds: int) -> I
             print(f"{count} {kind} streams: skipped, their rings do not fit into memory", file=sys.stderr)
             continue
         streams = Streams(count, sound)
-        yield capacity(kind, count, streams.cost(seconds))
+        if count == 512:
+            yield from compare(streams, kind, count, seconds)
+        else:
+            yield capacity(kind, count, streams.cost(seconds))
         if count == 512:
             for block in (512, 1600):
                 note = f", blocks of {1000 * block // RATE} ms"
@@ -147,8 +206,7 @@ def run(quick: bool = False) -> list[Row]:
     seconds = 2 if quick else 6
     rows = list(measure("speaking", speech(), (64, 512), seconds))
     for batch in (1, 32, 512):
-        cost = silero_cost(batch, 200 if batch == 1 else 20)
-        rows.append(Row(f"listening: Silero alone in batches of {batch}", 1 / cost, "streams"))
+        rows += alone(batch, seconds)
     rows += measure("quiet", noise(20 * RATE, QUIET_DB), (64, 512) if quick else (64, 512, 3000), seconds)
     return rows
 

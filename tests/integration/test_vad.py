@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,6 +43,13 @@ def frames(samples: Samples) -> list[Samples]:
     return [padded[at : at + CONTEXT + STEP] for at in range(0, len(samples) - STEP + 1, STEP)]
 
 
+def published() -> Path:
+    spec = importlib.util.find_spec("silero_vad")
+    if spec is None or spec.origin is None:
+        pytest.skip("silero-vad is not installed")
+    return Path(spec.origin).parent / "data" / "silero_vad.onnx"
+
+
 def test_probabilities_equal_the_reference_implementation_on_speech(reference: list[float]) -> None:
     silero = Silero()
     slot = silero.join()
@@ -49,6 +58,24 @@ def test_probabilities_equal_the_reference_implementation_on_speech(reference: l
 
     np.testing.assert_allclose(got, reference, atol=1e-3)
     assert max(reference) > 0.9
+
+
+@pytest.mark.parametrize("streams", [1, 3, 70])
+def test_probabilities_equal_those_of_the_published_network_in_onnxruntime(streams: int) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession(str(published()), providers=["CPUExecutionProvider"])
+    silero = Silero()
+    slots = [silero.join() for _ in range(streams)]
+    state = np.zeros((2, streams, 128), np.float32)
+    levels = np.random.default_rng(0).uniform(-90, 0, streams)
+    heard = [frames(noise(20 * STEP, level, seed)) for seed, level in enumerate(levels)]
+    for at in range(20):
+        batch = [each[at] for each in heard]
+        expected, state = session.run(None, {"input": np.stack(batch), "state": state, "sr": np.array(16000)})
+
+        got = silero.probabilities(slots, batch)
+
+        np.testing.assert_allclose(got, expected[:, 0], atol=1e-5)
 
 
 def test_a_stream_does_not_depend_on_its_company_in_the_batch(reference: list[float]) -> None:

@@ -1,46 +1,41 @@
-"""Speech probabilities by Silero VAD, for many streams in one batch.
-
-The model is the ONNX file in the `silero-vad` wheel. The package itself is not imported, because it imports torch and
-sets its number of threads. Silero Team, "Silero VAD: pre-trained enterprise-grade Voice Activity Detector",
-https://github.com/snakers4/silero-vad (MIT licence).
-"""
+"""Speech probabilities by Silero VAD, for many streams in one batch."""
 
 from __future__ import annotations
 
 import functools
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import threadpoolctl
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from earmark.audio.types import Samples
 from earmark.errors import EarmarkError
+from earmark.gating.silero_network import FRAME, STATE, SileroNetwork
 
 RATE = 16000  # Hz
 STEP = 512  # samples: 32 ms
-CONTEXT = 64  # samples before the step that the model gets as well
-FRAME = CONTEXT + STEP
-_STATE = 128
+CONTEXT = FRAME - STEP  # samples before the step that the network hears as well
+WEIGHTS = Path(__file__).parent / "weights" / "silero_vad_16k.safetensors"
 
 
 class Silero:
-    """The recurrent state of each stream in a slot. Used on one thread. All share the session of the process."""
+    """The recurrent state of each stream in a slot. Used on one thread. All share the network of the process."""
 
     def __init__(self) -> None:
-        self._session = _session()
-        self._state = np.zeros((2, 0, _STATE), dtype=np.float32)
+        self._network = _network()
+        self._state = np.zeros((2, 0, STATE), dtype=np.float32)  # the LSTM's output and cell
         self._free: list[int] = []
-        self._rate = np.array(RATE, dtype=np.int64)
 
     def join(self) -> int:
         """Return a slot with a new state for one more stream."""
         if not self._free:
             size = self._state.shape[1]
             more = max(8, size)
-            self._state = np.concatenate([self._state, np.zeros((2, more, _STATE), dtype=np.float32)], axis=1)
+            self._state = np.concatenate([self._state, np.zeros((2, more, STATE), dtype=np.float32)], axis=1)
             self._free = list(range(size + more - 1, size - 1, -1))
         slot = self._free.pop()
         self.forget(slot)
@@ -66,31 +61,21 @@ class Silero:
         A frame has the shape (576,): the 512 samples of the step at 16 kHz and the 64 before it, or zeros where there
         are none.
         """
-        state = self._state[:, slots]
-        inputs = {"input": np.stack(frames), "state": state, "sr": self._rate}
-        output, new_state = self._session.run(None, inputs)
-        self._state[:, slots] = new_state
-        probabilities: npt.NDArray[np.float32] = output[:, 0]
+        output, cell = self._state[:, slots]
+        probabilities, output, cell = self._network.forward(np.stack(frames), output, cell)
+        self._state[0, slots], self._state[1, slots] = output, cell
         return probabilities
 
 
 @functools.cache
-def _session() -> Any:
-    """Return the session, which is made once: run() may be called on any thread, and one for each recording that is
-    analysed would keep some MB until Python's collector of cycles comes round.
+def _network() -> SileroNetwork:
+    """Return the network, which is loaded once, and multiplies on the caller's thread alone.
+
+    A step of 512 streams is half a millisecond of work: other threads would take longer to wake, and take the cores of
+    the models.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only: there are warnings about the graph of this model
-    return onnxruntime.InferenceSession(_model_path(), options, providers=["CPUExecutionProvider"])
-
-
-def _model_path() -> str:
-    spec = importlib.util.find_spec("silero_vad")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder) / "data" / "silero_vad.onnx"
-        if path.is_file():
-            return str(path)
-    raise EarmarkError("the Silero VAD model is missing: pip install 'earmark[daemon]' brings silero-vad")
+    threadpoolctl.threadpool_limits(1, user_api="blas")
+    try:
+        return SileroNetwork(load_file(WEIGHTS))
+    except (OSError, SafetensorError) as error:
+        raise EarmarkError(f"the speech gate's weights cannot be read: {error}; install earmark again") from None

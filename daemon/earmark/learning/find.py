@@ -14,8 +14,9 @@ from earmark.audio.types import Block, Closed, GateEvent, Opened, Samples
 from earmark.config.labels import BACKGROUND
 from earmark.config.settings import Vad
 from earmark.errors import SourceError
-from earmark.gating.gates import LevelGate, SpeechGate, step_all
+from earmark.gating.gates import LevelGate
 from earmark.gating.silero import RATE, Silero
+from earmark.gating.speech import SpeechDetector, SpeechGate, step_all
 from earmark.learning.examples import STEP_SECONDS, Example
 from earmark.recordings.recording import open_recording
 from earmark.windowing.classifier_stream import GateKind
@@ -71,8 +72,9 @@ class ExampleFinder:
 
     def _speech(self, ring: ResampledRing) -> list[GateEvent]:
         assert self._silero is not None, "the speech gate has a Silero"
-        gate = SpeechGate(ring, self.vad, self._silero)
-        events = [event for _, event, _ in step_all([gate], self._silero)] + gate.close()
+        detector = SpeechDetector(ring, self._silero)
+        gate = SpeechGate(detector, self.vad)
+        events = [event for _, event, _ in step_all([detector], self._silero)] + gate.close()
         gate.leave()
         return events
 

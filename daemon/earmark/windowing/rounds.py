@@ -8,8 +8,8 @@ from typing import assert_never
 
 from earmark.audio.types import Nanoseconds, Window
 from earmark.errors import SourceError
-from earmark.gating.gates import step_all
 from earmark.gating.silero import Silero
+from earmark.gating.speech import step_all
 from earmark.protocol.events import OffReason
 from earmark.windowing.inbox import (
     AddSource,
@@ -96,10 +96,10 @@ class Rounds:
     def _judge_speech(self, streams: Iterable[SourceStream]) -> None:
         if self._silero is None:
             return
-        owners = {gate: stream.gates for stream in streams for gate in stream.gates.speech}
+        owners = {detector: stream.gates for stream in streams for detector in stream.gates.detectors}
         try:
             for gate, event, judged in step_all(owners, self._silero):
-                owners[gate].found(gate, event, judged)
+                owners[gate.detector].found(gate, event, judged)
         except Exception:
             self.failed("the speech of a round was lost to an error")
 

@@ -7,10 +7,11 @@ from typing import assert_never
 
 from earmark.audio.types import Closed, GateEvent, Opened
 from earmark.config.settings import Vad
-from earmark.gating.gates import LevelGate, SourceGate, SpeechGate, step_all
+from earmark.gating.gates import LevelGate
 from earmark.gating.meter import Reading
 from earmark.gating.silero import RATE, Silero
 from earmark.gating.sound_times import SoundTimes
+from earmark.gating.speech import SourceGate, SpeechDetector, SpeechGate, step_all
 from earmark.protocol.events import OffReason
 from earmark.windowing.classifier_stream import ClassifierInput, ClassifierStream, GateKind
 from earmark.windowing.kept_sound import KeptSound
@@ -34,13 +35,14 @@ class SharedGates:
         self._messages = messages
         self._live = live
         self._silero: Silero | None = None
+        self._detector: SpeechDetector | None = None  # of all speech gates
         self._gates: dict[GateKey, SourceGate] = {}
         self._classifiers: dict[SourceGate, list[ClassifierStream]] = {}
 
     @property
-    def speech(self) -> list[SpeechGate]:
-        """The gates that step_all() judges."""
-        return [gate for gate in self._classifiers if isinstance(gate, SpeechGate)]
+    def detectors(self) -> list[SpeechDetector]:
+        """What step_all() judges: at most one, for all speech gates."""
+        return [self._detector] if self._detector is not None and self._detector.gates else []
 
     @property
     def seconds_wanted(self) -> float:
@@ -124,7 +126,7 @@ class SharedGates:
     def judge_speech(self) -> None:
         """Judge the speech that is there, without that of other sources, and make the windows that are complete."""
         if self._silero is not None:
-            for speech, event, judged in step_all(self.speech, self._silero):
+            for speech, event, judged in step_all(self.detectors, self._silero):
                 self.found(speech, event, judged)
         self.advance()
 
@@ -190,7 +192,10 @@ class SharedGates:
         start = resampled.ring.end  # the sound that is there already was judged for the classifiers of that time
         if kind == "speech":
             assert self._silero is not None, "a source with a speech gate is given a Silero"
-            return SpeechGate(resampled, vad, self._silero, start=start)
+            if not self.detectors:
+                self._detector = SpeechDetector(resampled, self._silero, start=start)
+            assert self._detector is not None  # just made, if there was none
+            return SpeechGate(self._detector, vad, start=start)
         return LevelGate(resampled, vad, start=start, always=kind == "open")
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from earmark.audio.pcm import mono
 from earmark.audio.resampled import ResampledRing
-from earmark.audio.types import Block, Opened, Samples
+from earmark.audio.types import Block, Closed, Opened, Samples
 from earmark.config.settings import Vad
-from earmark.gating.gates import RESET_STEPS, LevelGate, SpeechGate, step_all
+from earmark.gating.gates import LevelGate
 from earmark.gating.silero import RATE, STEP, Silero
+from earmark.gating.speech import RESET_STEPS, SpeechDetector, SpeechGate, step_all
 from tests.signals import noise
 
 
@@ -38,7 +39,9 @@ def hear(silero: Scripted, steps: int, vad: Vad | None = None) -> None:
     """So many steps of noise, which is too loud to be passed over."""
     resampled = ResampledRing(RATE, 30.0, live=False)
     resampled.feed(Block(0, noise(steps * STEP, -30), RATE, 0))
-    step_all([SpeechGate(resampled, vad or Vad(hangover_ms=128), silero)], silero)
+    detector = SpeechDetector(resampled, silero)
+    SpeechGate(detector, vad or Vad(hangover_ms=128))
+    step_all([detector], silero)
 
 
 def test_a_gate_needs_a_hangover() -> None:
@@ -50,8 +53,9 @@ def test_a_gate_does_not_judge_the_sound_before_its_start() -> None:
     resampled = ResampledRing(RATE, 30.0, live=False)
     resampled.feed(Block(0, noise(10 * STEP, -30), RATE, 0))
     silero = Scripted(0.05)
-    gate = SpeechGate(resampled, Vad(hangover_ms=128), silero, start=7 * STEP)
-    step_all([gate], silero)
+    detector = SpeechDetector(resampled, silero, start=7 * STEP)
+    gate = SpeechGate(detector, Vad(hangover_ms=128))
+    step_all([detector], silero)
     assert (gate.position, silero.seen) == (10 * STEP, 3 + 6)  # 6 steps before are gone over to warm up
 
 
@@ -77,6 +81,42 @@ def test_it_never_begins_anew_while_somebody_speaks() -> None:
 def test_nor_where_little_counts_as_speech() -> None:
     silero = Scripted(0.05)
     hear(silero, 4 * RESET_STEPS, Vad(threshold=0.04, hangover_ms=500))
+    assert silero.forgotten == []
+
+
+def test_gates_with_other_settings_share_the_probability_of_a_step_and_open_by_their_own_threshold() -> None:
+    resampled = ResampledRing(RATE, 30.0, live=False)
+    resampled.feed(Block(0, noise(20 * STEP, -30), RATE, 0))
+    silero = Scripted(*[0.05] * 5, *[0.45] * 10, 0.05)
+    detector = SpeechDetector(resampled, silero)
+    strict, easy = (SpeechGate(detector, Vad(threshold=each, hangover_ms=128)) for each in (0.5, 0.4))
+
+    events = step_all([detector], silero)
+
+    assert silero.seen == 20
+    assert {gate for gate, _, _ in events} == {easy}
+    assert [(type(event), event.position) for _, event, _ in events] == [(Opened, 5 * STEP), (Closed, 15 * STEP)]
+    assert strict.reading.value == easy.reading.value
+
+
+def test_a_gate_that_joins_later_hears_what_comes_from_then_on() -> None:
+    resampled = ResampledRing(RATE, 30.0, live=False)
+    resampled.feed(Block(0, noise(20 * STEP, -30), RATE, 0))
+    silero = Scripted(0.9)
+    detector = SpeechDetector(resampled, silero)
+    first, second = (SpeechGate(detector, Vad(hangover_ms=128), start=at * STEP) for at in (0, 10))
+    opened = {gate: event.position for gate, event, _ in step_all([detector], silero)}
+    assert opened == {first: 0, second: 10 * STEP}
+
+
+def test_a_detector_sleeps_only_when_all_of_its_gates_are_quiet() -> None:
+    silero = Scripted(0.05)
+    resampled = ResampledRing(RATE, 30.0, live=False)
+    resampled.feed(Block(0, noise((2 * RESET_STEPS + 1) * STEP, -30), RATE, 0))
+    detector = SpeechDetector(resampled, silero)
+    for threshold in (0.5, 0.04):
+        SpeechGate(detector, Vad(threshold=threshold, hangover_ms=500))
+    step_all([detector], silero)
     assert silero.forgotten == []
 
 

@@ -11,7 +11,7 @@ from earmark.windowing.kept_sound import KeptSound
 from earmark.windowing.messages import ClassifierChanged, GateClosed, Message
 from earmark.windowing.shared_gates import SharedGates
 from earmark.windowing.windows import SlidingWindows
-from tests.listening import RATE, ByHand, always, classifier_input, windows
+from tests.listening import RATE, ByHand, LoudIsSpeech, always, classifier_input, windows
 from tests.signals import noise, ramp, tone
 
 STEP = 512
@@ -141,21 +141,21 @@ def test_a_classifier_that_is_tuned_away_from_a_shared_open_gate_takes_what_is_o
     assert [window.span.end for window in windows(messages, "moods")] == [3 * RATE // 2, 2 * RATE, 2 * LONG]
     closed = [message.classifier for message in messages if isinstance(message, GateClosed)]
     assert closed == ["moods"]  # after 64 ms; the other one waits for 512
-    assert by_hand.silero.taken == {0, 1}
+    assert by_hand.silero.taken == {0}  # for both gates
 
 
 def test_gates_that_were_tuned_apart_are_shared_again_when_they_are_equal_and_hear_nothing() -> None:
-    by_hand = ByHand()
-    intake = by_hand.add("hall", spoken("moods"), spoken("words"))
-    by_hand.round()
-    by_hand.segmenter.tune_classifier("hall", spoken("moods", threshold=0.7))
-    by_hand.round()
-    assert by_hand.silero.taken == {0, 1}
-    by_hand.segmenter.tune_classifier("hall", spoken("moods"))
-    by_hand.round()
-    assert by_hand.silero.taken == {0}
-    intake.offer(tone(LONG, 440))
-    assert {window.classifier for window in windows(by_hand.round())} == {"moods", "words"}
+    silero = LoudIsSpeech()
+    gates = SharedGates("hall", KeptSound("hall", 20.0, live=True), SoundTimes(), [], live=True)
+    for name in ("moods", "words"):
+        gates.add(spoken(name), silero)
+    (detector,) = gates.detectors
+    assert len(detector.gates) == 1
+    gates.tune(spoken("moods", threshold=0.7))
+    assert len(detector.gates) == 2
+    gates.tune(spoken("moods"))
+    assert len(detector.gates) == 1
+    assert gates.detectors == [detector]
 
 
 class BrokenAtTheEnd(SlidingWindows):

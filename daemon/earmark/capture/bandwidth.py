@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from earmark.audio.level import decibels
 from earmark.audio.types import Samples
 
 FRAME_SECONDS = 0.064
@@ -42,14 +45,14 @@ class Bandwidth:
     def hear(self, samples: Samples, rate: int) -> None:
         """Judge the loud frames of half a second of sound or more, at LEAST_RATE or more."""
         length, hop = round(FRAME_SECONDS * rate), round(HOP_SECONDS * rate)
-        frames = np.lib.stride_tricks.sliding_window_view(samples, length)[::hop]
-        loud = frames[frames.var(axis=1) >= 10 ** (LOUD_DB / 10)]
+        frames = [samples[start : start + length] for start in range(0, len(samples) - length + 1, hop)]
+        loud = np.array([frame for frame in frames if decibels(frame) >= LOUD_DB])
         if not len(loud):
             return
         window, voice, below, above = _bands(length, rate)
         least = (window @ window) * 2.0**-30 / 12  # the rounding of 16-bit samples: below it, nothing is certain
         power = np.abs(np.fft.rfft(loud * window)) ** 2 + least
-        heard = np.minimum(np.median(power[:, voice], axis=1), np.median(power[:, below], axis=1))
+        heard = np.minimum(_median(power[:, voice]), _median(power[:, below]))
         beyond = power[:, above].mean(axis=1)
         for fall, rest in zip(10 * np.log10(heard / beyond), 10 * np.log10(beyond / least), strict=True):
             self._count(float(fall), float(rest))
@@ -62,6 +65,12 @@ class Bandwidth:
             self._proof = max(self._proof - OPEN_COUNTS, 0)
         if self._proof in (0, PROOF):
             self.narrow = self._proof == PROOF
+
+
+def _median(powers: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the median of each row, or its upper neighbour of an even number: at a tenth of numpy's price."""
+    middle = powers.shape[1] // 2
+    return np.partition(powers, middle, axis=1)[:, middle]
 
 
 @lru_cache(maxsize=8)

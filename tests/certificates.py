@@ -23,6 +23,11 @@ class Files:
         """What a client connects with that trusts this certificate and no other."""
         return ssl.create_default_context(cafile=str(self.certificate))
 
+    def told(self, what: str) -> str:
+        """What openssl tells of the certificate, such as its `enddate`."""
+        command = ["openssl", "x509", "-noout", f"-{what}", "-in", str(self.certificate)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip().partition("=")[2]
+
     def put_in_place_of(self, other: Files) -> None:
         """Replace the other's files by copies, one after the other, each at once."""
         for ours, theirs in ((self.certificate, other.certificate), (self.key, other.key)):

@@ -77,6 +77,8 @@ def test_http_and_the_event_stream_are_encrypted_at_one_port(files: Files) -> No
     async def scenario(serving: Serving) -> None:
         assert serving.server.url == f"https://{serving.host}"
         assert await asyncio.to_thread(get, serving.server.port, files.trusted()) == (200, b'{"status":"ok"}')
+        said = ssl.cert_time_to_seconds(files.told("enddate"))
+        assert serving.server.stats().certificate_expires == said
         async with subscribe(serving, files) as subscriber:
             await subscriber.recv()
             assert subscriber.transport.get_extra_info("ssl_object").version() == "TLSv1.3"

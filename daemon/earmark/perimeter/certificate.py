@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from earmark.errors import ConfigError
+from earmark.perimeter.expiry import expiry
 from earmark.perimeter.renewal import Look, Renewal
 from earmark.plain_file import read_bytes
 
@@ -26,12 +27,16 @@ _ENCRYPTED = (b"BEGIN ENCRYPTED PRIVATE KEY", b"Proc-Type: 4,ENCRYPTED")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """A certificate and its key as they were read: the paths, how the files looked then, and what came of them."""
+    """A certificate and its key as they were read: the paths, how the files looked then, and what came of them.
+
+    `expires` is in seconds since 1970, of the certificate in the chain that does first; None if that cannot be read.
+    """
 
     certificate: str
     key: str
     look: Look
     context: ssl.SSLContext
+    expires: float | None = None
 
 
 def read(certificate: str, key: str) -> Pair | None:
@@ -42,7 +47,7 @@ def read(certificate: str, key: str) -> Pair | None:
     if not certificate:
         return None
     look = _look(certificate, key)
-    _check(certificate, "server.certificate_file", b"-----BEGIN CERTIFICATE-----", "certificate")
+    chain = _check(certificate, "server.certificate_file", b"-----BEGIN CERTIFICATE-----", "certificate")
     text = _check(key, "server.key_file", b"PRIVATE KEY-----", "private key")
     if any(mark in text for mark in _ENCRYPTED):
         raise ConfigError(
@@ -64,7 +69,7 @@ def read(certificate: str, key: str) -> Pair | None:
         raise ConfigError(f"server.certificate_file: {certificate} and {key} are no pair of use: {reason}") from None
     except OSError as error:
         raise ConfigError(f"server.certificate_file: {certificate} cannot be read: {error.strerror}") from None
-    return Pair(certificate, key, look, context)
+    return Pair(certificate, key, look, context, expiry(chain))
 
 
 class Certificate:
@@ -80,6 +85,11 @@ class Certificate:
     def context(self) -> ssl.SSLContext:
         """What a new connection speaks TLS with."""
         return self._pair.context
+
+    @property
+    def expires(self) -> float | None:
+        """When it expires, in seconds since 1970, if that can be read."""
+        return self._pair.expires
 
     def replace(self, pair: Pair) -> None:
         """Put another pair in force."""

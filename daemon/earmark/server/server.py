@@ -50,7 +50,8 @@ class ServerStats(msgspec.Struct, frozen=True):
     their client sent too much, by the setting of `[server]` that it was over, and `held_back` how often one was read
     more slowly because all clients together sent too much. `refusals` counts the refused connections by what was taken:
     the places of their `address`, those of `all`, or the `files` that this process may open. `refused_requests` counts
-    the requests, handshakes and TLS handshakes that were refused, by reason.
+    the requests, handshakes and TLS handshakes that were refused, by reason. `certificate_expires` is when the
+    certificate of the port expires, in seconds since 1970; None without TLS.
     """
 
     open: int
@@ -60,6 +61,7 @@ class ServerStats(msgspec.Struct, frozen=True):
     held_back: int = 0
     refusals: dict[str, int] = {}
     refused_requests: dict[str, int] = {}
+    certificate_expires: float | None = None
 
 
 class Server:
@@ -146,6 +148,7 @@ class Server:
             traffic.held,
             refusals,
             self._refused.totals,
+            None if self._certificate is None else self._certificate.expires,
         )
 
     async def __aenter__(self) -> Self:

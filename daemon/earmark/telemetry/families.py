@@ -209,6 +209,10 @@ def _of_http(now: Snapshot) -> Iterator[Metric]:
     yield _counter("earmark_held_back", "Times that a client was read more slowly.", now.connections.held_back)
     refused = now.connections.refused_requests
     yield _counters("earmark_requests_refused", "Requests and handshakes that were refused.", "reason", refused)
+    text = "When the certificate of the port expires, in seconds since 1970."
+    expires = now.connections.certificate_expires
+    certificate = GaugeMetricFamily("earmark_certificate_expiry_timestamp_seconds", text)
+    yield _maybe(certificate, [] if expires is None else [expires])
     responses = _by_status(now.connections.responses)
     yield _counters("earmark_http_responses", "Answers to HTTP requests.", "status", responses)
     yield _gauge("earmark_clips_waiting", "Clips that are decoded or classified now.", now.clips.waiting)

@@ -53,6 +53,7 @@ def values(snapshot: Snapshot) -> dict[str, float]:
         ('earmark_reloads_total{outcome="refused"}', 1),
         ("earmark_last_reload_successful", 0),
         ("earmark_senders", 1),
+        ("earmark_certificate_expiry_timestamp_seconds", 1795900000),
         ('earmark_http_responses_total{status="500"}', 0),
         ('earmark_handshakes_refused_total{status="401"}', 0),
         ('earmark_config_changes_total{cause="api"}', 1),
@@ -86,6 +87,13 @@ def test_the_metrics_of_the_journal_have_samples_if_there_is_one() -> None:
 
 def test_what_is_not_known_is_left_out() -> None:
     assert 'earmark_resident_memory_bytes{process="worker"}' not in values(recorded_daemon())
+
+
+def test_a_port_without_tls_tells_no_certificate() -> None:
+    now = recorded_daemon()
+    plain = msgspec.structs.replace(now.connections, certificate_expires=None)
+    told = values(msgspec.structs.replace(now, connections=plain))
+    assert [name for name in told if "certificate" in name] == []
 
 
 def test_no_device_path_or_detail_is_told() -> None:

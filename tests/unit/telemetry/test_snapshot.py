@@ -57,7 +57,7 @@ def recorded_daemon(engine: EngineState = READY) -> Snapshot:
             inference={"earmark/commands": HistogramCounts((0.1,), (0, 1), 0.25)},
         ),
         clips=ClipStats(0, 0, 0, 0),
-        server=ServerStats(2, 3, {200: 4, 404: 1}, {"pings_per_client": 5}, 6, {"all": 3}, {"host": 7}),
+        server=ServerStats(2, 3, {200: 4, 404: 1}, {"pings_per_client": 5}, 6, {"all": 3}, {"host": 7}, 1795900000.0),
         hub=HubStats(0, 7, 0, {"oldest": 0, "latest": 0, "close": 0}, 0, 0, {}, 0, 0, 8),
         segmenter=SegmenterStats(
             9, 0, (SourceStats("desk", IntakeStats(48000, 160, 320, 1), 4, 1, SoundStats(3.0, {"commands": 1.5})),)
@@ -93,6 +93,7 @@ def test_every_field_of_info_is_as_it_was_and_new_ones_follow() -> None:
             "held_back": 6,
             "refusals": {"all": 3},
             "refused_requests": {"host": 7},
+            "certificate_expires": 1795900000.0,
         },
         "versions": versions(),
         "windows": RECORDED["windows"]

@@ -12,6 +12,8 @@ demo: .venv/ready  ## classify the bundled recording and print its labels
 # (tests/conftest.py), and the short ones last. Many tests wait, so that three processes use two cores well.
 ON_TWO_CORES := -n 3 --dist loadfile --no-loadscope-reorder
 
+# Where the environment forbids bytecode, each daemon that a test starts would compile the same modules again.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: check  ## everything: format, types, tests
 	$(BIN)/python -m pytest $(ON_TWO_CORES) -m "not realtime" --scenarios gather
 	$(BIN)/python -m pytest $(ON_TWO_CORES) -m realtime --scenarios table tests/integration

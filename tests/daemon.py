@@ -16,13 +16,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests import warm
+
 ROOT = Path(__file__).parent.parent
+PATHS = f"{ROOT / 'daemon'}:{ROOT / 'clients'}:{warm.SITE}"
 DEADLINE = 120.0  # seconds, for whatever a test waits for; the machine may be busy
 
 
 def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
     """What a process needs to import Earmark from this tree."""
-    return {**os.environ, **(extra or {}), "PYTHONPATH": f"{ROOT / 'daemon'}:{ROOT / 'clients'}"}
+    return {**os.environ, **(extra or {}), "PYTHONPATH": PATHS}
 
 
 def earmarkd(*arguments: str, timeout: float = DEADLINE) -> subprocess.CompletedProcess[str]:

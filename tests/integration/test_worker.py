@@ -26,7 +26,7 @@ from earmark.engines.supervisor import LocalEngine
 from earmark.errors import ModelError, WorkerError
 from earmark.inference.engine import EngineState
 from earmark.inference.scores import softmax
-from tests import checkpoints
+from tests import checkpoints, warm
 
 SETTINGS = config.Worker(threads=1, device="cpu")
 DEADLINE = 120  # seconds; this machine may be busy
@@ -211,7 +211,9 @@ def test_after_a_death_a_spare_serves_without_importing_torch_again(tiny: Checkp
     play(scene)
 
 
-def test_without_a_spare_the_next_process_imports_torch(tiny: Checkpoint) -> None:
+def test_without_a_spare_the_next_process_imports_torch(tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    warm.alone(monkeypatch)
+
     async def scene() -> None:
         async with Followed(tiny, settings=config.Worker(threads=1, device="cpu", spare=False)) as engine:
             await engine.ready()
@@ -226,7 +228,11 @@ def test_without_a_spare_the_next_process_imports_torch(tiny: Checkpoint) -> Non
     play(scene)
 
 
-def test_a_template_that_dies_takes_its_process_along_and_both_are_started_again(tiny: Checkpoint) -> None:
+def test_a_template_that_dies_takes_its_process_along_and_both_are_started_again(
+    tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm.alone(monkeypatch)
+
     async def scene() -> None:
         async with Followed(tiny) as engine:
             await engine.ready()

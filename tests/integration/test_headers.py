@@ -114,6 +114,7 @@ def test_targets_with_an_authority_or_two_slashes_are_understood() -> None:
         for target in ("//health", "/health/", f"http://{serving.host}/health", f"HTTP://{serving.host}//health?a=b"):
             assert (await ask(serving, f"GET {target} HTTP/1.1", host))[0] == 200, target
         assert (await ask(serving, f"GET http://{serving.host} HTTP/1.1", host))[2]["name"] == "earmark"
+        assert (await ask(serving, "GET ?a=b HTTP/1.1", host))[2]["name"] == "earmark"
         assert (await ask(serving, "GET http://evil.example/health HTTP/1.1", host))[0] == 403  # it replaces the Host
         for target in ("//v1/events", "/v1/events/?types=label", f"http://{serving.host}/v1/events"):
             assert (await ask(serving, f"GET {target} HTTP/1.1", host, *UPGRADE))[0] == 101, target

@@ -74,7 +74,8 @@ class AccessMiddleware:
             # where one request ends may be in doubt, so no other follows on the connection
             close = {"connection": "close"} if refusal.status == 400 else {}
             await error_response(refusal.error, refusal.status, refusal.headers | close)(scope, receive, send)
-        elif path == access.prefix and scope["method"] in ("GET", "HEAD"):  # the page's own addresses begin behind "/"
+        elif access.prefix and path == access.prefix and scope["method"] in ("GET", "HEAD"):
+            # the page's own addresses begin behind "/"
             query = scope["query_string"].decode("latin-1")
             location = f"{access.prefix}/{'?' if query else ''}{query}"
             await Response(status_code=308, headers={"location": location})(scope, receive, send)

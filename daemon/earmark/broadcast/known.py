@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from earmark.broadcast.subscription import Subscription
@@ -42,12 +42,14 @@ class Known:
             _check("labels", whose, subscription.labels, labels)
 
 
-def _check(parameter: str, kind: str, wanted: Iterable[str], known: Iterable[str]) -> None:
+def _check(parameter: str, kind: str, wanted: Iterable[str], known: Collection[str]) -> None:
+    unknown = min((name for name in wanted if name not in known), default=None)
+    if unknown is None:
+        return
     names = list(map(quote, known))
-    for name in sorted({*wanted} - {*known}):
-        hint = did_you_mean(quote(name), names, cutoff=0.5)  # half of a name that was cut at its comma
-        told = f"{hint} {_listed(names)}" if hint else _listed(names)
-        raise SubscriptionError(f"{parameter}: there is no {kind} {quote(name[:MAX_QUOTED])}; {told}")
+    hint = did_you_mean(quote(unknown), names, cutoff=0.5)  # half of a name that was cut at its comma
+    told = f"{hint} {_listed(names)}" if hint else _listed(names)
+    raise SubscriptionError(f"{parameter}: there is no {kind} {quote(unknown[:MAX_QUOTED])}; {told}")
 
 
 def _listed(names: Sequence[str]) -> str:

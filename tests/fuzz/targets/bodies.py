@@ -41,7 +41,11 @@ MAX_BODY = 200_000
 MAX_UNPACKED = 4_000_000
 
 
-NAMES = [field.name for kind in (config.Decide, config.Vad) for field in msgspec.structs.fields(kind)]
+FIELDS = {
+    table: [field.name for field in msgspec.structs.fields(kind)]
+    for table, kind in (("decide", config.Decide), ("vad", config.Vad))
+}
+NAMES = [name for names in FIELDS.values() for name in names]
 
 
 class Clip(Target):
@@ -228,8 +232,7 @@ class Patch(Target):
 
     def grow(self, chance: Random) -> bytes:
         tables = []
-        for table, kind in (("decide", config.Decide), ("vad", config.Vad)):
-            names = [field.name for field in msgspec.structs.fields(kind)]
+        for table, names in FIELDS.items():
             values = [
                 f"{json.dumps(chance.choice(names))}:{json_text(chance, ('stop', 'go', 'speech', *names), 2)}"
                 for _ in range(chance.randrange(4))

@@ -33,6 +33,9 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "classifier.decide": config.Decide,
     "publish": config.Mqtt,
 }
+DEFAULTS = {
+    table: {field.name: field.default for field in msgspec.structs.fields(kind)} for table, kind in TABLES.items()
+}
 LISTS = {"source", "model", "classifier", "publish"}
 VALUES = (
     *("0", "1", "-1", "0.5", "nan", "inf", "-inf", "1e400", "true", "false", '""', '"desk"', '"commands"', "[]", "{}"),
@@ -109,7 +112,7 @@ class Configuration(Target):
         lines = []
         for table in chance.sample(sorted(TABLES), chance.randrange(1, 4)):
             lines.append(f"[[{table}]]" if table in LISTS and chance.random() < 0.95 else f"[{table}]")
-            names = [field.name for field in msgspec.structs.fields(TABLES[table])]
+            names = list(DEFAULTS[table])
             if "name" in names and chance.random() < 0.9:
                 lines.append(f'name = "{chance.choice(("desk", "commands", "a/b"))}"')
             if table == "source" and chance.random() < 0.9:
@@ -121,9 +124,8 @@ class Configuration(Target):
     def _value(self, table: str, name: str, chance: Random) -> str:
         if chance.random() < 0.5:
             return chance.choice(VALUES)
-        default = next(field.default for field in msgspec.structs.fields(TABLES[table]) if field.name == name)
         try:
-            return toml(msgspec.to_builtins(default))
+            return toml(msgspec.to_builtins(DEFAULTS[table][name]))
         except (TypeError, ValueError):
             return chance.choice(VALUES)
 

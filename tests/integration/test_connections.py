@@ -73,6 +73,32 @@ def test_a_request_that_does_not_come_whole_is_cut_off(data: bytes, answers: int
 
 
 @pytest.mark.scenario(9)
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (
+            b"POST /health HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 2000,
+            b"larger ones",
+        ),
+        (GET[:-2] + b"a: b\r\n" * 256 + b"\r\n", b"more than 256 headers"),
+        (GET[:-2] + b"a: " + b"b" * 100_000 + b"\r\n\r\n", b"Invalid HTTP request"),
+    ],
+)
+def test_what_costs_much_to_read_and_says_little_ends_its_connection(data: bytes, complaint: bytes) -> None:
+    async def scenario(serving: Serving) -> None:
+        reader, writer = await send(serving, data)
+        async with asyncio.timeout(DEADLINE):
+            said = await reader.read()
+        *_, (head, body) = (answer.split(b"\r\n\r\n") for answer in said.split(b"HTTP/1.1 ")[1:])
+        assert head.startswith(b"400 ")
+        assert complaint in body
+        writer.close()
+        await serving.until(lambda: serving.server.stats().open == 0)
+
+    serve(scenario)
+
+
+@pytest.mark.scenario(9)
 def test_more_bytes_of_a_head_do_not_give_more_time() -> None:
     async def scenario(serving: Serving) -> None:
         reader, writer = await send(serving, GET[:-2])

@@ -279,6 +279,7 @@ SHELLS: dict[str, str] = {
     "learning.learn": "the folder of a learnt model",
     "learning.negatives": "a file of negatives",
     "learning.record": "a microphone and the segmenter thread, for recording examples",
+    "perimeter.framing": "nothing; it counts what h11 reads",
     "perimeter.refusal_log": "the timer of the line about refusals",
     "perimeter.certificate": "the files of the certificate and the key",
     "publish.broker": "the connection to a broker",
@@ -323,7 +324,7 @@ WORLDLY = {
     *("queue", "random", "resource", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl"),
     *("subprocess", "sys", "tempfile", "threading", "time", "urllib.request"),
     *("av", "huggingface_hub", "onnxruntime", "safetensors", "sounddevice", "soundfile", "starlette", "uvicorn"),
-    *("aiomqtt", "websockets"),
+    *("aiomqtt", "h11", "websockets"),
 }
 
 

@@ -16,8 +16,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from earmark.access.places import Admission
+from earmark.perimeter.framing import Framing
 from earmark.server.responses import error_on_the_wire
 
+MAX_EVENT_BYTES = 64 * 1024  # of the head of a request that has not come whole
+READ_BYTES = 32 * 1024  # that are read in one go, so that a longer head is found before it is read
 PLACE = "place"  # its key in the state that uvicorn hands to the WebSocket hook
 
 
@@ -42,6 +45,7 @@ class HttpConnection(H11Protocol):
 
     def __init__(self, config: uvicorn.Config, state: ServerState, place: Admission, deadlines: Deadlines) -> None:
         super().__init__(config, state, {PLACE: place})
+        self.conn: Framing = Framing(MAX_EVENT_BYTES)
         self._place = place
         self._deadlines = deadlines
         self._late: asyncio.TimerHandle | None = None  # while the head of a request has to come
@@ -59,7 +63,10 @@ class HttpConnection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._place.work()
-        super().data_received(data)
+        for start in range(0, len(data), READ_BYTES):
+            super().data_received(data[start : start + READ_BYTES])
+            if self.transport.is_closing() or self.transport.get_protocol() is not self:
+                break
         self._look()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
@@ -67,7 +74,7 @@ class HttpConnection(H11Protocol):
         super().handle_websocket_upgrade(event)
 
     def send_400_response(self, msg: str) -> None:
-        self.transport.write(error_on_the_wire(msg, 400))
+        self.transport.write(error_on_the_wire(self.conn.complaint or msg, 400))
         self.transport.close()
 
     def on_response_complete(self) -> None:

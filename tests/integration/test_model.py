@@ -69,7 +69,9 @@ def test_scores_are_those_of_the_pipeline(
     expected = {each["label"]: each["score"] for each in found}
     ours = apply(function, loaded.classify(clips(3)), "test/tiny")[2]
     assert reader.read(saved).labels == checkpoints.LABELS
-    assert dict(zip(checkpoints.LABELS, ours, strict=True)) == pytest.approx(expected, abs=1e-5)
+    # For wav2vec2-BERT transformers normalises in float32, and its rounding shows in logits of such weights
+    is_rounded = reader.read(saved).model_type == "wav2vec2-bert" and function == "none"
+    assert dict(zip(checkpoints.LABELS, ours, strict=True)) == pytest.approx(expected, abs=5e-5 if is_rounded else 1e-5)
     assert np.std(list(expected.values())) > 0.005  # else any answer would do
 
 

@@ -22,7 +22,7 @@ from transformers import AutoFeatureExtractor
 
 from earmark import cores
 from earmark.errors import ModelError
-from earmark.worker import heads
+from earmark.worker import features, heads
 from earmark.worker.device import int8_engine
 
 # Weights that only training uses: the embedding of masked time steps
@@ -46,7 +46,7 @@ class AudioModel:
         self.device = device
         self.max_windows = 1 << 30  # at once; halved whenever the device runs out of memory
         self._network = network
-        self._extractor = extractor
+        self._inputs = features.maker(extractor, device)
         self._dtype = dtype
 
     def classify(self, samples: Floats) -> Floats:
@@ -78,12 +78,9 @@ class AudioModel:
             self.classify(np.random.default_rng(0).normal(0, 0.1, (size, length)).astype(np.float32))
 
     def _forward(self, samples: Floats) -> Floats:
-        # The call that transformers' own pipeline makes, but for a batch. A list, because some extractors take an
-        # array of two dimensions for one clip of several channels
-        features = self._extractor(list(samples), sampling_rate=self._extractor.sampling_rate, return_tensors="pt")
         inputs = {
-            name: value.to(self.device, self._dtype if value.is_floating_point() else value.dtype)
-            for name, value in features.items()
+            name: value.to(self._dtype) if value.is_floating_point() else value
+            for name, value in self._inputs(samples).items()
         }
         with torch.inference_mode():
             logits: torch.Tensor = self._network(**inputs).logits

@@ -14,17 +14,19 @@ from earmark.broadcast.frames import text_frame
 class HandTransport:
     """Keeps the frames that are written to it. `buffered` is what the hub is told of its buffer.
 
-    `on_write` is called after each frame.
+    `on_write` is called after each write, of which `writes` is the number.
     """
 
     frames: list[bytes] = field(default_factory=list)
+    writes: int = 0
     buffered: int = 0
     aborted: bool = False
     on_write: Callable[[], object] = lambda: None
 
     def write(self, data: bytes) -> None:
         assert not self.aborted
-        self.frames.append(data)
+        self.writes += 1
+        self.frames += frames(data)
         self.on_write()
 
     def get_write_buffer_size(self) -> int:
@@ -45,6 +47,19 @@ class HandTransport:
         return [message["seq"] for message in self.messages()]
 
 
+def frames(data: bytes) -> list[bytes]:
+    """Return the frames that were written in one go; one alone as the same object."""
+    found = []
+    while data:
+        size, start = data[1], 2
+        if size >= 126:
+            start = 4 if size == 126 else 10
+            size = int.from_bytes(data[2:start], "big")
+        found.append(data[: start + size])
+        data = data[start + size :]
+    return found
+
+
 @dataclass(eq=False)
 class HandTimer:
     at: float
@@ -59,11 +74,15 @@ class HandTimer:
 
 
 class HandClock:
-    """A clock that stands still until advance() is called, which runs the timers that are due by then."""
+    """A clock that stands still until advance() is called, which runs the timers that are due by then.
+
+    turn() begins the next turn of the event loop, and advance() does so too.
+    """
 
     def __init__(self) -> None:
         self._now = 100.0
         self._timers: list[HandTimer] = []
+        self._soon: list[Callable[[], object]] = []
 
     def time(self) -> float:
         return self._now
@@ -73,11 +92,20 @@ class HandClock:
         self._timers.append(timer)
         return timer
 
+    def call_soon(self, callback: Callable[..., object], /, *args: Any) -> None:
+        self._soon.append(lambda: callback(*args))
+
+    def turn(self) -> None:
+        soon, self._soon = self._soon, []
+        for callback in soon:
+            callback()
+
     def pending(self) -> int:
         """Return how many timers are set."""
         return sum(not timer.cancelled for timer in self._timers)
 
     def advance(self, seconds: float) -> None:
+        self.turn()
         end = self._now + seconds
         while due := [timer for timer in self._timers if not timer.cancelled and timer.at <= end]:
             timer = min(due, key=HandTimer.when)

@@ -1,4 +1,4 @@
-"""From an event to every subscriber: framed once per subscription, written to each transport.
+"""From events to every subscriber: framed once per form, and written to each transport once per turn of the event loop.
 
 Everything here runs on the event loop's thread.
 """
@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from earmark.broadcast.backlog import Backlog
 from earmark.broadcast.frames import text_frame
+from earmark.broadcast.gathered import Framed, Gathered, joined
 from earmark.broadcast.sink import Published
 from earmark.broadcast.stall import StallWatch
-from earmark.broadcast.subscriber import Clock, Subscriber, Timer
+from earmark.broadcast.subscriber import Clock, Group, Subscriber, Timer
 from earmark.broadcast.subscription import Subscription
-from earmark.broadcast.throttle import Key
-from earmark.protocol.events import Error, Hello, Passing, Result, Subscribed, encode
+from earmark.protocol.events import Error, Hello, Passing, Subscribed, encode
 
 log = logging.getLogger(__name__)
 
 STALL_SECONDS = 600.0  # one message in ten seconds opens the window of TCP only every seven minutes
 LOOKS_PER_STALL = 10  # how often transports are looked at before one counts as stalled
 TOO_SLOW = 1013  # RFC 6455 and IANA: try again later
+MAX_GATHERED_BYTES = 16 * 1024  # of a turn that are written in one go: so much more than its limit a transport holds
 
 
 class HubStats(msgspec.Struct, frozen=True):
@@ -53,6 +54,10 @@ class HubStats(msgspec.Struct, frozen=True):
 class Hub:
     """All subscribers, in groups of equal subscriptions.
 
+    What is published within one turn of the event loop goes out when the next one begins, in one write for each
+    subscriber: a write costs far more than the bytes in it. Before a subscriber comes, leaves or changes its filter,
+    what was published until then goes out. So does what is more than MAX_GATHERED_BYTES.
+
     `backlog` is how many events wait for a subscriber whose transport is full; one from whose transport no byte
     leaves in `stall` seconds is aborted. `hello` makes the first message. `clock` is the running event loop if none is
     given. `on_metered` is called with True when the first subscriber asks for levels, and with False when the last one
@@ -74,8 +79,8 @@ class Hub:
         self._given_clock = clock
         self._on_metered = on_metered
         self._metered = 0  # subscribers who ask for levels
-        # dicts and not sets: in the order of joining, their members lie side by side in memory, 7 % of a delivery
-        self._groups: dict[Subscription, dict[Subscriber, None]] = {}
+        self._groups: dict[Subscription, Group] = {}
+        self._gathered = Gathered()  # in this turn, and not sent yet
         self._held: dict[Subscriber, None] = {}  # those that are replayed, and hear nothing of publish()
         self._behind = StallWatch(stall)
         self._next_look: Timer | None = None
@@ -90,10 +95,10 @@ class Hub:
 
     def stats(self) -> HubStats:
         """Return the counters, and how many subscribers there are now."""
-        subscribers = [each for members in self._groups.values() for each in members]
-        waiting = [len(each.backlog) for each in subscribers if each.backlog is not None]
+        groups = self._groups.values()
+        waiting = [len(each.backlog) for group in groups for each in group.behind if each.backlog is not None]
         return HubStats(
-            len(subscribers) + len(self._held),
+            sum(map(len, groups)) + len(self._held),
             self._published,
             self._delivered,
             dict(self._dropped),
@@ -110,40 +115,19 @@ class Hub:
     def publish(self, published: Published) -> None:
         """Send the event to the subscribers who want it. Never waits and never raises for a subscriber's sake."""
         self._published += 1
-        event = published.event
-        seq = self._newest = event.seq
-        key = (event.source, event.classifier) if isinstance(event, Result) else None
-        for subscription, members in list(self._groups.items()):
-            text = subscription.select(published)
-            if text is None:
-                continue
-            frame = text_frame(text)
-            if subscription.every:
-                self._send_throttled(members, seq, key, frame)
-            else:
-                self._send(members, seq, key, frame)
+        self._newest = published.event.seq
+        self._gather(published)
 
     def broadcast(self, event: Passing) -> None:
         """Send an event without a number to those who ask for its type.
 
         A subscriber that is behind does not get it: it would be old when the backlog before it has gone.
         """
-        frame = b""
-        for subscription, members in list(self._groups.items()):
-            if subscription.takes(event):
-                frame = frame or text_frame(encode(event))
-                ready = [member for member in members if member.backlog is None]
-                self._skipped += len(members) - len(ready)
-                for member in ready:
-                    member.write(frame)
+        self._gather(event)
 
     def tell(self, error: Error) -> None:
         """Send an error of the daemon itself to all subscribers but those that are behind, whatever they filter."""
-        frame = text_frame(encode(error))
-        for subscription, members in list(self._groups.items()):
-            if subscription.shape == "event":
-                for member in [member for member in members if member.backlog is None]:
-                    member.write(frame)
+        self._gather(error)
 
     def count_refused(self, status: int) -> None:
         """Count a handshake that was refused with this HTTP status."""
@@ -179,8 +163,6 @@ class Hub:
         """Send the subscriber what is published from now on."""
         self._held.pop(subscriber, None)
         self._group(subscriber)
-        if subscriber.paused:
-            self.pause(subscriber)
         self._send_later(subscriber)
 
     def change(self, subscriber: Subscriber, subscription: Subscription) -> None:
@@ -196,7 +178,6 @@ class Hub:
         self._ungroup(subscriber)
         self._held.pop(subscriber, None)
         self._behind.forget(subscriber)
-        subscriber.backlog = None
 
     def pause(self, subscriber: Subscriber) -> None:
         """Keep events in the subscriber's backlog from now on: its transport is full."""
@@ -210,6 +191,9 @@ class Hub:
         elif subscriber.backlog is None:
             gaps = subscriber.subscription.shape == "event"
             subscriber.backlog = Backlog(self._backlog, subscriber.subscription.policy, gaps)
+            group = self._groups[subscriber.subscription]
+            del group.ready[subscriber]
+            group.behind[subscriber] = None
             self._look_later()
 
     def resume(self, subscriber: Subscriber) -> None:
@@ -224,6 +208,9 @@ class Hub:
             if frame is None:
                 subscriber.backlog = None
                 self._behind.forget(subscriber)
+                group = self._groups[subscriber.subscription]
+                del group.behind[subscriber]
+                group.ready[subscriber] = subscriber.write
             else:
                 subscriber.write(frame)
                 self._delivered += 1
@@ -231,33 +218,56 @@ class Hub:
     def _clock(self) -> Clock:
         return self._given_clock or asyncio.get_running_loop()
 
-    def _send(self, members: Iterable[Subscriber], seq: int, key: Key | None, frame: bytes) -> None:
-        # the loop that fan-out costs: one test and one call per subscriber, everything else after it
-        behind = []
-        delivered = 0
-        for member in members:
-            if member.backlog is None:
-                member.write(frame)
-                delivered += 1
-            else:
-                behind.append(member)
-        self._delivered += delivered
-        for member in behind:
-            self._keep(member, seq, key, frame)
+    def _gather(self, event: Published | Passing | Error) -> None:
+        """Keep the event until the next turn of the event loop."""
+        if not self._groups:
+            return
+        if not self._gathered:
+            self._clock().call_soon(self._flush)
+        self._gathered.add(event)
+        if self._gathered.size >= MAX_GATHERED_BYTES:
+            self._flush()
 
-    def _send_throttled(self, members: Iterable[Subscriber], seq: int, key: Key | None, frame: bytes) -> None:
-        now = self._clock().time()
-        ready = []
-        for member in members:
-            if member.throttle is None or key is None:
-                ready.append(member)
-                if member.throttle is not None:
-                    member.throttle.passed(seq)
-            elif member.throttle.offer(seq, key, frame, now):
-                ready.append(member)
+    def _flush(self) -> None:
+        """Send what was gathered. It may be nothing."""
+        if not self._gathered:
+            return
+        gathered, self._gathered = self._gathered, Gathered()
+        for subscription, group in list(self._groups.items()):
+            chosen = list(gathered.chosen(subscription))
+            if not chosen:
+                continue
+            if subscription.every:
+                self._send_throttled([*group.ready, *group.behind], chosen)
             else:
+                self._send(group, chosen)
+
+    def _send(self, group: Group, chosen: Sequence[Framed]) -> None:
+        data, numbered = joined(chosen)
+        ready, behind = list(group.ready.values()), list(group.behind)  # who falls behind now has got it
+        for write in ready:  # the loop that fan-out costs: one call per subscriber
+            write(data)
+        self._delivered += len(ready) * numbered
+        for member in behind:
+            self._keep(member, chosen)
+
+    def _send_throttled(self, members: Sequence[Subscriber], chosen: Sequence[Framed]) -> None:
+        now = self._clock().time()
+        for member in members:
+            passing = [framed for framed in chosen if _passes(member, framed, now)]
+            if passing:
+                self._give(member, passing)
+            if len(passing) < len(chosen) and self._has(member):
                 self._send_later(member)
-        self._send(ready, seq, key, frame)
+
+    def _give(self, member: Subscriber, chosen: Sequence[Framed]) -> None:
+        """Send to one subscriber, or keep what it cannot take now."""
+        if member.backlog is None:
+            data, numbered = joined(chosen)
+            member.write(data)
+            self._delivered += numbered
+        else:
+            self._keep(member, chosen)
 
     def _send_later(self, member: Subscriber) -> None:
         """Set the timer of a throttled subscriber to the first result that it holds."""
@@ -270,46 +280,58 @@ class Hub:
 
     def _send_held(self, member: Subscriber) -> None:
         """Send the results whose time has come. Called by the subscriber's timer."""
+        self._flush()  # numbers only rise on a connection
         member.timer = None
         due = member.throttle.due(self._clock().time()) if member.throttle is not None else []
         for held in due:
             if self._has(member):  # the one before may have been too much for a subscriber that is closed then
-                self._send([member], held.seq, held.key, held.frame)
+                self._give(member, [Framed(held.frame, held.seq, held.key)])
         if self._has(member):
             self._send_later(member)
 
-    def _keep(self, member: Subscriber, seq: int, key: Key | None, frame: bytes) -> None:
-        if member.backlog is None:
-            return
-        lost = member.backlog.add(seq, frame, key)
-        if lost is None:
-            return
-        self._dropped[lost] += 1
-        if lost == "close":
-            self.leave(member)
-            log.info("subscriber %s closed: too slow, and its policy is close", member.name)
-            member.close(TOO_SLOW, "too slow")
+    def _keep(self, member: Subscriber, chosen: Sequence[Framed]) -> None:
+        """Keep what has a number for a subscriber that is behind. It misses the rest."""
+        for framed in chosen:
+            if framed.seq is None:
+                self._skipped += 1
+                continue
+            if member.backlog is None:
+                return
+            lost = member.backlog.add(framed.seq, framed.frame, framed.key)
+            if lost is not None:
+                self._dropped[lost] += 1
+            if lost == "close":
+                self.leave(member)
+                log.info("subscriber %s closed: too slow, and its policy is close", member.name)
+                member.close(TOO_SLOW, "too slow")
 
     def _has(self, subscriber: Subscriber) -> bool:
-        return subscriber in self._groups.get(subscriber.subscription, ())
+        group = self._groups.get(subscriber.subscription)
+        return group is not None and subscriber in group
 
     def _group(self, subscriber: Subscriber) -> None:
-        self._groups.setdefault(subscriber.subscription, {})[subscriber] = None
+        self._flush()
+        self._groups.setdefault(subscriber.subscription, Group()).ready[subscriber] = subscriber.write
+        if subscriber.paused:
+            self.pause(subscriber)
         if "level" in subscriber.subscription.types:
             self._metered += 1
             if self._metered == 1:
                 self._on_metered(True)
 
     def _ungroup(self, subscriber: Subscriber) -> None:
+        self._flush()
         if self._has(subscriber) and "level" in subscriber.subscription.types:
             self._metered -= 1
             if self._metered == 0:
                 self._on_metered(False)
-        members = self._groups.get(subscriber.subscription)
-        if members is not None:
-            members.pop(subscriber, None)
-            if not members:
+        group = self._groups.get(subscriber.subscription)
+        if group is not None:
+            group.ready.pop(subscriber, None)
+            group.behind.pop(subscriber, None)
+            if not len(group):
                 del self._groups[subscriber.subscription]
+        subscriber.backlog = None  # it has one only if what just went out was too much, and then that is empty
         if subscriber.timer is not None:
             subscriber.timer.cancel()
             subscriber.timer = None
@@ -328,3 +350,13 @@ class Hub:
             log.warning("subscriber %s aborted: it read nothing for %.0f s", subscriber.name, self.stall)
             subscriber.transport.abort()
         self._look_later()
+
+
+def _passes(member: Subscriber, framed: Framed, now: float) -> bool:
+    """Return whether the subscriber's `every` lets this through now. If not, the throttle holds it."""
+    if member.throttle is None or framed.seq is None:
+        return True
+    if framed.key is None:
+        member.throttle.passed(framed.seq)
+        return True
+    return member.throttle.offer(framed.seq, framed.key, framed.frame, now)

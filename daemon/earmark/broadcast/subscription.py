@@ -31,6 +31,8 @@ from earmark.protocol.names import split
 
 Shape = Literal["event", "api"]
 Policy = Literal["oldest", "latest", "close"]
+Form = tuple[Shape, int | None]
+"""The shape of an event's text, and the labels that are left of a result; None: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,22 @@ class Subscription:
 
         Where the subscription changes nothing, that is the text which is encoded already.
         """
+        return self.text(published) if self.matches(published) else None
+
+    def form(self, event: Numbered) -> Form:
+        """Return what the text of an event that is chosen depends on, besides the event."""
+        if not isinstance(event, Result):
+            return "event", None
+        return self.shape, self.top_k if self.top_k is not None and self.top_k < len(event.result) else None
+
+    def text(self, published: Published) -> bytes:
+        """Return the text to send for an event that is chosen. It is the same for each form()."""
         event = published.event
-        if not self.matches(published):
-            return None
-        return self._result(event, published.text) if isinstance(event, Result) else published.text
+        shape, top_k = self.form(event)
+        if not isinstance(event, Result) or (shape == "event" and top_k is None):
+            return published.text
+        scores = event.result if top_k is None else event.result[:top_k]
+        return msgspec.json.encode(scores) if shape == "api" else encode(msgspec.structs.replace(event, result=scores))
 
     def matches(self, published: Published) -> bool:
         """Return whether this subscription chooses the event. `top_k`, `every` and `policy` have no say in it."""
@@ -105,12 +119,6 @@ class Subscription:
         return (not self.labels or label in self.labels) and (
             self.min_score is None or score is None or score >= self.min_score
         )
-
-    def _result(self, event: Result, text: bytes) -> bytes:
-        scores = event.result if self.top_k is None else event.result[: self.top_k]
-        if self.shape == "api":
-            return msgspec.json.encode(scores)
-        return text if len(scores) == len(event.result) else encode(msgspec.structs.replace(event, result=scores))
 
 
 def parse(query: Mapping[str, object] | Iterable[tuple[str, object]], also: Sequence[str] = ()) -> Subscription:

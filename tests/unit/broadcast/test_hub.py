@@ -5,12 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from earmark.broadcast.hub import TOO_SLOW, Hub, HubStats
+from earmark.broadcast.hub import MAX_GATHERED_BYTES, TOO_SLOW, Hub, HubStats
 from earmark.broadcast.sink import Published
 from earmark.broadcast.subscriber import Subscriber
 from earmark.broadcast.subscription import Subscription, parse
-from earmark.protocol.events import Error, Hello, Label, Level, Numbered, Result, Score, Tick, encode
+from earmark.protocol.events import Error, Hello, Label, Level, Numbered, Passing, Result, Score, Tick, encode
 from tests.transports import HandClock, HandTransport
 
 TIME = "2026-11-22T07:31:05.120Z"
@@ -64,6 +66,7 @@ class Serving:
             on_metered=on_metered,
         )
         self.seq = 0
+        self.in_one_turn = False  # whether all that is published belongs to one turn of the event loop
 
     def peer(self, **query: object) -> Peer:
         """Join a subscriber, and read its hello."""
@@ -81,7 +84,14 @@ class Serving:
     def _publish(self, event: Numbered) -> int:
         self.seq = event.seq
         self.hub.publish(Published(event, encode(event)))
+        if not self.in_one_turn:
+            self.clock.turn()
         return self.seq
+
+    def broadcast(self, event: Passing) -> None:
+        self.hub.broadcast(event)
+        if not self.in_one_turn:
+            self.clock.turn()
 
 
 def test_a_subscriber_is_greeted_and_gets_what_comes_from_then_on() -> None:
@@ -396,6 +406,7 @@ def test_an_error_of_the_daemon_is_told_whatever_a_filter_says_but_not_to_the_ap
     picky, plain, behind = serving.peer(types=["label"]), serving.peer(shape="api"), serving.peer()
     behind.pause()
     serving.hub.tell(Error("--events cannot be written"))
+    serving.clock.turn()
     assert (picky.got(), plain.transport.frames, behind.got()) == (["error"], [], [])
 
 
@@ -410,15 +421,15 @@ def test_a_level_reaches_those_who_name_it_and_its_source() -> None:
         serving.peer(types="level", sources="kitchen"),
         serving.peer(types="level", shape="api"),
     )
-    serving.hub.broadcast(LEVEL)
-    serving.hub.broadcast(Tick(7, TIME))
+    serving.broadcast(LEVEL)
+    serving.broadcast(Tick(7, TIME))
     assert [peer.got() for peer in (default, level, other, api)] == [[], ["level"], [], []]
 
 
 def test_a_tick_reaches_those_who_name_it_whatever_sources_they_choose() -> None:
     serving = Serving()
     peer = serving.peer(types="tick,label", sources="kitchen")
-    serving.hub.broadcast(Tick(7, TIME))
+    serving.broadcast(Tick(7, TIME))
     assert peer.transport.messages() == [{"type": "tick", "seq": 7, "time": TIME}]
 
 
@@ -428,11 +439,11 @@ def test_a_subscriber_that_is_behind_is_spared_levels_and_keeps_its_place_for_ev
     peer.pause()
     serving.label()
     for _ in range(100):
-        serving.hub.broadcast(LEVEL)
+        serving.broadcast(LEVEL)
     serving.label()
     assert serving.hub.stats().skipped == 100
     peer.resume()
-    serving.hub.broadcast(LEVEL)
+    serving.broadcast(LEVEL)
     assert peer.got() == [1, 2, "level"]
 
 
@@ -450,3 +461,171 @@ def test_the_hub_says_when_the_first_asks_for_levels_and_when_the_last_has_left(
     assert not said[-1]
     serving.hub.leave(second.subscriber)
     assert said.count(True) == said.count(False)
+
+
+def test_what_is_published_in_one_turn_of_the_loop_goes_out_in_one_write_when_the_next_begins() -> None:
+    serving = Serving()
+    first, second, picky = serving.peer(), serving.peer(), serving.peer(types="label")
+    writes = first.transport.writes
+    serving.in_one_turn = True
+    for _ in range(4):
+        serving.label()
+        serving.result()
+    assert (first.got(), serving.hub.stats().delivered) == ([], 0)
+    serving.clock.turn()
+    assert first.transport.writes == second.transport.writes == picky.transport.writes == writes + 1
+    assert (first.got(), picky.got()) == ([1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 5, 7])
+    assert (serving.hub.stats().published, serving.hub.stats().delivered) == (8, 8 + 8 + 4)
+    serving.clock.turn()
+    assert first.transport.writes == writes + 1
+
+
+def test_levels_and_errors_keep_their_place_between_the_events_of_a_turn() -> None:
+    serving = Serving()
+    peer = serving.peer(types="level,label")
+    serving.in_one_turn = True
+    serving.label()
+    serving.broadcast(LEVEL)
+    serving.hub.tell(Error("the disk is full"))
+    serving.label()
+    serving.clock.turn()
+    assert peer.got() == [1, "level", "error", 2]
+
+
+def test_a_turn_with_too_much_for_one_write_goes_out_in_several() -> None:
+    serving = Serving()
+    peer = serving.peer()
+    serving.in_one_turn = True
+    while not peer.transport.frames:
+        serving.label()
+    assert MAX_GATHERED_BYTES <= sum(map(len, peer.transport.frames)) < MAX_GATHERED_BYTES + 2000
+    serving.label()
+    serving.clock.turn()
+    assert peer.got() == list(range(1, serving.seq + 1))
+
+
+def test_who_comes_in_the_middle_of_a_turn_gets_only_what_is_published_after() -> None:
+    serving = Serving()
+    early = serving.peer()
+    serving.in_one_turn = True
+    serving.label()
+    late = serving.peer()
+    serving.label()
+    serving.clock.turn()
+    assert (early.got(), late.got()) == ([1, 2], [2])
+
+
+def test_who_leaves_or_is_held_in_the_middle_of_a_turn_has_got_what_was_published_before() -> None:
+    serving = Serving()
+    leaves, held = serving.peer(), serving.peer()
+    serving.in_one_turn = True
+    serving.label()
+    serving.hub.leave(leaves.subscriber)
+    serving.hub.hold(held.subscriber)
+    serving.label()
+    serving.clock.turn()
+    assert (leaves.got(), held.got()) == ([1], [1])
+
+
+def test_a_filter_that_changes_in_the_middle_of_a_turn_is_confirmed_after_what_the_old_one_chose() -> None:
+    serving = Serving()
+    peer = serving.peer(labels="stop")
+    serving.in_one_turn = True
+    serving.label("stop")
+    serving.hub.change(peer.subscriber, parse({"labels": "go"}))
+    serving.label("stop")
+    serving.label("go")
+    serving.clock.turn()
+    assert peer.got() == [1, "subscribed", 3]
+
+
+def test_a_subscriber_that_falls_behind_by_the_events_before_its_new_filter_has_the_backlog_of_the_new_one() -> None:
+    serving = Serving(backlog=1)
+    peer = serving.peer()
+    serving.in_one_turn = True
+    serving.label()
+    peer.transport.on_write = peer.pause
+    serving.hub.change(peer.subscriber, parse({"policy": "close"}))
+    for _ in range(2):
+        serving.label()
+    serving.clock.turn()
+    assert peer.closed == [(TOO_SLOW, "too slow")]
+
+
+def test_who_falls_behind_by_a_write_has_got_all_of_it_and_the_backlog_begins_after() -> None:
+    serving = Serving(backlog=2)
+    slow, quick = serving.peer(), serving.peer()
+    slow.transport.on_write = slow.pause
+    serving.in_one_turn = True
+    for _ in range(5):
+        serving.label()
+    serving.clock.turn()
+    assert (slow.got(), serving.hub.stats().backlog) == ([1, 2, 3, 4, 5], 0)
+    for _ in range(3):
+        serving.label()
+    serving.clock.turn()
+    assert (serving.hub.stats().backlog, serving.hub.stats().dropped["oldest"]) == (2, 1)
+    slow.transport.on_write = lambda: None
+    slow.resume()
+    assert (slow.got(), quick.got()) == ([(6, 6), 7, 8], [1, 2, 3, 4, 5, 6, 7, 8])
+
+
+def test_who_falls_behind_in_the_middle_of_a_turn_misses_no_event_of_it() -> None:
+    serving = Serving()
+    peer = serving.peer(types="level,label")
+    serving.in_one_turn = True
+    serving.label()
+    peer.pause()
+    serving.broadcast(LEVEL)
+    serving.label()
+    serving.clock.turn()
+    assert (peer.got(), serving.hub.stats().skipped, serving.hub.stats().backlog) == ([], 1, 2)
+    peer.resume()
+    assert peer.got() == [1, 2]
+
+
+def test_a_held_result_whose_time_comes_goes_out_after_what_was_published_in_that_turn() -> None:
+    serving = Serving()
+    peer = serving.peer(every=1)
+    serving.result()
+    serving.result()
+    serving.in_one_turn = True
+    serving.clock.call_at(serving.clock.time() + 0.9, serving.label)
+    serving.clock.advance(1.0)
+    serving.clock.turn()
+    assert peer.got() == [1, 3]  # 2 is given up, because 3 went out before
+
+
+ACTS = ("label", "result", "pause", "resume", "change", "replay", "level", "turn")
+
+
+@given(st.lists(st.sampled_from(ACTS), max_size=30), st.sampled_from([0, 5]))
+def test_turns_change_nothing_of_the_numbers_that_a_subscriber_gets(acts: list[str], every: int) -> None:
+    kept = []
+    for in_one_turn in (False, True):
+        serving = Serving(backlog=100)
+        peer = serving.peer(every=every)
+        serving.in_one_turn = in_one_turn
+        for act in acts:
+            match act:
+                case "label":
+                    serving.label()
+                case "result":
+                    serving.result()
+                case "pause":
+                    peer.pause()
+                case "resume":
+                    peer.resume()
+                case "change" if not peer.subscriber.paused:
+                    serving.hub.change(peer.subscriber, peer.subscriber.subscription)
+                case "replay" if not peer.subscriber.paused:
+                    serving.hub.hold(peer.subscriber)
+                    serving.hub.go_live(peer.subscriber)
+                case "level":
+                    serving.broadcast(LEVEL)
+                case "turn":
+                    serving.clock.turn()
+        serving.clock.turn()
+        peer.resume()
+        kept.append(peer.got())
+    assert kept[0] == kept[1]

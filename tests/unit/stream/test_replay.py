@@ -90,6 +90,7 @@ class Coming:
             self.disk.publish(published)
         self.recent.publish(published)
         self.hub.publish(published)
+        self.clock.turn()
 
     def pass_time(self, seconds: float) -> None:
         self.utc += timedelta(seconds=seconds)

@@ -26,8 +26,8 @@ check: .venv/ready  ## format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: .venv/ready  ## one table of measurements beside their goals; some minutes
-	$(BIN)/python -m benchmarks
+bench: .venv/ready  ## one table of measurements beside their goals; less than ten minutes
+	$(BIN)/python -m benchmarks --quick
 
 mutants: .venv/ready  ## changes that the unit tests miss; ten minutes; make mutants OPTIONS='--modules gate --all'
 	$(BIN)/python -m tests.mutants $(OPTIONS)

@@ -1,6 +1,6 @@
 """Run all benchmarks, or those that are named, and print one table with the goals of docs/design.md.
 
-    python -m benchmarks [--quick] [fanout journal latency listening start subscribers worker]
+    python -m benchmarks [--quick] [--json FILE] [fanout latency listening start worker ...]
 
 Each runs in a process of its own, so that what one has loaded does not change the figures of the next.
 """
@@ -8,30 +8,50 @@ Each runs in a process of its own, so that what one has loaded does not change t
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
-from benchmarks.each import NAMES, measure
-from benchmarks.table import Row, print_table
+from benchmarks.each import NAMES, USUAL, measure
+from benchmarks.machine import Machine, print_head
+from benchmarks.table import Row, as_json, print_table
 
 
 def main() -> int:
     """Run the benchmarks. Returns 1 if one could not run; a goal that is missed is no error."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, beside the goals.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones (all: {', '.join(NAMES)})")
-    parser.add_argument("--quick", action="store_true", help="in two minutes or so, with more noise")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones, of {', '.join(NAMES)}")
+    parser.add_argument("--quick", action="store_true", help="in some minutes, with more noise")
+    parser.add_argument(
+        "--json", metavar="FILE", help="write the figures to FILE too, or to standard output if it is -"
+    )
     options = parser.parse_args()
     for name in options.names:
         if name not in NAMES:
             parser.error(f"there is no benchmark {name!r}; there are {', '.join(NAMES)}")
     rows: list[Row] = []
+    machine = Machine()
     try:
-        failed = [name for name in options.names or NAMES if not succeeds(name, options.quick, rows)]
+        failed = [name for name in options.names or USUAL if not succeeds(name, options.quick, rows)]
     finally:  # also after Ctrl-C: the rows that were measured before it
-        print_table(rows)
+        tell(machine, rows, options.json)
     return 1 if failed else 0
+
+
+def tell(machine: Machine, rows: list[Row], file: str | None) -> None:
+    """Print what was measured, and write it to `file` if that is named."""
+    told = machine.told()
+    if file is not None:
+        text = json.dumps({"machine": told, "rows": as_json(rows)}, indent=2, ensure_ascii=False)
+        if file == "-":
+            print(text)
+            return
+        Path(file).write_text(text + "\n")
+    print_head(told)
+    print_table(rows)
 
 
 def succeeds(name: str, quick: bool, rows: list[Row]) -> bool:

@@ -116,7 +116,12 @@ def free_memory() -> None:
     gc.collect()  # modules refer to each other in circles
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim"):  # of glibc, which keeps freed weights
+    return_freed()
+
+
+def return_freed() -> None:
+    """Give memory that was freed back to the system, which glibc keeps where smaller blocks lie behind it."""
+    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim"):
         ctypes.CDLL(None).malloc_trim(0)
 
 

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from earmark.engines import wire
 from earmark.errors import EarmarkError
+from earmark.sparing import Sparing
 from earmark.worker import limits
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
+# Batches of many sizes leave the heap in pieces: after 400 of them glibc kept 80 MB more than the models take, after
+# 600 of up to 32 windows 570 MB. To return that takes 2 to 10 ms, and the next batch is not slower. To give smaller
+# blocks pages of their own (M_MMAP_THRESHOLD), as the daemon does, costs large batches a quarter of their speed
+RETURN_SECONDS = 10.0
 
 
 def main() -> None:
@@ -171,6 +176,7 @@ class ModelServer:
         self._slots = slots
         self._models: dict[str, AudioModel] = {}
         self._usual: dict[str, int] = {}  # samples of a window, by model
+        self._returns = Sparing(1, RETURN_SECONDS)
         self._sending = threading.Lock()
         self._changes: queue.SimpleQueue[wire.Load | wire.Unload] = queue.SimpleQueue()
         self._send(wire.Serving(os.getpid()))
@@ -253,6 +259,8 @@ class ModelServer:
             self._send(wire.Failure(request.number, f"{request.model}: {sentence(error)}"))
         else:
             self._send(wire.Logits(request.number, logits.shape[1], logits.tobytes()))
+        if self._returns.passes(time.monotonic()):
+            model.return_freed()
 
     def _is_out_of_memory(self, request: wire.Classify, error: Exception) -> bool:
         """Return whether not even one window fits, and not only because it is longer than usual for a GPU."""

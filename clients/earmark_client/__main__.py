@@ -45,7 +45,11 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0 when done or interrupted, 1 after an error, 2 for wrong usage."""
-    args = parser().parse_args(argv)
+    given = parser()
+    if not (sys.argv[1:] if argv is None else argv):
+        given.print_help(sys.stderr)
+        return 2
+    args = given.parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks is escaped: a label must not end the command
             stream.reconfigure(errors="backslashreplace")

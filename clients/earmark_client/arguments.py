@@ -7,16 +7,29 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from earmark.errors import SubscriptionError
+from earmark.hints import did_you_mean
 from earmark.protocol.endpoints import DEFAULT_ADDRESS
 from earmark.protocol.names import split
 from earmark_client.address import Address, address
 
+_NO_COMMAND = re.compile(r"argument COMMAND: invalid choice: '(?P<word>.*)' \(choose from (?P<known>.*)\)")
+
 
 class Parser(argparse.ArgumentParser):
-    """Takes `-1h` after `--from` or `--to` for a time; argparse would take it for an option."""
+    """Takes `-1h` after `--from` or `--to` for a time; argparse would take it for an option.
+
+    A command that does not exist is answered with the one that may have been meant.
+    """
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong, and end with 2."""
+        if found := _NO_COMMAND.fullmatch(message):
+            hint = did_you_mean(found["word"], re.findall(r"[a-z]+", found["known"])) or "`earmark --help` lists them"
+            message = f"there is no command {found['word']!r}; {hint}"
+        super().error(message)
 
     def parse_known_args(  # type: ignore[override]  # argparse declares three forms of the one function
         self, args: Sequence[str] | None = None, namespace: Any = None

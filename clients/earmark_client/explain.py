@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from http import HTTPStatus
 from urllib.parse import urlencode
 
 import msgspec
@@ -19,7 +20,7 @@ from earmark_client.arguments import add_daemon, daemon_of, token_of
 from earmark_client.because import label_reasons, result_reasons
 from earmark_client.calls import Call, Steps, ask, decoded
 from earmark_client.past import Page
-from earmark_client.request import TIMEOUT
+from earmark_client.request import TIMEOUT, Refused
 from earmark_client.run import run
 
 RESULTS = 60  # before the event, at most
@@ -83,7 +84,12 @@ def _of_result(event: Result, epoch: str) -> Steps[list[str]]:
 
 def _numbered(epoch: str, seq: int) -> Steps[Event]:
     types = "result,suppressed,label,source,loss,config"
-    page = yield from _page(since=f"{epoch}:{max(0, seq - 1)}", types=types, limit=1)
+    try:
+        page = yield from _page(since=f"{epoch}:{max(0, seq - 1)}", types=types, limit=1)
+    except Refused as refused:
+        if refused.status != HTTPStatus.BAD_REQUEST:
+            raise
+        raise SubscriptionError(f"{seq}: there is no event with this number yet") from None
     for event in _events(page):
         if getattr(event, "seq", None) == seq:
             return event

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
 
-from earmark.errors import EarmarkError, SourceError, SubscriptionError
+from earmark.errors import EarmarkError, ServerError, SourceError, SubscriptionError
 from earmark_client.arguments import add_daemon, daemon_of, token_of
 from earmark_client.request import complain
 from earmark_client.sender import BUFFER_SECONDS, SAMPLE_BYTES, Sender
@@ -101,9 +101,11 @@ class _Notices:
         self._host = host
         self._quiet = quiet
         self._last = ""
+        self.were_connected = False
 
     def connected(self) -> None:
         self._last = ""
+        self.were_connected = True
         self.say(f"sending to {self._source} at {self._host}")
 
     def failed(self, error: EarmarkError) -> None:
@@ -141,8 +143,11 @@ def _notices(args: argparse.Namespace) -> _Notices:
 
 async def _send(args: argparse.Namespace, pcm: Pcm) -> None:
     """Send a recording or a pipe: no faster than it sounds, so that a pipe of a file is not lost while it waits."""
-    async with _sender(args, _notices(args), pcm) as sender:
+    notices = _notices(args)
+    async with _sender(args, notices, pcm) as sender:
         await _unless_refused(sender, _feed(sender, pcm, args.buffer, waits=args.file != "-"))
+    if sender.lost and not notices.were_connected:
+        raise ServerError(f"nothing was sent: there was no connection to {daemon_of(args).host}")
 
 
 async def _unless_refused(sender: Sender, feeding: Coroutine[object, object, None]) -> None:

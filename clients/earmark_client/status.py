@@ -19,7 +19,8 @@ from earmark_client.request import bearer, send
 
 EXAMPLES = """\
 examples:
-  earmark status                     the daemon on this machine
+  earmark status                     the daemon on this machine, in short
+  earmark status --all               with all its counters
   earmark status 192.168.1.20:8765   another one
   earmark status --json | jq .info   for other programs
 exit code: 0 if the daemon is ready, 1 if it is not or cannot be reached
@@ -30,12 +31,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the command's parser."""
     parser = commands.add_parser(
         "status",
-        help="show whether a daemon is ready, and what it has loaded",
-        description="Show whether a daemon is ready, and what it has loaded.",
+        help="show whether a daemon is ready, and what it does",
+        description="Show whether a daemon is ready, what it hears, and what was lost.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_daemon(parser, positional=True)
+    parser.add_argument("--all", action="store_true", help="show everything that /info of the daemon tells")
     parser.add_argument("--json", action="store_true", help="print one JSON object: ready, missing and info")
     parser.set_defaults(run=run)
 
@@ -52,8 +54,51 @@ def run(args: argparse.Namespace) -> int:
     print(f"{daemon.host}: ready" if is_ready else f"{daemon.host}: not ready")
     if not is_ready and isinstance(ready, dict):
         print(*_indented(ready.get("missing", {}), 1), sep="\n")
-    print(*_indented(fetch(daemon, INFO, token), 0), sep="\n")
+    info = fetch(daemon, INFO, token)
+    print(*(_indented(info, 0) if args.all or not isinstance(info, dict) else summary(info)), sep="\n")
     return 0 if is_ready else 1
+
+
+def summary(info: Mapping[str, Any]) -> list[str]:
+    """Return what people ask first, in lines; what a daemon of another version does not tell is left out."""
+    models, worker, journal, lost, subscribers = (
+        _dict(info.get(name)) for name in ("models", "worker", "journal", "lost", "subscribers")
+    )
+    rows = [("version", info.get("version"))]
+    rows += [(f"source {each.get('name')}", _source(each)) for each in _dicts(info.get("sources"))]
+    rows += [(f"classifier {each.get('name')}", _classifier(each)) for each in _dicts(info.get("classifiers"))]
+    rows += [("models", _named(models, "loaded", "loading"))]
+    rows += [("worker", _named(worker, "phase", "device", "restarts", "fallback", "detail"))]
+    rows += [("journal", _named(journal, "state", "events", "detail") or "none")]
+    rows += [(f"lost by {cause}", _lost(_dict(each))) for cause, each in lost.items()]
+    rows += [("subscribers", _flat(subscribers.get("subscribers", "")))]
+    told = [(printable(name), printable(str(text))) for name, text in rows if text]
+    width = max((len(name) for name, _ in told), default=0)
+    return [f"{name:<{width}}  {text}" for name, text in told]
+
+
+def _dict(told: object) -> Mapping[str, Any]:
+    return told if isinstance(told, dict) else {}
+
+
+def _dicts(told: object) -> list[Mapping[str, Any]]:
+    return [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+
+
+def _source(told: Mapping[str, Any]) -> str:
+    return ", ".join(str(told[name]) for name in ("state", "device", "detail") if told.get(name))
+
+
+def _classifier(told: Mapping[str, Any]) -> str:
+    return f"{told.get('model')}, hears {_flat(told.get('sources', [])) or 'nothing'}"
+
+
+def _named(told: Mapping[str, Any], *names: str) -> str:
+    return ", ".join(f"{name} {_flat(told[name])}" for name in names if told.get(name))
+
+
+def _lost(told: Mapping[str, Any]) -> str:
+    return f"{_flat(told.get('seconds', 0))} s in {_flat(told.get('times', 0))} pieces"
 
 
 def fetch(daemon: Address, path: str, token: str | None = None) -> Any:

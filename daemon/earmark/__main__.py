@@ -40,7 +40,12 @@ Subscribe with `earmark watch`, or with any WebSocket client at ws://127.0.0.1:8
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon. Returns the exit code: 0, 2 if the configuration is wrong, or 1 after any other error."""
-    options = parser().parse_args(arguments)
+    known = parser()
+    options, rest = known.parse_known_args(arguments)
+    if rest:
+        option = "--config" if rest[0].endswith(".toml") else "--file"
+        meant = "" if rest[0].startswith("-") else f"; did you mean {option} {rest[0]}?"
+        known.error(f"unrecognized arguments: {' '.join(rest)}{meant}")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks is escaped: a name must not end the daemon
             stream.reconfigure(errors="backslashreplace")

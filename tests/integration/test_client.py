@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -447,6 +448,9 @@ def test_a_full_disk_behind_the_output_is_told_in_a_sentence() -> None:
 def test_status_tells_whether_the_daemon_is_ready() -> None:
     async def scenario(serving: Serving) -> None:
         with Running("status", serving.host) as status:
+            assert await status.end() == 0
+            assert re.match(rf"{serving.host}: ready\nversion +0\.1\.0\n", status.stdout.read())
+        with Running("status", serving.host, "--all") as status:
             assert await status.end() == 0
             text = status.stdout.read()
             assert text.startswith(f"{serving.host}: ready\nversion: 0.1.0\nevents:\n  subscribers: 0\n")

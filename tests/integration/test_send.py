@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ import soundfile
 
 import earmark_client
 from earmark.errors import EarmarkError
+from earmark_client.__main__ import main
+from earmark_client.sender import Sender
 from tests.daemon import DEADLINE, Daemon, environment
 from tests.pulse import Pulse, missing
 from tests.signals import Word, demo
@@ -232,3 +235,15 @@ def test_ctrl_c_ends_the_sending_of_a_file_without_a_traceback(daemon: Daemon, f
         process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE) == 0
         assert "Traceback" not in process.stderr.read()
+
+
+def test_a_recording_of_which_nothing_was_sent_is_no_success(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("earmark_client.send.Sender", partial(Sender, timeout=0.1))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    assert main(["send", "phone", str(folder / "talk.wav"), "--url", address]) == 1
+    assert (
+        capsys.readouterr().err.splitlines()[-1] == f"earmark: nothing was sent: there was no connection to {address}"
+    )

@@ -77,3 +77,5 @@ def test_a_label_and_a_result_are_explained(daemon: Daemon) -> None:
     missing = earmark("explain", "nobody-1", "--url", daemon.address)
     assert missing.returncode == 1
     assert "no label with this id is kept" in missing.stderr
+    ahead = earmark("explain", "999999999", "--url", daemon.address)
+    assert (ahead.returncode, ahead.stderr) == (1, "earmark: 999999999: there is no event with this number yet\n")

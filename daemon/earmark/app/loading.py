@@ -97,3 +97,8 @@ def progress(state: EngineState, seconds: float) -> str:
     count = len(state.loaded) + len(state.loading) + len(state.refused)
     models = f"{len(state.loaded)} of {count} models, " if count > 1 else ""
     return printable(f"{state.detail or state.phase}: {models}{seconds:.0f} s")
+
+
+def to_open(url: str) -> str:
+    """Return the address for a browser on this machine: one that is open at all addresses is told by the nearest."""
+    return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")

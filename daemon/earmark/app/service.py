@@ -134,7 +134,7 @@ class Service:
             stack.enter_context(self._events.passing)
             await stack.enter_async_context(self._events.publishing)
             stack.callback(self._models.engine.stop)  # at the end, beside the server's wait for its clients
-            log.info("open %s/", self._server.url, extra=BARE)
+            log.info("open %s/", loading.to_open(self._server.url), extra=BARE)
             log.info("earmarkd %s: subscribe at %s%s", __version__, self._address, EVENTS, extra=BARE)
             if self._events.clips.told:
                 log.info("%s", self._events.clips.told, extra=OWN)

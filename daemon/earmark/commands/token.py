@@ -30,6 +30,23 @@ examples:
 scopes: subscribe receives events, classify posts clips, send sends sound, clips hears the sound that is kept,
 admin changes the running daemon
 """
+NEW_EXAMPLES = """\
+examples:
+  earmark token new page --file tokens                    one that may receive events, in the file `tokens`
+  earmark token new kitchen --scope send --config earmark.toml > kitchen.token
+  earmark token new me --scope subscribe,classify,admin --file tokens
+The daemon takes the tokens of the file that `token_file` under [server] of its configuration names.
+"""
+REVOKE_EXAMPLES = """\
+examples:
+  earmark token revoke page --file tokens && earmark reload
+A running daemon accepts the token until it has been reloaded.
+"""
+LIST_EXAMPLES = """\
+examples:
+  earmark token list --file tokens
+  earmark token list --config /etc/earmark/earmark.toml
+"""
 BITS = 256
 PREFIX = "earmark_"  # scanners for forgotten secrets look for such
 
@@ -44,7 +61,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
-    new = actions.add_parser("new", help="make a token and print it, once")
+    new = _add_action(actions, "new", "make a token and print it, once", NEW_EXAMPLES)
     new.add_argument("name", metavar="NAME", help="tells the token apart in lists and in the daemon's log")
     new.add_argument(
         "--scope",
@@ -52,9 +69,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default="subscribe",
         help=f"what it allows: {', '.join(SCOPES)} (default: subscribe)",
     )
-    revoke = actions.add_parser("revoke", help="remove a token")
+    revoke = _add_action(actions, "revoke", "remove a token", REVOKE_EXAMPLES)
     revoke.add_argument("name", metavar="NAME", help="as `earmark token list` shows it")
-    listed = actions.add_parser("list", help="list names and scopes")
+    listed = _add_action(actions, "list", "list names and scopes", LIST_EXAMPLES)
     for action, run in ((new, run_new), (listed, run_list), (revoke, run_revoke)):
         where = action.add_mutually_exclusive_group()
         where.add_argument("--config", metavar="PATH", type=Path, help="change the file that this configuration names")
@@ -62,6 +79,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
             "--file", metavar="PATH", type=Path, help="change this one (default: `tokens` in the state folder)"
         )
         action.set_defaults(run=run)
+
+
+def _add_action(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], name: str, does: str, examples: str
+) -> argparse.ArgumentParser:
+    return actions.add_parser(
+        name,
+        help=does,
+        description=f"{does.capitalize()}.",
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def run_new(args: argparse.Namespace) -> int:

@@ -44,6 +44,15 @@ def line_of(text: str, key: str) -> int | None:
     return best
 
 
+def twice(text: str) -> str:
+    """Return which setting stands twice, and in which lines; or nothing."""
+    first: dict[Path, int] = {}
+    for number, path in _keys(text):
+        if (before := first.setdefault(path, number)) != number:
+            return f"{path[-1]} stands in line {before} and again in line {number}"
+    return ""
+
+
 def _keys(text: str) -> list[tuple[int, Path]]:
     """Return each header and key with the number of its line. Tables in a list have their index as a part."""
     found: list[tuple[int, Path]] = []

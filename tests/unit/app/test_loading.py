@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from earmark.app.loading import EngineLog, progress, shown
+from earmark.app.loading import EngineLog, progress, shown, to_open
 from earmark.inference.engine import EngineState
 
 ONE = EngineState("loading", "loading earmark/commands", loading=frozenset({"earmark/commands"}))
@@ -90,3 +90,19 @@ def test_everybody_is_told_once_that_the_models_run_on_the_cpu_instead_and_once_
         ("ERROR", told[0]),
         ("WARNING", told[1]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "opened"),
+    [
+        ("http://127.0.0.1:8765", "http://127.0.0.1:8765"),
+        ("https://192.168.1.9:8765", "https://192.168.1.9:8765"),
+        ("http://0.0.0.0:8765", "http://127.0.0.1:8765"),
+        ("https://[::]:80", "https://[::1]:80"),
+        ("http://10.0.0.0:80", "http://10.0.0.0:80"),
+    ],
+)
+def test_the_page_of_a_port_that_is_open_at_all_addresses_is_told_by_one_that_a_browser_can_open(
+    url: str, opened: str
+) -> None:
+    assert to_open(url) == opened

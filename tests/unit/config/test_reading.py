@@ -59,3 +59,39 @@ def test_a_file_of_any_size_is_refused_after_its_first_million_characters(tmp_pa
     file.write_text("#" * (MAX_CHARACTERS + 1))
     os.truncate(file, 10**12)
     assert refusal(file) == f"{file}: has more than 1000000 characters, so it is not a routes file"
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("gate = speech", 'a text stands between straight double quotes: "like this"'),
+        ("gate = “speech”", 'a text stands between straight double quotes: "like this"'),
+        ("sources = [desk]", 'a text stands between straight double quotes: "like this"'),
+        ("quiet = 22:00-07:00", 'a text stands between straight double quotes: "like this"'),
+        ("insecure = True", "write true and false in small letters"),
+        ("rate = None", "there is no such value; leave the setting out"),
+        ("on = 0,8", "write a number with a point: 0.8"),
+        ("on = .8", "write a number with all its digits: 0.8"),
+        ("\r\nring = 20s", "write a number without its unit"),
+        ("[server]\nprefix = '/a'\n\nprefix = '/b'", "prefix stands in line 2 and again in line 4"),
+        ("[server]\n[server]", "it stands twice: put its settings together, or write [[…]] where there may be several"),
+        ("source = []\n[[source]]", "it has its value already, in a line such as `source = []`: keep one of the two"),
+        (r'path = "C:\sounds"', r"between single quotes, as in 'C:\folder', a backslash means itself"),
+        (r'path = "C:\Users"', r"between single quotes, as in 'C:\folder', a backslash means itself"),
+    ],
+)
+def test_a_typical_slip_is_told_with_what_to_write(tmp_path: Path, text: str, advice: str) -> None:
+    file = tmp_path / "a.toml"
+    file.write_bytes(text.encode())
+
+    assert refusal(file).endswith(f"; {advice}")
+
+
+@pytest.mark.parametrize("text", ["x = ", "x = 1 2", "[[source]", "x = @", 'x = "abc', "a.b = 1\na = 2", "="])
+def test_what_may_have_meant_anything_is_told_without_advice(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text(text)
+
+    told = refusal(file)
+    assert "not valid TOML" in told
+    assert ";" not in told

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from earmark_client.status import distribution, is_distribution
+from earmark_client.status import distribution, is_distribution, summary
 
 
 def test_a_distribution_is_told_by_its_mean_and_by_what_half_and_nearly_all_values_do_not_exceed() -> None:
@@ -23,3 +23,39 @@ def test_a_distribution_may_have_no_values() -> None:
 @pytest.mark.parametrize("other", [{}, {"sum": 1}, [1], 3, {"bounds": [], "counts": [], "sum": 0, "name": "desk"}])
 def test_other_content_is_no_distribution(other: object) -> None:
     assert not is_distribution(other)
+
+
+def test_a_summary_has_what_people_ask_first() -> None:
+    info = {
+        "version": "0.1.0",
+        "sources": [{"name": "desk", "state": "lost", "device": "USB Mic", "detail": "unplugged", "rate": 16000}],
+        "classifiers": [{"name": "commands", "model": "earmark/commands", "sources": ["desk"], "labels": ["yes"]}],
+        "models": {"default": "earmark/commands", "loaded": ["earmark/commands"], "loading": []},
+        "worker": {"phase": "ready", "detail": "", "pid": 7, "device": "cpu", "restarts": 2, "fallback": ""},
+        "lost": {"overload": {"times": 3, "seconds": 9.5}},
+        "journal": {"state": "ok", "events": 1042, "bytes": 9},
+        "subscribers": {"subscribers": 1, "published": 9},
+        "loop": {"tasks": 12},
+    }
+    assert summary(info) == [
+        "version              0.1.0",
+        "source desk          lost, USB Mic, unplugged",
+        "classifier commands  earmark/commands, hears desk",
+        "models               loaded earmark/commands",
+        "worker               phase ready, device cpu, restarts 2",
+        "journal              state ok, events 1042",
+        "lost by overload     9.5 s in 3 pieces",
+        "subscribers          1",
+    ]
+
+
+@pytest.mark.parametrize(
+    "info", [{}, {"journal": None}, {"sources": 3, "classifiers": [4], "lost": [], "models": "x", "subscribers": 7}]
+)
+def test_a_summary_leaves_out_what_a_daemon_of_another_version_does_not_tell(info: dict[str, object]) -> None:
+    assert summary(info) == ["journal  none"]
+
+
+def test_nothing_in_a_summary_moves_the_cursor_of_a_terminal() -> None:
+    told = summary({"sources": [{"name": "a\x1b[2J", "state": "lost", "detail": "b\x1b[2J\nready"}]})
+    assert all(line.isprintable() for line in told)

@@ -148,6 +148,10 @@ def test_the_keys_a_note_and_the_help_are_shown() -> None:
     assert "A share is the part of the time" in drawn(heard(), help=True)
 
 
+def test_the_help_fits_a_terminal_of_80_columns() -> None:
+    assert "…" not in drawn(heard(), width=80, help=True)
+
+
 @pytest.mark.parametrize("document", ["README.md", "docs/tutorial-emotions.md"])
 def test_the_capture_in_the_documents_is_of_this_screen(document: str) -> None:
     text = (Path(__file__).parents[4] / document).read_text(encoding="utf-8")

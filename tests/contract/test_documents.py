@@ -73,6 +73,7 @@ OTHER_COMMANDS = {
     "export",
     "arecord",
     "apt",
+    "git",
 }
 
 

@@ -633,6 +633,6 @@ def test_the_systemd_unit_of_the_router_is_valid(tmp_path: Path) -> None:
         pytest.skip("needs systemd-analyze (apt install systemd)")
     unit = tmp_path / "earmark-route.service"
     text = (ROOT / "systemd" / "earmark-route.service").read_text()
-    unit.write_text(text.replace("%h/.local/bin/earmark", "/bin/true"))
+    unit.write_text(text.replace("%h/.local/share/earmark/venv/bin/earmark", "/bin/true"))
     verified = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, timeout=60)
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")

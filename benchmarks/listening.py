@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from benchmarks.table import Row, print_table
+from benchmarks.table import FEWEST, Row, at_least, median_row, print_table
 from earmark.audio.types import Samples
 from earmark.config import settings as config
 from earmark.gating.silero import STEP, Silero
@@ -158,12 +158,10 @@ def step_cost(judge: Ours | Published, batch: int) -> float:
 def compare(streams: Streams, kind: str, count: int, seconds: int) -> Iterator[Row]:
     """Measure streams and the published network alone in turn, second by second."""
     peer = Published(count)
-    pairs = [(cost, step_cost(peer, count)) for cost in itertools.islice(streams.costs(), seconds)]
+    pairs = [(cost, step_cost(peer, count)) for cost in itertools.islice(streams.costs(), max(seconds, FEWEST))]
     yield capacity(kind, count, statistics.median(cost for cost, _ in pairs))
-    ratio = statistics.median(alone / cost for cost, alone in pairs)
-    goal = AGAINST_SILERO[kind]
     name = f"listening: {kind} streams / Silero alone in onnxruntime, {count} at once"
-    yield Row(name, ratio, "×", f"≥ {goal}", ratio >= goal)
+    yield median_row(name, [alone / cost for cost, alone in pairs], "×", at_least(AGAINST_SILERO[kind]))
 
 
 def alone(batch: int, rounds: int) -> Iterator[Row]:

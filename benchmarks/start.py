@@ -6,7 +6,6 @@ python -m benchmarks.start [--quick] [--soak MINUTES]
 from __future__ import annotations
 
 import argparse
-import statistics
 import subprocess
 import sys
 import time
@@ -15,14 +14,17 @@ from dataclasses import dataclass
 import psutil
 
 from benchmarks.process import daemon
-from benchmarks.table import Row, print_table
+from benchmarks.table import FEWEST, Row, at_most, median_row, print_table
 
-READY_GOAL, HEALTH_GOAL = 5.0, 1.0  # seconds
-MEMORY_GOAL = 120.0  # MB
+READY_GOAL = 0.4  # of the time that importing torch and transformers takes
+HEALTH_GOAL = 1.0  # seconds
+MEMORY_GOAL, TREE_GOAL = 120.0, 200.0  # MB, of the daemon process and of all processes
 MAX_GROWTH = 1.0  # MB that count as no growth, because the allocator's use goes up and down
 SETTLE_SECONDS = 22.0  # from READY: the ring is full after 20 s, and all code has run once
 TORCH = "import torch; from transformers import AutoFeatureExtractor, AutoModelForAudioClassification"
-LIBRARIES = "import earmark, asyncio, numpy, onnxruntime, uvicorn, starlette.applications, websockets.asyncio.server"
+LIBRARIES = (
+    "import earmark, asyncio, numpy, safetensors.numpy, uvicorn, starlette.applications, websockets.asyncio.server"
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,12 @@ def usage(pid: int) -> Usage:
     return Usage(memory.rss / 1e6, memory.uss / 1e6, process.num_fds(), process.num_threads())
 
 
+def tree(pid: int) -> float:
+    """Return the MB of the process and all its children, a page that several share counted once."""
+    root = psutil.Process(pid)
+    return float(sum(each.memory_full_info().pss for each in (root, *root.children(recursive=True)))) / 1e6
+
+
 def seconds_to_import(code: str) -> float:
     """Return how long a fresh interpreter takes for the imports."""
     before = time.monotonic()
@@ -53,18 +61,18 @@ def starts(times: int) -> list[Row]:
     """Measure the time from command to READY and to /health, in turns with that of the imports alone."""
     health, ready, torch, libraries = [], [], [], []
     for _ in range(times):
-        with daemon("--demo") as started:
+        with daemon() as started:
             health.append(started.until_healthy())
             ready.append(started.until_ready())
         torch.append(seconds_to_import(TORCH))
         libraries.append(seconds_to_import(LIBRARIES))
-    to_ready, to_health = statistics.median(ready), statistics.median(health)
+    against = [own / alone for own, alone in zip(ready, torch, strict=True)]
     return [
-        Row("start: command to READY", to_ready, "s", f"≤ {READY_GOAL:g}", to_ready <= READY_GOAL),
-        Row("start: importing torch and transformers alone", statistics.median(torch), "s"),
-        Row("start: command to READY / importing torch alone", to_ready / statistics.median(torch), "×"),
-        Row("start: command to the answer of /health", to_health, "s", f"≤ {HEALTH_GOAL:g}", to_health <= HEALTH_GOAL),
-        Row("start: importing the daemon's libraries alone", statistics.median(libraries), "s"),
+        median_row("start: command to READY", ready, "s"),
+        median_row("start: importing torch and transformers alone", torch, "s"),
+        median_row("start: command to READY / importing torch and transformers", against, "×", at_most(READY_GOAL)),
+        median_row("start: command to the answer of /health", health, "s", at_most(HEALTH_GOAL)),
+        median_row("start: importing the daemon's libraries alone", libraries, "s"),
     ]
 
 
@@ -77,6 +85,7 @@ def soak(seconds: float) -> list[Row]:
         before = usage(running.pid)
         time.sleep(max(0.0, seconds - SETTLE_SECONDS))
         after = usage(running.pid)
+        whole = tree(running.pid)
     growth = after.resident - before.resident
     files, threads = after.files - before.files, after.threads - before.threads
     span = f"from {SETTLE_SECONDS:g} s to {seconds:g} s"
@@ -85,6 +94,7 @@ def soak(seconds: float) -> list[Row]:
         Row("memory: the same, its own (USS)", fresh.own, "MB"),
         Row(f"memory: after {seconds:g} s of the demo, resident", after.resident, "MB", *_at_most(after.resident)),
         Row("memory: an interpreter that imports those libraries, resident", bare_memory(), "MB"),
+        Row(f"memory: all processes after {seconds:g} s (PSS)", whole, "MB", f"≤ {TREE_GOAL:g}", whole <= TREE_GOAL),
         Row(f"memory: growth {span}", growth, "MB", f"≤ {MAX_GROWTH:g}", growth <= MAX_GROWTH),
         Row(f"drift: open files {span}", files, "", "0", files <= 0),
         Row(f"drift: threads {span}", threads, "", "0", threads <= 0),
@@ -104,7 +114,7 @@ def bare_memory() -> float:
 def run(quick: bool = False, minutes: float | None = None) -> list[Row]:
     """Measure, and return the table's rows. The soak takes `minutes`, or else 75 s, or 30 s if `quick`."""
     seconds = minutes * 60 if minutes is not None else 30 if quick else 75
-    return starts(2 if quick else 4) + soak(seconds)
+    return starts(FEWEST if quick else 10) + soak(seconds)
 
 
 if __name__ == "__main__":

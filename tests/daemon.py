@@ -123,8 +123,8 @@ class Daemon:
     def end(self) -> int:
         """SIGTERM, then its exit code; what it still told is in `events`."""
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(10)
-        while (event := self._inbox.get(timeout=5)) is not None:
+        code = self.process.wait(DEADLINE)
+        while (event := self._inbox.get(timeout=DEADLINE)) is not None:
             self.events.append(event)
         return code
 

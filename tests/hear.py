@@ -2,8 +2,9 @@
 
     python -m tests.hear '{"name": "m", "device": "default"}' OUT
 
-Prints a line of JSON for every item drained, with the monotonic time `at` which is the same in all processes; the
-samples go to the file OUT as float32. Ends when its standard input does, and says how long close() took.
+Prints a line of JSON for every item drained, with the monotonic time `at` which is the same in all processes, and for
+each answer of the sound server; the samples go to the file OUT as float32. Ends when its standard input does, and says
+how long close() took.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from typing import Any
 import msgspec
 
 from earmark.audio.types import Block
-from earmark.capture import build
 from earmark.capture.intake import Intake
 from earmark.capture.items import Ended, Failed, Gap, Item, Overflowed, Paused, Started
+from earmark.capture.microphone import Microphone
 from earmark.config import settings as config
+from earmark.devices.sound_server import ServerSource, SoundServer
 
 
 def report(item: Item) -> dict[str, Any]:
@@ -51,11 +53,21 @@ def say(what: dict[str, Any]) -> None:
     print(json.dumps({"at": time.monotonic(), **what}), flush=True)
 
 
+class Server(SoundServer):
+    """The sound server, whose answers are reported."""
+
+    def source_of(self, pid: int) -> ServerSource | None:
+        found = super().source_of(pid)
+        if found is not None:
+            say({"kind": "from", "source": found.name})
+        return found
+
+
 def main(settings: str, path: str) -> None:
     woken = threading.Event()
     done = threading.Event()
     intake = Intake("test", woken.set)
-    source = build(msgspec.json.decode(settings, type=config.Microphone), intake)
+    source = Microphone(msgspec.json.decode(settings, type=config.Microphone), intake, server=Server())
 
     def drain() -> None:
         with open(path, "wb") as out:

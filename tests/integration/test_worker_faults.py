@@ -19,7 +19,7 @@ from earmark.config import settings as config
 from earmark.engines.supervisor import LocalEngine
 from earmark.errors import ModelError, WorkerDied, WorkerError
 from earmark.inference.engine import EngineState
-from tests import checkpoints, sick_worker
+from tests import checkpoints, sick_worker, warm
 from tests.daemon import DEADLINE, ROOT
 
 pytestmark = [
@@ -39,7 +39,7 @@ def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let model processes be sick ones. Returns the file that says how their GPU is."""
     file = tmp_path / "gpu"
     file.write_text("gone")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{warm.SITE}")
     monkeypatch.setenv("EARMARK_TEST_GPU", str(file))
     monkeypatch.setattr("earmark.engines.launch.MODULE", "tests.sick_worker")
     monkeypatch.setattr("earmark.engines.probe.MODULE", "tests.sick_worker")

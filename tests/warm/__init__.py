@@ -35,7 +35,7 @@ def template() -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="earmark-warm-") as folder, pytest.MonkeyPatch.context() as patch:
         address = f"{folder}/template"
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "tests.warm.template", address],
+            [sys.executable, "-P", str(SITE.parent / "template.py"), address],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": paths, "OMP_WAIT_POLICY": "passive"},

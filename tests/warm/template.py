@@ -1,4 +1,4 @@
-"""A process that imports torch and forks those that need it: `python -m tests.warm.template SOCKET`.
+"""A process that imports torch and forks those that need it: `python template.py SOCKET`.
 
 A client connects for each process that it wants, and sends its descriptors and what is to run with them. The answer is
 the exit status, negative for a signal. A client that is gone has its process killed. All ends with standard input.
@@ -120,7 +120,7 @@ def run(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
         os.environ.update(request["environment"])
         resource.setrlimit(resource.RLIMIT_NOFILE, tuple(request["files"]))
         arguments = request["arguments"]
-        if request["module"] == "earmark.worker.serve":
+        if len(arguments) > 2 and arguments[2] == str(request["parent"]):
             arguments[2] = str(os.getppid())  # with which it dies
         sys.argv[1:] = arguments
         sys.modules.pop(request["module"], None)  # it is run anew

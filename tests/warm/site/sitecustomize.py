@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
-SERVE = "earmark.worker.serve"
-MODULES = (SERVE, "earmark.worker.fit", "earmark.worker.try_out", "earmark.worker.device")
+SERVING = ("earmark.worker.serve", "tests.sick_worker")  # the third argument is the process that they die with
+MODULES = (*SERVING, "earmark.worker.fit", "earmark.worker.try_out", "earmark.worker.device")
 
 
 def begin(address: str, module: str, arguments: list[str]) -> None:
@@ -19,7 +19,7 @@ def begin(address: str, module: str, arguments: list[str]) -> None:
     import signal
     import socket
 
-    if module == SERVE:
+    if module in SERVING and len(arguments) > 2:
         import ctypes
 
         for name in (signal.SIGINT, signal.SIGTERM):
@@ -34,6 +34,7 @@ def begin(address: str, module: str, arguments: list[str]) -> None:
         request = {
             "module": module,
             "arguments": arguments,
+            "parent": os.getppid(),
             "environment": dict(os.environ),
             "folder": os.getcwd(),
             "descriptors": descriptors,

@@ -53,6 +53,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         shutil.copytree(wave, root / name)
         checkpoints.edit_config(root / name, fields)
+    checkpoints.save(root / "second", "whisper")  # cuts a clip into seconds, as the embedded models do
     weights = load_file(root / "broken" / "model.safetensors")
     del weights["classifier.weight"]
     checkpoints.write_weights(root / "broken", weights)
@@ -69,7 +70,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def daemon(tmp_path_factory: pytest.TempPathFactory, models: Path, silence: Path) -> Iterator[Daemon]:
     """Start the daemon that most tests ask, ready to classify."""
     tables = [SETTINGS]
-    for name in ("wave", "multi", "regression", "numbered", "patient", "later", "broken", "nan"):
+    for name in ("wave", "second", "multi", "regression", "numbered", "patient", "later", "broken", "nan"):
         tables.append(f'[[model]]\nname = "acme/{name}"\npath = "{models / name}"\n')
     tables.append('[[model]]\nname = "acme/absent"\n')
     tables.append('[[model]]\nname = "acme/cached"\naliases = ["short"]\n')

@@ -96,10 +96,11 @@ def test_a_clip_longer_than_the_model_takes_is_the_mean_of_its_windows(client: C
 
 def test_one_hour_of_audio_is_answered(client: Client) -> None:
     hour = encoded((noisy(60) * 0).repeat(60), form="FLAC")
-    reply = client.post(hour)
+    model = "/models/acme/second"  # whose windows are as long as those of an embedded model, of which each takes longer
+    reply = client.post(hour, model, **WAIT)
     assert reply.status == 200
     assert reply.headers["x-compute-audio-length"] == "3600"
-    assert client.post(encoded((noisy(60) * 0).repeat(61), form="FLAC")).status == 413
+    assert client.post(encoded((noisy(60) * 0).repeat(61), form="FLAC"), model).status == 413
 
 
 @pytest.mark.parametrize("off", ["false", "0", "False"])

@@ -43,11 +43,15 @@ with contextlib.suppress(ImportError):
 GRACE = 5.0  # seconds for what a test has told to end
 
 INTEGRATION = Path(__file__).parent / "integration"
+CONTRACT = INTEGRATION.parent / "contract"
 
-# The files there that take longest. They begin first, so that the processes which share the files end together.
+# The files that take longest. They begin first, so that the processes which share the files end together.
 LONGEST = (
-    *("two_microphones", "microphone", "faults", "page", "daemon", "training", "send", "worker", "learn"),
-    *("resume_daemon", "changes", "archive", "wheel", "metrics", "worker_faults", "daemon_faults"),
+    *(INTEGRATION / f"test_{name}.py" for name in ("two_microphones", "microphone", "faults", "page", "daemon")),
+    *(CONTRACT / f"test_{name}.py" for name in ("clients", "fuzz", "answers", "bodies")),
+    *(INTEGRATION / f"test_{name}.py" for name in ("learn", "privacy", "training", "send", "daemon_faults", "worker")),
+    *(INTEGRATION / f"test_{name}.py" for name in ("worker_faults", "tune", "pull", "metrics", "classify", "route")),
+    *(INTEGRATION / f"test_{name}.py" for name in ("resume_daemon", "client", "changes", "wheel", "archive", "kills")),
 )
 
 # A shell starts what runs in the background with Ctrl-C ignored, and nohup ignores that a terminal closes. Programs
@@ -67,7 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    ranks = {INTEGRATION / f"test_{name}.py": rank for rank, name in enumerate(LONGEST)}
+    ranks = {path: rank for rank, path in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
     for item in items:
         if item.get_closest_marker("realtime") and item.path.parent != INTEGRATION:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import warm
 from tests.daemon import Daemon
 from tests.posting import COMMANDS, DEADLINE, RATE, Client, as_json, encoded, noisy, together, until, word
 
@@ -49,7 +50,7 @@ def slow(tmp_path: Path, models: Path, silence: Path) -> Iterator[Client]:
     shutil.copytree(models / "wave", tmp_path / "wave")
     settings = tmp_path / "earmark.toml"
     settings.write_text(f'[[model]]\nname = "acme/wave"\npath = "{tmp_path / "wave"}"\ndefault = true\n')
-    with Daemon("--config", str(settings), "--file", str(silence)) as daemon:
+    with Daemon("--config", str(settings), "--file", str(silence), extra=warm.ALONE) as daemon:
         yield Client(daemon.address)
 
 

@@ -4,7 +4,7 @@ Each start of a daemon else costs seconds of import, and the tests start some tw
 tests/warm/site in PYTHONPATH and the address below in the environment take part: sitecustomize.py there finds out
 whether the process is one of the modules that import torch, and asks tests.warm.template to run it.
 
-Tests that are about the start itself, or measure what a process takes, call `alone()`.
+Tests that are about the start itself call `alone()`, or start their daemon with ALONE in its environment.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SITE = Path(__file__).parent / "site"
 ADDRESS = "EARMARK_TESTS_TEMPLATE"  # the variable with the path of the template's socket
+ALONE = {ADDRESS: ""}
 
 
 @contextmanager

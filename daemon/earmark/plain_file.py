@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 MAX_BYTES = 1_000_000
+PART_BYTES = 64 * 1024  # read in one go, because read() makes room for all that it is asked for
 
 
 def read_bytes(path: Path, most: int = MAX_BYTES) -> tuple[bytes, int]:
@@ -20,7 +21,12 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> tuple[bytes, int]:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "it is no regular file", str(path))
-        content = file.read(most + 1)
+        parts: list[bytes] = []
+        left = most + 1
+        while left and (part := file.read(min(left, PART_BYTES))):
+            parts.append(part)
+            left -= len(part)
+    content = b"".join(parts)
     if len(content) > most:
         raise OSError(errno.EFBIG, f"it has more than {most} bytes", str(path))
     return content, mode

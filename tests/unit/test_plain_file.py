@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,16 @@ def test_a_pipe_is_refused_without_waiting_for_its_writer(tmp_path: Path) -> Non
 def test_a_device_without_an_end_is_refused() -> None:
     with pytest.raises(OSError, match="it is no regular file"):
         read_bytes(Path("/dev/zero"))
+
+
+def test_a_small_file_takes_no_room_for_the_largest_one(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(bytes(100_000))
+    tracemalloc.start()
+    try:
+        content, _ = read_bytes(file, 16_000_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert content == bytes(100_000)
+    assert peak < 500_000

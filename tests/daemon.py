@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from tests import warm
 
 ROOT = Path(__file__).parent.parent
 PATHS = f"{ROOT / 'daemon'}:{ROOT / 'clients'}:{warm.SITE}"
+Item = TypeVar("Item")
 DEADLINE = 120.0  # seconds, for whatever a test waits for; the machine may be busy
 
 
@@ -109,6 +110,14 @@ class Daemon:
             self.log.append(new)
         return self.log
 
+    def new_lines(self) -> list[str]:
+        """The lines on standard error that have come since they were asked for; it does not wait, nor keep them."""
+        return [line for line in _taken(self._lines) if line is not None]
+
+    def new_events(self) -> list[dict[str, Any]]:
+        """The events that have come since they were asked for; it does not wait, nor keep them."""
+        return [event for event in _taken(self._inbox) if event is not None]
+
     def until(self, holds: Callable[[dict[str, Any]], bool], count: int = 1) -> dict[str, Any]:
         """The `count`-th event from now on that `holds` is true of."""
         deadline = time.monotonic() + DEADLINE
@@ -139,6 +148,10 @@ class Daemon:
         for line in self.process.stderr:
             self._lines.put(line.rstrip())
         self._lines.put(None)
+
+
+def _taken(waiting: queue.Queue[Item]) -> list[Item]:
+    return [waiting.get_nowait() for _ in range(waiting.qsize())]
 
 
 def events(text: str, kind: str) -> list[dict[str, Any]]:

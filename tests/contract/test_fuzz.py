@@ -10,7 +10,7 @@ import pytest
 from tests.fuzz.kept import FOLDER, found
 from tests.fuzz.mutate import Inputs
 from tests.fuzz.run import Report, feed, giving_up, minimised, run
-from tests.fuzz.target import Target
+from tests.fuzz.target import Broken, Target
 from tests.fuzz.targets import TARGETS
 
 SLOW = {"audio": 300, "plain-audio": 300, "labels": 200, "head": 500}
@@ -68,6 +68,28 @@ def test_a_fuzzer_finds_an_exception_and_a_slow_input_and_makes_them_small() -> 
     assert {key.partition(" ")[0] for key in report.defects} == {"KeyError", "slow"}
     assert {minimised(Bad(), defect) for defect in report.defects.values()} == {b"dd", b"ca"}
     assert not report.is_clean
+
+
+class Late(Bad):
+    """A parser whose answers come one input late, until somebody waits for them."""
+
+    _before = b""
+    _waits = False
+
+    def feed(self, data: bytes) -> str:
+        before, self._before = self._before, data
+        answered = data if self._waits else before
+        if b"d" in answered:
+            raise Broken("a wrong answer", answered)
+        return "ok"
+
+    def settle(self) -> None:
+        self._waits = True
+
+
+def test_a_wrong_answer_that_comes_late_is_held_against_its_own_input() -> None:
+    report = run(Late(), 200, seed=1)
+    assert {minimised(Late(), defect) for defect in report.defects.values()} == {b"d"}
 
 
 def test_the_same_seed_gives_the_same_inputs() -> None:

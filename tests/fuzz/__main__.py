@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 
 from tests.fuzz.kept import keep
-from tests.fuzz.run import MAX_GROWTH, SLICES, Report, minimised, run
+from tests.fuzz.run import SLICES, Report, minimised, run
 from tests.fuzz.target import Target
 from tests.fuzz.targets import ALL
 
@@ -78,10 +78,11 @@ def report_on(target: Target, inputs: int, seed: int, about_to: Callable[[bytes]
 def show(target: Target, report: Report) -> None:
     """Print a run as lines."""
     rate = report.inputs / max(report.seconds, 1e-9)
-    print(f"{target.name}: {report.inputs} inputs in {report.seconds:.0f} s of processor time ({rate:.0f} a second)")
+    took = f"{report.seconds:.0f} s of processor time ({rate:.0f} a second), {report.wall_seconds:.0f} s in all"
+    print(f"{target.name}: {report.inputs} inputs in {took}")
     print(f"  slowest input: {report.slowest * 1000:.1f} ms, {len(report.slowest_input)} bytes")
     memory = " ".join(f"{size / MB:.1f}" for size in report.memory[SLICES // 5 - 1 :: SLICES // 5])
-    grown = "" if report.growth <= MAX_GROWTH else "  DEFECT"
+    grown = "" if report.growth <= report.max_growth else "  DEFECT"
     print(f"  memory in MB after each fifth: {memory}; growth {report.growth / MB:.1f}{grown}")
     print(f"  {len(report.outcomes)} outcomes, the most frequent:")
     for outcome, count in report.outcomes.most_common(MAX_SHOWN):

@@ -15,16 +15,14 @@ from pathlib import Path
 from random import Random
 
 from tests.fuzz.mutate import Inputs, smaller
-from tests.fuzz.target import Target
+from tests.fuzz.target import Broken, Target
 
 SLICES = 20  # of a run, after each of which its memory is looked at
 WARM_SLICES = 10  # of them, in which caches and pools may be filled
 JUDGED_FROM = 50_000  # inputs; a shorter run only fills caches
-MAX_GROWTH = 16 * 1024 * 1024  # bytes from the end of the warm slices to the end of the run
 HANGS = 20.0  # seconds of processor time, after which an input is given up
 MAX_OUTCOMES = 5000
 _VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|[0-9]+")
-_PAGE = 4096
 
 
 class Hung(BaseException):
@@ -50,7 +48,9 @@ class Report:
     slowest: float = 0.0
     slowest_input: bytes = b""
     seconds: float = 0.0
+    wall_seconds: float = 0.0  # by the clock on the wall
     memory: list[int] = field(default_factory=list)  # resident, after each slice
+    max_growth: int = Target.max_growth
 
     @property
     def growth(self) -> int:
@@ -61,7 +61,7 @@ class Report:
 
     @property
     def is_clean(self) -> bool:
-        return not self.defects and self.growth <= MAX_GROWTH
+        return not self.defects and self.growth <= self.max_growth
 
 
 def run(
@@ -73,8 +73,8 @@ def run(
     tell: Callable[[str], None] = lambda line: None,
 ) -> Report:
     """Feed `inputs` inputs to `target`. `about_to` is called with each of them before."""
-    report, source = Report(), Inputs(target, Random(seed))
-    began = time.process_time()
+    report, source = Report(max_growth=target.max_growth), Inputs(target, Random(seed))
+    began, began_by_the_clock = time.process_time(), time.monotonic()
     with giving_up():
         for number in range(1, inputs + 1):
             data = source.next()
@@ -91,10 +91,12 @@ def run(
             report.outcomes[outcome] += 1
             if number * SLICES % inputs < SLICES:
                 gc.collect()
-                report.memory.append(resident())
+                report.memory.append(target.resident())
                 tell(f"{number} inputs, {len(report.outcomes)} outcomes, {len(report.defects)} defects")
+        settle(target, report)
     report.inputs = inputs
     report.seconds = time.process_time() - began
+    report.wall_seconds = time.monotonic() - began_by_the_clock
     return report
 
 
@@ -114,6 +116,15 @@ def feed(target: Target, data: bytes, report: Report) -> str:
     return outcome
 
 
+def settle(target: Target, report: Report) -> None:
+    """Wait for the answers that have not come yet, and note what was wrong."""
+    try:
+        target.settle()
+    except Exception as error:
+        defect = _defect(error, b"")
+        report.defects.setdefault(defect.key, defect)
+
+
 def tried(target: Target, data: bytes) -> tuple[str, Defect | None, float]:
     """Feed one input. Returns the outcome, the defect if there is one, and the seconds of processor time."""
     defect = None
@@ -125,7 +136,7 @@ def tried(target: Target, data: bytes) -> tuple[str, Defect | None, float]:
         outcome, defect = "hung", Defect("hung", f"more than {HANGS:g} s of processor time", data)
     except Exception as error:
         outcome = f"defect: {type(error).__name__}"
-        defect = Defect(_key(error), "".join(traceback.format_exception(error))[-4000:], data)
+        defect = _defect(error, data)
     return outcome, defect, (time.thread_time_ns() - began) / 1e9
 
 
@@ -137,6 +148,7 @@ def minimised(target: Target, defect: Defect) -> bytes:
         return defect.key in report.defects and bool(again)
 
     with giving_up():
+        settle(target, Report())
         tries = 30 if defect.key in ("slow", "hung") else 3000
         return smaller(defect.data, still_wrong, tries)
 
@@ -156,9 +168,11 @@ def giving_up() -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-def resident() -> int:
-    """Return the resident bytes of this process."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
+def _defect(error: Exception, data: bytes) -> Defect:
+    """Return what was raised, for this input or for the one that the error names."""
+    told = "".join(traceback.format_exception(error))[-4000:]
+    named = error.data if isinstance(error, Broken) else None
+    return Defect(_key(error), told, data if named is None else named)
 
 
 def _key(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from ipaddress import ip_network
 
 import msgspec
@@ -157,5 +158,6 @@ def _classifier(where: str, classifier: Classifier, sources: Sequence[str]) -> I
         yield f"{where}.max_window: {classifier.max_window} s is shorter than window = {classifier.window} s"
 
 
+@cache
 def _default(kind: Group, name: str) -> object:
     return next(field.default for field in msgspec.structs.fields(kind) if field.name == name)

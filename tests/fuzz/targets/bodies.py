@@ -155,7 +155,7 @@ class Compressed(Target):
             bare.compress(CLIP * 20) + bare.flush(),
             gzip.compress(bytes(3_900_000)),
             gzip.compress(CLIP) + gzip.compress(CLIP),
-            gzip.compress(b"") * 3000,
+            gzip.compress(b"") * 300,
         ]
 
     def grow(self, chance: Random) -> bytes:
@@ -212,10 +212,10 @@ class Patch(Target):
     def __init__(self) -> None:
         classifiers = (config.Classifier(name="commands"), config.Classifier(name="moods", mode="sliding"))
         self._config = config.Config(classifier=classifiers)
-        self._runner = asyncio.Runner()
+        self._loop = asyncio.new_event_loop()  # asyncio.Runner sets signal handlers for each run, which takes long
 
     def close(self) -> None:
-        self._runner.close()
+        self._loop.close()
 
     def seeds(self) -> Sequence[bytes]:
         return [
@@ -242,7 +242,7 @@ class Patch(Target):
 
     def feed(self, data: bytes) -> str:
         try:
-            changes = self._runner.run(read_object(_request(data)))
+            changes = self._loop.run_until_complete(read_object(_request(data)))
             for check in (fields.check_source, fields.check_classifier):
                 try:
                     check(changes)

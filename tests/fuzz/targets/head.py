@@ -171,7 +171,8 @@ class Head(Target):
         for name in LOGGERS:
             logging.getLogger(name).addHandler(self._troubles)
         self._runner = asyncio.Runner()
-        self._serving = self._runner.run(self._start())
+        self._loop = self._runner.get_loop()  # run() of the runner sets signal handlers, which takes long
+        self._serving = self._loop.run_until_complete(self._start())
 
     async def _start(self) -> Serving:
         asyncio.get_running_loop().set_exception_handler(
@@ -185,7 +186,7 @@ class Head(Target):
         return serving
 
     def close(self) -> None:
-        self._runner.run(self._serving.server.__aexit__(None, None, None))
+        self._loop.run_until_complete(self._serving.server.__aexit__(None, None, None))
         self._runner.close()
         for name in LOGGERS:
             logging.getLogger(name).removeHandler(self._troubles)
@@ -224,7 +225,7 @@ class Head(Target):
 
     def feed(self, data: bytes) -> str:
         self._troubles.found.clear()
-        answer = self._runner.run(self._talk(data))
+        answer = self._loop.run_until_complete(self._talk(data))
         if self._troubles.found:
             raise Broken("\n".join(self._troubles.found)[:3000])
         if answer and not answer.startswith(b"HTTP/1.1 "):

@@ -17,6 +17,7 @@ import msgspec
 from earmark.columns import cell
 from earmark.errors import EarmarkError
 from earmark.protocol.events import Error, Event, Gap, Hello, Label, Level, Loss, Result, Source, Tick
+from earmark.protocol.losses import LossLines
 from earmark.protocol.text import header, line, unknown
 from earmark_client.follow import Message
 from earmark_client.programs import not_started, variables, why_not
@@ -75,6 +76,7 @@ class Lines:
         self._quiet = quiet
         self._colour = has_colour(sys.stdout)
         self._lit = Lit()
+        self._lines = LossLines()
         if sys.stdout.isatty():
             print(header(self._colour), flush=True)
 
@@ -85,10 +87,12 @@ class Lines:
         self._lit.take(event)
         if isinstance(event, Hello):
             greet(event, self._quiet)
-        elif (shown := line(event, self._colour)) is not None:
+        elif (shown := self._lines.line(event, self._colour)) is not None:
             print(shown, flush=True)
 
     def lost(self) -> None:
+        for shown in self._lines.rest(self._colour):
+            print(shown, flush=True)
         for label in self._lit.forget():
             print(unknown(label, LOST, datetime.now(UTC).isoformat(), self._colour), flush=True)
 

@@ -16,7 +16,8 @@ from earmark.broadcast.line_writer import LineWriter
 from earmark.broadcast.sink import Published
 from earmark.errors import EarmarkError
 from earmark.protocol.events import Label, Loss, Source
-from earmark.protocol.text import header, line
+from earmark.protocol.losses import LossLines
+from earmark.protocol.text import header
 
 MAX_WAITING_LINES = 10_000  # for a reader that is too slow; further ones are lost
 
@@ -59,6 +60,7 @@ class Outputs:
         self._on_trouble = on_trouble
         self._stack = contextlib.ExitStack()
         self._lines: LineWriter | None = None
+        self._shown = LossLines()
         self._json: LineWriter | None = None
         self._colour = sys.stdout is not None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
@@ -68,12 +70,14 @@ class Outputs:
         if self._readable:
             self._lines = self._writer(_unbuffered_stdout())
             if sys.stdout.isatty():
-                self._lines.write(self._encoded(header(self._colour)))
+                self._show(header(self._colour))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for text in self._shown.rest(self._colour):
+            self._show(text)
         self._stack.close()
 
     def stats(self) -> OutputsStats:
@@ -97,13 +101,12 @@ class Outputs:
         if self._json is not None:
             self._json.write(published.text)
         if self._lines is not None and isinstance(event, Label | Source | Loss):
-            text = line(event, self._colour)
-            if text is not None:
-                self._lines.write(self._encoded(text))
+            self._show(self._shown.line(event, self._colour))
 
-    def _encoded(self, text: str) -> bytes:
-        """Return the line as the terminal shows it. What its encoding lacks is escaped."""
-        return text.encode(getattr(sys.stdout, "encoding", None) or "utf-8", "backslashreplace")
+    def _show(self, text: str | None) -> None:
+        """Write the line as the terminal shows it. What its encoding lacks is escaped."""
+        if text is not None and self._lines is not None:
+            self._lines.write(text.encode(getattr(sys.stdout, "encoding", None) or "utf-8", "backslashreplace"))
 
     def _open(self, events: str) -> IO[bytes]:
         if events == "-":
@@ -124,12 +127,10 @@ class Outputs:
     def _tell(self, reason: str) -> None:
         """Tell what is the matter with the events. On the thread of their writer."""
         lost = self._json.lost if self._json is not None else 0
-        if reason:
-            self._on_trouble(
-                f"--events: {self._events} cannot be written: {reason}; {MAX_WAITING_LINES} events wait at most"
-            )
-        else:
-            self._on_trouble(f"--events: {self._events} can be written again; {lost} events were lost so far")
+        told = f"cannot be written: {reason}; {MAX_WAITING_LINES} events wait at most"
+        if not reason:
+            told = f"can be written again; {lost} events were lost so far"
+        self._on_trouble(f"--events: {self._events} {told}")
 
 
 def _unbuffered_stdout() -> IO[bytes]:

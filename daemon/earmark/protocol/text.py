@@ -32,10 +32,11 @@ _RED = "\x1b[31m"
 _PLAIN = "\x1b[0m"
 
 
-def line(event: Event, colour: bool = False, zone: tzinfo | None = None) -> str | None:
+def line(event: Event, colour: bool = False, zone: tzinfo | None = None, left_out: int = 0) -> str | None:
     """Return one line for `event`, without a line break, or None if there is nothing to tell.
 
     Its columns are those of header(). Times are local, or in `zone`. `colour` adds terminal colours.
+    `left_out` are losses before this one that had no line.
     """
     match event:
         case Label():
@@ -50,7 +51,8 @@ def line(event: Event, colour: bool = False, zone: tzinfo | None = None) -> str 
             device = (event.device,) if event.device else ()
             return _styled(_DIM, (clock(event.time, zone), event.source, state, *device), colour)
         case Loss():
-            lost = f"lost {event.end - event.start:.2f} s of sound: {event.cause}"
+            more = f" ({left_out} more since the last line)" if left_out else ""
+            lost = f"lost {event.end - event.start:.2f} s of sound: {event.cause}{more}"
             classifier = (event.classifier,) if event.classifier else ()
             return _styled(_DIM, (clock(event.time, zone), event.source, *classifier, lost), colour)
         case Config():

@@ -12,6 +12,7 @@ from earmark.errors import RequestError
 
 MOST_ADDRESSES = 10_000  # that are remembered
 ROUNDING_SECONDS = 1e-6  # sums of tenths are not exact
+COUNTED_BYTES = 4096  # of a message; a larger one counts as several, since it takes as long to read
 MAX_HOLD_SECONDS = 1.0  # for which a client is not read from because all together send too much
 
 Kind = Literal["messages", "pings"]
@@ -33,9 +34,9 @@ class Rate:
         """Return the seconds until the bucket has a token; 0: it has one now."""
         return _seconds(full - now - (self.burst - 1) / self.per_second)
 
-    def taken(self, full: float, now: float) -> float:
-        """Return when the bucket is full again if a token is taken from it."""
-        return max(full, now) + 1 / self.per_second
+    def taken(self, full: float, now: float, tokens: int = 1) -> float:
+        """Return when the bucket is full again if tokens are taken from it. It may owe all of them but one."""
+        return max(full, now) + tokens / self.per_second
 
 
 class InAll:
@@ -52,13 +53,13 @@ class InAll:
             self._full = self.rate.taken(self._full, now)
         return seconds
 
-    def overdraw(self, now: float) -> float:
-        """Take a token for what has come already, and return the seconds in which nothing more should come.
+    def overdraw(self, now: float, tokens: int = 1) -> float:
+        """Take tokens for what has come already, and return the seconds in which nothing more should come.
 
         They are MAX_HOLD_SECONDS at most, however much has come.
         """
         most = now + self.rate.burst / self.rate.per_second + MAX_HOLD_SECONDS
-        self._full = min(self.rate.taken(self._full, now), most)
+        self._full = min(self.rate.taken(self._full, now, tokens), most)
         return _seconds(self._full - now - self.rate.burst / self.rate.per_second)
 
 
@@ -82,14 +83,14 @@ class PerAddress:
         """Return the seconds until the address has a token; 0: it has one now."""
         return self.rate.wait(self._full.get(owner_of(address), now), now)
 
-    def take(self, address: str, now: float) -> float:
-        """Take a token of the address and return 0, or return the seconds until there is one."""
+    def take(self, address: str, now: float, tokens: int = 1) -> float:
+        """Take tokens of the address and return 0, or return the seconds until there is one."""
         owner = owner_of(address)
         if not owner:
             return 0.0
         full = self._full.pop(owner, now)
         seconds = self.rate.wait(full, now)
-        self._full[owner] = full if seconds else self.rate.taken(full, now)
+        self._full[owner] = full if seconds else self.rate.taken(full, now, tokens)
         if len(self._full) > self._most:
             del self._full[next(iter(self._full))]
         return seconds
@@ -142,16 +143,16 @@ class Traffic:
         self._in_all = {kind: InAll(_in_one_second(share.in_all)) for kind, share in self.shares.items()}
         self._per_address = {kind: PerAddress(_in_one_second(share.per_address)) for kind, share in self.shares.items()}
 
-    def take(self, kind: Kind, address: str, now: float) -> float:
+    def take(self, kind: Kind, address: str, now: float, tokens: int = 1) -> float:
         """Count what came from this address, and return the seconds for which its client should not be read from.
 
         Raises TooMany if the address sends too much.
         """
-        if self._per_address[kind].take(address, now):
+        if self._per_address[kind].take(address, now, tokens):
             self.closed[f"{kind}_per_address"] += 1
             most = self.shares[kind].per_address
             raise TooMany(f"more than {most} {kind} a second from your address (server.{kind}_per_address)")
-        seconds = self._in_all[kind].overdraw(now)
+        seconds = self._in_all[kind].overdraw(now, tokens)
         self.held += bool(seconds)
         return seconds
 
@@ -169,15 +170,19 @@ class Sending:
         self._rates = {kind: _in_one_second(own.get(kind, share.per_client)) for kind, share in traffic.shares.items()}
         self._full: dict[Kind, float] = {}
 
-    def take(self, kind: Kind, now: float) -> float:
-        """Count a frame, and return the seconds for which nothing more should be read. Raises TooMany."""
+    def take(self, kind: Kind, now: float, size: int = 0) -> float:
+        """Count a frame of `size` bytes, and return the seconds for which nothing more should be read. Raises TooMany.
+
+        It counts once for each COUNTED_BYTES that it has begun, where the endpoint has no limit of its own.
+        """
+        tokens = 1 if kind in self._own else max(1, math.ceil(size / COUNTED_BYTES))
         rate, full = self._rates[kind], self._full.get(kind, now)
         if rate.wait(full, now):
             self._traffic.closed[f"{kind}_per_client"] += 1
             setting = "" if kind in self._own else f" (server.{kind}_per_client)"
             raise TooMany(f"more than {rate.per_second:.0f} {kind} a second{setting}")
-        self._full[kind] = rate.taken(full, now)
-        return 0.0 if kind in self._own else self._traffic.take(kind, self._address, now)
+        self._full[kind] = rate.taken(full, now, tokens)
+        return 0.0 if kind in self._own else self._traffic.take(kind, self._address, now, tokens)
 
 
 def _in_one_second(most: int) -> Rate:

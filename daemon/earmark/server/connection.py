@@ -23,7 +23,7 @@ from websockets.protocol import OPEN, Event
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from earmark.access.limits import Sending, TooMany
+from earmark.access.limits import Kind, Sending, TooMany
 
 WRITE_LIMIT = (64 * 1024, 16 * 1024)  # bytes in the transport: full above the first, free again below the second
 PING_SECONDS = 20.0
@@ -176,7 +176,8 @@ class WebSocketConnection(ServerConnection):
         if not isinstance(event, Frame) or event.opcode is Opcode.CLOSE or self.state is not OPEN:
             return
         try:
-            seconds = self._sending.take("messages" if event.opcode in DATA_OPCODES else "pings", self.loop.time())
+            kind: Kind = "messages" if event.opcode in DATA_OPCODES else "pings"
+            seconds = self._sending.take(kind, self.loop.time(), len(event.data))
         except TooMany as error:
             self.end(POLICY_VIOLATION, str(error))
             return

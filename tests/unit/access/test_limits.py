@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.access.limits import (
+    COUNTED_BYTES,
     MAX_HOLD_SECONDS,
     Arrivals,
     InAll,
@@ -119,6 +120,28 @@ def test_a_client_that_sends_too_much_is_told_the_setting_and_counted() -> None:
         "pings_per_client": 0,
         "pings_per_address": 0,
     }
+
+
+def test_a_large_message_counts_as_many_as_it_has_begun_pieces_of_4_kb() -> None:
+    client = Sending(of_three(per_client=30, per_address=100, in_all=100), HERE, {})
+    sizes = (COUNTED_BYTES, COUNTED_BYTES + 1, 16 * COUNTED_BYTES, 11 * COUNTED_BYTES)  # 1, 2, 16 and 11
+    assert [client.take("messages", 1.0, size) for size in sizes] == [0] * 4
+    with pytest.raises(TooMany):
+        client.take("messages", 1.0)
+    assert client.take("messages", 1.04) == 0
+
+
+def test_large_messages_of_one_client_count_for_its_address_and_for_all() -> None:
+    traffic = of_three(per_client=100, per_address=6, in_all=5)
+    client = Sending(traffic, HERE, {})
+    assert client.take("messages", 1.0, 6 * COUNTED_BYTES) == pytest.approx(0.2)
+    with pytest.raises(TooMany, match="from your address"):
+        client.take("messages", 1.0)
+
+
+def test_a_message_of_any_size_counts_once_where_an_endpoint_has_its_own_limit() -> None:
+    sender = Sending(of_three(), HERE, {"messages": 10})
+    assert [sender.take("messages", 1.0, 1_000_000) for _ in range(10)] == [0] * 10
 
 
 def test_messages_and_pings_are_counted_apart() -> None:

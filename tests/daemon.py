@@ -88,7 +88,7 @@ class Daemon:
     @property
     def address(self) -> str:
         """HOST:PORT, once it is printed."""
-        found = re.search(r"ws://([^/]+)/v1/events", self.logged("subscribe at"))
+        found = re.search(r"wss?://([^/]+)/v1/events", self.logged("subscribe at"))
         assert found
         return found[1]
 

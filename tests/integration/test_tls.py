@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import json
 import logging
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -18,6 +20,7 @@ from typing import Any
 
 import pytest
 import websockets.asyncio.client
+import websockets.sync.client
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -32,6 +35,7 @@ from earmark_client.client import Client
 from earmark_client.sender import Sender
 from earmark_client.stream import events
 from tests.certificates import Files, make
+from tests.daemon import Daemon
 from tests.serving import DEADLINE, Serving, serve
 
 BIG = "x" * 3_000_000
@@ -412,3 +416,46 @@ async def earmark(*args: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "earmark_client", *args, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
+
+
+def test_a_certificate_that_has_expired_is_told_and_used(files: Files, caplog: pytest.LogCaptureFixture) -> None:
+    found = certificate.read(str(files.certificate), str(files.key))
+    assert found is not None
+    assert caplog.messages == []
+    assert found.expires is not None
+    expired = certificate.read(str(files.certificate), str(files.key), lambda: found.expires or 0)
+    assert expired is not None
+    assert caplog.messages == [
+        f"server.certificate_file: {files.certificate} has expired, so clients do not connect; renew it"
+    ]
+
+
+@pytest.mark.scenario(17)
+def test_a_daemon_takes_a_renewed_certificate_at_a_hang_up_and_no_wrong_one(tmp_path: Path) -> None:
+    own, new = make(tmp_path, "first"), make(tmp_path, "second")
+    first, trusted = der(own), own.trusted()
+    config = tmp_path / "earmark.toml"
+    names = f'certificate_file = "{own.certificate}"\nkey_file = "{own.key}"\n'
+    config.write_text(f"source = []\njournal = false\n[server]\n{names}")
+    with Daemon("--config", str(config)) as daemon:
+        port = int(daemon.address.partition(":")[2])
+        daemon.logged("listening to")
+        url = f"wss://127.0.0.1:{port}/v1/events?types=config"
+        with websockets.sync.client.connect(url, ssl=trusted, proxy=None) as subscriber:
+            assert json.loads(subscriber.recv(DEADLINE))["type"] == "hello"
+            own.certificate.write_bytes(new.certificate.read_bytes())
+            daemon.process.send_signal(signal.SIGHUP)
+            assert "is not the key of the certificate" in daemon.logged("not reloaded")
+            assert shown_by(port) == first
+            own.key.write_bytes(new.key.read_bytes()[:100])
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.log.clear()
+            assert "are no pair of use" in daemon.logged("not reloaded")
+            assert shown_by(port) == first
+            new.put_in_place_of(own)
+            config.write_text(f'source = []\njournal = false\n[server]\nallow_hosts = ["ear.example"]\n{names}')
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.logged("reloaded: server.allow_hosts")
+            assert shown_by(port) == der(new)
+            assert json.loads(subscriber.recv(DEADLINE))["type"] == "config"  # on the connection from before
+        assert daemon.end() == 0

@@ -8,6 +8,8 @@ import logging
 import os
 import ssl
 import stat
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -39,8 +41,10 @@ class Pair:
     expires: float | None = None
 
 
-def read(certificate: str, key: str) -> Pair | None:
+def read(certificate: str, key: str, now: Callable[[], float] = time.time) -> Pair | None:
     """Return the pair in the two files, or None without paths: the port then speaks no TLS.
+
+    One that has expired is told and used all the same: the clock may be wrong, on a machine that has just started.
 
     Raises ConfigError if a file cannot be read, if others may read the key, or if they do not belong together.
     """
@@ -69,7 +73,10 @@ def read(certificate: str, key: str) -> Pair | None:
         raise ConfigError(f"server.certificate_file: {certificate} and {key} are no pair of use: {reason}") from None
     except OSError as error:
         raise ConfigError(f"server.certificate_file: {certificate} cannot be read: {error.strerror}") from None
-    return Pair(certificate, key, look, context, expiry(chain))
+    expires = expiry(chain)
+    if expires is not None and expires <= now():
+        log.warning("server.certificate_file: %s has expired, so clients do not connect; renew it", certificate)
+    return Pair(certificate, key, look, context, expires)
 
 
 class Certificate:

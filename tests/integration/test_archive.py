@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 import urllib.error
 import urllib.request
@@ -166,6 +167,24 @@ def test_a_folder_that_cannot_be_used_is_told_once_and_used_again_when_it_can(
     assert len(told) == 1
     assert "clips cannot be kept" in told[0]
     assert [record.getMessage() for record in caplog.records][-1] == "clips are written again"
+
+
+def test_a_folder_that_was_removed_is_begun_anew_with_the_next_clip(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "clips"
+    with opened(folder) as archive:
+        archive.keep(clip(1), sound(0.1))
+        until(lambda: archive.stats().written == 1)
+        shutil.rmtree(folder)
+        archive.keep(clip(2), sound(0.1))
+        until(lambda: archive.stats().written == 2)
+        stats = archive.stats()
+        assert (stats.state, stats.clips, stats.lost["disk"]) == ("ok", 1, 0)
+        assert [kept.id for kept in archive.search(ClipQuery())[0]] == ["e-2"]
+        assert archive.file("e-1") is None
+    assert [entry.name for entry in folder.iterdir()] == ["e-2.flac"]
+    assert "was removed or replaced" in caplog.text
 
 
 def test_a_full_disk_loses_clips_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

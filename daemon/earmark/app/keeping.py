@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from earmark.config import settings as config
 from earmark.config.state import state_folder
 from earmark.errors import ArchiveError, ConfigError, JournalError
 from earmark.journal.folder import check_folder
-from earmark.journal.journal import Journal
+from earmark.journal.journal import Journal, JournalStats
 from earmark.listening.plan import Plan
 from earmark.protocol.events import ClassifierInfo
 
@@ -26,16 +27,28 @@ MOST_NAMED = 12  # labels of a classifier in a sentence
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class NoJournal:
+    """A journal that is wanted and could not be opened, and why."""
+
+    reason: str
+
+    def stats(self) -> JournalStats:
+        """Return what `/info` shows of it."""
+        return JournalStats("error", f"none is kept until a restart: {self.reason}", "", *(0,) * 7)
+
+
 @contextlib.contextmanager
-def journal(settings: config.Config, environ: Mapping[str, str]) -> Iterator[Journal | None]:
-    """Keep a journal until the context is left. None if the settings want none, or if it cannot be: that is told."""
+def journal(settings: config.Config, environ: Mapping[str, str]) -> Iterator[Journal | NoJournal | None]:
+    """Keep a journal until the context is left. None if the settings want none. If it cannot be, that is told."""
     with contextlib.ExitStack() as stack:
-        kept = None
+        kept: Journal | NoJournal | None = None
         if settings.journal is not False:
             try:
                 kept = stack.enter_context(_journal(settings.journal, environ))
             except (ConfigError, JournalError) as error:
                 log.warning("no journal is kept: %s", error)
+                kept = NoJournal(str(error))
         yield kept
 
 

@@ -57,12 +57,13 @@ class Service:
         self,
         settings: config.Config,
         options: Options,
-        journal: Journal | None = None,
+        journal: Journal | keeping.NoJournal | None = None,
         read: Callable[[], config.Config] | None = None,
         hang_ups: HangUps | None = None,
     ) -> None:
         self._settings = settings
         self._hang_ups = hang_ups
+        self._journal = journal
         self._options = options
         self._stop = asyncio.Event()
         self._serving = False
@@ -75,7 +76,13 @@ class Service:
         # nothing before run() enters it.
         self._segmenter = segmenter = Segmenter(lambda messages: self._live.deliver(messages))
         self._events = events = Events(
-            settings, options, journal, segmenter, detectors, self._plans_in_force, on_broken=self._broken_pipe
+            settings,
+            options,
+            journal if isinstance(journal, Journal) else None,
+            segmenter,
+            detectors,
+            self._plans_in_force,
+            on_broken=self._broken_pipe,
         )
         publish = events.publisher.publish
         self._models = models = Models(settings, chosen, self._plans_in_force, events.tell)
@@ -271,7 +278,7 @@ class Service:
             segmenter=self._segmenter.stats(),
             outputs=events.outputs.stats(),
             publish=events.publishing.stats(),
-            journal=events.journal.stats() if events.journal is not None else None,
+            journal=self._journal.stats() if self._journal is not None else None,
             archive=events.clips.archive.stats(),
             loop=self._turns.stats(),
             events=events.tally.stats(),

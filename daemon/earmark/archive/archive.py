@@ -211,10 +211,23 @@ class Archive:
             self._prune()
         return self._folder
 
+    def _close_unless_in_place(self) -> None:
+        """Let go of a folder that was deleted or replaced while the daemon runs, and of the clips that were in it."""
+        if self._folder is None or self._folder.in_place:
+            return
+        with self._files:
+            self._folder.close()
+            with self._lock:
+                self._folder, self._index, self._bytes = None, {}, 0
+        log.warning(
+            "the folder of clips %s was removed or replaced while the daemon uses it; it is begun anew", self.path
+        )
+
     def _write(self, recorded: _Recorded) -> None:
         try:
             content = encoded(recorded.clip, recorded.samples)
             clip = msgspec.structs.replace(recorded.clip, bytes=len(content))
+            self._close_unless_in_place()
             folder = self._open()
             with self._files:
                 before = self._index.get(clip.id)

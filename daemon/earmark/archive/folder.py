@@ -50,6 +50,14 @@ class Folder:
             os.close(self._lock)
             raise ArchiveError(f"{path} is in use by another daemon; give this one a clips.path of its own") from None
 
+    @property
+    def in_place(self) -> bool:
+        """Whether the folder is still the one at the path: somebody may have deleted it to forget all clips."""
+        try:
+            return os.path.samestat(os.fstat(self._lock), os.stat(self.path))
+        except OSError:
+            return False
+
     def close(self) -> None:
         """Let another daemon use the folder."""
         os.close(self._lock)

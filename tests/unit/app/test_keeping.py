@@ -7,6 +7,7 @@ import pytest
 
 from earmark.app import keeping
 from earmark.config import settings as config
+from earmark.journal.journal import Journal
 from earmark.listening.plan import Plan, plans
 from earmark.protocol.events import ClassifierInfo
 from earmark.windowing.segmenter import Segmenter
@@ -15,7 +16,7 @@ from earmark.windowing.segmenter import Segmenter
 @pytest.mark.parametrize("journal", [True, config.Journal()])
 def test_by_default_a_journal_is_kept_in_the_state_folder(journal: config.Journal | bool, tmp_path: Path) -> None:
     with keeping.journal(config.Config(journal=journal), {"STATE_DIRECTORY": str(tmp_path / "state")}) as kept:
-        assert kept is not None
+        assert isinstance(kept, Journal)
         assert kept.path == tmp_path / "state"
     assert (tmp_path / "state" / "journal.db").is_file()
 
@@ -23,7 +24,7 @@ def test_by_default_a_journal_is_kept_in_the_state_folder(journal: config.Journa
 def test_a_journal_is_kept_where_the_configuration_says(tmp_path: Path) -> None:
     settings = config.Config(journal=config.Journal(path=str(tmp_path / "here")))
     with keeping.journal(settings, {"STATE_DIRECTORY": str(tmp_path / "state")}) as kept:
-        assert kept is not None
+        assert isinstance(kept, Journal)
         assert kept.path == tmp_path / "here"
     assert not (tmp_path / "state").exists()
 
@@ -39,7 +40,10 @@ def test_a_journal_that_cannot_be_kept_is_told_once_with_its_folder_and_the_reme
 ) -> None:
     (tmp_path / "file").touch()
     with keeping.journal(config.Config(), {"STATE_DIRECTORY": str(tmp_path / "file")}) as kept:
-        assert kept is None
+        assert isinstance(kept, keeping.NoJournal)
+        told = kept.stats()  # in /info and /metrics, so that somebody is woken
+        assert (told.state, told.events) == ("error", 0)
+        assert told.detail.startswith(f"none is kept until a restart: {tmp_path}/file cannot be written: ")
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (
             logging.WARNING,

@@ -57,7 +57,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server": {"perimeter", "access", "config", "protocol"},
     "stream": {"history", "broadcast", "server.connection", "server.handshake", "protocol"},
     "uplink": {"server.connection", "server.handshake", "capture.network", "audio", "config", "protocol"},
+    "answers": {"inference.scores"},
     "api": {
+        "answers",
         "server.responses",
         "poison",
         "access",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
@@ -70,17 +69,21 @@ async def _paced(request: Request, pace: Pace) -> AsyncIterator[bytes]:
     """Yield the parts of the body as they come. Raises RequestError 408 if they come too slowly."""
     loop = asyncio.get_running_loop()
     began, received = loop.time(), 0
-    parts = aiter(request.stream())
     while True:
         try:
             async with asyncio.timeout_at(pace.deadline(began, received, loop.time())):
-                part = await anext(parts, None)
+                message = await request.receive()
         except TimeoutError:
             raise RequestError(408, f"the body came too slowly: {received} bytes so far") from None
-        if part is None:
-            return
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        is_last = not message.get("more_body", False)
+        part = message.pop("body", b"")  # nobody else holds it
+        del message
         received += len(part)
         yield part
+        if is_last:
+            return
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
@@ -88,18 +91,30 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -
 
     The body must have been read.
     """
-    working = asyncio.ensure_future(work)
+    task = asyncio.current_task()
+    assert task is not None  # coroutines run in tasks
+    has_left = is_done = False
+
+    def leave(watching: asyncio.Task[None]) -> None:
+        nonlocal has_left
+        if not watching.cancelled():
+            watching.exception()  # else asyncio says that it was never retrieved
+            if not is_done:
+                has_left = True
+                task.cancel()
+
+    # work goes on in this task, because a task of its own costs two turns of the event loop
     watching = asyncio.ensure_future(_disconnected(request))
+    watching.add_done_callback(leave)
     try:
-        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
+        return await work
+    except asyncio.CancelledError:
+        if has_left and not task.uncancel():
+            raise ClientDisconnect from None
+        raise
     finally:
-        for task in (working, watching):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+        is_done = True  # from here on the client may leave as it likes
+        watching.cancel()
 
 
 async def _disconnected(request: Request) -> None:

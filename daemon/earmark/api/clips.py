@@ -15,7 +15,8 @@ from typing import Self
 import msgspec
 
 from earmark.access.places import owner_of
-from earmark.api.cache import Cache, Key
+from earmark.answers.cache import Cache, Key
+from earmark.answers.sent import sent_key
 from earmark.api.clip_scorer import ClipScorer
 from earmark.api.decode import MB, Clip, Decoders, Limits
 from earmark.api.loading import BUSY_DELAY_SECONDS, loaded
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 MEMORY = "http.memory_mb"
 MAX_INLINE_BYTES = 64 * 1024  # of a body that is parsed on the event loop
+MAX_HASHED_BYTES = 256 * 1024  # of one that is hashed there, in a third of a millisecond
 RETRY_AFTER_SECONDS = 5  # a new model process takes about as long
 TAKEN = "WAV, FLAC, Ogg, Opus, MP3, AIFF, AU, CAF and W64 are taken, and with the extra `av` whatever FFmpeg reads"
 
@@ -52,7 +54,9 @@ class ClipAnswer:
 class ClipStats(msgspec.Struct, frozen=True):
     """What `/info` shows. `waiting` requests have come whole, and are being decoded or classified.
 
-    `deadly` is the number of clips that are refused because the model process died on them.
+    `deadly` is the number of clips that are refused because the model process died on them. Of the `cached` answers,
+    `recognised` were found by the bytes of the request, before it was decoded. `kept` answers are in the cache, which
+    can be found by `ways` requests and take `kept_bytes`.
     """
 
     waiting: int
@@ -60,6 +64,10 @@ class ClipStats(msgspec.Struct, frozen=True):
     refused: int
     cached: int
     deadly: int = 0
+    recognised: int = 0
+    kept: int = 0
+    ways: int = 0
+    kept_bytes: int = 0
 
 
 class Clips:
@@ -78,7 +86,7 @@ class Clips:
         self._decoders = Decoders(settings.decoders, limits, settings.wait)
         self._cache = Cache(settings.cache_mb * MB)
         self._poison = RememberedClips() if poison is None else poison  # it has a length, which may be 0
-        self._waiting = self._answered = self._refused = self._cached = 0
+        self._waiting = self._answered = self._refused = 0
         self.max_body_bytes = settings.max_body_mb * MB
 
     def __enter__(self) -> Self:
@@ -92,7 +100,18 @@ class Clips:
 
     def stats(self) -> ClipStats:
         """Return the counters."""
-        return ClipStats(self._waiting, self._answered, self._refused, self._cached, len(self._poison))
+        cache = self._cache
+        return ClipStats(
+            self._waiting,
+            self._answered,
+            self._refused,
+            cache.hits + cache.recognised,
+            len(self._poison),
+            cache.recognised,
+            len(cache),
+            cache.ways,
+            cache.size,
+        )
 
     @contextlib.contextmanager
     def admit(self, address: str = "") -> Iterator[Reservation]:
@@ -142,6 +161,10 @@ class Clips:
         self, entry: Entry, body: bytes, query: Mapping[str, str], headers: Mapping[str, str], memory: Reservation
     ) -> ClipAnswer:
         began = time.monotonic()
+        sent = await self._sent(entry, body, query, headers)
+        known = self._cache.recognise(sent) if sent is not None else None
+        if known is not None:
+            return ClipAnswer(known.answer, known.seconds, None, known.warning)
         request = await self.parse(body, query, memory)
         del body  # it may be 64 MB, and the queue long
         checkpoint = await self._loaded(entry, request.options, headers)
@@ -151,17 +174,38 @@ class Clips:
             del request
             clip = await decoding
             memory.release()
-            usual = default_function(checkpoint.problem_type)
-            revision = f"{checkpoint.revision} {self._registry.meaning(entry)}"  # a folder may have no revision
-            key = Key.of(entry.id, revision, clip.digest, parameters, usual, len(checkpoint.labels))
+            key = Key.of(
+                entry.id,
+                self._revision(entry, checkpoint),
+                clip.digest,
+                parameters.function_to_apply,
+                parameters.top_k,
+                usual=default_function(checkpoint.problem_type),
+                labels=len(checkpoint.labels),
+            )
             use_cache = options.use_cache and parse_switch(headers.get("x-use-cache"), True)
-            kept = self._cache.get(key) if use_cache else None
-            if kept is not None:
-                self._cached += 1
-                return ClipAnswer(kept, clip.seconds, None, clip.warning)
-            answer = await self._score(checkpoint, clip, key)
-            self._cache.put(key, answer)
-            return ClipAnswer(answer, clip.seconds, time.monotonic() - began, clip.warning)
+            answer, work = self._cache.get(key) if use_cache else None, None
+            if answer is None:
+                answer = await self._score(checkpoint, clip, key)
+                work = time.monotonic() - began
+                self._cache.put(key, answer)
+            if sent is not None and use_cache:  # a body may forbid the cache too, and then it always does
+                self._cache.recognise_from_now(sent, key, clip.seconds, clip.warning)
+            return ClipAnswer(answer, clip.seconds, work, clip.warning)
+
+    async def _sent(
+        self, entry: Entry, body: bytes, query: Mapping[str, str], headers: Mapping[str, str]
+    ) -> bytes | None:
+        """Return the hash by which the request is recognised. None if it must not be, or its model is not loaded."""
+        checkpoint = self._registry.loaded(entry)
+        if checkpoint is None or not parse_switch(headers.get("x-use-cache"), True):
+            return None
+        key = partial(sent_key, entry.id, self._revision(entry, checkpoint), body, query)
+        return key() if len(body) <= MAX_HASHED_BYTES else await self._decoders.run(key)
+
+    def _revision(self, entry: Entry, checkpoint: Checkpoint) -> str:
+        """Return what differs as soon as the model's name means something else; a folder may have no revision."""
+        return f"{checkpoint.revision} {self._registry.meaning(entry)}"
 
     async def parse(self, body: bytes, query: Mapping[str, str], memory: Reservation) -> ParsedRequest:
         """Return the request in `body`; `memory` counts its audio instead of the body from then on."""

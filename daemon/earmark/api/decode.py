@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import logging
 import math
 import threading
@@ -19,10 +20,13 @@ import soxr
 from earmark.api.memory import Full, Reservation
 from earmark.audio.types import Samples
 from earmark.errors import AudioError, EarmarkError, TooMuchAudio
-from earmark.recordings.recording import CLIP_NAME, Recording, open_clip
+from earmark.recordings.recording import CLIP_NAME, RATES, Recording, open_clip
+from earmark.recordings.wav import read_wav
 
 log = logging.getLogger(__name__)
 
+MAX_INLINE_BYTES = 128 * 1024  # of a plain WAV file that is decoded on the event loop, in less than a millisecond,
+MAX_INLINE_SAMPLES = 2**16  # and of what it comes to at the model's rate: four seconds at 16 kHz
 BLOCK_VALUES = 2**17  # of all channels, decoded in one go: half a megabyte
 MB = 1_000_000
 
@@ -106,6 +110,14 @@ def check_length(frames: int, recording: Recording, limits: Limits) -> None:
         raise TooMuchAudio(f"the clip decodes to more than {size}, which is all that http.max_decoded_mb allows")
 
 
+def is_short_and_plain(content: bytes, rate: int) -> bool:
+    """Return whether `content` is a WAV file with samples as they are, and a short one also at `rate`."""
+    header = read_wav(io.BytesIO(content)) if len(content) <= MAX_INLINE_BYTES else None
+    if header is None or header.rate not in RATES:
+        return False
+    return (header.end - header.start) // header.frame_bytes * rate <= MAX_INLINE_SAMPLES * header.rate
+
+
 class Decoders:
     """A few threads that decode, which start when they are needed. On the event loop. Ends with close().
 
@@ -130,8 +142,10 @@ class Decoders:
         Cancelled, it sets `abort` and returns when the thread has let go: the memory that the caller counts for the
         work is in use until then.
         """
-        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        del work  # it may hold a body
+        # it may hold a body, and the thread keeps its arguments for a moment after the result is there
+        waiting = [work]
+        del work
+        future = asyncio.get_running_loop().run_in_executor(self._pool, lambda: waiting.pop()())
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -144,9 +158,15 @@ class Decoders:
             raise
 
     async def decode(self, content: bytes, rate: int, room: Reservation) -> Clip:
-        """Decode on one of the threads, as decode() does. A clip that finds no room waits for it."""
+        """Decode on one of the threads, or at once what is short, as decode() does.
+
+        A clip that finds no room waits for it.
+        """
+        is_short = is_short_and_plain(content, rate)
         while True:
             try:
+                if is_short:  # done sooner than a thread has woken up
+                    return decode(content, rate, self._limits, room, threading.Event())
                 return await self._decode(content, rate, room)
             except Full as full:
                 await room.wait_for_room(full.count, self._timeout)

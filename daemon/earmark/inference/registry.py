@@ -122,6 +122,11 @@ class Registry:
         """Return the model with that id or alias, if there is one."""
         return self.names.get(name)
 
+    def loaded(self, entry: Entry) -> Checkpoint | None:
+        """Return the checkpoint if the model is loaded now and known from its folder, else None. Waits for nothing."""
+        folder = self._folders.get(entry.id)
+        return folder.checkpoint if folder is not None and entry.id in self._engine.state.loaded else None
+
     async def checkpoint(self, entry: Entry) -> Checkpoint:
         """Return the checkpoint in the folder of `entry`. Raises ModelError, without local paths."""
         folder = await self._folder(entry)

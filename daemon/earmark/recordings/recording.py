@@ -20,9 +20,10 @@ import soxr
 from earmark.audio.pcm import mono
 from earmark.audio.types import Samples
 from earmark.errors import AudioError, SourceError
-from earmark.recordings import ffmpeg, sndfile
+from earmark.recordings import ffmpeg, plain, sndfile
 from earmark.recordings.content import HEAD_BYTES, audio_format, described
 from earmark.recordings.decoder import Decoder, NeedsFFmpeg, Readable
+from earmark.recordings.plain import PlainWav
 from earmark.recordings.wav import read_wav
 
 RATES = range(1000, 768_001)  # Hz; a header that names another is wrong
@@ -179,7 +180,7 @@ def _open(file: BinaryIO, name: str, openers: Sequence[Opener]) -> Iterator[Deco
         raise AudioError(f"{name}: holds no sound: the file is empty")
     header = read_wav(file)
     if header is not None:
-        return iter([sndfile.open_wav(file, header)])
+        return iter([PlainWav(file, header) if header.subtype in plain.TYPES else sndfile.open_wav(file, header)])
     reasons = []
     lacking = False
     for opener in openers:

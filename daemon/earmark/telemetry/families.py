@@ -221,6 +221,12 @@ def _of_http(now: Snapshot) -> Iterator[Metric]:
     text = "Clips that are refused because the model process died on them."
     yield _gauge("earmark_clips_deadly", text, now.clips.deadly)
     yield _counter("earmark_clips_cached", "Clips that were answered from the cache.", now.clips.cached)
+    text = "Clips that were answered from the cache without being decoded."
+    yield _counter("earmark_clips_recognised", text, now.clips.recognised)
+    yield _gauge("earmark_clips_kept_answers", "Answers in the cache.", now.clips.kept)
+    text = "Requests that are recognised as they are sent, and lead to an answer in the cache."
+    yield _gauge("earmark_clips_kept_requests", text, now.clips.ways)
+    yield _gauge("earmark_clips_kept_size_bytes", "Memory of the cache of answers.", now.clips.kept_bytes)
 
 
 def _of_processes(now: Snapshot) -> Iterator[Metric]:

@@ -150,6 +150,49 @@ def test_a_client_that_leaves_ends_the_work() -> None:
     assert ended == ["work"]
 
 
+@pytest.mark.parametrize("turns", range(6))
+def test_a_client_that_leaves_about_when_the_work_is_done_cancels_nothing_that_comes_after(turns: int) -> None:
+    async def scene() -> None:
+        leaves, ready = asyncio.Event(), asyncio.Event()
+
+        async def receive() -> dict[str, Any]:
+            await leaves.wait()
+            return {"type": "http.disconnect"}
+
+        async def work() -> str:
+            await ready.wait()
+            return "done"
+
+        asked = Request({"type": "http", "method": "POST", "headers": []}, receive)
+        loop = asyncio.get_running_loop()
+        for number in range(turns):  # the client leaves some turns of the loop before the work is done, or with it
+            loop.call_soon(lambda: None) if number else leaves.set()
+        loop.call_soon(ready.set)
+        try:
+            assert await while_connected(asked, work()) == "done"
+        except ClientDisconnect:
+            assert turns
+        leaves.set()
+        for _ in range(4):
+            await asyncio.sleep(0)
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
+
+    asyncio.run(scene())
+
+
+def test_work_that_is_cancelled_from_outside_is_cancelled_and_not_left() -> None:
+    async def scene() -> None:
+        waiting = asyncio.create_task(while_connected(request([]), asyncio.Event().wait()))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(scene())
+
+
 def test_work_that_is_done_or_fails_ends_the_watch_over_its_client() -> None:
     async def work(result: int) -> int:
         return 1 // result

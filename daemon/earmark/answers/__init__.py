@@ -1,0 +1,1 @@
+"""Answers to clips that were given before."""

@@ -97,13 +97,13 @@ def clock(time: str, zone: tzinfo | None = None) -> str:
 
 
 def _label(event: Label) -> tuple[str, ...]:
-    """Return the score, and for a label that lasts also `on`, or how long the sound was, its peak and why it ended."""
+    """Return the score, and for a label that lasts also `on`; at its end the peak, how long the sound was, and why."""
     score = "" if event.score is None else f"{event.score:.2f}"
     if event.state == "on":
         return (score,) if event.end is not None else (score, "on")
     lasted = "" if event.end is None else f" after {event.end - event.start:.1f} s"
-    peak = "" if event.peak is None else f", peak {event.peak:.2f}"
-    return ("", f"off{lasted}{peak}" + (f": {event.reason}" if event.reason else ""))
+    peak = "" if event.peak is None else f"{event.peak:.2f}"
+    return (peak, f"off{lasted}" + (f": {event.reason}" if event.reason else ""))
 
 
 def _gate(name: str, gate: GateLevel) -> str:

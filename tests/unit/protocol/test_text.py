@@ -39,7 +39,7 @@ LINES: list[tuple[Event, str | None]] = [
     ),
     (
         Label(1, TIME, "desk", "emotion", "e-2", "happy", "off", 1.0, end=8.0, peak=0.93, reason="quiet"),
-        "07:31:05  desk        emotion     happy                  off after 7.0 s, peak 0.93: quiet",
+        "07:31:05  desk        emotion     happy           0.93   off after 7.0 s: quiet",
     ),
     (
         Label(1, TIME, "desk", "emotion", "e-2", "happy", "off", 1.0),
@@ -87,7 +87,7 @@ LINES: list[tuple[Event, str | None]] = [
     ),
     (
         Label(1, TIME, "desk", "emotion", "e-2", "happy", "off", 1.25, score=0.5, end=2.0, peak=0.0),
-        "07:31:05  desk        emotion     happy                  off after 0.8 s, peak 0.00",
+        "07:31:05  desk        emotion     happy           0.00   off after 0.8 s",
     ),
     (Source(1, TIME, "desk", "lost", "retrying", "USB"), "07:31:05  desk        lost: retrying  USB"),
     (

@@ -135,7 +135,7 @@ class Louder(tf.Wav2Vec2FeatureExtractor):  # type: ignore[misc]  # transformers
         tf.ClapFeatureExtractor(),
         object(),
     ],
-    ids=repr,
+    ids=["loudness", "dither", "mask", "left", "stride", "left of stacked bands", "another kind", "no extractor"],
 )
 def test_other_extractors_and_settings_are_left_to_transformers(odd: Any) -> None:
     assert features.on_device(odd) is None

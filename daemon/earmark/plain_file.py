@@ -17,10 +17,11 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> tuple[bytes, int]:
     Raises OSError, also if it is no regular file, or if it has more than `most` bytes.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)  # which open() would not do for a folder
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
     with open(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
         parts: list[bytes] = []
         left = most + 1
         while left and (part := file.read(min(left, PART_BYTES))):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -47,3 +48,15 @@ def test_a_small_file_takes_no_room_for_the_largest_one(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert content == bytes(100_000)
     assert peak < 500_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_what_is_refused_leaves_no_descriptor_behind(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(b"content")
+    os.mkfifo(tmp_path / "pipe")
+    before = len(os.listdir("/proc/self/fd"))
+    for name in ("folder", "pipe", "file"):
+        with pytest.raises(OSError, match=r"it is no regular file|more than 6 bytes"):
+            read_bytes(tmp_path / name, most=6)
+    assert len(os.listdir("/proc/self/fd")) == before

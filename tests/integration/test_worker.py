@@ -26,7 +26,7 @@ from earmark.engines.supervisor import LocalEngine
 from earmark.errors import ModelError, WorkerError
 from earmark.inference.engine import EngineState
 from earmark.inference.scores import softmax
-from tests import checkpoints, warm
+from tests import checkpoints, exported, warm
 
 SETTINGS = config.Worker(threads=1, device="cpu")
 DEADLINE = 120  # seconds; this machine may be busy
@@ -35,8 +35,15 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs signals a
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    return reader.read(checkpoints.save(tmp_path_factory.mktemp("tiny"), "whisper"), "test/tiny")
+def tiny(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Checkpoint:
+    """A checkpoint; as the parameter "onnx" of a test, with an exported network beside it."""
+    folder = checkpoints.save(tmp_path_factory.mktemp("tiny"), "whisper")
+    if getattr(request, "param", "torch") == "onnx":
+        exported.write(folder)
+    return reader.read(folder, "test/tiny")
+
+
+on_both_engines = pytest.mark.parametrize("tiny", ["torch", "onnx"], indirect=True)
 
 
 def clips(count: int, length: int = checkpoints.RATE) -> list[Samples]:
@@ -97,6 +104,7 @@ def test_an_engine_says_what_it_waits_for_and_answers_as_the_bare_model(tiny: Ch
     assert np.abs(softmax(bare.classify(np.stack(clips(32)))) - softmax(together)).max() < 1e-5
 
 
+@on_both_engines
 @pytest.mark.scenario(7)
 def test_a_batch_under_which_the_process_dies_is_tried_once_more_and_answered(tiny: Checkpoint) -> None:
     async def scene() -> None:
@@ -117,6 +125,7 @@ def test_a_batch_under_which_the_process_dies_is_tried_once_more_and_answered(ti
     play(scene)
 
 
+@on_both_engines
 @pytest.mark.scenario(7)
 def test_a_batch_that_kills_twice_fails_and_the_one_behind_it_does_not(tiny: Checkpoint) -> None:
     async def scene() -> None:
@@ -139,6 +148,7 @@ def test_a_batch_that_kills_twice_fails_and_the_one_behind_it_does_not(tiny: Che
     play(scene)
 
 
+@on_both_engines
 @pytest.mark.scenario(7)
 def test_a_process_that_hangs_is_killed_and_the_batch_answered_by_the_next(tiny: Checkpoint) -> None:
     async def scene() -> None:
@@ -421,7 +431,7 @@ def test_a_process_that_cannot_start_is_reported_after_many_deaths(
 ANSWERS_UNASKED = """#!{python}
 import os, sys
 from earmark.engines import wire
-os.write(int(sys.argv[4]), wire.frame(wire.Logits(99, 1, b"")))
+os.write(int(sys.argv[5]), wire.frame(wire.Logits(99, 1, b"")))
 sys.stdin.read()
 """
 
@@ -492,7 +502,13 @@ def test_the_process_dies_with_the_daemon(tiny: Checkpoint) -> None:
 def test_the_process_ends_with_the_stream_even_in_the_middle_of_a_message() -> None:
     ours, theirs = socket.socketpair()
     slots = wire.Slots.create()
-    command = [sys.executable, "-m", "earmark.worker.serve", *map(str, (theirs.fileno(), slots.fd, os.getpid()))]
+    command = [
+        sys.executable,
+        "-m",
+        "earmark.worker.serve",
+        "torch",
+        *map(str, (theirs.fileno(), slots.fd, os.getpid())),
+    ]
     with subprocess.Popen(command, pass_fds=(theirs.fileno(), slots.fd), env=environment()) as process:
         theirs.close()
         ours.sendall(wire.frame(wire.Start("cpu", "fp32", 1, 4))[:-3])

@@ -42,7 +42,7 @@ def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{warm.SITE}")
     monkeypatch.setenv("EARMARK_TEST_GPU", str(file))
     monkeypatch.setattr("earmark.engines.launch.MODULE", "tests.sick_worker")
-    monkeypatch.setattr("earmark.engines.probe.MODULE", "tests.sick_worker")
+    monkeypatch.setattr("earmark.placement.probe.MODULE", "tests.sick_worker")
     monkeypatch.setattr("earmark.engines.supervisor.FIRST_DELAY_SECONDS", 0.01)
     return file
 
@@ -70,8 +70,8 @@ async def until(engine: LocalEngine, holds: Callable[[EngineState], bool]) -> En
 def test_models_move_to_the_cpu_when_the_gpu_is_gone_full_or_broken_and_back_when_it_works(
     tiny: Checkpoint, gpu: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("earmark.engines.fallback.FIRST_RETRY_SECONDS", 0.01)
-    monkeypatch.setattr("earmark.engines.fallback.MAX_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("earmark.placement.fallback.FIRST_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("earmark.placement.fallback.MAX_RETRY_SECONDS", 0.01)
 
     def on_cpu(state: EngineState) -> bool:
         return state.phase == "ready" and state.device == "cpu"
@@ -91,8 +91,8 @@ def test_models_move_to_the_cpu_when_the_gpu_is_gone_full_or_broken_and_back_whe
             gpu.write_text("works")
             state = await until(engine, on_gpu)
             assert state.fallback == ""
-            monkeypatch.setattr("earmark.engines.fallback.FIRST_RETRY_SECONDS", 600)
-            monkeypatch.setattr("earmark.engines.fallback.MAX_RETRY_SECONDS", 600)
+            monkeypatch.setattr("earmark.placement.fallback.FIRST_RETRY_SECONDS", 600)
+            monkeypatch.setattr("earmark.placement.fallback.MAX_RETRY_SECONDS", 600)
             gpu.write_text("broken")
             with pytest.raises(WorkerDied):
                 await engine.classify(TINY, [window()])
@@ -163,6 +163,6 @@ def serves_another(pid: int | None, state: EngineState) -> bool:
 
 
 def resident_mb(engine: LocalEngine) -> float:
-    from earmark.engines.resident import resident
+    from earmark.placement.resident import resident
 
     return (resident(engine.state.pid or 0) or 0) / 1e6

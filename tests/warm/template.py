@@ -120,8 +120,8 @@ def run(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
         os.environ.update(request["environment"])
         resource.setrlimit(resource.RLIMIT_NOFILE, tuple(request["files"]))
         arguments = request["arguments"]
-        if len(arguments) > 2 and arguments[2] == str(request["parent"]):
-            arguments[2] = str(os.getppid())  # with which it dies
+        if len(arguments) > 3 and arguments[3] == str(request["parent"]):
+            arguments[3] = str(os.getppid())  # with which it dies
         sys.argv[1:] = arguments
         sys.modules.pop(request["module"], None)  # it is run anew
         signal.signal(signal.SIGINT, signal.default_int_handler)

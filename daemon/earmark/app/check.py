@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib.util
 import os
@@ -23,15 +24,14 @@ from earmark.devices.portaudio import Input, list_inputs
 from earmark.devices.sound_server import ServerSource, SoundServer
 from earmark.errors import ArchiveError, ConfigError, EarmarkError, JournalError, ModelError, SourceError
 from earmark.listening.plan import Plan, default_model, plan
+from earmark.placement import gpu
+from earmark.placement.forecast import forecast
 from earmark.protocol import licence
 from earmark.protocol.endpoints import AUDIO
 from earmark.publish.login import login
 from earmark.recordings import recording
 from earmark.server import bind
 from earmark.server.server import read_access, read_pair
-
-CPU_DEVICES = ("auto", "cpu")
-PACKAGES = ("torch", "transformers")  # of the model process, which `--check` does not start
 
 
 @dataclass(slots=True)
@@ -66,6 +66,7 @@ class Machine:
     try_device: Callable[[str, str], None] = lambda device, precision: child.run(
         "earmark.worker.device", device, precision
     )  # in a process of its own, because torch is imported there and nowhere else
+    has_gpu: Callable[[], bool] = lambda: asyncio.run(gpu.is_there())
     is_free: Callable[[config.Server], bool] = bind.is_free
     has_package: Callable[[str], bool] = lambda name: importlib.util.find_spec(name) is not None
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -76,8 +77,9 @@ def verify(settings: config.Config, machine: Machine | None = None) -> Report:
     """Check everything that the settings name, and return all that is wrong with it."""
     report, machine = Report(), machine or Machine()
     _check_server(settings.server, report, machine)
-    _check_worker(settings.worker, report, machine)
-    _check_models(settings, report)
+    engines = forecast(settings.worker, _check_models(settings, report), machine)
+    report.lines, report.errors = report.lines + engines.lines, report.errors + list(engines.errors)
+    report.warnings += engines.warnings
     for index, source in enumerate(settings.source):
         _check_source(f"source[{index}]", source, report, machine)
     for index, each in enumerate(settings.publish):
@@ -107,30 +109,23 @@ def _check_server(server: config.Server, report: Report, machine: Machine) -> No
             report.warnings.append(f"server.listen: somebody listens on {server.listen} now, perhaps another earmarkd")
 
 
-def _check_worker(worker: config.Worker, report: Report, machine: Machine) -> None:
-    if absent := [name for name in PACKAGES if not machine.has_package(name)]:
-        report.errors.append(ModelError(f"{absent[0]} is not installed: pip install 'earmark[daemon]'"))
-    elif worker.device not in CPU_DEVICES or worker.precision == "int8":
-        try:
-            machine.try_device(worker.device, worker.precision)
-        except ModelError as error:
-            if worker.fallback == "none" or worker.device in CPU_DEVICES:
-                report.errors.append(error)
-            else:
-                report.warnings.append(f"{error}; the models would run on the CPU")
+def _check_models(settings: config.Config, report: Report) -> list[Checkpoint]:
+    """Check the models of classifiers, then those that only requests use: without one of the latter, the rest runs.
 
-
-def _check_models(settings: config.Config, report: Report) -> None:
-    """Check the models of classifiers, then those that only requests use: without one of the latter, the rest runs."""
+    Returns those that the model process loads at its start.
+    """
     entries, read = catalogue(settings), functools.cache(_read)
+    needed: dict[str, Checkpoint] = {}
     for index in range(len(settings.classifier)):
         with report.collecting():
-            report.lines.append(_told(plan(settings, index, entries, read)))
+            chosen = plan(settings, index, entries, read)
+            report.lines.append(_told(chosen))
+            needed[chosen.checkpoint.name] = chosen.checkpoint
     if not settings.source:
         report.lines.append("no source: clips over HTTP are classified, and nothing is listened to")
     if not settings.classifier:
         with report.collecting():
-            read(entries[default_model(settings)])
+            needed[""] = read(entries[default_model(settings)])
     used = {classifier.model for classifier in settings.classifier}
     for index, model in enumerate(settings.model):
         where = f"model[{index}]"
@@ -144,6 +139,7 @@ def _check_models(settings: config.Config, report: Report) -> None:
                 report.warnings.append(f"{where}: {model.name} comes with Earmark and needs no entry")
         elif model.name in embedded():
             report.warnings.append(f"{where}: takes the place of the {model.name} that comes with Earmark")
+    return list(needed.values())
 
 
 def _read(entry: Entry) -> Checkpoint:

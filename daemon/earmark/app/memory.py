@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from earmark.engines.resident import resident
+from earmark.placement.resident import resident
 from earmark.telemetry.snapshot import MemoryInfo
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of <malloc.h>

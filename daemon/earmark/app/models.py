@@ -18,6 +18,8 @@ from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.registry import Registry
 from earmark.listening.plan import Plan, default_model
+from earmark.placement.choice import ENGINES
+from earmark.placement.known_threads import KnownThreads
 from earmark.poison.remembered import RememberedClips
 from earmark.telemetry.snapshot import versions
 
@@ -45,13 +47,16 @@ class Models:
             checkpoints[checkpoint.name] = checkpoint
         self.functions = {plan.settings.model: plan.function for plan in chosen.values()}
         worker = settings.worker
-        self.engine = LocalEngine(worker, list(checkpoints.values()), on_change=EngineLog(tell).changed)
+        state = keeping.folder(os.environ)
+        known, tell_log = KnownThreads(state), EngineLog(tell).changed
+        self.engine = LocalEngine(worker, list(checkpoints.values()), on_change=tell_log, known=known)
         batcher = Batcher(
             max_batch=worker.max_batch, queue=worker.queue, max_age=worker.max_age, max_wait_ms=worker.max_wait_ms
         )
         self.dispatcher = Dispatcher(batcher, self.engine, depth=worker.depth)
         self.registry = Registry(entries, default_model(settings), self.engine)
-        poison = RememberedClips(keeping.folder(os.environ), f"{__version__}, torch {versions().get('torch', '')}")
+        engines = ", ".join(f"{name} {versions().get(name, '')}" for name in ENGINES.values())
+        poison = RememberedClips(state, f"{__version__}, {engines}")
         self.clips = Clips(settings.http, self.registry, ClipScorer(self.dispatcher, settings.http.wait), poison)
         self.analyses = Analyses(self.clips, plans, self.engine, self.dispatcher, settings.http)
 

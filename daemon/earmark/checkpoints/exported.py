@@ -23,6 +23,11 @@ FORMAT_KEY, WEIGHTS_KEY, PRECISION_KEY, MAKER_KEY = "earmark", "weights", "preci
 """The keys of the metadata: FORMAT, weights_told(), the precision, and the versions that made the file."""
 
 
+def kind_of(precision: str) -> Kind:
+    """Return which exported network has the precision that the settings ask for."""
+    return "int8" if precision == "int8" else "fp32"
+
+
 def exported(folder: Path, kind: Kind = "fp32") -> Path | None:
     """Return the file of the exported network. None if there is none. Whether it can be used, complaint() says."""
     file = folder / FILES[kind]

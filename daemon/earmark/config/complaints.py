@@ -11,7 +11,7 @@ from ipaddress import ip_network
 import msgspec
 
 from earmark.config import quiet
-from earmark.config.settings import Classifier, Clips, Command, Config, Decide, Microphone, Model, Publish, Vad
+from earmark.config.settings import Classifier, Clips, Command, Config, Decide, Microphone, Model, Publish, Vad, Worker
 from earmark.hints import nearest
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s*]+|null", re.IGNORECASE)
@@ -44,6 +44,7 @@ def complaints(config: Config) -> Iterator[str]:
             if count > 1:
                 yield f'{table}: {count} are named "{name}"; names must differ'
     yield from _server(config)
+    yield from _worker(config.worker)
     yield from _models(config.model)
     if config.source and not config.classifier:
         yield "classifier: there is none, so nothing would be recognised"
@@ -104,6 +105,13 @@ def _server(config: Config) -> Iterator[str]:
                 f'server.allow_origins: "{origin}" is no origin, so it would allow nothing; write each in full,'
                 " as https://dashboard.example.org"
             )
+
+
+def _worker(worker: Worker) -> Iterator[str]:
+    if worker.engine == "onnx" and worker.device not in ("auto", "cpu"):
+        yield f'worker.engine: "onnx" runs on the CPU alone, and worker.device is "{worker.device}"'
+    if worker.engine == "onnx" and worker.precision == "bf16":
+        yield 'worker.engine: "onnx" has fp32 and int8, and worker.precision is "bf16"'
 
 
 def _models(models: Sequence[Model]) -> Iterator[str]:

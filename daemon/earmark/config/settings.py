@@ -96,11 +96,12 @@ class Http(Settings, frozen=True):
 
 
 class Worker(Settings, frozen=True):
-    """The process that owns torch."""
+    """The process that runs the models."""
 
+    engine: Literal["auto", "onnx", "torch"] = "auto"  # auto: onnx on a CPU where a model's folder holds the file
     device: Device = "auto"  # cuda:N is the GPU number N, from 0
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"  # auto: bf16 on CUDA, else fp32
-    threads: Annotated[int, Meta(ge=0, le=1024)] = 0  # of torch on the CPU; 0: one per core
+    threads: Annotated[int, Meta(ge=0, le=1024)] = 0  # of a model on the CPU; 0: as many as are fastest
     max_batch: Annotated[int, Meta(ge=1, le=1024)] = 32
     max_age: Annotated[float, Meta(ge=0.1, le=3600)] = (
         2.0  # seconds after which a live window is dropped instead of classified
@@ -111,7 +112,7 @@ class Worker(Settings, frozen=True):
     timeout: Annotated[float, Meta(gt=0, le=86_400)] = 30.0  # seconds for one batch, then the worker counts as hung
     fallback: Literal["none", "cpu"] = "none"  # cpu: run the models there when the GPU is gone or keeps failing
     memory_mb: Annotated[int, Meta(ge=0, le=10_000_000)] = 0  # resident, then the process is replaced; 0: no bound
-    spare: bool = True  # Linux: a process that has imported torch waits, so that another one can serve at once
+    spare: bool = True  # Linux: a process that has imported the engines waits, so that another one can serve at once
 
 
 class Microphone(Settings, frozen=True, tag_field="kind", tag="microphone"):

@@ -1,4 +1,4 @@
-"""Starts model processes: each by itself, or forked from a template, a process that has imported torch already.
+"""Starts model processes: each by itself, or forked from a template, a process that has imported their engines already.
 
 Importing torch and transformers takes seconds, and for so long no sound is classified after a model process died. A
 fork of the template begins to serve at once. The two share the memory of what was imported: it is hardly written to.
@@ -13,13 +13,15 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Set
 from typing import Protocol
 
 from earmark.checkpoints import child
 from earmark.engines import wire
+from earmark.placement.choice import Engine
 
 MODULE = "earmark.worker.serve"
-IMPORT_SECONDS = 300.0  # within which a process that imports torch first must begin to serve
+IMPORT_SECONDS = 300.0  # within which a process that may import torch first must begin to serve
 FORK_SECONDS = 10.0  # the same for a fork of a template
 
 
@@ -56,17 +58,21 @@ class Launcher:
         """Whether the next process begins to serve at once."""
         return self._template is not None and self._template.is_alive
 
-    async def start(self, connection: socket.socket) -> Child:
-        """Start a process that serves `connection`, which the caller closes. Raises OSError if the system cannot."""
+    async def start(self, connection: socket.socket, engines: Set[Engine]) -> Child:
+        """Start a process that serves `connection`, which the caller closes, and imports these engines before.
+
+        A template that is there already imports no more; its fork does when a model needs it. Raises OSError if the
+        system cannot start a process.
+        """
         if not self._spare:
-            return Started(await self._run(connection))
+            return Started(await self._run(engines, connection))
         if self._template is not None and self._template.is_alive:
             return self._template.fork(connection)
         await self.close()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             try:
-                self._template = Template(await self._run(connection, theirs), ours)
+                self._template = Template(await self._run(engines, connection, theirs), ours)
             except BaseException:
                 ours.close()
                 raise
@@ -78,11 +84,11 @@ class Launcher:
             await self._template.close()
             self._template = None
 
-    async def _run(self, *connections: socket.socket) -> Process:
+    async def _run(self, engines: Set[Engine], *connections: socket.socket) -> Process:
         descriptors = [connections[0].fileno(), self._slots.fd, *(each.fileno() for each in connections[1:])]
         arguments = [connections[0].fileno(), self._slots.fd, os.getpid(), *descriptors[2:]]
         return await asyncio.create_subprocess_exec(
-            *child.command(MODULE, *map(str, arguments)),
+            *child.command(MODULE, ",".join(sorted(engines)), *map(str, arguments)),
             stdin=DEVNULL,
             stdout=DEVNULL,
             stderr=self._errors,
@@ -92,7 +98,7 @@ class Launcher:
 
 
 class Started:
-    """A Child that imports torch itself."""
+    """A Child that imports its engines itself."""
 
     begins_within = IMPORT_SECONDS
 
@@ -123,7 +129,7 @@ class Template:
         return self._process.returncode is None
 
     def first(self) -> Forked:
-        """Return the process that it forks by itself as soon as it has imported torch."""
+        """Return the process that it forks by itself as soon as it has imported what it needs."""
         return self._follow(IMPORT_SECONDS)
 
     def fork(self, connection: socket.socket) -> Forked:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 import msgspec
 import numpy as np
@@ -14,8 +14,9 @@ from earmark.audio.types import Floats
 from earmark.engines import wire
 from earmark.engines.growth import Growth
 from earmark.engines.launch import Child, Launcher
-from earmark.engines.resident import resident
 from earmark.errors import WorkerError
+from earmark.placement.choice import Engine
+from earmark.placement.resident import resident
 
 LOADING_TIMEOUT_SECONDS = 300.0  # within which a process that loads must tell something of a model
 STOP_TIMEOUT_SECONDS = 1.0  # for the process to end by itself; then it is killed
@@ -79,11 +80,11 @@ class WorkerProcess:
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
 
-    async def start(self, start: wire.Start) -> None:
-        """Start the process. Raises OSError if the system cannot."""
+    async def start(self, start: wire.Start, engines: Set[Engine]) -> None:
+        """Start the process, which imports these engines. Raises OSError if the system cannot."""
         ours, theirs = socket.socketpair()
         try:
-            self._child = await self._launcher.start(theirs)
+            self._child = await self._launcher.start(theirs, engines)
             self._reader, self._writer = await asyncio.open_connection(sock=ours)
         except BaseException:
             ours.close()  # ends the process, if there is one

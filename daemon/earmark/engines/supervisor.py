@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -17,17 +16,21 @@ from earmark.audio.types import Floats, Samples
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
 from earmark.engines import wire
-from earmark.engines.fallback import MAX_DEATHS as MAX_DEVICE_DEATHS
-from earmark.engines.fallback import Fallback
 from earmark.engines.growth import Growth
 from earmark.engines.launch import Launcher
-from earmark.engines.probe import is_usable
+from earmark.engines.placing import Placing
 from earmark.engines.process import MB, SILENT_SECONDS, Died, WorkerProcess
 from earmark.engines.worker_log import WorkerLog
 from earmark.errors import ModelError, WorkerDied, WorkerError
 from earmark.inference.batch import ATTEMPTS
 from earmark.inference.engine import EngineState, Phase
+from earmark.placement.fallback import MAX_DEATHS as MAX_DEVICE_DEATHS
+from earmark.placement.fallback import Fallback
+from earmark.placement.known_threads import KnownThreads
+from earmark.placement.probe import is_usable
 from earmark.protocol.licence import is_non_commercial
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +54,8 @@ class LocalEngine:
     `worker.fallback`, the models move to the CPU when the configured device fails, and back when it works again.
 
     Entered, it starts the process and does not wait for it; left, it ends the process within two seconds, and
-    classify() and ready() raise WorkerError to their callers. `on_change` is called with each new state.
+    classify() and ready() raise WorkerError to their callers. `on_change` is called with each new state. `known` has
+    the numbers of threads that were measured before.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class LocalEngine:
         checkpoints: Sequence[Checkpoint],
         *,
         on_change: Callable[[EngineState], None] = lambda state: None,
+        known: KnownThreads | None = None,
     ) -> None:
         self._settings = settings
         self._checkpoints = {checkpoint.name: checkpoint for checkpoint in checkpoints}
@@ -72,6 +77,7 @@ class LocalEngine:
         self._deaths = 0  # in a row
         self._serving_since: float | None = None
         self._fallback = Fallback(settings.device, settings.precision, allowed=settings.fallback == "cpu")
+        self._placing = Placing(settings, self._fallback, known or KnownThreads())
         self._was_warned = False  # that the models alone pass worker.memory_mb
         self._process: WorkerProcess | None = None
         self._slots: wire.Slots
@@ -144,14 +150,18 @@ class LocalEngine:
         _log_licence(checkpoint)
         self._change(refused=_without(name, self._state.refused))
         if self._process is not None:
-            self._process.load(_load(checkpoint))
+            self._process.load(self._placing.load(checkpoint))
 
     def unload(self, name: str) -> None:
         """Stop serving a model and free its memory. Batches that are with the process are answered before."""
         if self._checkpoints.pop(name, None) is None:
             return
         self._needed -= {name}
-        self._change(loaded=self._state.loaded - {name}, refused=_without(name, self._state.refused))
+        self._change(
+            loaded=self._state.loaded - {name},
+            refused=_without(name, self._state.refused),
+            placements=_without(name, self._state.placements),
+        )
         if self._process is not None:
             self._unloading[name] += 1
             self._process.unload(name)
@@ -238,23 +248,24 @@ class LocalEngine:
                 outgrown=self._state.outgrown + ended.outgrew,
                 loaded=frozenset(),
                 refused={},
+                placements={},
             )
             await asyncio.sleep(delay)
 
     async def _run_process(self) -> Ended:
         """Run one process from its start to its death."""
-        wanted, chosen = self._settings, self._fallback
-        bound = round(wanted.memory_mb * MB)
+        bound = round(self._settings.memory_mb * MB)
+        await self._placing.look(self._checkpoints.values())
         process = WorkerProcess(
             self._launcher,
-            wanted.timeout,
+            self._settings.timeout,
             self._receive,
             self._note_silence,
             growth=Growth(bound) if bound else None,
             on_outgrown=self._replace,
         )
         try:
-            await process.start(wire.Start(chosen.device, chosen.precision, wanted.threads, wanted.max_batch, bound))
+            await process.start(self._placing.start(bound), self._placing.engines(self._checkpoints.values()))
         except OSError as error:
             return Ended(f"cannot be started ({error})")
         returning = asyncio.create_task(self._return_to_device(process), name="worker: device")
@@ -263,7 +274,7 @@ class LocalEngine:
             self._unloading.clear()
             self._change(phase=self._unless_failed("starting"))
             for checkpoint in self._checkpoints.values():
-                process.load(_load(checkpoint))  # those that are needed come first
+                process.load(self._placing.load(checkpoint))  # those that are needed come first
             await process.run()
             self._process = None  # at once: a caller whose batch it died under must not find it here again
             return Ended(await process.ended(), process.has_retired, process.outgrew)
@@ -321,7 +332,9 @@ class LocalEngine:
                 pass  # of an earlier load(); what the model is now comes after Unloaded
             case wire.Loaded(model=model, device=device):
                 self._note_device(device)
-                self._change(loaded=self._state.loaded | {model}, device=device)
+                placed = self._placing.loaded(self._checkpoints[model], reply)
+                placements = {**self._state.placements, model: placed}
+                self._change(loaded=self._state.loaded | {model}, device=device, placements=placements)
                 if self._state.phase == "ready":
                     logger.info("The model process serves %s too", self._titles({model}))
                 self._become_ready()
@@ -408,12 +421,8 @@ def _log_licence(checkpoint: Checkpoint) -> None:
         logger.info("%s: licence %s: for non-commercial use only", checkpoint.name, checkpoint.licence)
 
 
-def _load(checkpoint: Checkpoint) -> wire.Load:
-    return wire.Load(checkpoint.name, os.path.realpath(checkpoint.path), checkpoint.usual_length)
-
-
-def _without(name: str, refused: Mapping[str, str]) -> dict[str, str]:
-    return {model: reason for model, reason in refused.items() if model != name}
+def _without(name: str, told: Mapping[str, T]) -> dict[str, T]:
+    return {model: found for model, found in told.items() if model != name}
 
 
 def _now() -> float:

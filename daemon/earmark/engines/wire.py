@@ -18,6 +18,7 @@ import numpy as np
 
 from earmark.audio.types import Floats, Samples
 from earmark.errors import WorkerError
+from earmark.placement.choice import Engine
 
 SLOTS = 2
 SLOT_BYTES = 16 * 2**20  # 32 windows of 8 s at 16 kHz; copying them blocks the event loop for 4 ms
@@ -28,21 +29,30 @@ RECORD = b"\x1e"  # before a line of JSON on the standard error: a log record of
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):
-    """The settings of `config.Worker` that concern the models. The first request."""
+    """The settings of `config.Worker` that concern all models. The first request."""
 
     device: str
     precision: str
-    threads: int
+    threads: int  # 0: as many as Load says, or as are the fastest
     max_batch: int
     memory: int = 0  # bytes that may be resident; 0: no bound
 
 
 class Load(msgspec.Struct, frozen=True, tag=True):
-    """Load the checkpoint in folder `path` as `model`, and warm it up with windows of `length` samples."""
+    """Load the checkpoint in folder `path` as `model`, and warm it up with windows of `length` samples.
+
+    `engine` was chosen because of `why`, the rest of a sentence; torch may take the place of another one unless that is
+    `strict`. `labels` is how many there are, and `threads` how many were measured to be best before; 0: they were not.
+    """
 
     model: str
     path: str
     length: int
+    labels: int
+    engine: Engine = "torch"
+    why: str = ""
+    strict: bool = True
+    threads: int = 0
 
 
 class Unload(msgspec.Struct, frozen=True, tag=True):
@@ -83,10 +93,19 @@ class Beat(msgspec.Struct, frozen=True, tag=True):
 
 
 class Loaded(msgspec.Struct, frozen=True, tag=True):
-    """`model` is loaded and warm, on `device` ("cpu", "mps", "cuda", "cuda:1")."""
+    """`model` is loaded and warm, on `device` ("cpu", "mps", "cuda", "cuda:1").
+
+    `why` is the rest of a sentence about the other fields. `threads` is 0 on a GPU, and `measured` whether they were
+    found to be the fastest just now.
+    """
 
     model: str
     device: str
+    engine: Engine = "torch"
+    precision: str = "fp32"
+    threads: int = 0
+    why: str = ""
+    measured: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):

@@ -13,6 +13,17 @@ Phase = Literal["starting", "loading", "ready", "unresponsive", "restarting", "f
 
 
 @dataclass(frozen=True, slots=True)
+class Placement:
+    """On what a model runs. `threads` are those of the CPU, 0 on a GPU; `why` is the rest of a sentence."""
+
+    engine: str
+    device: str
+    precision: str
+    threads: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class EngineState:
     """The state of an engine, as people and `/ready` are told it.
 
@@ -20,7 +31,8 @@ class EngineState:
     process that was ready may hang; `detail` says what the engine waits for, or why it failed. `device` is "cpu",
     "mps", "cuda" or "cuda:1" once a model is loaded, else empty.
     Every model is `loaded`, `refused` or still `loading`; the phase is "ready" as soon as the models that the engine
-    was made with, or that require() named since, are loaded, whatever load() added later.
+    was made with, or that require() named since, are loaded, whatever load() added later. `placements` tells of each
+    model that is loaded what it runs on.
     """
 
     phase: Phase = "starting"
@@ -33,6 +45,7 @@ class EngineState:
     refused: Mapping[str, str] = field(default_factory=dict)  # model to reason
     fallback: str = ""
     outgrown: int = 0
+    placements: Mapping[str, Placement] = field(default_factory=dict)
 
 
 class Engine(Protocol):

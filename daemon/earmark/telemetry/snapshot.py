@@ -15,7 +15,7 @@ from earmark.broadcast.outputs import OutputsStats
 from earmark.broadcast.publisher import PublisherStats
 from earmark.detection.detectors import DetectorsStats, LossCount
 from earmark.inference.dispatch import DispatcherStats
-from earmark.inference.engine import EngineState, Phase
+from earmark.inference.engine import EngineState, Phase, Placement
 from earmark.journal.journal import JournalStats
 from earmark.protocol.events import ClassifierInfo, LossCause, SourceInfo
 from earmark.publish.stats import PublishStats
@@ -28,15 +28,19 @@ PACKAGES = ("torch", "transformers", "numpy", "onnxruntime", "soundfile", "av")
 
 
 class ModelsInfo(msgspec.Struct, frozen=True):
-    """The default model for clips, and the models that the engine has or will have."""
+    """The default model for clips, and the models that the engine has or will have.
+
+    `running` tells of each model that is loaded on what it runs: engine, device, precision, threads, and why.
+    """
 
     default: str
     loaded: tuple[str, ...]
     loading: tuple[str, ...]
+    running: dict[str, Placement] = {}
 
 
 class WorkerInfo(msgspec.Struct, frozen=True):
-    """The process that owns torch. `fallback` says why it runs on the CPU in place of the GPU; empty if it does not."""
+    """The process that runs the models. `fallback` says why they run on the CPU and not on the GPU, or nothing."""
 
     phase: Phase
     detail: str
@@ -125,7 +129,9 @@ def snapshot(
         seq=publisher.seq,
         sources=detectors.sources,
         classifiers=classifiers,
-        models=ModelsInfo(default_model, tuple(sorted(engine.loaded)), tuple(sorted(engine.loading))),
+        models=ModelsInfo(
+            default_model, tuple(sorted(engine.loaded)), tuple(sorted(engine.loading)), dict(engine.placements)
+        ),
         worker=WorkerInfo(
             engine.phase,
             engine.detail,

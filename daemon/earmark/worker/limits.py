@@ -1,7 +1,8 @@
-"""What the system lets this process have."""
+"""The memory of this process: what the system lets it have, and what it gives back."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from pathlib import Path
@@ -27,6 +28,12 @@ def unbound_data() -> None:
     """Take the limit away, for example to load another model."""
     if sys.platform == "linux":
         _limit(None)
+
+
+def return_freed() -> None:
+    """Give memory that was freed back to the system, which glibc keeps where smaller blocks lie behind it."""
+    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim"):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _limit(wanted: int | None) -> None:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import ctypes
+import copy
 import gc
 import os
-import sys
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from earmark.audio.types import Floats
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}  # so that nothing is fetched; read at import
 
-import numpy as np
 import torch
 import transformers
 from transformers import AutoFeatureExtractor
 
 from earmark import cores
 from earmark.errors import ModelError
-from earmark.worker import features, heads
+from earmark.worker import features, heads, limits
 from earmark.worker.device import int8_engine
+from earmark.worker.runtime import Parts, noise
 
 # Weights that only training uses: the embedding of masked time steps
 HARMLESS = ("masked_spec_embed",)
@@ -44,10 +43,18 @@ class AudioModel:
     ) -> None:
         self.name = name
         self.device = device
-        self.max_windows = 1 << 30  # at once; halved whenever the device runs out of memory
+        self.threads = torch.get_num_threads()
         self._network = network
         self._inputs = features.maker(extractor, device)
         self._dtype = dtype
+        self._parts = Parts(self._forward, is_short_of_memory, free_memory)
+
+    def with_threads(self, threads: int) -> Self:
+        """Return the same model with another number of threads. The two share their weights."""
+        other = copy.copy(self)
+        other.threads = threads
+        other._parts = Parts(other._forward, is_short_of_memory, free_memory)
+        return other
 
     def classify(self, samples: Floats) -> Floats:
         """Return logits of shape (windows, labels), float32, for `samples` of shape (windows, length).
@@ -56,26 +63,14 @@ class AudioModel:
         fp32. In int8 they do, in the third decimal of a probability, because activations are scaled per batch.
         Raises what is_short_of_memory() knows if not even one window fits.
         """
-        parts: list[Floats] = []
-        start = 0
-        while start < len(samples):
-            part = samples[start : start + self.max_windows]
-            try:
-                parts.append(self._forward(part))
-                start += len(part)
-                continue
-            except (RuntimeError, MemoryError) as error:
-                if len(part) == 1 or not is_short_of_memory(error):
-                    raise
-            # After the except clause, because within it the traceback still holds the tensors that did not fit
-            free_memory()
-            self.max_windows = len(part) // 2
-        return np.concatenate(parts)
+        if torch.get_num_threads() != self.threads:  # each thread of the process has a number of its own
+            torch.set_num_threads(self.threads)
+        return self._parts.classify(samples)
 
     def warm_up(self, length: int, max_batch: int) -> None:
         """Classify noise of the usual length. On a GPU a full batch too, so that kernels and memory are ready."""
         for size in {1} if self.device.type == "cpu" else {1, max_batch}:
-            self.classify(np.random.default_rng(0).normal(0, 0.1, (size, length)).astype(np.float32))
+            self.classify(noise(size, length))
 
     def _forward(self, samples: Floats) -> Floats:
         inputs = {
@@ -116,13 +111,7 @@ def free_memory() -> None:
     gc.collect()  # modules refer to each other in circles
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    return_freed()
-
-
-def return_freed() -> None:
-    """Give memory that was freed back to the system, which glibc keeps where smaller blocks lie behind it."""
-    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim"):
-        ctypes.CDLL(None).malloc_trim(0)
+    limits.return_freed()
 
 
 def is_broken(error: BaseException) -> bool:

@@ -1,11 +1,12 @@
-"""The process that owns torch: `python -m earmark.worker.serve SOCKET MEMORY PARENT [CONTROL]`.
+"""The process that runs the models: `python -m earmark.worker.serve ENGINES SOCKET MEMORY PARENT [CONTROL]`.
 
-earmark.engines.launch starts it, with inherited descriptors and the parent's process id. One thread takes requests in
-order, another one loads models meanwhile, a third one tells that the process lives. The process ends when it is told
-to, when the socket ends, and on Linux by a signal as soon as the daemon dies.
+earmark.engines.launch starts it, with inherited descriptors and the parent's process id. ENGINES are those that it
+imports at once, as in "onnx,torch"; another one is imported when a model needs it. One thread takes requests in order,
+another one loads models meanwhile, a third one tells that the process lives. The process ends when it is told to, when
+the socket ends, and on Linux by a signal as soon as the daemon dies.
 
-With CONTROL the process imports torch and is then a template: it forks the process that serves SOCKET. When that one
-has ended it tells the exit status on CONTROL, and forks the next one for the descriptor that comes there.
+With CONTROL the process imports the ENGINES and is then a template: it forks the process that serves SOCKET. When that
+one has ended it tells the exit status on CONTROL, and forks the next one for the descriptor that comes there.
 """
 
 from __future__ import annotations
@@ -25,15 +26,18 @@ import time
 import traceback
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NoReturn
+from typing import BinaryIO, NamedTuple, NoReturn, cast
 
+import msgspec
+
+from earmark import cores
 from earmark.engines import wire
 from earmark.errors import EarmarkError
+from earmark.placement import processor
+from earmark.placement.choice import Engine, precision_of
 from earmark.sparing import Sparing
-from earmark.worker import limits
-
-if TYPE_CHECKING:
-    from earmark.worker.model import AudioModel
+from earmark.worker import limits, threads
+from earmark.worker.runtime import IMPORTS, MODULES, Model, Runtime, Wanted, runtime
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +49,8 @@ RETURN_SECONDS = 10.0
 
 
 def main() -> None:
-    channel, memory, parent, *control = map(int, sys.argv[1:])
+    engines = [cast(Engine, name) for name in sys.argv[1].split(",") if name]
+    channel, memory, parent, *control = map(int, sys.argv[2:])
     # Ctrl-C and systemd signal the whole group. The daemon finishes the batch in flight and then ends this process
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -53,11 +58,12 @@ def main() -> None:
     log_to_daemon()
     connection = socket.socket(fileno=channel)
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the daemon is gone
-        connection.sendall(wire.frame(wire.Progress("starting", "importing torch and transformers")))
-        from earmark.worker import model  # takes 4 s  # noqa: F401
-
+        for engine in engines:
+            connection.sendall(wire.frame(wire.Progress("starting", IMPORTS[engine])))
+            with contextlib.suppress(ImportError):  # told again when a model needs it
+                runtime(engine)
         gc.collect()
-        gc.freeze()  # else a collection after an unload goes over 340,000 imported objects, which takes a second
+        gc.freeze()  # else a collection after an unload goes over 340,000 objects that torch has, which takes a second
         if control:
             with socket.socket(fileno=control[0]) as orders:
                 serve_forked(connection, memory, orders)
@@ -160,6 +166,23 @@ def receive(requests: BinaryIO) -> wire.Request | None:
     return wire.decode_request(body) if len(header) == wire.HEADER and len(body) == size else None
 
 
+class Refusal(Exception):
+    """A model cannot be served, for a reason in a sentence. `device` is whether the GPU is at fault."""
+
+    def __init__(self, sentence: str, *, device: bool = False) -> None:
+        super().__init__(sentence)
+        self.device = device
+
+
+class Served(NamedTuple):
+    """A model that is served, with its runtime. `length` is that of a usual window, in samples."""
+
+    model: Model
+    runtime: Runtime
+    device: str
+    length: int
+
+
 class ModelServer:
     """Loads and unloads models, and classifies batches with them.
 
@@ -168,14 +191,10 @@ class ModelServer:
     """
 
     def __init__(self, settings: wire.Start, connection: socket.socket, slots: wire.Slots) -> None:
-        from earmark.worker import model
-
-        model.use_threads(settings.threads)
         self._settings = settings
         self._connection = connection
         self._slots = slots
-        self._models: dict[str, AudioModel] = {}
-        self._usual: dict[str, int] = {}  # samples of a window, by model
+        self._models: dict[str, Served] = {}
         self._returns = Sparing(1, RETURN_SECONDS)
         self._sending = threading.Lock()
         self._changes: queue.SimpleQueue[wire.Load | wire.Unload] = queue.SimpleQueue()
@@ -212,47 +231,77 @@ class ModelServer:
                         self._send(wire.Unloaded(name))
 
     def _free(self, name: str) -> None:
-        from earmark.worker import model
-
-        if self._models.pop(name, None) is not None:
-            model.free_memory()
+        served = self._models.pop(name, None)
+        if served is not None:
+            free_memory = served.runtime.free_memory
+            del served
+            free_memory()
 
     def _load(self, request: wire.Load) -> None:
         """Load a model and warm it up. A failure concerns this model alone."""
-        from earmark.worker import model
-        from earmark.worker.device import choose_device
-
         self._send(wire.Progress("loading", f"loading {request.model}"))
-        is_chosen = False
         limits.unbound_data()
         try:
-            device = choose_device(self._settings.device)
-            is_chosen = True
-            self._usual[request.model] = request.length
-            loaded = model.load(request.model, Path(request.path), device, self._settings.precision)
-            loaded.warm_up(request.length, self._settings.max_batch)
-        except EarmarkError as error:
-            self._send(wire.Refused(request.model, str(error), device=not is_chosen))
-        except Exception as error:
-            logger.warning("%s was not loaded", request.model, exc_info=True)
-            reason = sentence(error).replace(request.path, "the checkpoint")
-            at_fault = device.type != "cpu" and (model.is_short_of_memory(error) or model.is_broken(error))
-            self._send(wire.Refused(request.model, f"{request.model}: cannot be loaded: {reason}", at_fault))
+            served, reply = self._loaded(request)
+        except Refusal as error:
+            self._send(wire.Refused(request.model, str(error), error.device))
         else:
-            self._models[request.model] = loaded
-            if device.type == "cpu":  # a GPU's driver maps more than it uses
+            self._models[request.model] = served
+            if served.device == "cpu":  # a GPU's driver maps more than it uses
                 limits.bound_data(self._settings.memory)
-            self._send(wire.Loaded(request.model, str(device)))
+            self._send(reply)
+
+    def _loaded(self, request: wire.Load) -> tuple[Served, wire.Loaded]:
+        """Load a model with the engine that was chosen, or else with torch if that may be. Raises Refusal."""
+        if request.engine == "torch" or request.strict:
+            return self._loaded_with(request.engine, request, request.why)
+        try:
+            return self._loaded_with(request.engine, request, request.why)
+        except Refusal as error:
+            logger.warning("%s; torch runs it instead", error)
+            why = str(error).removeprefix(f"{request.model}: ")
+            return self._loaded_with("torch", msgspec.structs.replace(request, threads=0), why)
+
+    def _loaded_with(self, engine: Engine, request: wire.Load, why: str) -> tuple[Served, wire.Loaded]:
+        name, device = request.model, ""
+        if MODULES[engine] not in sys.modules:
+            self._send(wire.Progress("loading", f"{IMPORTS[engine]} for {name}"))
+        try:
+            chosen = runtime(engine)
+        except ImportError as error:
+            logger.warning("%s was not loaded", name, exc_info=True)
+            raise Refusal(f"{name}: {error.name or engine} is not installed: pip install 'earmark[daemon]'") from None
+        try:
+            device = chosen.choose(self._settings.device)
+            precision, told = precision_of(self._settings.precision, device, processor.flags())
+            is_measured = device == "cpu" and not (request.threads or self._settings.threads)
+            count = self._settings.threads or request.threads or (1 if is_measured else cores.usable())
+            folder = Path(request.path)
+            model = chosen.load(Wanted(name, folder, request.labels, device, precision, count))
+            model.warm_up(request.length, self._settings.max_batch)
+            if is_measured:
+                model = threads.fastest(model, request.length, cores.usable(), self._settings.max_batch)
+                chosen.free_memory()
+        except EarmarkError as error:
+            raise Refusal(str(error), device=not device) from error
+        except Exception as error:
+            logger.warning("%s was not loaded", name, exc_info=True)
+            reason = sentence(error).replace(request.path, "the checkpoint")
+            at_fault = device != "cpu" and (chosen.is_short_of_memory(error) or chosen.is_broken(error))
+            raise Refusal(f"{name}: cannot be loaded: {reason}", device=at_fault) from error
+        count = model.threads if device == "cpu" else 0
+        loaded = wire.Loaded(name, device, engine, precision, count, "; ".join(filter(None, (why, told))), is_measured)
+        return Served(model, chosen, device, request.length), loaded
 
     def classify(self, request: wire.Classify) -> None:
         """Answer with logits or, if the model raises an error, with a sentence."""
-        from earmark.worker import model
-
+        served = self._models.get(request.model)
         try:
-            samples = self._slots.rows(request.slot, request.count, request.length)
-            logits = self._models[request.model].classify(samples)
+            if served is None:
+                raise KeyError(request.model)
+            logits = served.model.classify(self._slots.rows(request.slot, request.count, request.length))
         except Exception as error:
-            if model.is_broken(error) or self._is_out_of_memory(request, error):
+            if served is not None and (served.runtime.is_broken(error) or is_out_of_memory(served, request, error)):
                 self._send(wire.Broken(sentence(error)))
                 raise  # ends the process; the next one gets a new CUDA context, and memory that is not in pieces
             logger.warning("%s failed on %d x %d samples", request.model, request.count, request.length, exc_info=True)
@@ -260,20 +309,18 @@ class ModelServer:
         else:
             self._send(wire.Logits(request.number, logits.shape[1], logits.tobytes()))
         if self._returns.passes(time.monotonic()):
-            model.return_freed()
-
-    def _is_out_of_memory(self, request: wire.Classify, error: Exception) -> bool:
-        """Return whether not even one window fits, and not only because it is longer than usual for a GPU."""
-        from earmark.worker import model
-
-        loaded = self._models.get(request.model)
-        if loaded is None or not model.is_short_of_memory(error):
-            return False
-        return loaded.device.type == "cpu" or request.length <= self._usual[request.model]
+            limits.return_freed()
 
     def _send(self, reply: wire.Reply) -> None:
         with self._sending:
             self._connection.sendall(wire.frame(reply))
+
+
+def is_out_of_memory(served: Served, request: wire.Classify, error: Exception) -> bool:
+    """Return whether not even one window fits, and not only because it is longer than usual for a GPU."""
+    if not served.runtime.is_short_of_memory(error):
+        return False
+    return served.device == "cpu" or request.length <= served.length
 
 
 def sentence(error: Exception) -> str:

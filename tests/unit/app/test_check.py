@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from earmark.app.check import Machine, Report, verify
 from earmark.config import settings as config
@@ -37,6 +39,7 @@ WHOLE = Machine(
     try_device=lambda device, precision: None,
     is_free=lambda server: True,
     has_package=lambda name: True,
+    has_gpu=lambda: False,
     has_program=lambda name: True,
 )
 
@@ -60,7 +63,26 @@ def test_the_default_is_right_and_its_classifier_is_told() -> None:
     told = (
         "classifier commands: earmark/commands, 15 labels, speech gate, utterance, hears microphone; licence cc-by-4.0"
     )
-    assert verify(Config(), WHOLE) == Report(lines=[told])
+    report = verify(Config(worker=Worker(engine="torch")), WHOLE)
+    assert report == Report(lines=[told, "model earmark/commands: torch, because worker.engine asks for it"])
+
+
+def write_weights(folder: Path) -> None:
+    """Put a head's weights, and nothing else, into the folder."""
+    head = {"projector.weight": (3, 3), "projector.bias": (3,), "classifier.weight": (2, 3), "classifier.bias": (2,)}
+    save_file({name: np.zeros(shape, np.float32) for name, shape in head.items()}, folder / "model.safetensors")
+
+
+def test_an_engine_that_a_model_has_no_file_for_is_an_error(folder: Path) -> None:
+    write_weights(folder)
+    settings = Config(
+        worker=Worker(engine="onnx"),
+        model=(Model(name="a/b", path=str(folder)),),
+        classifier=(Classifier(name="c", model="a/b"),),
+    )
+    assert refused(settings) == ("a/b: its folder holds no model.onnx; `earmark export a/b` makes one", 1)
+    (folder / "model.onnx").touch()
+    assert verify(settings, WHOLE).errors == []
 
 
 def test_an_absent_device_is_a_warning_because_the_daemon_waits_for_it() -> None:
@@ -116,7 +138,8 @@ def test_an_unknown_program_is_a_warning(program: str, told: str) -> None:
 
 def test_a_configuration_for_clips_alone_is_right_and_says_so() -> None:
     told = "no source: clips over HTTP are classified, and nothing is listened to"
-    assert verify(Config(source=(), classifier=()), WHOLE) == Report(lines=[told])
+    without = verify(Config(source=(), classifier=()), WHOLE)
+    assert (without.lines[0], without.warnings, without.errors) == (told, [], [])
     with_classifier = verify(Config(source=()), WHOLE)
     assert (with_classifier.lines[1], with_classifier.warnings, with_classifier.errors) == (told, [], [])
 
@@ -132,7 +155,7 @@ def test_an_absent_recording_is_an_error(tmp_path: Path) -> None:
     [
         (Worker(device="cuda:1"), ("cuda:1", "auto")),
         (Worker(device="mps"), ("mps", "auto")),
-        (Worker(precision="int8"), ("auto", "int8")),
+        (Worker(engine="torch", precision="int8"), ("auto", "int8")),
     ],
 )
 def test_a_device_that_torch_does_not_have_is_an_error(worker: Worker, asked: tuple[str, str]) -> None:
@@ -155,7 +178,19 @@ def test_torch_is_not_asked_about_a_device_that_every_machine_has(device: str) -
 def test_torch_that_is_not_installed_is_an_error_whatever_the_device() -> None:
     machine = replace(WHOLE, has_package=lambda name: name != "torch", try_device=no_device)
     told = "torch is not installed: pip install 'earmark[daemon]'"
-    assert refused(Config(), machine) == refused(Config(worker=Worker(device="cuda")), machine) == (told, 1)
+    for worker in (Worker(engine="torch"), Worker(device="cuda")):
+        assert refused(Config(worker=worker), machine) == (told, 1)
+
+
+def test_torch_need_not_be_installed_where_no_model_runs_on_it(folder: Path) -> None:
+    write_weights(folder)
+    (folder / "model.onnx").touch()
+    settings = Config(
+        model=(Model(name="a/b", path=str(folder)),), classifier=(Classifier(name="c", model="a/b"),), source=()
+    )
+    report = verify(settings, replace(WHOLE, has_package=lambda name: name != "torch"))
+    assert report.errors == []
+    assert "model a/b: onnxruntime, because its folder holds model.onnx, and torch has no GPU here" in report.lines
 
 
 def test_a_file_of_tokens_that_is_not_there_is_an_error(tmp_path: Path) -> None:
@@ -204,7 +239,7 @@ def test_all_that_is_wrong_is_told_and_what_is_right_too() -> None:
         classifier=(Classifier(name="a", model="acme/unknown"), Classifier(name="b")),
     )
     report = verify(settings, WHOLE)
-    assert [line.split(":")[0] for line in report.lines] == ["classifier b"]
+    assert [line.split(":")[0] for line in report.lines] == ["classifier b", "model earmark/commands"]
     assert len(report.errors) == 3
     assert report.exit_code == 2
 

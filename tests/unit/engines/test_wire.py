@@ -13,7 +13,7 @@ from earmark.errors import WorkerError
     "request_",
     [
         wire.Start("cpu", "fp32", 0, 32),
-        wire.Load("m", "/m", 400),
+        wire.Load("m", "/m", 400, 2, "onnx", "its folder holds it", strict=False, threads=1),
         wire.Unload("m"),
         wire.Classify(1, "m", 0, 2, 3),
         wire.Stop(),

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
-SERVING = ("earmark.worker.serve", "tests.sick_worker")  # the third argument is the process that they die with
+# Their first argument has the engines, and the fourth the process that they die with
+SERVING = ("earmark.worker.serve", "tests.sick_worker")
 MODULES = (*SERVING, "earmark.worker.fit", "earmark.worker.try_out", "earmark.worker.device")
 
 
@@ -19,13 +20,13 @@ def begin(address: str, module: str, arguments: list[str]) -> None:
     import signal
     import socket
 
-    if module in SERVING and len(arguments) > 2:
+    if module in SERVING and len(arguments) > 3:
         import ctypes
 
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, signal.SIG_IGN)
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        if os.getppid() != int(arguments[2]):
+        if os.getppid() != int(arguments[3]):
             os._exit(1)
     with socket.socket(socket.AF_UNIX) as template:
         template.connect(address)
@@ -54,5 +55,5 @@ def begin(address: str, module: str, arguments: list[str]) -> None:
 
 
 if (place := os.environ.get("EARMARK_TESTS_TEMPLATE")) and sys.orig_argv[1:3] == ["-P", "-m"]:
-    if sys.orig_argv[3] in MODULES:
+    if sys.orig_argv[3] in MODULES and (sys.orig_argv[3] not in SERVING or "torch" in sys.orig_argv[4]):
         begin(place, sys.orig_argv[3], sys.orig_argv[4:])

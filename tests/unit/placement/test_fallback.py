@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.engines.fallback import Fallback
+from earmark.placement.fallback import Fallback
 
 
 def fallen(times: int = 1) -> Fallback:

@@ -1,0 +1,81 @@
+"""On which engine the models of a configuration would run, and whether it could run them. Without loading one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from earmark.checkpoints.checkpoint import Checkpoint
+from earmark.checkpoints.exported import FILES, exported, kind_of
+from earmark.config import settings as config
+from earmark.errors import ModelError
+from earmark.placement.choice import Choice, Engine, choose
+
+CPU_DEVICES = ("auto", "cpu")
+PACKAGES: dict[Engine, tuple[str, ...]] = {"onnx": ("onnxruntime",), "torch": ("torch", "transformers")}
+
+
+def engine_of(checkpoint: Checkpoint, engine: str, device: str, precision: str, has_gpu: Callable[[], bool]) -> Choice:
+    """Return the engine of a model. The GPU is asked for only if that makes a difference."""
+    kind, folder = kind_of(precision), Path(checkpoint.path)
+    is_there = exported(folder, kind) is not None
+    with_gpu, without = (
+        choose(engine, device, precision, FILES[kind], exported=is_there, has_gpu=has) for has in (True, False)
+    )
+    return without if with_gpu == without or not has_gpu() else with_gpu
+
+
+@dataclass(slots=True)
+class Forecast:
+    """What was found. `errors` would end the daemon at its start; it would work on despite `warnings`."""
+
+    lines: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    errors: list[ModelError] = field(default_factory=list)
+
+
+class Machine(Protocol):
+    """What of the machine is asked, each with a function."""
+
+    @property
+    def has_package(self) -> Callable[[str], bool]:
+        """Whether a package is installed."""
+
+    @property
+    def has_gpu(self) -> Callable[[], bool]:
+        """Whether torch would find a GPU."""
+
+    @property
+    def try_device(self) -> Callable[[str, str], None]:
+        """Raise ModelError if torch does not have the device, or not with the precision."""
+
+
+def forecast(worker: config.Worker, checkpoints: Iterable[Checkpoint], machine: Machine) -> Forecast:
+    """Say what each model would run on."""
+    found, engines = Forecast(), set[Engine]()
+    for checkpoint in checkpoints:
+        choice = engine_of(checkpoint, worker.engine, worker.device, worker.precision, machine.has_gpu)
+        engines.add(choice.engine)
+        found.lines.append(f"model {checkpoint.name}: {PACKAGES[choice.engine][0]}, because {choice.why}")
+        file = FILES[kind_of(worker.precision)]
+        if choice.engine == "onnx" and not (Path(checkpoint.path) / file).is_file():
+            found.errors.append(no_export(checkpoint.name, file))
+    needed = [name for engine in sorted(engines) for name in PACKAGES[engine]]
+    if absent := [name for name in needed if not machine.has_package(name)]:
+        found.errors.append(ModelError(f"{absent[0]} is not installed: pip install 'earmark[daemon]'"))
+    elif "torch" in engines and (worker.device not in CPU_DEVICES or worker.precision == "int8"):
+        try:
+            machine.try_device(worker.device, worker.precision)
+        except ModelError as error:
+            if worker.fallback == "none" or worker.device in CPU_DEVICES:
+                found.errors.append(error)
+            else:
+                found.warnings.append(f"{error}; the models would run on the CPU")
+    return found
+
+
+def no_export(name: str, file: str) -> ModelError:
+    """Return the error of a model that has no exported network where one is wanted."""
+    return ModelError(f"{name}: its folder holds no {file}; `earmark export {name}` makes one")

@@ -9,6 +9,7 @@ import gc
 import inspect
 import itertools
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -74,6 +75,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ranks = {path: rank for rank, path in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
     for item in items:
+        if re.search(r" at 0x[0-9a-f]{6}", item.nodeid):
+            raise pytest.UsageError(f"{item.nodeid}: name this case; each process of `make test` has another address")
         if item.get_closest_marker("realtime") and item.path.parent != INTEGRATION:
             raise pytest.UsageError(f"{item.nodeid}: `make test` looks for the marker realtime in {INTEGRATION} alone")
 

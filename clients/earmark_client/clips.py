@@ -27,7 +27,7 @@ TIMEOUT = 60.0  # seconds; thousands of files may have to be deleted
 EXAMPLES = """\
 examples:
   earmark clips list                          the newest clips
-  earmark clips list --labels siren --from -1d
+  earmark clips list --labels dog_bark --from -1d
   earmark clips list --json | jq -r .id
   earmark clips get 9f2c61d0-311              into 9f2c61d0-311.flac
   earmark clips get 9f2c61d0-311 --out - | aplay

@@ -47,6 +47,7 @@ from tests.signals import noise
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "systemd" / "README.md")
+MODELS = ROOT / "daemon" / "earmark" / "models"
 ADDRESS = "127.0.0.1:8765"
 KINDS = {"", "console", "sh", "python", "js", "json", "toml", "yaml"}
 PARSERS = {"earmark": earmark_client.__main__.parser, "earmarkd": earmark.__main__.parser}
@@ -174,6 +175,11 @@ async def _answers(arguments: list[str], serving: Serving) -> None:
 def test_settings_are_such_that_a_configuration_may_hold(block: Block) -> None:
     tables = tomllib.loads(block.text)
     assert (parse_routes if "route" in tables else parse)(tables) is not None
+    for classifier in tables.get("classifier", []):
+        named = {*classifier.get("clips", []), *classifier.get("decide", {}).get("labels", {})} - {"*"}
+        model = MODELS / classifier.get("model", "").removeprefix("earmark/") / "config.json"
+        if model.is_file():
+            assert named <= set(json.loads(model.read_text())["id2label"].values())
 
 
 @of("json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shlex
 import stat
 import tempfile
 from collections.abc import Callable
@@ -27,6 +28,8 @@ def read(path: str) -> Tokens:
     if not path:
         return Tokens()
     try:
+        if not os.path.lexists(path):
+            raise ConfigError(f"there is no {path}; make it with: earmark token new NAME --file {shlex.quote(path)}")
         tokens = entries(Path(path))
     except ConfigError as error:
         raise ConfigError(f"server.token_file: {error}") from None

@@ -34,6 +34,14 @@ def test_without_a_file_no_token_is_needed() -> None:
     assert read("").required is False
 
 
+def test_a_file_that_is_not_there_is_told_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    absent = tmp_path / "my tokens"
+    with pytest.raises(ConfigError) as caught:
+        read(str(absent))
+    made = f"make it with: earmark token new NAME --file '{absent}'"
+    assert str(caught.value) == f"server.token_file: there is no {absent}; {made}"
+
+
 def test_a_file_without_tokens_lets_nobody_in_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert read(str(write(tmp_path / "tokens", "# none\n"))).required is True
     assert "holds no token, so nobody is let in" in caplog.text

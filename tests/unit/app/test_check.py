@@ -195,7 +195,9 @@ def test_torch_need_not_be_installed_where_no_model_runs_on_it(folder: Path) -> 
 
 def test_a_file_of_tokens_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     told, code = refused(Config(server=Server(token_file=str(tmp_path / "tokens"))))
-    assert (told, code) == (f"server.token_file: {tmp_path / 'tokens'} cannot be read: No such file or directory", 2)
+    absent = tmp_path / "tokens"
+    made = f"make it with: earmark token new NAME --file {absent}"
+    assert (told, code) == (f"server.token_file: there is no {absent}; {made}", 2)
 
 
 def test_an_address_without_a_port_is_one_error() -> None:

@@ -16,6 +16,9 @@ from earmark.hints import nearest
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s*]+|null", re.IGNORECASE)
 HOST = re.compile(r"(\[[^\s/*\[\]]+\]|[0-9a-f:.]+|[^\s/*\[\]:]+)(:[0-9]+)?", re.IGNORECASE)
+BROKER = re.compile(
+    r"[^\s/:@\[\]]+|[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*(%[\w.~-]+)?", re.IGNORECASE
+)  # an IPv6 address too
 PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 Group = type[Classifier] | type[Decide] | type[Vad]
 
@@ -132,6 +135,8 @@ def _quiet(where: str, texts: Sequence[str]) -> Iterator[str]:
 
 
 def _publish(where: str, publish: Publish) -> Iterator[str]:
+    if not BROKER.fullmatch(publish.host):
+        yield f'{where}.host: "{publish.host}" is no name or address alone; `port` and `tls` are settings of their own'
     if publish.password_file and not publish.username:
         yield f"{where}.username: is missing beside password_file; MQTT has no password without a name"
     if publish.ca and not publish.tls:

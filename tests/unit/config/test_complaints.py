@@ -38,6 +38,20 @@ def test_an_origin_that_would_allow_nothing_is_told(origin: str) -> None:
     assert told.startswith(f'server.allow_origins: "{origin}" is no origin, so it would allow nothing; ')
 
 
+@pytest.mark.parametrize(
+    "host", ["mqtt://broker:1883", "broker:1883", "192.168.1.9:1883", "user@broker", "a b", "", "[::1]"]
+)
+def test_a_broker_is_named_without_scheme_port_and_user(host: str) -> None:
+    assert list(complaints(Config(publish=(Mqtt(host=host),)))) == [
+        f'publish[0].host: "{host}" is no name or address alone; `port` and `tls` are settings of their own'
+    ]
+
+
+@pytest.mark.parametrize("host", ["broker", "homeassistant.local", "192.168.1.9", "::1", "fe80::1%eth0", "2001:db8::9"])
+def test_a_broker_may_be_named_or_have_an_address(host: str) -> None:
+    assert list(complaints(Config(publish=(Mqtt(host=host),)))) == []
+
+
 def test_a_publisher_whose_settings_contradict_each_other_is_told() -> None:
     told = complaints(Config(publish=(Mqtt(password_file="p", ca="c", prefix="homeassistant/x"), Mqtt())))
     assert list(told) == [

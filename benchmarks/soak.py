@@ -223,6 +223,7 @@ async def soak(
     try:
         await this.fill_pools()
         await churn.run(seconds / 3)
+        await churn.all_at_once()
         before = await this.rest()
         held_before = descriptors(running.pid)
         await churn.run(seconds * 2 / 3)

@@ -14,8 +14,9 @@ from tests.daemon import environment
 CHURN = """
 import sys
 from earmark.app import memory
+from earmark.supervision import allocator
 if sys.argv[1] == "returned":
-    memory.return_freed()
+    allocator.return_freed()
 bytearray(16 * 2**20)  # freed at once: glibc learns that such sizes come and go
 before = memory.memory(None).daemon_mb
 clips, between = [], []
@@ -29,12 +30,12 @@ print(memory.memory(None).daemon_mb - before)
 BATCHES = """
 import os, socket, sys
 from earmark.engines import wire
-from earmark.engines.resident import resident
+from earmark.placement.resident import resident
 from earmark.worker.serve import ModelServer, receive
 ours, theirs = socket.socketpair()
 slots = wire.Slots.create()
 server = ModelServer(wire.Start("cpu", "fp32", 1, 4), theirs, slots)
-server.load(wire.Load("tiny", sys.argv[1], 16000))
+server.load(wire.Load("tiny", sys.argv[1], 16000, int(sys.argv[2])))
 with ours.makefile("rb") as replies:
     def answer(kind):
         while True:
@@ -69,7 +70,7 @@ def test_the_memory_of_clips_goes_back_although_small_objects_lie_between_them()
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs glibc and /proc")
 def test_the_memory_of_batches_goes_back_although_small_objects_lie_between_them(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", BATCHES, str(checkpoints.save(tmp_path))]
+    command = [sys.executable, "-c", BATCHES, str(checkpoints.save(tmp_path)), str(len(checkpoints.LABELS))]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment())
     held, left = map(float, done.stdout.split())
     assert held > 40  # else this test shows nothing

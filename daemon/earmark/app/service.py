@@ -36,7 +36,7 @@ from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.readiness import Needs
 from earmark.recordings.recording import check
 from earmark.server.server import Server
-from earmark.supervision import systemd
+from earmark.supervision import allocator, systemd
 from earmark.supervision.hang_up import HangUps
 from earmark.supervision.progress import Signs, stuck
 from earmark.supervision.watchdog import Rounds, Watchdog
@@ -156,7 +156,7 @@ class Service:
             stack.push_async_callback(self._listening.close)
             self._listening.start()
             watchdog = Watchdog(self._signs, systemd.watchdog_seconds())
-            watches = (self._listening.watch(), watchdog.run(), self._turns.watch())
+            watches = (self._listening.watch(), watchdog.run(), self._turns.watch(), allocator.keep_returning())
             for task in (self._reconfigurer.serve_signals(), *watches):
                 stack.push_async_callback(_end, asyncio.create_task(task))
             stack.enter_context(self._models.analyses)
@@ -306,7 +306,7 @@ def run(
     `read` reads the settings again, and `hang_ups` has taken the SIGHUPs since the process began.
     """
 
-    memory.return_freed()
+    allocator.return_freed()
 
     async def serve() -> None:
         with keeping.journal(settings, os.environ) as journal:

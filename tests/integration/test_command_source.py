@@ -152,7 +152,7 @@ def test_a_killed_program_is_told_as_such(listen: Callable[..., Collector]) -> N
 
 
 def test_the_password_of_an_address_is_not_told(listen: Callable[..., Collector]) -> None:
-    script = "sys.exit('rtsp://admin:secret@10.0.0.7/stream: 401\\a')"
+    script = "sys.exit('rtsp://admin:sec@ret@10.0.0.7/stream: 401\\a')"
     assert ": rtsp://...@10.0.0.7/stream: 401; retrying" in listen(*python(script)).failed().detail
 
 

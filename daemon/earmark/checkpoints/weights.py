@@ -21,10 +21,11 @@ SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 class Weight(msgspec.Struct, frozen=True):
-    """One weight, as a header describes it. `data_offsets` are bytes after the header."""
+    """One weight, as a header describes it: `data_offsets` are bytes after the header, `dtype` is F32, F16 or other."""
 
     shape: tuple[int, ...]
     data_offsets: tuple[int, int]
+    dtype: str = ""
 
 
 class _Index(msgspec.Struct):
@@ -72,12 +73,16 @@ def header(name: str, file: Path) -> dict[str, Weight]:
         raise _not_what_it_says(name, file) from None
 
 
+def start(file: Path) -> int:
+    """Return where the weights begin in a file whose header() could be read, in bytes."""
+    with file.open("rb") as content:
+        return LENGTH_BYTES + int.from_bytes(content.read(LENGTH_BYTES), "little")
+
+
 def whole(name: str, file: Path) -> dict[str, Weight]:
     """Return the weights in a file, by name. Raises ModelError if the file has not the length that its header says."""
     weights = header(name, file)
-    with file.open("rb") as content:
-        size = LENGTH_BYTES + int.from_bytes(content.read(LENGTH_BYTES), "little")
-    wanted = size + max((weight.data_offsets[1] for weight in weights.values()), default=0)
+    wanted = start(file) + max((weight.data_offsets[1] for weight in weights.values()), default=0)
     found = file.stat().st_size
     if found != wanted:
         raise ModelError(f"{name}: {file.name} has {found} of {wanted} bytes; fetch the checkpoint again")

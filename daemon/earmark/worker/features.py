@@ -120,12 +120,12 @@ class Whisper(Features):
 
     def forward(self, samples: torch.Tensor) -> Inputs:
         filler = samples.new_full((samples.shape[0], self.length), self._padding)
-        power = self._power(torch.cat([samples, filler], dim=1)[:, : self.length])
+        power = self.power(torch.cat([samples, filler], dim=1)[:, : self.length])
         log = (self.filters.T @ power).clamp(min=1e-10).log10()
         log = torch.maximum(log, log.amax(dim=(1, 2), keepdim=True) - 8.0)
         return {"input_features": (log + 4.0) / 4.0}
 
-    def _power(self, chunk: torch.Tensor) -> torch.Tensor:
+    def power(self, chunk: torch.Tensor) -> torch.Tensor:
         """Return the power of shape (batch, bins, frames)."""
         spectrum = torch.stft(chunk, self.fft, self.hop, window=self.window, return_complex=True)
         return (spectrum[..., :-1].abs() ** 2).contiguous()
@@ -147,14 +147,18 @@ class Bands(Features):
 
     def energies(self, samples: torch.Tensor) -> torch.Tensor:
         """Return them in float32, of shape (batch, frames, bands)."""
-        frames = samples.double().unfold(-1, FRAME, HOP)
+        frames = self.frames(samples.double())
         frames = frames - frames.mean(dim=-1, keepdim=True)
         # The first sample has none before it, and Kaldi takes itself
         frames = (frames - PREEMPHASIS * torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)) * self.window
-        energies: torch.Tensor = self._power(frames) @ self.filters
+        energies: torch.Tensor = self.power(frames) @ self.filters
         return energies.clamp(min=LEAST_ENERGY).log().float()
 
-    def _power(self, frames: torch.Tensor) -> torch.Tensor:
+    def frames(self, samples: torch.Tensor) -> torch.Tensor:
+        """Return the frames of shape (batch, frames, FRAME)."""
+        return samples.unfold(-1, FRAME, HOP)
+
+    def power(self, frames: torch.Tensor) -> torch.Tensor:
         """Return the power of shape (batch, frames, bins)."""
         spectrum = torch.fft.rfft(frames, n=2 * (self.filters.shape[0] - 1))
         power: torch.Tensor = spectrum.abs().square()
@@ -172,7 +176,7 @@ class Spectrogram(Bands):
 
     def forward(self, samples: torch.Tensor) -> Inputs:
         energies = self.energies(samples)
-        padded = torch.cat([energies, energies.new_zeros(len(energies), self._frames, energies.shape[-1])], dim=1)
+        padded = torch.cat([energies, energies.new_zeros(energies.shape[0], self._frames, energies.shape[-1])], dim=1)
         return {"input_values": (padded[:, : self._frames] - self._offset) / self._scale}
 
 

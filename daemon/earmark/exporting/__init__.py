@@ -1,0 +1,1 @@
+"""`earmark export`: a checkpoint as one file of ONNX."""

@@ -153,7 +153,7 @@ class Head(Target):
 
     name = "head"
     max_bytes = 100_000
-    slow = 0.2
+    slow = 2.0  # of an input that may be three thousand requests, each of which is answered
     words: Sequence[bytes] = (
         *LINES,
         *TARGETS,

@@ -13,7 +13,7 @@ from earmark.app import keeping
 from earmark.app.loading import EngineLog
 from earmark.checkpoints.catalogue import catalogue
 from earmark.config import settings as config
-from earmark.engines.supervisor import LocalEngine
+from earmark.engines.chosen import engine
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.registry import Registry
@@ -48,12 +48,13 @@ class Models:
         self.functions = {plan.settings.model: plan.function for plan in chosen.values()}
         worker = settings.worker
         state = keeping.folder(os.environ)
-        known, tell_log = KnownThreads(state), EngineLog(tell).changed
-        self.engine = LocalEngine(worker, list(checkpoints.values()), on_change=tell_log, known=known)
+        self.engine = engine(worker, list(checkpoints.values()), EngineLog(tell).changed, KnownThreads(state))
         batcher = Batcher(
             max_batch=worker.max_batch, queue=worker.queue, max_age=worker.max_age, max_wait_ms=worker.max_wait_ms
         )
-        self.dispatcher = Dispatcher(batcher, self.engine, depth=worker.depth)
+        remote = worker.remote
+        parallel = remote.in_flight * len(remote.endpoints) if worker.engine == "oip" else 1
+        self.dispatcher = Dispatcher(batcher, self.engine, depth=worker.depth, parallel=parallel)
         self.registry = Registry(entries, default_model(settings), self.engine)
         engines = ", ".join(f"{name} {versions().get(name, '')}" for name in ENGINES.values())
         poison = RememberedClips(state, f"{__version__}, {engines}")

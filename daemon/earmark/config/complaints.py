@@ -49,6 +49,7 @@ def complaints(config: Config) -> Iterator[str]:
     yield from _server(config)
     yield from _worker(config.worker)
     yield from _models(config.model)
+    yield from _remote(config.worker)
     if config.source and not config.classifier:
         yield "classifier: there is none, so nothing would be recognised"
     for index, source in enumerate(config.source):
@@ -62,6 +63,26 @@ def complaints(config: Config) -> Iterator[str]:
     sources = [source.name for source in config.source]
     for index, classifier in enumerate(config.classifier):
         yield from _classifier(f"classifier[{index}]", classifier, sources)
+
+
+def _remote(worker: Worker) -> Iterator[str]:
+    remote = worker.remote
+    if worker.engine == "oip" and not remote.endpoints:
+        yield 'worker.remote.endpoints: engine = "oip" needs one, such as "gpu.lan:8001"'
+    for index, endpoint in enumerate(remote.endpoints):
+        if not 0 < int(endpoint.rpartition(":")[2]) < 65536:
+            yield f'worker.remote.endpoints[{index}]: "{endpoint}" has no port between 1 and 65535'
+    if len(set(remote.endpoints)) < len(remote.endpoints):
+        yield "worker.remote.endpoints: one is named twice"
+    if not remote.tls and (remote.ca_file or remote.tls_name):
+        yield "worker.remote: ca_file and tls_name need tls = true"
+    if remote.token_file and not remote.tls and not all(_is_here(each) for each in remote.endpoints):
+        yield "worker.remote.token_file: tls = true is needed, else anybody on the way could read the token"
+
+
+def _is_here(endpoint: str) -> bool:
+    host = endpoint.rpartition(":")[0].strip("[]")
+    return host == "localhost" or host == "::1" or host.startswith("127.")
 
 
 def useless(config: Config) -> Iterator[str]:

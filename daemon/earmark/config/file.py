@@ -60,6 +60,10 @@ def anchored(config: Config, folder: Path) -> Config:
     for name in ("token_file", "certificate_file", "key_file"):
         if file := getattr(server, name):
             server = replace(server, **{name: absolute(f"server.{name}", file)})
+    remote = config.worker.remote
+    for name in ("token_file", "ca_file"):
+        if file := getattr(remote, name):
+            remote = replace(remote, **{name: absolute(f"worker.remote.{name}", file)})
     journal = config.journal
     if isinstance(journal, Journal) and journal.path:
         journal = replace(journal, path=absolute("journal.path", journal.path))
@@ -84,5 +88,12 @@ def anchored(config: Config, folder: Path) -> Config:
         for index, model in enumerate(config.model)
     )
     return replace(
-        config, server=server, journal=journal, clips=clips, source=tuple(sources), model=models, publish=tuple(publish)
+        config,
+        server=server,
+        worker=replace(config.worker, remote=remote),
+        journal=journal,
+        clips=clips,
+        source=tuple(sources),
+        model=models,
+        publish=tuple(publish),
     )

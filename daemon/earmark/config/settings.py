@@ -30,6 +30,10 @@ Device = Annotated[
     str,
     Meta(pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)\Z", description="a device (auto, cpu, mps, cuda or cuda:N)"),
 ]
+Endpoint = Annotated[
+    str,
+    Meta(pattern=r"^[^\s/@\x00]+:[0-9]{1,5}\Z", description="an endpoint (HOST:PORT)"),
+]
 Topic = Annotated[
     str,
     Meta(
@@ -95,10 +99,25 @@ class Http(Settings, frozen=True):
     cache_mb: Annotated[int, Meta(ge=0, le=1_000_000)] = 32  # of answers kept; 0: none
 
 
+class Remote(Settings, frozen=True):
+    """Servers of the Open Inference Protocol over gRPC, which run the models in place of the process here."""
+
+    endpoints: tuple[Endpoint, ...] = ()  # HOST:PORT each
+    in_flight: Annotated[int, Meta(ge=1, le=64)] = 4  # batches at one endpoint at most
+    application: Text = ""  # of Ray Serve; {model} stands for the id of the model, with - for its slash
+    names: dict[ModelId, Text] = {}  # the name of a model at the endpoints, where it is another one
+    token_file: Text = ""  # sent as `authorization: Bearer`; read for each call
+    tls: bool = False
+    ca_file: Text = ""  # that vouches for the endpoints; empty: what the system trusts
+    tls_name: Text = ""  # in their certificate, where it is not their address
+
+
 class Worker(Settings, frozen=True):
     """The process that runs the models."""
 
-    engine: Literal["auto", "onnx", "torch"] = "auto"  # auto: onnx on a CPU where a model's folder holds the file
+    engine: Literal["auto", "onnx", "torch", "oip"] = (
+        "auto"  # auto: onnx on a CPU where a model's folder holds the file; oip: `remote` runs the models
+    )
     device: Device = "auto"  # cuda:N is the GPU number N, from 0
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"  # auto: bf16 on CUDA, else fp32
     threads: Annotated[int, Meta(ge=0, le=1024)] = 0  # of a model on the CPU; 0: as many as are fastest
@@ -113,6 +132,7 @@ class Worker(Settings, frozen=True):
     fallback: Literal["none", "cpu"] = "none"  # cpu: run the models there when the GPU is gone or keeps failing
     memory_mb: Annotated[int, Meta(ge=0, le=10_000_000)] = 0  # resident, then the process is replaced; 0: no bound
     spare: bool = True  # Linux: a process that has imported the engines waits, so that another one can serve at once
+    remote: Remote = Remote()  # with engine = "oip"
 
 
 class Microphone(Settings, frozen=True, tag_field="kind", tag="microphone"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from types import TracebackType
+from typing import Literal, Protocol, Self
 
 from earmark.audio.types import Floats, Samples
 from earmark.checkpoints.checkpoint import Checkpoint
@@ -80,6 +81,23 @@ class Engine(Protocol):
         Raises WorkerDied if `attempts` processes died under the batch, WorkerError if the model fails on it, and
         ModelError if the model is unknown or was refused.
         """
+        ...
+
+
+class RunningEngine(Engine, Protocol):
+    """An engine as who starts and ends it sees it. Entered, it begins to serve, and waits for nothing."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    def stop(self) -> None:
+        """Begin to end, so that leaving has less to wait for. May be called twice."""
+
+    def silence(self) -> float:
+        """Return the seconds since what runs the models gave a sign of life. 0 where nothing on this machine does."""
         ...
 
 

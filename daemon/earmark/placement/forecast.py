@@ -14,6 +14,7 @@ from earmark.errors import ModelError
 from earmark.placement.choice import Choice, Engine, choose
 
 CPU_DEVICES = ("auto", "cpu")
+REMOTE_PACKAGES = ("grpc",)  # protobuf comes with onnxruntime too
 PACKAGES: dict[Engine, tuple[str, ...]] = {"onnx": ("onnxruntime",), "torch": ("torch", "transformers")}
 
 
@@ -55,6 +56,11 @@ class Machine(Protocol):
 def forecast(worker: config.Worker, checkpoints: Iterable[Checkpoint], machine: Machine) -> Forecast:
     """Say what each model would run on."""
     found, engines = Forecast(), set[Engine]()
+    if worker.engine == "oip":
+        found.lines += [f"model {each.name}: {', '.join(worker.remote.endpoints)}" for each in checkpoints]
+        if absent := [name for name in REMOTE_PACKAGES if not machine.has_package(name)]:
+            found.errors.append(ModelError(f"{absent[0]} is not installed: pip install 'earmark[oip]'"))
+        return found
     for checkpoint in checkpoints:
         choice = engine_of(checkpoint, worker.engine, worker.device, worker.precision, machine.has_gpu)
         engines.add(choice.engine)

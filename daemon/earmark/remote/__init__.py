@@ -1,0 +1,1 @@
+"""Models on other machines, asked by the Open Inference Protocol."""

@@ -1,0 +1,219 @@
+"""The engine on other machines: batches go to servers of the Open Inference Protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence, Set
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from earmark.audio.types import Floats, Samples
+from earmark.checkpoints.checkpoint import Checkpoint
+from earmark.config import settings as config
+from earmark.errors import ModelError, WorkerError
+from earmark.inference.batch import ATTEMPTS
+from earmark.inference.engine import EngineState
+from earmark.remote.endpoint import Endpoint, EndpointStats, Unavailable
+
+logger = logging.getLogger(__name__)
+
+TRIES = 2  # of a batch, each at another endpoint if there is one
+
+
+class RemoteEngine:
+    """Sends batches to endpoints, each to the one that has the fewest in flight: an Engine. On the event loop.
+
+    A model is loaded when an endpoint serves it and has been found to be the configured one, and refused when every
+    endpoint that answers lacks it or has another one of that name. While no endpoint answers, the phase is
+    "restarting": live windows are lost, and everything goes on by itself as soon as one answers.
+
+    Entered, it begins to ask the endpoints and does not wait for them; left, classify() and ready() raise WorkerError
+    to their callers. `on_change` is called with each new state.
+    """
+
+    def __init__(
+        self,
+        settings: config.Worker,
+        checkpoints: Sequence[Checkpoint],
+        *,
+        on_change: Callable[[EngineState], None] = lambda state: None,
+    ) -> None:
+        self._checkpoints = {checkpoint.name: checkpoint for checkpoint in checkpoints}
+        self._needed = frozenset(self._checkpoints)
+        self._on_change = on_change
+        self._changed = asyncio.Event()  # of the present state; replaced when that changes
+        self._endpoints = [
+            Endpoint(address, settings.remote, settings.timeout, lambda: self._checkpoints, self._look)
+            for address in settings.remote.endpoints
+        ]
+        self._state = EngineState("starting", self._waits_for(), loading=self._needed)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._retried = 0  # batches that were sent to a second endpoint
+        self._began: set[int] = set()  # the endpoints that have answered since the start, by their place
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(each.run(), name=f"endpoint {each.address}") for each in self._endpoints]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Ask nobody any more. May be called twice."""
+        if self._state.phase != "stopped":
+            self._change(phase="stopped", detail="the daemon shuts down")
+            for task in self._tasks:
+                task.cancel()
+
+    @property
+    def state(self) -> EngineState:
+        return self._state
+
+    @property
+    def retried(self) -> int:
+        """The batches that were sent to a second endpoint."""
+        return self._retried
+
+    def endpoints(self) -> tuple[EndpointStats, ...]:
+        """Return what is known of each endpoint."""
+        return tuple(each.stats() for each in self._endpoints)
+
+    def silence(self) -> float:
+        """Return 0: there is no process here that could hang."""
+        return 0.0
+
+    async def changed(self) -> None:
+        """Wait for the next change of state."""
+        await self._changed.wait()
+
+    async def ready(self) -> None:
+        """Wait until every needed model is served by an endpoint. Raises ModelError if one was refused by all.
+
+        It waits for as long as no endpoint answers: their machines may start later than this one.
+        """
+        while self._state.phase != "ready":
+            if refused := self._reasons():
+                if not self._needed & self._state.loading:
+                    raise ModelError("; ".join(refused))
+            if self._state.phase == "stopped":
+                raise WorkerError(f"no endpoint serves: {self._state.detail}")
+            await self.changed()
+        if refused := self._reasons():
+            raise ModelError("; ".join(refused))
+
+    def load(self, checkpoint: Checkpoint) -> None:
+        """Ask the endpoints for this checkpoint too, from now on. One that was refused is looked for again."""
+        self._checkpoints[checkpoint.name] = checkpoint
+        for each in self._endpoints:
+            each.forget(checkpoint.name)
+            each.look_again()
+        self._look()
+
+    def unload(self, name: str) -> None:
+        """Ask for a model no more. The endpoints keep it."""
+        if self._checkpoints.pop(name, None) is not None:
+            self._needed -= {name}
+            for each in self._endpoints:
+                each.forget(name)
+            self._look()
+
+    def require(self, models: Set[str]) -> None:
+        """Be ready from now on when these models are served, all of which were given to load() before."""
+        self._needed = frozenset(models)
+        self._look()
+
+    async def classify(self, model: str, batch: Sequence[Samples], attempts: int = ATTEMPTS) -> Floats:
+        """Return logits of shape (windows, labels) for windows of equal length.
+
+        A batch that one endpoint did not answer is sent to another one, once. Raises WorkerError when that fails too,
+        or the model fails on the batch, and ModelError for a model that is unknown or was refused.
+        """
+        failures: list[str] = []
+        asked: set[str] = set()
+        for _ in range(min(TRIES, max(1, attempts))):
+            endpoint = self._choose(model, asked)
+            if endpoint is None:
+                break
+            self._retried += bool(asked)
+            asked.add(endpoint.address)
+            try:
+                return await endpoint.classify(model, batch)
+            except Unavailable as error:
+                failures.append(str(error))
+        if failures:
+            raise WorkerError("; ".join(failures))
+        if model not in self._checkpoints:
+            raise ModelError(f"{model}: no such model is configured")
+        if model in self._state.refused:
+            raise ModelError(self._state.refused[model])
+        raise WorkerError(f"{model}: {self._state.detail or 'no endpoint serves it now'}")
+
+    def _choose(self, model: str, asked: Set[str]) -> Endpoint | None:
+        """Return the endpoint with the fewest batches in flight, of those that serve the model and were not asked."""
+        able = [each for each in self._endpoints if model in each.served and each.address not in asked]
+        return min(able, key=lambda each: each.in_flight, default=None)
+
+    def _look(self) -> None:
+        """Take what the endpoints know, and change the state accordingly."""
+        if self._state.phase == "stopped":
+            return
+        loaded = frozenset(name for each in self._endpoints for name in each.served) & self._checkpoints.keys()
+        answering = [each for each in self._endpoints if each.is_ready]
+        refused = {
+            name: "; ".join(dict.fromkeys(each.refused[name] for each in answering))
+            for name in self._checkpoints.keys() - loaded
+            if answering and all(name in each.refused for each in answering)
+        }
+        was_ready = self._state.phase == "ready"
+        missing = self._needed - loaded - refused.keys()
+        if not answering:
+            phase, detail = "restarting" if was_ready or self._state.restarts else "starting", self._waits_for()
+        elif missing:
+            phase, detail = "loading", f"no endpoint has said yet whether it serves {', '.join(sorted(missing))}"
+        elif self._needed & loaded or not self._needed:
+            phase, detail = "ready", ""
+        else:
+            phase, detail = "failed", "; ".join(refused[name] for name in sorted(self._needed & refused.keys()))
+        self._tell(was_ready, phase, detail, loaded)
+        self._change(
+            phase=phase,
+            detail=detail,
+            device="remote",
+            loaded=loaded,
+            refused=refused,
+            loading=frozenset(self._checkpoints) - loaded - refused.keys(),
+            restarts=self._state.restarts + (was_ready and not answering),
+        )
+
+    def _tell(self, was_ready: bool, phase: str, detail: str, loaded: Set[str]) -> None:
+        """Log what has changed between the endpoints and this daemon: one line each time."""
+        if phase == "ready" and not was_ready:
+            addresses = ", ".join(each.address for each in self._endpoints if each.is_ready)
+            logger.info("%s serve %s", addresses, ", ".join(sorted(loaded)))
+        elif was_ready and phase != "ready":
+            logger.warning("No endpoint serves any more: %s", detail)
+        elif phase == "failed" and self._state.phase != "failed":
+            logger.error("%s", detail)
+
+    def _waits_for(self) -> str:
+        return "no endpoint answers: " + "; ".join(f"{each.address} ({each.detail})" for each in self._endpoints)
+
+    def _reasons(self) -> list[str]:
+        return [reason for model, reason in self._state.refused.items() if model in self._needed]
+
+    def _change(self, **fields: object) -> None:
+        state = replace(self._state, **fields)  # type: ignore[arg-type]  # mypy cannot see through **
+        if state == self._state:
+            return
+        self._state = state
+        self._changed.set()
+        self._changed = asyncio.Event()
+        try:
+            self._on_change(state)
+        except Exception:
+            logger.exception("The callback for the engine's state failed")

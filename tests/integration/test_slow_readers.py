@@ -11,8 +11,9 @@ import pytest
 
 from earmark.broadcast.hub import STALL_SECONDS
 from earmark.errors import RequestError
+from earmark.perimeter.unanswered import is_unanswered
 from earmark.protocol.events import Level
-from earmark.server.connection import Limits, WebSocketConnection, is_unanswered
+from earmark.server.connection import Limits, WebSocketConnection
 from earmark.server.handshake import Endpoint, Query
 from tests.serving import DEADLINE, TIME, Serving, serve
 from tests.slow import frames_of, messages, read_on, rest, small_window
@@ -91,6 +92,24 @@ def test_bytes_that_leave_are_seen_long_before_the_transport_sees_them() -> None
 
     connections: list[WebSocketConnection] = []
     serve(scenario, endpoints={"/v1/talk": talk(connections, Limits(0, 1, 100), 400_000)})
+
+
+def test_a_client_that_says_no_more_and_reads_all_that_waits_gives_its_place_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario(serving: Serving) -> None:
+        for _ in range(2):  # of one place
+            with small_window(serving, "/v1/talk") as client:
+                await serving.until(lambda: serving.server.stats().open == 1)
+                client.shutdown(socket.SHUT_WR)
+                loop = asyncio.get_running_loop()
+                async with asyncio.timeout(DEADLINE):
+                    while await loop.sock_recv(client, 65536):
+                        pass
+            await serving.until(lambda: serving.server.stats().open == 0)
+
+    serve(scenario, endpoints={"/v1/talk": talk([], Limits(0, 1, 100), 400_000)})
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.scenario(8)

@@ -134,9 +134,11 @@ class Reconfigurer:
         return ReloadStats(self._applied, self._refused, self._in_force)
 
     def sources(self) -> tuple[SourceStatus, ...]:
-        """Return every source, its state and its settings."""
+        """Return every source, its state and its settings. One that a reload has removed already is left out."""
         found: list[SourceStatus] = []
         for settings in self.settings.source:
+            if settings.name not in self._detectors.sources:
+                continue
             state, paused = self._detectors.sources[settings.name], self._listening.is_paused(settings.name)
             found.append(
                 SourceStatus(

@@ -24,14 +24,13 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from earmark.access.limits import Kind, Sending, TooMany
+from earmark.perimeter.unanswered import is_unanswered
 
 WRITE_LIMIT = (64 * 1024, 16 * 1024)  # bytes in the transport: full above the first, free again below the second
 PING_SECONDS = 20.0
 CLOSE_SECONDS = 2.0  # for a client to answer a close frame
 POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
 TRY_AGAIN_LATER = 1013  # IANA's registry of close codes
-_TCP_INFO = struct.Struct("=2x3B51xI")  # of linux/tcp.h: retransmits, probes, backoff, and ms since the last ACK
-_MIN_RETRANSMITS = 4  # in a row without an answer, before a machine counts as gone
 PARSE_BYTES = 4096  # parsed between two looks at the rate of frames: a read can hold 40,000 pings
 
 _library_log = logging.getLogger("earmark.websockets")
@@ -104,6 +103,7 @@ class WebSocketConnection(ServerConnection):
         self._held: asyncio.TimerHandle | None = None  # while nothing is read because all clients send too much
         self._received = 0  # bytes
         self._abort: asyncio.TimerHandle | None = None  # of a client that does not close its side
+        self._lost = False  # whether the transport has ended
 
     async def run(self, conversation: Conversation) -> None:
         """Let `conversation` talk until it or the client has enough, and close the connection."""
@@ -137,6 +137,16 @@ class WebSocketConnection(ServerConnection):
             self.protocol.fail(code, reason)
             self.send_data()
 
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close as the library does, which aborts the transport in the end, unless that has ended already."""
+        if not self._lost:
+            await super().close(code, reason)
+
+    def abort(self) -> None:
+        """Abort the transport, unless it has ended: asyncio raises AttributeError if it had drained after a close."""
+        if not self._lost:
+            self.transport.abort()
+
     def leave(self) -> None:
         """Tell the conversation that the connection is not open any more. May be called twice."""
         if self._conversation is None:
@@ -158,6 +168,7 @@ class WebSocketConnection(ServerConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.leave()
+        self._lost = True
         for timer in (self._abort, self._held):
             if timer is not None:
                 timer.cancel()
@@ -214,7 +225,7 @@ class WebSocketConnection(ServerConnection):
             if self._received > received or self.unsent() < unsent:
                 alive = now
             elif self._machine_is_gone():
-                self.transport.abort()
+                self.abort()
             elif now - alive >= self._limits.stall_seconds:
                 self.end(TRY_AGAIN_LATER, f"no sign of life for {now - alive:.0f} s")
 
@@ -234,20 +245,9 @@ class WebSocketConnection(ServerConnection):
         if left < before:
             moved = now
         if not left or now - moved >= self._limits.stall_seconds or self._machine_is_gone():
-            self.transport.abort()
+            self.abort()
         else:
             self._abort = self.loop.call_later(CLOSE_SECONDS, self._abort_unless_read, left, moved)
-
-
-def is_unanswered(tcp_info: bytes, seconds: float) -> bool:
-    """Return whether, in Linux's `tcp_info`, several attempts and `seconds` have passed without an acknowledgement.
-
-    A machine whose program reads nothing answers the probes of its closed window, so it is not gone.
-    """
-    if len(tcp_info) < _TCP_INFO.size:
-        return False
-    retransmits, probes, _backoff, since_ack = _TCP_INFO.unpack_from(tcp_info)
-    return bool(retransmits + probes >= _MIN_RETRANSMITS and since_ack >= seconds * 1000)
 
 
 def _select(protocol: ServerProtocol, offered: object) -> Subprotocol | None:

@@ -149,7 +149,7 @@ class Handshake:
         if closing:
             await asyncio.wait(closing, timeout=seconds)
         for connection in connections:
-            connection.transport.abort()
+            connection.abort()
         if self._tasks:
             # an aborted connection's task ends in the next turn of the loop; a handshake may hang for its ten seconds
             _, hanging = await asyncio.wait(self._tasks, timeout=ABORT_SECONDS)
@@ -180,7 +180,7 @@ class Handshake:
             log.exception("a WebSocket connection failed")
         finally:
             connection.leave()
-            connection.transport.abort()
+            connection.abort()
             if site is not None:
                 site.conversations.pop(connection, None)
 

@@ -218,6 +218,21 @@ def test_a_device_that_hangs_holds_up_its_own_change_and_not_the_event_loop() ->
     play(scene)
 
 
+def test_the_sources_can_be_asked_for_while_a_reload_removes_one() -> None:
+    async def scene(bench: Bench) -> None:
+        hall = config.Microphone(name="hall")
+        bench.wanted = config.Config(source=(DESK, hall), classifier=(WORDS,))
+        await bench.reconfigurer.reload()
+        bench.wanted = config.Config(source=(config.Microphone(name="desk", device="other"),), classifier=(WORDS,))
+        reloading, seen = asyncio.create_task(bench.reconfigurer.reload()), list[list[str]]()
+        while not reloading.done():
+            seen.append([each.name for each in bench.reconfigurer.sources()])
+            await asyncio.sleep(0)
+        assert (seen[0], seen[-1]) == (["desk", "hall"], ["desk"])
+
+    play(scene)
+
+
 def test_quiet_hours_close_a_source_and_open_it_again() -> None:
     async def scene(bench: Bench) -> None:
         bench.now = NIGHT

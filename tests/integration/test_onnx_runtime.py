@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from earmark.placement.resident import resident
 from earmark.worker import onnx_runtime
 from earmark.worker.runtime import Wanted, noise
 from tests import exported
@@ -26,6 +29,22 @@ def test_a_window_has_the_same_logits_alone_with_others_and_with_more_threads(fo
     assert together.dtype == np.float32
     assert np.abs(together[3:4] - model.classify(batch[3:4])).max() < 1e-6
     assert np.abs(together - model.with_threads(2).classify(batch)).max() < 1e-6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_the_memory_of_a_large_batch_is_given_back_when_the_model_rests(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    exported.write(tmp_path)
+    model = onnx_runtime.load(Wanted("tiny", tmp_path, 5))
+    for windows, given_back in ((8, False), (256, True)):
+        model.classify(noise(windows, 48000))
+        before = resident(os.getpid())
+        model.rest()
+        after = resident(os.getpid())
+        assert before is not None
+        assert after is not None
+        assert (before - after > 20e6) == given_back, (before, after)
+    assert model.classify(noise(1, 48000)).shape == (1, 5)
 
 
 def test_that_there_is_no_memory_for_a_batch_is_told_from_other_errors(tmp_path: Path) -> None:

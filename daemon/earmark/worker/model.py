@@ -67,6 +67,9 @@ class AudioModel:
             torch.set_num_threads(self.threads)
         return self._parts.classify(samples)
 
+    def rest(self) -> None:
+        """Do nothing: torch gives the memory of a batch back itself, or keeps it for good reason on a GPU."""
+
     def warm_up(self, length: int, max_batch: int) -> None:
         """Classify noise of the usual length. On a GPU a full batch too, so that kernels and memory are ready."""
         for size in {1} if self.device.type == "cpu" else {1, max_batch}:

@@ -49,6 +49,9 @@ class Model(Protocol):
         """
         ...
 
+    def rest(self) -> None:
+        """Give back memory that is not needed now. On any thread, when there has been no batch for a while."""
+
     def warm_up(self, length: int, max_batch: int) -> None:
         """Classify noise, so that the first window is as fast as those after it."""
 

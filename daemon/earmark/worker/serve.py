@@ -46,6 +46,7 @@ PR_SET_PDEATHSIG = 1
 # 600 of up to 32 windows 570 MB. To return that takes 2 to 10 ms, and the next batch is not slower. To give smaller
 # blocks pages of their own (M_MMAP_THRESHOLD), as the daemon does, costs large batches a quarter of their speed
 RETURN_SECONDS = 10.0
+REST_SECONDS = 10.0  # without a batch, after which memory that only large ones need is given back
 
 
 def main() -> None:
@@ -196,6 +197,7 @@ class ModelServer:
         self._slots = slots
         self._models: dict[str, Served] = {}
         self._returns = Sparing(1, RETURN_SECONDS)
+        self._busy_at = 0.0  # when the newest batch came
         self._sending = threading.Lock()
         self._changes: queue.SimpleQueue[wire.Load | wire.Unload] = queue.SimpleQueue()
         self._send(wire.Serving(os.getpid()))
@@ -223,12 +225,27 @@ class ModelServer:
     def _load_all(self) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the daemon is gone
             while True:
-                match self._changes.get():
+                match self._next_change():
+                    case None:
+                        self._rest()
                     case wire.Load() as request:
                         self._load(request)
                     case wire.Unload(model=name):
                         self._free(name)
                         self._send(wire.Unloaded(name))
+
+    def _next_change(self) -> wire.Load | wire.Unload | None:
+        """Return the next request about models, or None after a while without one."""
+        try:
+            return self._changes.get(timeout=REST_SECONDS)
+        except queue.Empty:
+            return None
+
+    def _rest(self) -> None:
+        """Let the models give back what they do not need, if there has been no batch for a while."""
+        if time.monotonic() - self._busy_at >= REST_SECONDS:
+            for served in list(self._models.values()):
+                served.model.rest()
 
     def _free(self, name: str) -> None:
         served = self._models.pop(name, None)
@@ -295,7 +312,7 @@ class ModelServer:
 
     def classify(self, request: wire.Classify) -> None:
         """Answer with logits or, if the model raises an error, with a sentence."""
-        served = self._models.get(request.model)
+        served, self._busy_at = self._models.get(request.model), time.monotonic()
         try:
             if served is None:
                 raise KeyError(request.model)

@@ -36,6 +36,9 @@ class Timed:
         self.clock.now += self.seconds[self.threads] * len(samples)
         return np.zeros((len(samples), 1), np.float32)
 
+    def rest(self) -> None:
+        raise AssertionError("it is not idle")
+
     def warm_up(self, length: int, max_batch: int) -> None:
         self.classify(np.zeros((1, length), np.float32))
 

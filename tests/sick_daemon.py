@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from earmark.engines import launch, supervisor
+from earmark.engines import supervisor
+from earmark.launching import launch
 from tests.daemon import ROOT
 
 if __name__ == "__main__":

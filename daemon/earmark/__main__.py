@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import logging
 import sys
@@ -94,13 +95,18 @@ def _run(read: Callable[[], Config], options: argparse.Namespace, hang_ups: Hang
         _tell(*(f"warning: {warning}" for warning in report.warnings), level=logging.WARNING)
         _tell(*map(str, report.errors))
         return report.exit_code
-    from earmark.app.events import Options
-    from earmark.app.service import run
+    from earmark.launching.early import early
+    from earmark.placement.forecast import engines
 
-    lines_tell_them = not options.quiet and options.events != "-" and options.log == "text"
-    chosen = Options(once=options.once, events=options.events, quiet=options.quiet, log_sources=not lines_tell_them)
-    log.take_uncaught()
-    run(settings, chosen, read=read, hang_ups=hang_ups)
+    # Both processes import for half a second or more. So they do it beside each other
+    with early(settings.worker, engines(settings)) or contextlib.nullcontext() as begun:
+        from earmark.app.events import Options
+        from earmark.app.service import run
+
+        lines_tell_them = not options.quiet and options.events != "-" and options.log == "text"
+        chosen = Options(once=options.once, events=options.events, quiet=options.quiet, log_sources=not lines_tell_them)
+        log.take_uncaught()
+        run(settings, chosen, read=read, hang_ups=hang_ups, early=begun)
     return 0
 
 

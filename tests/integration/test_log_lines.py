@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from earmark.engines import worker_log
-from earmark.engines.worker_log import WorkerLog
+from earmark.launching import worker_log
+from earmark.launching.worker_log import WorkerLog
 from tests.daemon import Daemon, earmarkd, environment
 from tests.posting import until
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from earmark.placement.resident import resident
-from earmark.worker import onnx_runtime
-from earmark.worker.runtime import Wanted, noise
+from earmark.runtimes import onnx_runtime
+from earmark.runtimes.runtime import Wanted, noise
 from tests import exported
 
 

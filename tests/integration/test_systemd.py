@@ -28,7 +28,7 @@ TIMEOUT = 1.2  # seconds of the watchdog
 BREAKABLE = """
 import pathlib, sys, time
 from earmark.devices.portaudio import PortAudioProcess
-from earmark.engines.launch import Forked
+from earmark.launching.launch import Forked
 from earmark.supervision import progress
 from earmark.windowing.rounds import Rounds
 

@@ -41,7 +41,7 @@ def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file.write_text("gone")
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{warm.SITE}")
     monkeypatch.setenv("EARMARK_TEST_GPU", str(file))
-    monkeypatch.setattr("earmark.engines.launch.MODULE", "tests.sick_worker")
+    monkeypatch.setattr("earmark.launching.launch.MODULE", "tests.sick_worker")
     monkeypatch.setattr("earmark.placement.probe.MODULE", "tests.sick_worker")
     monkeypatch.setattr("earmark.engines.supervisor.FIRST_DELAY_SECONDS", 0.01)
     return file

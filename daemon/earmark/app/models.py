@@ -17,6 +17,7 @@ from earmark.engines.chosen import engine
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.registry import Registry
+from earmark.launching.early import Early
 from earmark.listening.plan import Plan, default_model
 from earmark.placement.choice import ENGINES
 from earmark.placement.known_threads import KnownThreads
@@ -30,7 +31,7 @@ class Models:
     The engine has a process of its own, and clips are decoded on threads. The caller enters `engine`, `dispatcher`,
     `clips` and `analyses` in this order, with other parts between them. `chosen` are the plans at the start, and
     `plans` returns those in force. `tell` passes a sentence to all subscribers. `functions` has each model's function
-    from logits to scores; who loads another model adds to it.
+    from logits to scores; who loads another model adds to it. `early` is a model process that was begun before.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Models:
         chosen: Mapping[str, Plan],
         plans: Callable[[], Mapping[str, Plan]],
         tell: Callable[[str], None],
+        early: Early | None = None,
     ) -> None:
         entries = catalogue(settings)
         checkpoints = {plan.checkpoint.name: plan.checkpoint for plan in chosen.values()}
@@ -48,7 +50,8 @@ class Models:
         self.functions = {plan.settings.model: plan.function for plan in chosen.values()}
         worker = settings.worker
         state = keeping.folder(os.environ)
-        self.engine = engine(worker, list(checkpoints.values()), EngineLog(tell).changed, KnownThreads(state))
+        known, tell_log = KnownThreads(state), EngineLog(tell).changed
+        self.engine = engine(worker, list(checkpoints.values()), tell_log, known, early)
         batcher = Batcher(
             max_batch=worker.max_batch, queue=worker.queue, max_age=worker.max_age, max_wait_ms=worker.max_wait_ms
         )

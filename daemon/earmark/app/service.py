@@ -26,6 +26,7 @@ from earmark.detection.detectors import Detectors
 from earmark.errors import EarmarkError, SourceError, WorkerError
 from earmark.inference.engine import until_lost
 from earmark.journal.journal import Journal
+from earmark.launching.early import Early
 from earmark.listening.live import Live
 from earmark.listening.loop import call_if_open
 from earmark.listening.plan import Plan, plans
@@ -60,6 +61,7 @@ class Service:
         journal: Journal | keeping.NoJournal | None = None,
         read: Callable[[], config.Config] | None = None,
         hang_ups: HangUps | None = None,
+        early: Early | None = None,
     ) -> None:
         self._settings = settings
         self._hang_ups = hang_ups
@@ -85,7 +87,7 @@ class Service:
             on_broken=self._broken_pipe,
         )
         publish = events.publisher.publish
-        self._models = models = Models(settings, chosen, self._plans_in_force, events.tell)
+        self._models = models = Models(settings, chosen, self._plans_in_force, events.tell, early)
         self._live = Live(
             detectors,
             models.dispatcher,
@@ -299,17 +301,19 @@ def run(
     *,
     read: Callable[[], config.Config] | None = None,
     hang_ups: HangUps | None = None,
+    early: Early | None = None,
     main: Callable[..., None] = asyncio.run,
 ) -> None:
     """Run the daemon until it ends. Raises EarmarkError with what to tell a person.
 
-    `read` reads the settings again, and `hang_ups` has taken the SIGHUPs since the process began.
+    `read` reads the settings again, `hang_ups` has taken the SIGHUPs since the process began, and `early` is its model
+    process.
     """
 
     allocator.return_freed()
 
     async def serve() -> None:
         with keeping.journal(settings, os.environ) as journal:
-            await Service(settings, options, journal, read, hang_ups).run()
+            await Service(settings, options, journal, read, hang_ups, early).run()
 
     main(serve())

@@ -9,6 +9,7 @@ from earmark.config import settings as config
 from earmark.engines.supervisor import LocalEngine
 from earmark.errors import ConfigError
 from earmark.inference.engine import EngineState, RunningEngine
+from earmark.launching.early import Early
 from earmark.placement.known_threads import KnownThreads
 
 
@@ -17,10 +18,11 @@ def engine(
     checkpoints: Sequence[Checkpoint],
     on_change: Callable[[EngineState], None],
     known: KnownThreads,
+    early: Early | None = None,
 ) -> RunningEngine:
     """Return the engine. Raises ConfigError if a package is missing for it."""
     if worker.engine != "oip":
-        return LocalEngine(worker, checkpoints, on_change=on_change, known=known)
+        return LocalEngine(worker, checkpoints, on_change=on_change, known=known, early=early)
     try:
         from earmark.remote.engine import RemoteEngine
     except ModuleNotFoundError as error:

@@ -89,7 +89,7 @@ class Placing:
 
     def _choose(self, checkpoint: Checkpoint, *, has_gpu: bool) -> Choice:
         chosen = self._fallback
-        return engine_of(checkpoint, self._settings.engine, chosen.device, chosen.precision, lambda: has_gpu)
+        return engine_of(Path(checkpoint.path), self._settings.engine, chosen.device, chosen.precision, lambda: has_gpu)
 
     def _key(self, checkpoint: Checkpoint, engine: Engine) -> str:
         """Return the name of what was measured for a model."""

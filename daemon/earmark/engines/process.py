@@ -13,8 +13,8 @@ import numpy as np
 from earmark.audio.types import Floats
 from earmark.engines import wire
 from earmark.engines.growth import Growth
-from earmark.engines.launch import Child, Launcher
 from earmark.errors import WorkerError
+from earmark.launching.launch import Child, Launcher
 from earmark.placement.choice import Engine
 from earmark.placement.resident import resident
 

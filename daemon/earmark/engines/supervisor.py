@@ -17,13 +17,14 @@ from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
 from earmark.engines import wire
 from earmark.engines.growth import Growth
-from earmark.engines.launch import Launcher
 from earmark.engines.placing import Placing
 from earmark.engines.process import MB, SILENT_SECONDS, Died, WorkerProcess
-from earmark.engines.worker_log import WorkerLog
 from earmark.errors import ModelError, WorkerDied, WorkerError
 from earmark.inference.batch import ATTEMPTS
 from earmark.inference.engine import EngineState, Phase
+from earmark.launching.early import Early
+from earmark.launching.launch import Launcher, Template
+from earmark.launching.worker_log import WorkerLog
 from earmark.placement.fallback import MAX_DEATHS as MAX_DEVICE_DEATHS
 from earmark.placement.fallback import Fallback
 from earmark.placement.known_threads import KnownThreads
@@ -55,7 +56,7 @@ class LocalEngine:
 
     Entered, it starts the process and does not wait for it; left, it ends the process within two seconds, and
     classify() and ready() raise WorkerError to their callers. `on_change` is called with each new state. `known` has
-    the numbers of threads that were measured before.
+    the numbers of threads that were measured before, and `early` a process that was started before.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class LocalEngine:
         *,
         on_change: Callable[[EngineState], None] = lambda state: None,
         known: KnownThreads | None = None,
+        early: Early | None = None,
     ) -> None:
         self._settings = settings
         self._checkpoints = {checkpoint.name: checkpoint for checkpoint in checkpoints}
@@ -80,6 +82,7 @@ class LocalEngine:
         self._placing = Placing(settings, self._fallback, known or KnownThreads())
         self._was_warned = False  # that the models alone pass worker.memory_mb
         self._process: WorkerProcess | None = None
+        self._early = early
         self._slots: wire.Slots
         self._launcher: Launcher
         self._log: WorkerLog
@@ -88,9 +91,11 @@ class LocalEngine:
 
     async def __aenter__(self) -> Self:
         self._changed_at = _now()
-        self._slots = wire.Slots.create()
-        self._log = WorkerLog()
-        self._launcher = Launcher(self._slots, self._log.descriptor, spare=self._settings.spare)
+        begun = self._early.take() if self._early is not None else None
+        self._slots = wire.Slots.create() if begun is None else begun.slots
+        self._log = WorkerLog(None if begun is None else begun.log)
+        template = None if begun is None else Template(begun.process, begun.control)
+        self._launcher = Launcher(self._slots, self._log.descriptor, spare=self._settings.spare, template=template)
         for slot in range(wire.SLOTS):
             self._free.put_nowait(slot)
         self._supervision = asyncio.create_task(self._supervise(), name="worker")

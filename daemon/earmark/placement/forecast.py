@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from earmark.checkpoints.catalogue import catalogue
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.checkpoints.exported import FILES, exported, kind_of
+from earmark.checkpoints.reader import embedded
 from earmark.config import settings as config
 from earmark.errors import ModelError
+from earmark.placement import gpu
 from earmark.placement.choice import Choice, Engine, choose
 
 CPU_DEVICES = ("auto", "cpu")
@@ -18,14 +21,33 @@ REMOTE_PACKAGES = ("grpc",)  # protobuf comes with onnxruntime too
 PACKAGES: dict[Engine, tuple[str, ...]] = {"onnx": ("onnxruntime",), "torch": ("torch", "transformers")}
 
 
-def engine_of(checkpoint: Checkpoint, engine: str, device: str, precision: str, has_gpu: Callable[[], bool]) -> Choice:
-    """Return the engine of a model. The GPU is asked for only if that makes a difference."""
-    kind, folder = kind_of(precision), Path(checkpoint.path)
+def engine_of(folder: Path, engine: str, device: str, precision: str, has_gpu: Callable[[], bool]) -> Choice:
+    """Return the engine of the model in a folder. The GPU is asked for only if that makes a difference."""
+    kind = kind_of(precision)
     is_there = exported(folder, kind) is not None
     with_gpu, without = (
         choose(engine, device, precision, FILES[kind], exported=is_there, has_gpu=has) for has in (True, False)
     )
     return without if with_gpu == without or not has_gpu() else with_gpu
+
+
+def engines(settings: config.Config) -> frozenset[Engine]:
+    """Return the engines that the models of the classifiers will probably need, or nothing if a model is not there.
+
+    It takes some milliseconds, and whatever it says, each model gets the engine that is right for it.
+    """
+    entries, worker = catalogue(settings), settings.worker
+    if worker.engine == "oip":
+        return frozenset()
+    names = {each.model for each in settings.classifier} or set(embedded())
+    try:
+        found = {
+            engine_of(entries[name].folder(), worker.engine, worker.device, worker.precision, gpu.may_be_there)
+            for name in names
+        }
+    except (ModelError, KeyError):
+        return frozenset()
+    return frozenset(choice.engine for choice in found)
 
 
 @dataclass(slots=True)
@@ -62,7 +84,7 @@ def forecast(worker: config.Worker, checkpoints: Iterable[Checkpoint], machine: 
             found.errors.append(ModelError(f"{absent[0]} is not installed: pip install 'earmark[oip]'"))
         return found
     for checkpoint in checkpoints:
-        choice = engine_of(checkpoint, worker.engine, worker.device, worker.precision, machine.has_gpu)
+        choice = engine_of(Path(checkpoint.path), worker.engine, worker.device, worker.precision, machine.has_gpu)
         engines.add(choice.engine)
         found.lines.append(f"model {checkpoint.name}: {PACKAGES[choice.engine][0]}, because {choice.why}")
         file = FILES[kind_of(worker.precision)]

@@ -43,14 +43,21 @@ def build(folder: Path | None = None) -> frozenset[str]:
     return frozenset(name for name, value in told.items() if value.strip() != "None")
 
 
-async def is_there(build: Callable[[], frozenset[str]] = build, library: Library = ctypes.CDLL) -> bool:
-    """Return whether torch would find a GPU on this machine. Cancelled, it ends the process that asks the driver."""
+def may_be_there(build: Callable[[], frozenset[str]] = build, library: Library = ctypes.CDLL) -> bool:
+    """Return whether torch was built for a GPU of which there is a driver."""
     if sys.platform == "darwin":
         return platform.machine() == "arm64"  # of which torch uses the GPU (MPS)
     made_for = build()
     if "hip" in made_for:
         return AMD.exists()
-    return "cuda" in made_for and _has_driver(library) and await _answers()
+    return "cuda" in made_for and _has_driver(library)
+
+
+async def is_there(build: Callable[[], frozenset[str]] = build, library: Library = ctypes.CDLL) -> bool:
+    """Return whether torch would find a GPU on this machine. Cancelled, it ends the process that asks the driver."""
+    if not may_be_there(build, library):
+        return False
+    return sys.platform == "darwin" or AMD.exists() or await _answers()
 
 
 def _has_driver(library: Library) -> bool:

@@ -20,9 +20,10 @@ from transformers import AutoFeatureExtractor
 
 from earmark import cores
 from earmark.errors import ModelError
-from earmark.worker import features, heads, limits
+from earmark.runtimes import limits
+from earmark.runtimes.runtime import Parts, noise
+from earmark.worker import features, heads
 from earmark.worker.device import int8_engine
-from earmark.worker.runtime import Parts, noise
 
 # Weights that only training uses: the embedding of masked time steps
 HARMLESS = ("masked_spec_embed",)

@@ -1,12 +1,13 @@
 """The process that runs the models: `python -m earmark.worker.serve ENGINES SOCKET MEMORY PARENT [CONTROL]`.
 
-earmark.engines.launch starts it, with inherited descriptors and the parent's process id. ENGINES are those that it
+earmark.launching.launch starts it, with inherited descriptors and the parent's process id. ENGINES are those that it
 imports at once, as in "onnx,torch"; another one is imported when a model needs it. One thread takes requests in order,
 another one loads models meanwhile, a third one tells that the process lives. The process ends when it is told to, when
 the socket ends, and on Linux by a signal as soon as the daemon dies.
 
-With CONTROL the process imports the ENGINES and is then a template: it forks the process that serves SOCKET. When that
-one has ended it tells the exit status on CONTROL, and forks the next one for the descriptor that comes there.
+With CONTROL the process imports the ENGINES and is then a template: it forks the process that serves SOCKET, or the
+first descriptor that comes on CONTROL if SOCKET is -1. When that one has ended it tells the exit status on CONTROL, and
+forks the next one for the descriptor that comes there.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ from earmark.engines import wire
 from earmark.errors import EarmarkError
 from earmark.placement import processor
 from earmark.placement.choice import Engine, precision_of
+from earmark.runtimes import limits, threads
+from earmark.runtimes.runtime import IMPORTS, MODULES, Model, Runtime, Wanted, runtime
 from earmark.sparing import Sparing
-from earmark.worker import limits, threads
-from earmark.worker.runtime import IMPORTS, MODULES, Model, Runtime, Wanted, runtime
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +58,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     die_with(parent)
     log_to_daemon()
-    connection = socket.socket(fileno=channel)
+    connection = socket.socket(fileno=channel) if channel >= 0 else None
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the daemon is gone
         for engine in engines:
-            connection.sendall(wire.frame(wire.Progress("starting", IMPORTS[engine])))
+            if connection is not None:
+                connection.sendall(wire.frame(wire.Progress("starting", IMPORTS[engine])))
             with contextlib.suppress(ImportError):  # told again when a model needs it
                 runtime(engine)
         gc.collect()
@@ -68,12 +70,12 @@ def main() -> None:
         if control:
             with socket.socket(fileno=control[0]) as orders:
                 serve_forked(connection, memory, orders)
-        else:
+        elif connection is not None:
             serve(connection, memory)
 
 
 class Record(logging.Formatter):
-    """Formats a record as earmark.engines.worker_log takes it."""
+    """Formats a record as earmark.launching.worker_log takes it."""
 
     def format(self, record: logging.LogRecord) -> str:
         told: dict[str, object] = {"level": record.levelno, "message": record.getMessage()}
@@ -89,12 +91,13 @@ def log_to_daemon() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
-def serve_forked(connection: socket.socket, memory: int, orders: socket.socket) -> None:
+def serve_forked(connection: socket.socket | None, memory: int, orders: socket.socket) -> None:
     """Fork a process that serves the connection, and another one for each that `orders` brings, until its end.
 
     This process has no threads of its own, and touches no GPU, so that its forks may do as they like.
     """
-    while True:
+    connection = connection or ordered(orders)
+    while connection is not None:
         pid = fork()
         if pid == 0:
             orders.close()
@@ -105,11 +108,14 @@ def serve_forked(connection: socket.socket, memory: int, orders: socket.socket) 
         assert ended is not None  # it waited
         status = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
         orders.send(str(status).encode())
-        _, descriptors, *_ = socket.recv_fds(orders, 16, 1)
+        connection = ordered(orders)
         os.waitpid(pid, 0)
-        if not descriptors:
-            return
-        connection = socket.socket(fileno=descriptors[0])
+
+
+def ordered(orders: socket.socket) -> socket.socket | None:
+    """Wait for the next connection. None at the end of the daemon."""
+    _, descriptors, *_ = socket.recv_fds(orders, 16, 1)
+    return socket.socket(fileno=descriptors[0]) if descriptors else None
 
 
 def fork() -> int:
@@ -297,7 +303,9 @@ class ModelServer:
             model = chosen.load(Wanted(name, folder, request.labels, device, precision, count))
             model.warm_up(request.length, self._settings.max_batch)
             if is_measured:
-                model = threads.fastest(model, request.length, cores.usable(), self._settings.max_batch)
+                model = threads.fastest(
+                    model, request.length, cores.usable(), self._settings.max_batch, time.perf_counter
+                )
                 chosen.free_memory()
         except EarmarkError as error:
             raise Refusal(str(error), device=not device) from error

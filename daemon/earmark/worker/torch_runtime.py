@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from earmark.runtimes.runtime import Wanted
 from earmark.worker import device as devices
 from earmark.worker import model
 from earmark.worker.model import free_memory, is_broken, is_short_of_memory
-from earmark.worker.runtime import Wanted
 
 __all__ = ["choose", "free_memory", "is_broken", "is_short_of_memory", "load"]
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from earmark.worker.runtime import Model, noise
+from earmark.runtimes.runtime import Model, noise
 
 BATCHES = 1, 4  # windows: one that comes alone, and what gathers meanwhile
 TRIES = 2  # of each batch, of which the faster one counts
@@ -15,7 +14,7 @@ GAIN = 1.25  # that more threads must bring: the cores that they take are those 
 M = TypeVar("M", bound=Model)
 
 
-def fastest(model: M, length: int, cores: int, max_batch: int, clock: Callable[[], float] = time.perf_counter) -> M:
+def fastest(model: M, length: int, cores: int, max_batch: int, clock: Callable[[], float]) -> M:
     """Return the model with so many threads, at most `cores`, that windows of `length` samples are answered soonest.
 
     `model` has one thread and is warm. Two threads of one core may be three times slower than one, so nothing but a

@@ -13,7 +13,7 @@ import numpy as np
 from earmark.audio.types import Floats
 from earmark.placement.choice import Engine
 
-MODULES: dict[Engine, str] = {"onnx": "earmark.worker.onnx_runtime", "torch": "earmark.worker.torch_runtime"}
+MODULES: dict[Engine, str] = {"onnx": "earmark.runtimes.onnx_runtime", "torch": "earmark.worker.torch_runtime"}
 IMPORTS: dict[Engine, str] = {"onnx": "importing onnxruntime", "torch": "importing torch and transformers"}
 """What loading the module means, for people: torch and transformers take seconds."""
 

@@ -27,10 +27,10 @@ class WorkerLog:
     an engine share the pipe, so it outlives each of them. close() reads the rest.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, pipe: tuple[int, int] | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._sparing = Sparing(*LINES)
-        self._read, self.descriptor = os.pipe()
+        self._read, self.descriptor = pipe or os.pipe()
         os.set_blocking(self._read, False)
         self._rest = b""
         self._loop = asyncio.get_running_loop()

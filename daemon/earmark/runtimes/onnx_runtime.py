@@ -13,8 +13,8 @@ from earmark.audio.types import Floats
 from earmark.checkpoints.exported import FILES, INPUT, OUTPUT, complaint, exported, kind_of
 from earmark.errors import ModelError
 from earmark.placement.forecast import no_export
-from earmark.worker import limits
-from earmark.worker.runtime import Parts, Wanted, noise
+from earmark.runtimes import limits
+from earmark.runtimes.runtime import Parts, Wanted, noise
 
 FEW = 8  # windows: the memory of a batch of so many is kept
 FATAL = 4  # of onnxruntime's log: errors are raised as well

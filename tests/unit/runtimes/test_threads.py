@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from earmark.audio.types import Floats
-from earmark.worker.threads import fastest
+from earmark.runtimes.threads import fastest
 
 
 class Clock:

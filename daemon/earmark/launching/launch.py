@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import sys
-from asyncio.subprocess import DEVNULL, Process
+from asyncio.subprocess import DEVNULL
 from collections.abc import Set
 from typing import Protocol
 
@@ -23,6 +23,22 @@ from earmark.placement.choice import Engine
 MODULE = "earmark.worker.serve"
 IMPORT_SECONDS = 300.0  # within which a process that may import torch first must begin to serve
 FORK_SECONDS = 10.0  # the same for a fork of a template
+
+
+class Process(Protocol):
+    """A process that was started, as asyncio has it."""
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit status, or None while it runs."""
+        ...
+
+    def kill(self) -> None:
+        """Kill it."""
+
+    async def wait(self) -> int:
+        """Return the exit status once it has ended."""
+        ...
 
 
 class Child(Protocol):
@@ -44,14 +60,15 @@ class Child(Protocol):
 class Launcher:
     """Starts one model process after the other. On the event loop.
 
-    The caller starts one when the one before has ended, and calls close() at the end.
+    The caller starts one when the one before has ended, and calls close() at the end. `template` is one that was
+    started before.
     """
 
-    def __init__(self, slots: wire.Slots, errors: int, *, spare: bool) -> None:
+    def __init__(self, slots: wire.Slots, errors: int, *, spare: bool, template: Template | None = None) -> None:
         self._slots = slots
         self._errors = errors
         self._spare = spare and sys.platform == "linux"
-        self._template: Template | None = None
+        self._template = template
 
     @property
     def has_spare(self) -> bool:
@@ -123,6 +140,7 @@ class Template:
         self._process = process
         self._control = control
         self._children: list[Forked] = []
+        self._has_forked = False
 
     @property
     def is_alive(self) -> bool:
@@ -130,12 +148,12 @@ class Template:
 
     def first(self) -> Forked:
         """Return the process that it forks by itself as soon as it has imported what it needs."""
-        return self._follow(IMPORT_SECONDS)
+        return self._follow()
 
     def fork(self, connection: socket.socket) -> Forked:
         """Have it fork one that serves `connection`. Raises OSError."""
         socket.send_fds(self._control, [b"fork"], [connection.fileno()])
-        return self._follow(FORK_SECONDS)
+        return self._follow()
 
     async def status(self) -> int:
         """Return the exit status of the process that was forked last, or how the template itself ended."""
@@ -161,7 +179,9 @@ class Template:
             await forked.wait()
         self._control.close()
 
-    def _follow(self, begins_within: float) -> Forked:
+    def _follow(self) -> Forked:
+        begins_within = FORK_SECONDS if self._has_forked else IMPORT_SECONDS
+        self._has_forked = True
         self._children = [Forked(self, begins_within)]  # the ones before have ended
         return self._children[0]
 

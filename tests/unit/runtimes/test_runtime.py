@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from earmark.audio.types import Floats
-from earmark.worker.runtime import Parts, noise
+from earmark.runtimes.runtime import Parts, noise
 
 
 class Small:

@@ -1,0 +1,1 @@
+"""How model processes are started, and what they write to their log."""

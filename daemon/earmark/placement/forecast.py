@@ -93,7 +93,7 @@ def forecast(worker: config.Worker, checkpoints: Iterable[Checkpoint], machine: 
     needed = [name for engine in sorted(engines) for name in PACKAGES[engine]]
     if absent := [name for name in needed if not machine.has_package(name)]:
         found.errors.append(ModelError(f"{absent[0]} is not installed: pip install 'earmark[daemon]'"))
-    elif "torch" in engines and (worker.device not in CPU_DEVICES or worker.precision == "int8"):
+    elif ("torch" in engines or not engines) and (worker.device not in CPU_DEVICES or worker.precision == "int8"):
         try:
             machine.try_device(worker.device, worker.precision)
         except ModelError as error:

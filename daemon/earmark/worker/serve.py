@@ -306,7 +306,7 @@ class ModelServer:
                 model = threads.fastest(
                     model, request.length, cores.usable(), self._settings.max_batch, time.perf_counter
                 )
-                chosen.free_memory()
+            chosen.free_memory()  # loading takes more than what is loaded
         except EarmarkError as error:
             raise Refusal(str(error), device=not device) from error
         except Exception as error:

@@ -44,7 +44,7 @@ clean:
 	@echo 'Installing into .venv: some 2 GB, some minutes.'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[daemon,av,export,monitor,mqtt,oip,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[daemon,av,export,monitor,mqtt,nats,oip,dev]'
 	touch $@
 
 # Train the embedded models again, from the recordings in the folder DATA; see training/README.md. They start from

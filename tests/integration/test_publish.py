@@ -24,7 +24,7 @@ from earmark.broadcast.publisher import Publisher
 from earmark.config.settings import Decide, Mqtt
 from earmark.detection.detector import Draft
 from earmark.protocol.events import ClassifierInfo, Config, Label, Numbered, SourceInfo
-from earmark.publish.broker import Daemon as Described
+from earmark.publish.daemon import Daemon as Described
 from earmark.publish.publishing import Publishing, logins
 from tests.daemon import ROOT, Daemon, environment
 from tests.homeassistant import accepted

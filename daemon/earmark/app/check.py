@@ -23,6 +23,7 @@ from earmark.devices.inputs import choose
 from earmark.devices.portaudio import Input, list_inputs
 from earmark.devices.sound_server import ServerSource, SoundServer
 from earmark.errors import ArchiveError, ConfigError, EarmarkError, JournalError, ModelError, SourceError
+from earmark.jetstream.login import nats_login
 from earmark.listening.plan import Plan, default_model, plan
 from earmark.placement import gpu
 from earmark.placement.forecast import forecast
@@ -84,6 +85,10 @@ def verify(settings: config.Config, machine: Machine | None = None) -> Report:
         _check_source(f"source[{index}]", source, report, machine)
     for index, each in enumerate(settings.publish):
         with report.collecting():
+            if isinstance(each, config.Nats):
+                servers = nats_login(each, f"publish[{index}]").address
+                report.lines.append(f"publisher {each.name}: NATS, {servers}, stream {each.stream}")
+                continue
             found = login(each, f"publish[{index}]")
             report.lines.append(f"publisher {each.name}: MQTT, {found.address}, as {found.node}")
     report.warnings += useless(settings)

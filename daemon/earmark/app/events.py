@@ -25,7 +25,7 @@ from earmark.journal.journal import Journal
 from earmark.listening.loop import call_if_open
 from earmark.listening.plan import Plan
 from earmark.protocol.events import ClassifierInfo, Error, Hello
-from earmark.publish.broker import Daemon
+from earmark.publish.daemon import Daemon
 from earmark.publish.publishing import Publishing
 from earmark.supervision.source_log import SourceLog
 from earmark.telemetry.tally import Tally
@@ -82,7 +82,7 @@ class Events:
         )
         self.tally = Tally()
         self.source_log = SourceLog()
-        described = Daemon(lambda: tuple(detectors.sources.values()), self._described)
+        described = Daemon(lambda: tuple(detectors.sources.values()), self._described, self.kept)
         self.publishing = Publishing(settings.publish, described, keeping.folder(os.environ))
         self.clips = ClipKeeping(settings.clips, os.environ, segmenter.capture, plans, on_trouble=self.tell)
         # the journal comes first: what a client has seen must outlive the process

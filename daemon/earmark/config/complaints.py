@@ -11,7 +11,20 @@ from ipaddress import ip_network
 import msgspec
 
 from earmark.config import quiet
-from earmark.config.settings import Classifier, Clips, Command, Config, Decide, Microphone, Model, Publish, Vad, Worker
+from earmark.config.settings import (
+    Classifier,
+    Clips,
+    Command,
+    Config,
+    Decide,
+    Microphone,
+    Model,
+    Nats,
+    NatsServers,
+    Publish,
+    Vad,
+    Worker,
+)
 from earmark.hints import nearest
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s*]+|null", re.IGNORECASE)
@@ -19,6 +32,7 @@ HOST = re.compile(r"(\[[^\s/*\[\]]+\]|[0-9a-f:.]+|[^\s/*\[\]:]+)(:[0-9]+)?", re.
 BROKER = re.compile(
     r"[^\s/:@\[\]]+|[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*(%[\w.~-]+)?", re.IGNORECASE
 )  # an IPv6 address too
+NATS_SERVER = re.compile(r"((nats|tls)://)?([^\s/:@\[\]]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
 PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 Group = type[Classifier] | type[Decide] | type[Vad]
 
@@ -60,6 +74,8 @@ def complaints(config: Config) -> Iterator[str]:
         yield from _quiet(f"source[{index}].quiet", source.quiet)
     for index, publish in enumerate(config.publish):
         yield from _publish(f"publish[{index}]", publish)
+    if config.gateway is not None:
+        yield from _nats("gateway", config.gateway)
     sources = [source.name for source in config.source]
     for index, classifier in enumerate(config.classifier):
         yield from _classifier(f"classifier[{index}]", classifier, sources)
@@ -156,6 +172,9 @@ def _quiet(where: str, texts: Sequence[str]) -> Iterator[str]:
 
 
 def _publish(where: str, publish: Publish) -> Iterator[str]:
+    if isinstance(publish, Nats):
+        yield from _nats(where, publish)
+        return
     if not BROKER.fullmatch(publish.host):
         yield f'{where}.host: "{publish.host}" is no name or address alone; `port` and `tls` are settings of their own'
     if publish.password_file and not publish.username:
@@ -164,6 +183,20 @@ def _publish(where: str, publish: Publish) -> Iterator[str]:
         yield f"{where}.ca: has no effect without tls = true"
     if publish.discovery and publish.prefix.partition("/")[0] == publish.discovery_prefix.partition("/")[0]:
         yield f'{where}.prefix: "{publish.prefix}" is within discovery_prefix, where only discovery may be'
+
+
+def _nats(where: str, nats: NatsServers) -> Iterator[str]:
+    for server in nats.servers:
+        if not NATS_SERVER.fullmatch(server):
+            yield f'{where}.servers: "{server}" is no server, such as HOST, HOST:PORT, nats://HOST:PORT or tls://HOST:PORT'
+    if bool(nats.username) != bool(nats.password_file):
+        lacking, given = ("username", "password_file") if nats.password_file else ("password_file", "username")
+        yield f"{where}.{lacking}: is missing beside {given}; NATS takes both"
+    ways = [name for name in ("username", "token_file", "credentials_file") if getattr(nats, name)]
+    if len(ways) > 1:
+        yield f"{where}.{ways[1]}: is set beside {ways[0]}; NATS takes one of them"
+    if nats.ca and not (nats.tls or any(server.startswith("tls://") for server in nats.servers)):
+        yield f"{where}.ca: has no effect without tls = true"
 
 
 def _wrong_pattern(device: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,8 +12,13 @@ from earmark.config.complaints import complaints
 from earmark.config.explain import explained
 from earmark.config.lines import in_one_line
 from earmark.config.reading import read
-from earmark.config.settings import Command, Config, File, Journal
+from earmark.config.settings import Command, Config, File, Gateway, Journal, Mqtt, Nats
 from earmark.errors import ConfigError
+
+P = TypeVar("P", bound=Mqtt | Nats | Gateway)
+
+FILES = ("password_file", "token_file", "credentials_file", "ca")
+"""The settings of a login that name files."""
 
 
 def load(path: Path, *, may_be_empty: bool = True) -> Config:
@@ -77,12 +82,13 @@ def anchored(config: Config, folder: Path) -> Config:
         elif isinstance(source, Command) and "/" in source.argv[0]:
             program = absolute(f"source[{index}].argv", source.argv[0])
             sources[index] = replace(source, argv=(program, *source.argv[1:]))
-    publish = list(config.publish)
-    for index, each in enumerate(publish):
-        given = {name: getattr(each, name) for name in ("password_file", "ca") if getattr(each, name)}
-        publish[index] = replace(
-            each, **{name: absolute(f"publish[{index}].{name}", path) for name, path in given.items()}
-        )
+
+    def with_paths(where: str, each: P) -> P:
+        given = {name: path for name in FILES if (path := getattr(each, name, ""))}
+        return replace(each, **{name: absolute(f"{where}.{name}", path) for name, path in given.items()})
+
+    publish = tuple(with_paths(f"publish[{index}]", each) for index, each in enumerate(config.publish))
+    gateway = with_paths("gateway", config.gateway) if config.gateway is not None else None
     models = tuple(
         replace(model, path=absolute(f"model[{index}].path", model.path)) if model.path is not None else model
         for index, model in enumerate(config.model)
@@ -95,5 +101,6 @@ def anchored(config: Config, folder: Path) -> Config:
         clips=clips,
         source=tuple(sources),
         model=models,
-        publish=tuple(publish),
+        publish=publish,
+        gateway=gateway,
     )

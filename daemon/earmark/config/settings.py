@@ -41,6 +41,9 @@ Topic = Annotated[
         description="the beginning of a topic (letters, digits, dots, - and _, with / between levels)",
     ),
 ]
+Node = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9_-]{0,64}\Z", description="a name (letters, digits, - and _, 64 at most)")
+]
 Rate = Annotated[int, Meta(ge=1000, le=768_000, description="a sample rate (Hz, 1000 to 768000)")]
 Channels = Annotated[int, Meta(ge=1, le=64)]
 Unit = Annotated[float, Meta(ge=0, le=1)]
@@ -263,9 +266,7 @@ class Mqtt(Settings, frozen=True, tag_field="kind", tag="mqtt"):
     tls: bool = False
     ca: Text = ""  # certificates to trust, in PEM; empty: those of the system
     client_id: Text = ""  # empty: earmark-NODE
-    node: Annotated[
-        str, Meta(pattern=r"^[A-Za-z0-9_-]{0,64}\Z", description="a name (letters, digits, - and _, 64 at most)")
-    ] = ""  # this daemon among others, in topics and identities; empty: the name of the machine
+    node: Node = ""  # this daemon among others, in topics and identities; empty: the name of the machine
     prefix: Topic = "earmark"
     qos: Annotated[int, Meta(ge=0, le=2)] = 1  # of all but results, which have 0
     retain: bool = True  # have the broker keep states, so that who comes later gets them at once
@@ -283,7 +284,43 @@ class Mqtt(Settings, frozen=True, tag_field="kind", tag="mqtt"):
     discovery_prefix: Topic = "homeassistant"
 
 
-Publish = Mqtt
+class NatsServers(Settings, frozen=True):
+    """Where NATS is, who comes there, and the stream of events."""
+
+    servers: Annotated[tuple[Text, ...], Meta(min_length=1)] = ("nats://127.0.0.1:4222",)  # tried in turn; tls:// too
+    username: Text = ""  # empty: none is told
+    password_file: Text = ""  # its first line is the password; mode 0600
+    token_file: Text = ""  # its first line is the token; mode 0600
+    credentials_file: Text = ""  # of `nsc`, with the user's JWT and seed; mode 0600
+    tls: bool = False  # encrypt, and check the servers' certificates
+    ca: Text = ""  # certificates to trust, in PEM; empty: those of the system
+    stream: Name = "EARMARK"
+
+
+class Nats(NatsServers, frozen=True, tag_field="kind", tag="nats"):
+    """A stream of NATS JetStream that is sent every event. 1 kB is 1,000 bytes, and 1 MB 10^6."""
+
+    name: Name = "nats"  # in the log and in the metrics
+    node: Node = ""  # this daemon among others, in subjects; empty: the name of the machine
+    prefix: Name = "earmark"  # the beginning of all subjects
+    max_age_days: Annotated[float, Meta(gt=0, le=36_500)] = 7.0  # of a stream that is made: how long it keeps events
+    max_mb: Annotated[int, Meta(ge=1, le=100_000_000)] = 1024  # of a stream that is made
+    replicas: Annotated[int, Meta(ge=1, le=5)] = 1  # of a stream that is made: servers that keep it
+    in_flight: Count = 256  # events that are sent and whose receipt is not known, at most
+    outbox: Count = 10_000  # events in memory that wait at most; what is older is read from the journal, or lost
+    outbox_kb: Count = 10_000
+
+
+Publish = Mqtt | Nats
+
+
+class Gateway(NatsServers, frozen=True):
+    """`earmarkd --gateway`: events come from NATS instead of microphones."""
+
+    qualify: bool = False  # call sources NODE/SOURCE, so that those of several daemons differ
+    absent_after: Annotated[float, Meta(ge=1, le=86_400)] = (
+        60.0  # seconds after which a silent daemon's sources are lost
+    )
 
 
 class Clips(Settings, frozen=True):
@@ -315,3 +352,4 @@ class Config(Settings, frozen=True):
     model: tuple[Model, ...] = ()
     classifier: tuple[Classifier, ...] = (Classifier(name="commands"),)
     publish: tuple[Publish, ...] = ()
+    gateway: Gateway | None = None  # for `earmarkd --gateway` alone

@@ -16,8 +16,9 @@ import msgspec
 
 from earmark import __version__
 from earmark.broadcast.sink import Published
-from earmark.config.settings import Decide, Publish
-from earmark.protocol.events import ClassifierInfo, Config, SourceInfo
+from earmark.config.settings import Mqtt
+from earmark.protocol.events import Config
+from earmark.publish.daemon import Daemon
 from earmark.publish.discovery import Discovery, announcement, platforms
 from earmark.publish.layout import layout
 from earmark.publish.login import Login
@@ -44,18 +45,6 @@ library_log = logging.getLogger("earmark.publish.library")
 library_log.setLevel(logging.CRITICAL)  # what it says of a broken connection is said here
 
 
-class Daemon:
-    """What there is to publish, asked again after each change of the configuration."""
-
-    def __init__(
-        self,
-        sources: Callable[[], Sequence[SourceInfo]],
-        classifiers: Callable[[], Sequence[tuple[ClassifierInfo, Decide]]],
-    ) -> None:
-        self.sources = sources
-        self.classifiers = classifiers
-
-
 class Broker:
     """A Sink that publishes from entering to leaving. On the event loop.
 
@@ -67,7 +56,7 @@ class Broker:
 
     def __init__(
         self,
-        settings: Publish,
+        settings: Mqtt,
         login: Login,
         daemon: Daemon,
         folder: Path | None,

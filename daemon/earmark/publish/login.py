@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import socket
 import ssl
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from earmark.config.settings import Publish
+from earmark.config.settings import Mqtt
 from earmark.errors import ConfigError
-from earmark.plain_file import read_bytes
+from earmark.login.files import node_of, secret_line, tls_context
 
 PORT, TLS_PORT = 1883, 8883
-MAX_CA_BYTES = 10_000_000  # of a file of certificates; that of a whole system has 200 kB
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +38,7 @@ def has_library() -> bool:
     return importlib.util.find_spec("aiomqtt") is not None
 
 
-def login(settings: Publish, where: str, *, installed: Callable[[], bool] = has_library) -> Login:
+def login(settings: Mqtt, where: str, *, installed: Callable[[], bool] = has_library) -> Login:
     """Read the files that the settings name. Raises ConfigError, which begins with `where`."""
     if not installed():
         raise ConfigError(f"{where}.kind: mqtt needs aiomqtt, which is not installed: pip install 'earmark[mqtt]'")
@@ -53,39 +49,6 @@ def login(settings: Publish, where: str, *, installed: Callable[[], bool] = has_
         node,
         settings.client_id or f"earmark-{node}",
         settings.username or None,
-        _password(settings.password_file, f"{where}.password_file") if settings.password_file else None,
-        _tls(settings.ca, f"{where}.ca") if settings.tls else None,
+        secret_line(settings.password_file, f"{where}.password_file") if settings.password_file else None,
+        tls_context(settings.ca, f"{where}.ca") if settings.tls else None,
     )
-
-
-def node_of(host_name: str) -> str:
-    """Return the name of a machine as it may stand in a topic and in Home Assistant's identities."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", host_name.partition(".")[0]).strip("-")[:64] or "daemon"
-
-
-def _password(path: str, where: str) -> str:
-    """Return the first line of the file."""
-    try:
-        content, mode = read_bytes(Path(path))
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{where}: {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{where}: {path} is not text") from None
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigError(f"{where}: others may read or change {path}; run: chmod 600 {path}")
-    password = text.partition("\n")[0].rstrip("\r")
-    if not password:
-        raise ConfigError(f"{where}: the first line of {path} is empty; it must be the password")
-    return password
-
-
-def _tls(ca: str, where: str) -> ssl.SSLContext:
-    try:
-        if ca:
-            read_bytes(Path(ca), MAX_CA_BYTES)  # which refuses what OpenSSL would wait for, such as a pipe
-        return ssl.create_default_context(cafile=ca or None)
-    except ssl.SSLError:
-        raise ConfigError(f"{where}: {ca} holds no certificate in PEM") from None
-    except OSError as error:
-        raise ConfigError(f"{where}: {ca} cannot be read: {error.strerror}") from None

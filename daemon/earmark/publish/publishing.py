@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from earmark.broadcast.sink import Published
-from earmark.config.settings import Publish
+from earmark.config.settings import Nats, Publish
 from earmark.errors import ConfigError
-from earmark.publish.broker import Broker, Daemon
+from earmark.jetstream.login import NatsLogin, nats_login
+from earmark.login.files import node_of
+from earmark.publish.broker import Broker
+from earmark.publish.daemon import Daemon
 from earmark.publish.login import Login, login
+from earmark.publish.nats_publisher import NatsPublisher
 from earmark.publish.stats import PublishStats
 
-Logins = Mapping[str, Login]
+Logins = Mapping[str, Login | NatsLogin]
 """By the names of the publishers."""
 
 
 def logins(settings: Sequence[Publish]) -> Logins:
     """Read what the publishers need of this machine. Raises ConfigError with a line for each that lacks something."""
-    found: dict[str, Login] = {}
+    found: dict[str, Login | NatsLogin] = {}
     errors: list[str] = []
     for index, each in enumerate(settings):
         try:
-            found[each.name] = login(each, f"publish[{index}]")
+            where = f"publish[{index}]"
+            found[each.name] = nats_login(each, where) if isinstance(each, Nats) else login(each, where)
         except ConfigError as error:
             errors.append(str(error))
     if errors:
@@ -42,7 +48,7 @@ class Publishing:
     def __init__(self, settings: Sequence[Publish], daemon: Daemon, folder: Path | None) -> None:
         self._daemon = daemon
         self._folder = folder
-        self._brokers: dict[str, Broker] = self._made(settings, logins(settings))
+        self._brokers: dict[str, Broker | NatsPublisher] = self._made(settings, logins(settings))
 
     def publish(self, published: Published) -> None:
         """Take the event. Never waits and never raises."""
@@ -68,8 +74,15 @@ class Publishing:
             await broker.__aenter__()
         self._brokers |= begun
 
-    def _made(self, settings: Sequence[Publish], logins: Logins) -> dict[str, Broker]:
-        return {each.name: Broker(each, logins[each.name], self._daemon, self._folder) for each in settings}
+    def _made(self, settings: Sequence[Publish], logins: Logins) -> dict[str, Broker | NatsPublisher]:
+        return {each.name: self._one(each, logins[each.name]) for each in settings}
+
+    def _one(self, settings: Publish, login: Login | NatsLogin) -> Broker | NatsPublisher:
+        if isinstance(settings, Nats):
+            assert isinstance(login, NatsLogin)
+            return NatsPublisher(settings, login, settings.node or node_of(socket.gethostname()), self._daemon)
+        assert isinstance(login, Login)
+        return Broker(settings, login, self._daemon, self._folder)
 
     async def __aenter__(self) -> Self:
         for broker in self._brokers.values():
@@ -82,5 +95,5 @@ class Publishing:
         await _end(list(self._brokers.values()))
 
 
-async def _end(brokers: Sequence[Broker]) -> None:
+async def _end(brokers: Sequence[Broker | NatsPublisher]) -> None:
     await asyncio.gather(*(broker.__aexit__(None, None, None) for broker in brokers))

@@ -1,4 +1,4 @@
-"""What the publisher for one broker counts."""
+"""What one publisher counts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Literal
 
 import msgspec
 
-DropReason = Literal["full", "late", "away", "unconfirmed"]
-"""Why a message was not sent: no room, too old, the broker away, or a connection that broke before its receipt."""
+DropReason = Literal["full", "late", "away", "unconfirmed", "too_large"]
+"""Why a message was not sent: no room, too old, the broker away, a connection that broke before its receipt, or a
+server that takes none of this size."""
 
 
 class PublishStats(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ from earmark.listening.live import Live
 from earmark.listening.plan import plans
 from earmark.listening.sources import Listening
 from earmark.protocol.events import Config, Source
-from earmark.publish.broker import Daemon
+from earmark.publish.daemon import Daemon
 from earmark.publish.publishing import Publishing
 from earmark.windowing.segmenter import Segmenter
 from tests.engines import FakeEngine

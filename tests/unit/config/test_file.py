@@ -33,6 +33,8 @@ def test_the_documented_configuration_is_the_default() -> None:
         (config.Model, lambda tables: tables["model"][0]),
         (config.Classifier, lambda tables: tables["classifier"][0]),
         (config.Vad, lambda tables: tables["classifier"][0]["vad"]),
+        (config.Nats, lambda tables: tables["publish"][1]),
+        (config.Gateway, lambda tables: tables["gateway"]),
         (config.Decide, lambda tables: tables["classifier"][0]["decide"]),
     ],
 )
@@ -119,10 +121,10 @@ def test_the_documented_alternatives_are_valid() -> None:
             "[publish]\nkind = 'mqtt'",
             "publish: is a single table; there may be several, so write [[publish]] with double brackets",
         ),
-        ("[[publish]]\nkind = 'mqqt'", "publish[0].kind: 'mqqt' is none of mqtt"),
-        ("[[publish]]\nhots = 'x'", "publish[0].hots: no such setting; did you mean host?"),
+        ("[[publish]]\nkind = 'mqqt'", "publish[0].kind: 'mqqt' is none of mqtt, nats"),
+        ("[[publish]]\nkind = 'mqtt'\nhots = 'x'", "publish[0].hots: no such setting; did you mean host?"),
         (
-            "[[publish]]\nprefix = 'a/#'",
+            "[[publish]]\nkind = 'mqtt'\nprefix = 'a/#'",
             "publish[0].prefix: 'a/#' is not the beginning of a topic (letters, digits, dots, - and _, with / between"
             " levels)",
         ),

@@ -8,7 +8,7 @@ import pytest
 
 from earmark.config.settings import Mqtt
 from earmark.errors import ConfigError
-from earmark.publish.login import login, node_of
+from earmark.publish.login import login
 
 
 def refusal(settings: Mqtt, installed: bool = True) -> str:
@@ -25,14 +25,6 @@ def test_ports_and_names_follow_from_what_is_set() -> None:
     assert (read().address, read(tls=True).address) == ("127.0.0.1:1883", "127.0.0.1:8883")
     assert read(host="::1", port=1).address == "[::1]:1"
     assert (read(node="home").client_id, read(node="home", client_id="x").client_id) == ("earmark-home", "x")
-
-
-@pytest.mark.parametrize(
-    ("host", "node"),
-    [("kitchen.local", "kitchen"), ("My PC", "My-PC"), ("größe", "gr-e"), ("", "daemon"), ("a" * 99, "a" * 64)],
-)
-def test_the_node_is_the_name_of_the_machine_as_a_topic_may_have_it(host: str, node: str) -> None:
-    assert node_of(host) == node
 
 
 def test_without_the_extra_it_is_named() -> None:

@@ -1,0 +1,1 @@
+"""NATS JetStream: the login, one connection, the names of subjects, and a stream that is read in order."""

@@ -1,0 +1,109 @@
+"""A real nats-server with JetStream, and a look into its streams, for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+DEADLINE = 30.0  # seconds, for whatever a test waits for
+
+PROGRAM = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin")
+MISSING = (
+    "nats-server is not installed"
+    if PROGRAM is None
+    else "nats-py is not installed"
+    if importlib.util.find_spec("nats") is None
+    else ""
+)
+
+
+class NatsServer:
+    """A server on a free port, which it and its streams keep over kill() and start()."""
+
+    def __init__(self, folder: Path, *lines: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._file = folder / "nats.conf"
+        self._log = folder / "nats.log"
+        store = json.dumps(str(folder / "jetstream"))
+        self._file.write_text(
+            "\n".join([f"listen: 127.0.0.1:{self.port}", f"jetstream {{ store_dir: {store} }}", *lines, ""])
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, and return when it takes connections."""
+        assert PROGRAM is not None
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [PROGRAM, "-c", str(self._file)], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=os.environ
+            )
+        deadline = time.monotonic() + DEADLINE
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < deadline, self._log.read_text()
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(DEADLINE)
+            self._process = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+
+async def ask(url: str, question: Callable[[Any], Awaitable[Any]], **login: Any) -> Any:
+    """What `question` finds with the JetStream of the server."""
+    import nats
+
+    client = await nats.connect(url, **login)
+    try:
+        return await question(client.jetstream(timeout=DEADLINE))
+    finally:
+        await client.close()
+
+
+async def messages(url: str, stream: str = "EARMARK") -> list[Any]:
+    """All messages of the stream, in order."""
+
+    async def read(jetstream: Any) -> list[Any]:
+        state = (await jetstream.stream_info(stream)).state
+        numbers = range(state.first_seq, state.last_seq + 1)
+        return list(await asyncio.gather(*(jetstream.get_msg(stream, seq) for seq in numbers)))
+
+    found: list[Any] = await ask(url, read)
+    return found
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Let the loop run until `holds`."""
+    async with asyncio.timeout(DEADLINE):
+        while not holds():
+            await asyncio.sleep(0.01)

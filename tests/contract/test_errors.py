@@ -49,7 +49,8 @@ def slow(tmp_path: Path, models: Path, silence: Path) -> Iterator[Client]:
     """A daemon that has just begun: its model process imports torch."""
     shutil.copytree(models / "wave", tmp_path / "wave")
     settings = tmp_path / "earmark.toml"
-    settings.write_text(f'[[model]]\nname = "acme/wave"\npath = "{tmp_path / "wave"}"\ndefault = true\n')
+    model = f'[[model]]\nname = "acme/wave"\npath = "{tmp_path / "wave"}"\ndefault = true\n'
+    settings.write_text(f'worker.engine = "torch"\n{model}')
     with Daemon("--config", str(settings), "--file", str(silence), extra=warm.ALONE) as daemon:
         yield Client(daemon.address)
 

@@ -460,7 +460,7 @@ def test_check_tells_each_error_and_warning_in_a_line_and_asks_torch_for_the_dev
     assert done.returncode == 2
     said = done.stderr.splitlines()
     assert [line.partition(": ")[0] for line in said] == ["earmarkd"] * 3
-    assert [line.split(": ")[1] for line in said] == ["warning", "worker.device", "classifier[0].decide.ignore"]
+    assert [line.split(": ")[1] for line in said] == ["warning", "classifier[0].decide.ignore", "worker.device"]
 
 
 def test_help_shows_examples_and_version_is_one_line() -> None:

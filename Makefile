@@ -47,6 +47,16 @@ clean:
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[daemon,av,export,monitor,mqtt,nats,oip,dev]'
 	touch $@
 
+# For the tests of Ray Serve, and another server and client of the Open Inference Protocol, which want older packages than
+# Earmark. Tests that miss them are skipped.
+.venv/ray: .venv/ready
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ray]'
+	touch $@
+
+.venv/mlserver: .venv/ready
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet mlserver==1.7.1 || (rm -rf $@; exit 1)
+
 # Train the embedded models again, from the recordings in the folder DATA; see training/README.md. They start from
 # Whisper's encoder, which nothing else here needs.
 TRAIN := OMP_WAIT_POLICY=passive $(BIN)/python -m

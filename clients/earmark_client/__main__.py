@@ -83,7 +83,7 @@ def _give_up_output() -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line, with every command."""
-    from earmark.commands import devices, export, learn, pull, token, tune
+    from earmark.commands import devices, export, learn, pull, serve_ray, token, tune
 
     parser: argparse.ArgumentParser = Parser(
         prog="earmark",
@@ -107,6 +107,7 @@ def parser() -> argparse.ArgumentParser:
     steer.add_parsers(commands)
     pull.add_parser(commands)
     export.add_parser(commands)
+    serve_ray.add_parser(commands)
     learn.add_parser(commands)
     tune.add_parser(commands)
     devices.add_parser(commands)

@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtimes": {"placement", "checkpoints", "audio"},
     "engines": {"remote.engine", "launching", "placement", "inference", "checkpoints", "audio", "config", "protocol"},
     "remote": {"inference", "checkpoints", "audio", "config"},
+    "serving": {"remote", "runtimes", "placement", "checkpoints", "audio", "config"},
     "detection": {"windowing.messages", "inference.scores", "audio.types", "config.settings", "protocol"},
     "broadcast": {"detection", "protocol"},
     "access": {"protocol"},
@@ -143,6 +144,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "worker": {"engines.wire", "runtimes", "placement", "checkpoints", "learning", "audio"},
     "exporting": {"worker", "checkpoints", "learning.find", "inference.scores", "audio"},
     "commands": {
+        "serving",
         "learning",
         "tuning",
         "listening.plan",
@@ -155,7 +157,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "config",
         "protocol",
     },
-    "app": set(PACKAGES) - {"worker", "runtimes", "exporting", "learning", "tuning", "commands"},
+    "app": set(PACKAGES) - {"worker", "runtimes", "exporting", "serving", "learning", "tuning", "commands"},
 }
 """Package to the packages and modules that it may import besides its own and EVERYWHERE."""
 
@@ -256,6 +258,7 @@ SHELLS: dict[str, str] = {
     "commands.devices": "the command earmark devices",
     "commands.export": "the command earmark export",
     "commands.learn": "the command earmark learn",
+    "commands.serve_ray": "the command earmark serve-ray",
     "commands.sound": "a microphone, for earmark send",
     "commands.pull": "the command earmark pull",
     "control.audit_lines": "nothing; it writes to the audit log",
@@ -300,6 +303,10 @@ SHELLS: dict[str, str] = {
     "remote.engine": "the tasks that look after the endpoints",
     "remote.messages": "nothing; it makes messages of protobuf",
     "remote.open_inference": "the file that describes the messages",
+    "serving.cluster": "Ray, while it runs for this process",
+    "serving.deployment": "the model of one replica",
+    "serving.ray_app": "nothing; it describes applications to Ray",
+    "serving.servicer": "nothing; it registers methods",
     "learning.find": "recordings with examples in them",
     "learning.job": "the file that the learning process reads",
     "learning.learn": "the folder of a learnt model",

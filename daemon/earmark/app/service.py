@@ -271,6 +271,7 @@ class Service:
             tuple(plan.info for plan in self._listening.plans.values()),
             models.registry.default.id,
             models.engine.state,
+            remote=models.engine.remote(),
             publisher=events.publisher.stats(),
             detectors=self._detectors.stats(),
             dispatcher=models.dispatcher.stats(),

@@ -21,7 +21,7 @@ from earmark.engines.placing import Placing
 from earmark.engines.process import MB, SILENT_SECONDS, Died, WorkerProcess
 from earmark.errors import ModelError, WorkerDied, WorkerError
 from earmark.inference.batch import ATTEMPTS
-from earmark.inference.engine import EngineState, Phase
+from earmark.inference.engine import EngineState, Phase, RemoteStats
 from earmark.launching.early import Early
 from earmark.launching.launch import Launcher, Template
 from earmark.launching.worker_log import WorkerLog
@@ -126,6 +126,10 @@ class LocalEngine:
         """Return the seconds since the process sent something, or since the state changed if that is less."""
         heard = self._process.heard_at if self._process is not None else 0.0
         return _now() - max(heard, self._changed_at)
+
+    def remote(self) -> RemoteStats:
+        """Return nothing: no endpoints are asked."""
+        return RemoteStats()
 
     async def changed(self) -> None:
         """Wait for the next change of state."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
+import msgspec
+
 from earmark.audio.types import Floats, Samples
 from earmark.checkpoints.checkpoint import Checkpoint
 
@@ -84,6 +86,25 @@ class Engine(Protocol):
         ...
 
 
+class EndpointStats(msgspec.Struct, frozen=True):
+    """An endpoint at one moment: batches `in_flight`, and since the start those answered, failed, and out of time."""
+
+    address: str
+    ready: bool
+    detail: str  # why it is not ready, or which models it lacks
+    in_flight: int
+    answered: int
+    failed: int
+    late: int
+
+
+class RemoteStats(msgspec.Struct, frozen=True):
+    """The endpoints of an engine on other machines, and the batches that were sent to a second one."""
+
+    endpoints: tuple[EndpointStats, ...] = ()
+    retried: int = 0
+
+
 class RunningEngine(Engine, Protocol):
     """An engine as who starts and ends it sees it. Entered, it begins to serve, and waits for nothing."""
 
@@ -98,6 +119,10 @@ class RunningEngine(Engine, Protocol):
 
     def silence(self) -> float:
         """Return the seconds since what runs the models gave a sign of life. 0 where nothing on this machine does."""
+        ...
+
+    def remote(self) -> RemoteStats:
+        """Return what is known of the endpoints, none for an engine on this machine."""
         ...
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import grpc
 import grpc.aio
-import msgspec
 
 from earmark.audio.types import Floats, Samples
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config.settings import Remote
 from earmark.errors import EarmarkError, ModelError, WorkerError
+from earmark.inference.engine import EndpointStats
 from earmark.plain_file import read_bytes
 from earmark.remote import open_inference
 from earmark.remote.messages import compare, described, infer_request, logits_of
@@ -40,18 +40,6 @@ TOKEN = re.compile(r"[!-~]+")  # what a header can carry
 
 # The model is at fault, or the batch: another endpoint would answer the same
 FINAL = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.OUT_OF_RANGE, grpc.StatusCode.UNIMPLEMENTED}
-
-
-class EndpointStats(msgspec.Struct, frozen=True):
-    """An endpoint at one moment: batches `in_flight`, and since the start those answered, failed, and out of time."""
-
-    address: str
-    ready: bool
-    detail: str  # why it is not ready, or which models it lacks
-    in_flight: int
-    answered: int
-    failed: int
-    late: int
 
 
 class Unavailable(WorkerError):

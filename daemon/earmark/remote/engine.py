@@ -14,8 +14,8 @@ from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
 from earmark.errors import ModelError, WorkerError
 from earmark.inference.batch import ATTEMPTS
-from earmark.inference.engine import EngineState
-from earmark.remote.endpoint import Endpoint, EndpointStats, Unavailable
+from earmark.inference.engine import EndpointStats, EngineState, RemoteStats
+from earmark.remote.endpoint import Endpoint, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +82,10 @@ class RemoteEngine:
     def endpoints(self) -> tuple[EndpointStats, ...]:
         """Return what is known of each endpoint."""
         return tuple(each.stats() for each in self._endpoints)
+
+    def remote(self) -> RemoteStats:
+        """Return what is known of all endpoints."""
+        return RemoteStats(self.endpoints(), self._retried)
 
     def silence(self) -> float:
         """Return 0: there is no process here that could hang."""

@@ -237,6 +237,7 @@ def _of_processes(now: Snapshot) -> Iterator[Metric]:
     yield _counter("earmark_worker_outgrown", text, now.worker.outgrown)
     text = "1 while the models run on the CPU because the GPU fails, else 0."
     yield _gauge("earmark_worker_fallback", text, float(bool(now.worker.fallback)))
+    yield from _of_endpoints(now)
     models = dict.fromkeys(now.models.loading, 0.0) | dict.fromkeys(now.models.loaded, 1.0)
     yield _gauges("earmark_model_loaded", "1 for a model that is loaded, 0 while it is loading.", "model", models)
     resident = {"daemon": now.memory.daemon_mb, "worker": now.memory.worker_mb}
@@ -245,6 +246,23 @@ def _of_processes(now: Snapshot) -> Iterator[Metric]:
     yield _gauge("earmark_loop_tasks", "Tasks of the event loop.", now.loop.tasks)
     text = "How late the event loop comes to its timers."
     yield _histograms("earmark_loop_late_seconds", text, "", {"": now.loop.late})
+
+
+def _of_endpoints(now: Snapshot) -> Iterator[Metric]:
+    ends = now.worker.endpoints
+    ready = {each.address: float(each.ready) for each in ends}
+    yield _gauges("earmark_endpoint_ready", "Whether an endpoint answers: 1 or 0.", "endpoint", ready)
+    waiting: dict[str, float] = {each.address: each.in_flight for each in ends}
+    yield _gauges("earmark_endpoint_in_flight", "Batches that wait for an endpoint now.", "endpoint", waiting)
+    batches = CounterMetricFamily("earmark_endpoint_batches", "Batches of an endpoint.", None, ("endpoint", "outcome"))
+    for each in ends:
+        batches.add_metric((each.address, "answered"), each.answered)
+        batches.add_metric((each.address, "failed"), each.failed)
+    yield batches
+    late = {each.address: each.late for each in ends}
+    yield _counters("earmark_endpoint_late", "Calls that an endpoint did not answer in time.", "endpoint", late)
+    text = "Batches that were sent to a second endpoint."
+    yield _counter("earmark_endpoint_retries", text, now.worker.retried)
 
 
 STATE = ("source", "state")

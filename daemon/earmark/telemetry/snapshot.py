@@ -15,7 +15,7 @@ from earmark.broadcast.outputs import OutputsStats
 from earmark.broadcast.publisher import PublisherStats
 from earmark.detection.detectors import DetectorsStats, LossCount
 from earmark.inference.dispatch import DispatcherStats
-from earmark.inference.engine import EngineState, Phase, Placement
+from earmark.inference.engine import EndpointStats, EngineState, Phase, Placement, RemoteStats
 from earmark.journal.journal import JournalStats
 from earmark.protocol.events import ClassifierInfo, LossCause, SourceInfo
 from earmark.publish.stats import PublishStats
@@ -25,6 +25,7 @@ from earmark.telemetry.tally import TallyStats
 from earmark.windowing.segmenter import SegmenterStats
 
 PACKAGES = ("torch", "transformers", "numpy", "onnxruntime", "soundfile", "av")
+NOWHERE = RemoteStats()
 
 
 class ModelsInfo(msgspec.Struct, frozen=True):
@@ -40,7 +41,10 @@ class ModelsInfo(msgspec.Struct, frozen=True):
 
 
 class WorkerInfo(msgspec.Struct, frozen=True):
-    """The process that runs the models. `fallback` says why they run on the CPU and not on the GPU, or nothing."""
+    """What runs the models: a process here, or the endpoints. `fallback` says why they run on the CPU, or nothing.
+
+    `retried` counts the batches that were sent to a second endpoint.
+    """
 
     phase: Phase
     detail: str
@@ -49,6 +53,8 @@ class WorkerInfo(msgspec.Struct, frozen=True):
     restarts: int
     fallback: str
     outgrown: int
+    endpoints: tuple[EndpointStats, ...]
+    retried: int
 
 
 class MemoryInfo(msgspec.Struct, frozen=True):
@@ -104,6 +110,7 @@ def snapshot(
     default_model: str,
     engine: EngineState,
     *,
+    remote: RemoteStats = NOWHERE,
     publisher: PublisherStats,
     detectors: DetectorsStats,
     dispatcher: DispatcherStats,
@@ -140,6 +147,8 @@ def snapshot(
             engine.restarts,
             engine.fallback,
             engine.outgrown,
+            remote.endpoints,
+            remote.retried,
         ),
         windows=dispatcher,
         lost=detectors.lost,

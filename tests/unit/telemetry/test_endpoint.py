@@ -7,6 +7,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read
 
+from earmark.inference.engine import EndpointStats
 from earmark.journal.journal import JournalStats
 from earmark.protocol.events import Label, SourceInfo
 from earmark.protocol.readiness import Need, Needs
@@ -83,6 +84,27 @@ def test_the_metrics_of_the_journal_have_samples_if_there_is_one() -> None:
         "errors_total": 1,
     }
     assert [name for name in values(recorded_daemon()) if "_journal_" in name] == []
+
+
+def test_each_endpoint_has_its_own_samples_and_the_engine_here_has_none() -> None:
+    here = recorded_daemon()
+    ends = (EndpointStats("a.lan:8001", True, "", 3, 70, 2, 1), EndpointStats("b.lan:8001", False, "gone", 0, 5, 9, 0))
+    worker = msgspec.structs.replace(here.worker, endpoints=ends, retried=4)
+    told = values(msgspec.structs.replace(here, worker=worker))
+    assert {name.removeprefix("earmark_endpoint_"): value for name, value in told.items() if "endpoint" in name} == {
+        'ready{endpoint="a.lan:8001"}': 1,
+        'ready{endpoint="b.lan:8001"}': 0,
+        'in_flight{endpoint="a.lan:8001"}': 3,
+        'in_flight{endpoint="b.lan:8001"}': 0,
+        'batches_total{endpoint="a.lan:8001",outcome="answered"}': 70,
+        'batches_total{endpoint="a.lan:8001",outcome="failed"}': 2,
+        'batches_total{endpoint="b.lan:8001",outcome="answered"}': 5,
+        'batches_total{endpoint="b.lan:8001",outcome="failed"}': 9,
+        'late_total{endpoint="a.lan:8001"}': 1,
+        'late_total{endpoint="b.lan:8001"}': 0,
+        "retries_total": 4,
+    }
+    assert [name for name in values(here) if "endpoint" in name] == ["earmark_endpoint_retries_total"]
 
 
 def test_what_is_not_known_is_left_out() -> None:

@@ -1,0 +1,1 @@
+"""Models for other machines: the serving side of the Open Inference Protocol on Ray Serve."""

@@ -78,6 +78,8 @@ def test_the_daemon_in_the_wheel_has_its_models_and_its_demo(unpacked: Path) -> 
     checked = run("earmark", "--check", "--demo", path=[unpacked, packages])
 
     assert checked.returncode == 0, checked.stderr
+    exported = {file.parent.name for file in (unpacked / "earmark" / "models").glob("*/model.onnx")}
+    assert exported == {file.parent.name for file in (unpacked / "earmark" / "models").glob("*/config.json")} != set()
     for name in ("commands", "emotion", "sounds"):
         assert f"classifier {name}: earmark/{name}, " in checked.stdout
     assert checked.stdout.count("hears demo") == 3

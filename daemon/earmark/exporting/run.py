@@ -30,6 +30,7 @@ from earmark.inference.scores import apply, default_function
 from earmark.worker import model
 
 PAIRS, SECONDS = 9, 15.0  # of timing: so many pairs, or as many as fit
+FEW = 5  # each fifth of the sounds that are made up
 FATAL = 4  # of onnxruntime's log
 MEGABYTE = 1e6
 
@@ -78,10 +79,8 @@ def make(
         size = staged.stat().st_size
         del graph
         ours, theirs = _scores(found, staged), _scores_in_torch(found)
-        lengths = _lengths(found)
-        tell(f"comparing it with torch, on windows of {', '.join(f'{each / found.rate:.2g}' for each in lengths)} s")
-        tried = [sounds.synthetic(found.rate, length) for length in lengths] if clips is None else []
-        tried += [sounds.clips(clips, found.rate, found.usual_length)] if clips else []
+        tried = _tried(found, kind, clips)
+        tell(f"comparing it with torch on {', '.join(f'{len(each)} × {_seconds_of(each, found)} s' for each in tried)}")
         proof = compare(ours, theirs, tried)
         tell(f"largest difference of scores {proof.difference:.1e}; best label equal in {_share(proof)}")
         if wrong := proof.complaint(kind):
@@ -117,11 +116,23 @@ def _scores_in_torch(found: Checkpoint) -> Score:
     return lambda samples: apply(function, loaded.classify(samples), found.name)
 
 
-def _lengths(found: Checkpoint) -> list[int]:
-    """Return the usual length, a shorter one that is no whole number of frames, and a longer one."""
+def _tried(found: Checkpoint, kind: Kind, clips: Path | None) -> list[Floats]:
+    """Return the windows to compare on: of the usual length, a shorter one that is no whole number of frames, a longer.
+
+    Recordings take the place of most sounds that are made up, and for int8 of all: a network is coarser on what it does
+    not know.
+    """
     usual = found.usual_length
     longest = usual if found.window is not None else min(2 * usual, found.limit or 2 * usual)
-    return sorted({max(found.minimum, usual * 5 // 8 + 7), usual, longest})
+    others = sorted({max(found.minimum, usual * 5 // 8 + 7), longest} - {usual})
+    if clips is None:
+        return [sounds.synthetic(found.rate, length) for length in (usual, *others)]
+    heard = [sounds.clips(clips, found.rate, usual)]
+    return heard if kind == "int8" else heard + [sounds.synthetic(found.rate, each)[::FEW] for each in others]
+
+
+def _seconds_of(windows: Floats, found: Checkpoint) -> str:
+    return f"{windows.shape[1] / found.rate:.2g}"
 
 
 def _share(proof: Proof) -> str:

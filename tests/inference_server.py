@@ -41,6 +41,7 @@ class InferenceServer:
         self.held = asyncio.Event()
         self.held.set()
         self.failure: Any = None
+        self.no_such_model: Any = None  # a status that ModelReady fails with for a model that is not there
         self._at_once = 0
         self._server: Any = None
 
@@ -70,6 +71,8 @@ class InferenceServer:
         await self._server.stop(None)
 
     async def ModelReady(self, request: Any, context: Any) -> Any:
+        if self.no_such_model is not None and request.name not in self.models:
+            await context.abort(self.no_such_model, "no such model")
         return open_inference.ModelReadyResponse(ready=request.name in self.models)
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:

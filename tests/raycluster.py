@@ -16,7 +16,7 @@ import psutil
 
 from tests.daemon import environment
 
-DEADLINE = 240.0  # seconds, until the models serve
+DEADLINE = 420.0  # seconds, until the models serve
 REPLICA = "ray::ServeReplica"
 
 

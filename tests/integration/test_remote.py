@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,21 @@ def test_a_model_that_no_endpoint_has_is_refused_by_name_and_found_when_it_is_th
             server.models[NAME] = levels
             engine.load(CHECKPOINT)
             await engine.ready()
+
+    play(scene)
+
+
+@pytest.mark.parametrize("status", ["NOT_FOUND", "UNKNOWN"])
+def test_a_server_that_fails_on_a_name_that_it_does_not_know_serves_what_it_has(status: str) -> None:
+    async def scene() -> None:
+        server = InferenceServer({NAME: levels})
+        server.no_such_model = grpc.StatusCode[status]
+        async with serving(server) as engine:
+            await engine.ready()
+            engine.load(replace(CHECKPOINT, name="house/bells"))
+            await until(lambda: "house/bells" in engine.state.refused)
+            assert engine.state.phase == "ready"
+            assert len(await engine.classify(NAME, windows(3))) == 3
 
     play(scene)
 

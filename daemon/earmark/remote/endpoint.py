@@ -40,6 +40,8 @@ TOKEN = re.compile(r"[!-~]+")  # what a header can carry
 
 # The model is at fault, or the batch: another endpoint would answer the same
 FINAL = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.OUT_OF_RANGE, grpc.StatusCode.UNIMPLEMENTED}
+# What servers answer to a name that they do not know: Triton the first, MLServer the second
+NO_SUCH_MODEL = {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNKNOWN}
 
 
 class Unavailable(WorkerError):
@@ -207,7 +209,7 @@ class Endpoint:
             if code is grpc.StatusCode.DEADLINE_EXCEEDED:
                 self._late += 1
                 sentence = f"{self.address} did not answer within {seconds:g} s"
-            if code in FINAL or (code is grpc.StatusCode.NOT_FOUND and method != "ModelInfer"):
+            if code in FINAL or (code in NO_SUCH_MODEL and method == "ModelReady"):
                 raise WorkerError(sentence) from None
             raise Unavailable(sentence) from None
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.simulate import USE, Costs, Plant, Server, Simulation, expected, measured, planned
 
 FREE = Costs(*(0.0,) * 9, deliver=0.0, subscriber_kb=0.0, event_bytes=0.0)
-MANY = Plant(microphones=500, subscribers=1, talk=0.5, duty=0.1, hop=1e9, events=1.0, max_batch=1)
+POISSON = Plant(microphones=500, subscribers=1, talk=0.5, duty=0.1, hop=1e9, events=1.0, max_batch=1)
 """Five hundred microphones that have a window every five seconds each, by chance: nearly a Poisson process."""
 
 
@@ -31,7 +31,7 @@ def test_work_that_comes_by_chance_waits_as_long_as_theory_says(use: float) -> N
 
 @pytest.mark.parametrize("work", [0.003, 0.006])
 def test_windows_of_many_microphones_wait_for_one_replica_as_theory_says(work: float) -> None:
-    found = Simulation(MANY, replace(FREE, window=work)).run(300)
+    found = Simulation(POISSON, replace(FREE, window=work)).run(300)
     assert found.use["replicas"] == pytest.approx(100 * work, rel=0.03)
     assert found.mean == pytest.approx(work + wait(100 * work, work), rel=0.06)
 

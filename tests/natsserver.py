@@ -11,10 +11,26 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from msgspec.structs import replace
+
+from earmark.broadcast.publisher import Publisher
+from earmark.broadcast.sink import Published, Sink
+from earmark.config.settings import Decide, Nats
+from earmark.detection.detector import Draft
+from earmark.history.kept import Kept
+from earmark.history.recent import Recent
+from earmark.journal.journal import Journal
+from earmark.protocol.events import Numbered
+from earmark.publish.daemon import Daemon
+from earmark.publish.publishing import Publishing
+from earmark.publish.stats import PublishStats
+from tests.serving import CLASSIFIERS, SOURCES
 
 DEADLINE = 30.0  # seconds, for whatever a test waits for
 
@@ -107,3 +123,36 @@ async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(DEADLINE):
         while not holds():
             await asyncio.sleep(0.01)
+
+
+class Node:
+    """A daemon that hears what the test says, and publishes it to NATS. `kept` is its journal, or memory."""
+
+    def __init__(self, settings: Nats, kept: Recent | Journal) -> None:
+        past: Kept = kept
+        described = Daemon(lambda: SOURCES, lambda: [(each, Decide()) for each in CLASSIFIERS], past)
+        self.publishing = Publishing([settings], described, None)
+        self.told: list[str] = []
+        sinks: Sequence[Sink] = (kept, self.publishing, self)
+        self.publisher = Publisher(sinks, epoch=kept.epoch, seq=kept.newest)
+
+    def hear(self, *events: Numbered) -> None:
+        self.publisher.publish([Draft(event, 0) for event in events])
+
+    def publish(self, published: Published) -> None:
+        """Note what a subscriber of this daemon would see."""
+        self.told.append(published.text.decode())
+
+    @property
+    def stats(self) -> PublishStats:
+        return self.publishing.stats()[0]
+
+    async def until_sent(self) -> None:
+        await until(lambda: self.stats.connected and self.stats.waiting == 0)
+
+
+@asynccontextmanager
+async def node(url: str = "", kept: Recent | Journal | None = None, **changes: Any) -> AsyncIterator[Node]:
+    made = Node(replace(Nats(servers=(url,), node="home"), **changes), Recent("e") if kept is None else kept)
+    async with made.publishing:
+        yield made

@@ -32,6 +32,7 @@ examples:
   earmarkd --check --config earmark.toml      say whether the configuration would run, and stop
   earmarkd --file talk.flac --fast --once --events -
                                               what is said in a recording, as JSON lines
+  earmarkd --gateway --config gateway.toml    serve the events that other daemons publish to NATS
   earmarkd --listen 127.0.0.1:0               on a free port, which is printed
   earmarkd --quiet --log json                 for a program that collects logs: one JSON object a line
 
@@ -86,6 +87,8 @@ def _print(example: str | None) -> int:
 def _run(read: Callable[[], Config], options: argparse.Namespace, hang_ups: HangUps | None) -> int:
     """Check the settings or serve. Imports late: --help and wrong settings need none of the daemon's packages."""
     settings = read()
+    if options.gateway:
+        return _run_gateway(settings, options)
     if options.check:
         from earmark.app.check import verify
 
@@ -107,6 +110,20 @@ def _run(read: Callable[[], Config], options: argparse.Namespace, hang_ups: Hang
         chosen = Options(once=options.once, events=options.events, quiet=options.quiet, log_sources=not lines_tell_them)
         log.take_uncaught()
         run(settings, chosen, read=read, hang_ups=hang_ups, early=begun)
+    return 0
+
+
+def _run_gateway(settings: Config, options: argparse.Namespace) -> int:
+    """Check the settings of a gateway or serve."""
+    if options.demo or options.file or options.once or options.events:
+        raise ConfigError("--gateway listens to nothing, so it goes without --demo, --file, --once and --events")
+    from earmark.gateway.service import check, run
+
+    if options.check:
+        print(printable(check(settings)), flush=True)
+        return 0
+    log.take_uncaught()
+    run(settings)
     return 0
 
 
@@ -140,6 +157,11 @@ def parser() -> argparse.ArgumentParser:
     add("--fast", action="store_true", help="with --file, or --demo --once: as fast as the model can, losing nothing")
     add("--once", action="store_true", help="end when every source has ended and every window is answered")
     add("--demo", action="store_true", help="the bundled recording in a loop, with all embedded models unless --config")
+    add(
+        "--gateway",
+        action="store_true",
+        help="serve the events of a NATS stream instead of listening (docs/scaling.md)",
+    )
     add("--events", metavar="PATH", help="also write every event as a JSON line there; - is standard output")
     add("--quiet", action="store_true", help="print no lines about what is heard")
     add("--log", choices=("text", "json"), default="text", help="the log for people, or one JSON object a line")

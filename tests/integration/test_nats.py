@@ -6,57 +6,18 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
-from earmark.broadcast.publisher import Publisher
-from earmark.broadcast.sink import Sink
-from earmark.config.settings import Decide, Nats
-from earmark.detection.detector import Draft
-from earmark.history.kept import Kept
 from earmark.history.recent import Recent
 from earmark.journal.journal import Journal
-from earmark.protocol.events import Numbered
-from earmark.publish.daemon import Daemon
-from earmark.publish.publishing import Publishing
-from earmark.publish.stats import PublishStats
-from tests.natsserver import MISSING, NatsServer, ask, messages, until
-from tests.serving import CLASSIFIERS, SOURCES, command, result
+from tests.natsserver import MISSING, NatsServer, ask, messages, node, until
+from tests.serving import command, result
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
-
-
-class Node:
-    """A daemon that hears what the test says, and publishes it to NATS. `kept` is its journal, or memory."""
-
-    def __init__(self, settings: Nats, kept: Recent | Journal) -> None:
-        past: Kept = kept
-        described = Daemon(lambda: SOURCES, lambda: [(each, Decide()) for each in CLASSIFIERS], past)
-        self.publishing = Publishing([settings], described, None)
-        sinks: Sequence[Sink] = (kept, self.publishing)
-        self.publisher = Publisher(sinks, epoch=kept.epoch, seq=kept.newest)
-
-    def hear(self, *events: Numbered) -> None:
-        self.publisher.publish([Draft(event, 0) for event in events])
-
-    @property
-    def stats(self) -> PublishStats:
-        return self.publishing.stats()[0]
-
-    async def until_sent(self) -> None:
-        await until(lambda: self.stats.connected and self.stats.waiting == 0)
-
-
-@asynccontextmanager
-async def node(url: str, kept: Recent | Journal | None = None, **changes: Any) -> AsyncIterator[Node]:
-    made = Node(replace(Nats(servers=(url,), node="home"), **changes), Recent("e") if kept is None else kept)
-    async with made.publishing:
-        yield made
 
 
 def seqs(found: Sequence[Any]) -> list[int]:

@@ -9,7 +9,7 @@ from earmark.broadcast.frames import text_frame
 from earmark.broadcast.sink import Published
 from earmark.broadcast.subscription import Form, Subscription
 from earmark.broadcast.throttle import Key
-from earmark.protocol.events import Error, Passing, Result, encode
+from earmark.protocol.events import Error, Gap, Passing, Result, encode
 
 UNNUMBERED_BYTES = 256  # of an event without a number, about: it is encoded only if somebody asks for it
 
@@ -33,7 +33,7 @@ class Gathered:
     def __bool__(self) -> bool:
         return bool(self._items)
 
-    def add(self, event: Published | Passing | Error) -> None:
+    def add(self, event: Published | Passing | Error | Gap) -> None:
         """Take one more event."""
         if isinstance(event, Published):
             self._items.append(_Event(event))
@@ -74,14 +74,13 @@ class _Event:
 
 @dataclass(slots=True)
 class _Unnumbered:
-    event: Passing | Error
+    event: Passing | Error | Gap
     known: Framed | None = None
 
     def framed(self, subscription: Subscription) -> Framed | None:
         event = self.event
-        # an error of the daemon itself goes to everybody who can understand it
-        wanted = subscription.shape == "event" if isinstance(event, Error) else subscription.takes(event)
+        wanted = subscription.shape == "event" if isinstance(event, Error | Gap) else subscription.takes(event)
         if not wanted:
             return None
-        self.known = self.known or Framed(text_frame(encode(event)))
+        self.known = self.known or Framed(text_frame(encode(event)), getattr(event, "to", None))  # a gap: as its events
         return self.known

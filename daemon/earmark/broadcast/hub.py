@@ -18,7 +18,7 @@ from earmark.broadcast.sink import Published
 from earmark.broadcast.stall import StallWatch
 from earmark.broadcast.subscriber import Clock, Group, Subscriber, Timer
 from earmark.broadcast.subscription import Subscription
-from earmark.protocol.events import Error, Hello, Passing, Subscribed, encode
+from earmark.protocol.events import Error, Gap, Hello, Passing, Subscribed, encode
 
 log = logging.getLogger(__name__)
 
@@ -125,9 +125,10 @@ class Hub:
         """
         self._gather(event)
 
-    def tell(self, error: Error) -> None:
-        """Send an error of the daemon itself to all subscribers but those that are behind, whatever they filter."""
-        self._gather(error)
+    def tell(self, message: Error | Gap) -> None:
+        """Send an error of the daemon itself to all but those behind, or a gap to all, whatever they filter."""
+        self._newest = getattr(message, "to", self._newest)
+        self._gather(message)
 
     def count_refused(self, status: int) -> None:
         """Count a handshake that was refused with this HTTP status."""
@@ -218,7 +219,7 @@ class Hub:
     def _clock(self) -> Clock:
         return self._given_clock or asyncio.get_running_loop()
 
-    def _gather(self, event: Published | Passing | Error) -> None:
+    def _gather(self, event: Published | Passing | Error | Gap) -> None:
         """Keep the event until the next turn of the event loop."""
         if not self._groups:
             return

@@ -105,6 +105,8 @@ def useless(config: Config) -> Iterator[str]:
     """Yield a sentence for each setting that is not the default and has no effect beside the others."""
     if config.worker.engine == "oip" and config.worker.fallback != "none":
         yield 'worker.fallback: has no effect with engine = "oip"'
+    if config.gateway is not None:
+        yield "gateway: has no effect without --gateway"
     if not config.source:
         return  # classifiers then only name the models that are loaded at the start
     heard = {name for classifier in config.classifier for name in classifier.sources}

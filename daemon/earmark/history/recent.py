@@ -45,6 +45,11 @@ class Recent:
         while len(self._events) > self._most or self._bytes > self._max_bytes:
             self._forget(1)
 
+    def skip(self, to: int) -> None:
+        """Go on behind `to`, up to which no event will come. What is older is forgotten: numbers have no hole here."""
+        self._forget(len(self._events))
+        self.newest = to
+
     def since(self, seq: int, limit: int | None = None) -> list[Published] | None:
         """Return the events with numbers above `seq`, at most `limit`, or None if memory does not reach back so far."""
         skip = seq + 1 - self.oldest

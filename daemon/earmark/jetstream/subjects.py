@@ -11,6 +11,9 @@ from earmark.protocol.events import Numbered
 ID = "Nats-Msg-Id"
 """The header by which the server tells that it has a message already."""
 
+ON_SCORE = "Earmark-On-Score"
+"""The header of an `off`: the score with which the label went on, by which filters judge it."""
+
 NONE = "_"  # in the place of a source or classifier that an event does not have
 _ID = re.compile(r"(?P<epoch>[A-Za-z0-9_-]{1,64}):(?:[0-9]{1,15}-)?(?P<seq>[0-9]{1,15})")
 

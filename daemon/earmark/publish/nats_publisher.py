@@ -20,7 +20,7 @@ from earmark.history.recent import Recent
 from earmark.jetstream.connection import ANSWER_SECONDS, Attempts, Connection, NatsError, failures, sentence
 from earmark.jetstream.login import NatsLogin
 from earmark.jetstream.streams import ensure, last_of
-from earmark.jetstream.subjects import ID, MessageId, Subjects, nodes_stream
+from earmark.jetstream.subjects import ID, ON_SCORE, MessageId, Subjects, nodes_stream
 from earmark.protocol.events import Config, Gap, Hello, Source, encode
 from earmark.publish.daemon import Daemon
 from earmark.publish.stats import DropReason, PublishStats
@@ -219,16 +219,24 @@ class NatsPublisher:
                 await self._send_gap(connection, seq, seq, "too_large")
             else:
                 subject = self._subjects.event(published.event)
-                await self._put(connection, subject, published.text, MessageId(self._epoch, seq))
+                await self._put(connection, subject, published.text, MessageId(self._epoch, seq), published.on_score)
 
     async def _send_gap(self, connection: Connection, first: int, last: int, reason: DropReason) -> None:
         self._dropped[reason] += last + 1 - first
         text = encode(Gap(first, last, "too_old"))
         await self._put(connection, self._subjects.gap, text, MessageId(self._epoch, last, first))
 
-    async def _put(self, connection: Connection, subject: str, payload: bytes, identity: MessageId) -> None:
+    async def _put(
+        self,
+        connection: Connection,
+        subject: str,
+        payload: bytes,
+        identity: MessageId,
+        on_score: float | None = None,
+    ) -> None:
+        headers = {ID: str(identity)} if on_score is None else {ID: str(identity), ON_SCORE: repr(on_score)}
         receipt = await connection.jetstream.publish_async(
-            subject, payload, stream=self.settings.stream, headers={ID: str(identity)}
+            subject, payload, stream=self.settings.stream, headers=headers
         )
         receipt.add_done_callback(lambda receipt: self._wake.set())
         self._in_flight.append((identity.seq, self._clock(), receipt))

@@ -12,7 +12,7 @@ from earmark.broadcast.hub import MAX_GATHERED_BYTES, TOO_SLOW, Hub, HubStats
 from earmark.broadcast.sink import Published
 from earmark.broadcast.subscriber import Subscriber
 from earmark.broadcast.subscription import Subscription, parse
-from earmark.protocol.events import Error, Hello, Label, Level, Numbered, Passing, Result, Score, Tick, encode
+from earmark.protocol.events import Error, Gap, Hello, Label, Level, Numbered, Passing, Result, Score, Tick, encode
 from tests.transports import HandClock, HandTransport
 
 TIME = "2026-11-22T07:31:05.120Z"
@@ -629,3 +629,14 @@ def test_turns_change_nothing_of_the_numbers_that_a_subscriber_gets(acts: list[s
         peer.resume()
         kept.append(peer.got())
     assert kept[0] == kept[1]
+
+
+def test_what_nobody_will_get_is_told_to_all_whatever_they_filter_also_to_those_behind() -> None:
+    serving = Serving()
+    narrow, behind, scores = serving.peer(sources="other"), serving.peer(), serving.peer(shape="api")
+    behind.pause()
+    serving.hub.tell(Gap(4, 6, "too_old"))
+    serving.clock.turn()
+    assert (narrow.got(), behind.got(), scores.got()) == ([(4, 6)], [], [])
+    behind.resume()
+    assert behind.got() == [(4, 6)]

@@ -103,3 +103,11 @@ def test_memory_holds_the_newest_events_whatever_its_size(published: int, size: 
     first = max(1, published - size + 1)
     assert kept.oldest == first
     assert seqs(kept.since(seq)) == (None if seq < first - 1 else list(range(seq + 1, published + 1)))
+
+
+def test_numbers_that_will_never_come_are_skipped_and_what_was_before_them_is_forgotten() -> None:
+    kept = recent(upto=5)
+    kept.skip(8)
+    assert (kept.newest, kept.oldest, kept.since(8), kept.since(4)) == (8, 9, [], None)
+    kept.publish(event(9))
+    assert seqs(kept.since(8)) == [9]

@@ -1,0 +1,124 @@
+"""A stream of NATS, read in order from a place on, without an end and without a silent stall."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from earmark.jetstream.connection import ANSWER_SECONDS, Connection
+
+if TYPE_CHECKING:
+    from nats.aio.msg import Msg
+
+HEARTBEAT_SECONDS = 2.0  # between two signs of life of an idle consumer
+FORGET_SECONDS = 60.0  # after which the server removes a consumer that nobody hears
+TURN = 50  # messages after which everything else has its turn
+
+log = logging.getLogger(__name__)
+
+
+class Following:
+    """The messages of `stream` from number `start` on, or the last one of each subject if it is None.
+
+    The library's ordered consumer is known to stall without a word. So this one is watched: where the heartbeats stay
+    away, or tell of messages that have not come, another consumer takes its place, from the message after the last one
+    on. What comes twice is dropped by its number. `take` is called for each message, with its number.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        start: int | None,
+        take: Callable[[int, Msg], None],
+        *,
+        heartbeat: float = HEARTBEAT_SECONDS,
+    ) -> None:
+        self.stream = stream
+        self.last = 0 if start is None else start - 1
+        self.stalls = 0
+        self._by_subject = start is None
+        self._take = take
+        self._heartbeat = heartbeat
+
+    async def follow(self, connection: Connection) -> None:
+        """Read until the connection breaks, which raises, or until the task is cancelled."""
+        while True:
+            await self._consume(connection)
+            connection.check()
+            self.stalls += 1
+            log.warning("the consumer of %s stalled; another one goes on after message %d", self.stream, self.last)
+
+    async def _consume(self, connection: Connection) -> None:
+        """Read by one consumer until it stalls."""
+        import nats.js.api as api  # of an extra
+
+        client = connection.client
+        inbox = client.new_inbox()
+        came: asyncio.Queue[Msg] = asyncio.Queue()
+
+        async def put(message: Msg) -> None:
+            came.put_nowait(message)
+
+        subscription = await client.subscribe(inbox, cb=put)
+        name = ""
+        try:
+            from_start = api.DeliverPolicy.BY_START_SEQUENCE
+            first = self._by_subject and not self.last
+            consumer = await connection.jetstream.add_consumer(
+                self.stream,
+                api.ConsumerConfig(
+                    deliver_subject=inbox,
+                    deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT if first else from_start,
+                    opt_start_seq=None if first else self.last + 1,
+                    filter_subject=">" if first else None,
+                    ack_policy=api.AckPolicy.NONE,
+                    max_deliver=1,
+                    idle_heartbeat=self._heartbeat,
+                    flow_control=True,
+                    mem_storage=True,
+                    inactive_threshold=FORGET_SECONDS,
+                ),
+            )
+            name = consumer.name
+            await self._read(connection, came)
+        finally:
+            with contextlib.suppress(Exception):  # the server removes what is left
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await subscription.unsubscribe()
+                    if name:
+                        await connection.jetstream.delete_consumer(self.stream, name)
+
+    async def _read(self, connection: Connection, came: asyncio.Queue[Msg]) -> None:
+        delivered = taken = 0  # by this consumer; since everything else had its turn
+        while True:
+            if came.empty():
+                try:
+                    message = await asyncio.wait_for(came.get(), 3 * self._heartbeat)
+                except TimeoutError:
+                    return
+                taken = 0
+            else:
+                message = came.get_nowait()
+            if message.headers and "Status" in message.headers:
+                headers = {str(getattr(name, "value", name)): value for name, value in message.headers.items()}
+                if headers["Status"] != "100":
+                    return  # the consumer is gone
+                if asked := message.reply or headers.get("Nats-Consumer-Stalled"):
+                    await connection.client.publish(asked)  # the server goes on when it sees this
+                if int(headers.get("Nats-Last-Consumer", delivered)) > delivered:
+                    return
+                continue
+            sequence = message.metadata.sequence
+            if sequence.consumer != delivered + 1:
+                return
+            delivered = sequence.consumer
+            if sequence.stream > self.last:
+                self.last = sequence.stream
+                self._take(sequence.stream, message)
+            taken += 1
+            if taken >= TURN:
+                taken = 0
+                await asyncio.sleep(0)

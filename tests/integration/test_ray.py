@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ from earmark.checkpoints.catalogue import catalogue
 from earmark.config.settings import Config, Worker
 from earmark.engines.supervisor import LocalEngine
 from earmark.inference.scores import softmax
-from tests.daemon import Daemon
+from tests.daemon import Daemon, environment
 from tests.oip_peer import python_of_others
 from tests.posting import Client, encoded, word
 from tests.raycluster import Cluster, serving
@@ -91,6 +92,25 @@ def in_order(events: Sequence[dict[str, Any]]) -> None:
             assert event["end"] > ends[event["source"]], event
             ends[event["source"]] = event["end"]
     assert len(ends) == SOURCES
+
+
+def test_a_printed_configuration_is_one_of_serve_and_its_applications_can_be_built() -> None:
+    command = [sys.executable, "-m", "earmark_client", "serve-ray", "--most-replicas", "4", "--print-config"]
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment(), check=True)
+    code = """
+import sys, yaml
+from ray import serve
+from ray.serve.schema import ServeDeploySchema
+from earmark.serving.ray_app import app
+(found,) = ServeDeploySchema.model_validate(yaml.safe_load(sys.stdin)).applications
+assert found.import_path == f"{app.__module__}:{app.__name__}"
+assert isinstance(app(found.args), serve.Application)
+"""
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(
+        command, input=printed.stdout, capture_output=True, text=True, timeout=120, env=environment()
+    )
+    assert found.returncode == 0, found.stderr
 
 
 def worker_losses(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

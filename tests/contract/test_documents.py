@@ -1,4 +1,4 @@
-"""What the documents show works as printed: every block of code in README.md, docs/*.md and systemd/README.md."""
+"""What the documents show works as printed: every block of code in README.md, docs/*.md, systemd/ and deploy/."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ from tests.serving import Serving, serve
 from tests.signals import noise
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "systemd" / "README.md")
+BESIDE = (ROOT / "systemd" / "README.md", ROOT / "deploy" / "README.md")
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *BESIDE)
 MODELS = ROOT / "daemon" / "earmark" / "models"
 ADDRESS = "127.0.0.1:8765"
 KINDS = {"", "console", "sh", "python", "js", "json", "toml", "yaml"}
@@ -75,6 +76,11 @@ OTHER_COMMANDS = {
     "arecord",
     "apt",
     "git",
+    "docker",
+    "kubectl",
+    "debootstrap",
+    "buildah",
+    "try-image.sh",
 }
 
 

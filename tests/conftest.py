@@ -48,7 +48,7 @@ CONTRACT = INTEGRATION.parent / "contract"
 
 # The files that take longest. They begin first, so that the processes which share the files end together.
 LONGEST = (
-    *(INTEGRATION / f"test_{name}.py" for name in ("two_microphones", "microphone", "faults", "page", "daemon")),
+    *(INTEGRATION / f"test_{name}.py" for name in ("ray", "two_microphones", "microphone", "faults", "page", "daemon")),
     *(CONTRACT / f"test_{name}.py" for name in ("clients", "fuzz", "answers", "bodies")),
     *(INTEGRATION / f"test_{name}.py" for name in ("learn", "privacy", "training", "send", "daemon_faults", "worker")),
     *(INTEGRATION / f"test_{name}.py" for name in ("worker_faults", "tune", "pull", "metrics", "classify", "route")),

@@ -55,7 +55,9 @@ async def subscriber(address: str, query: str = "") -> AsyncIterator[tuple[dict[
     deadline = time.monotonic() + DEADLINE
     while True:
         try:
-            connection = await websockets.asyncio.client.connect(f"ws://{address}/v1/events?{query}", proxy=None)
+            connection = await websockets.asyncio.client.connect(
+                f"ws://{address}/v1/events?{query}", proxy=None, close_timeout=0.2
+            )
             break
         except (InvalidStatus, OSError):
             assert time.monotonic() < deadline

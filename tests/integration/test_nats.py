@@ -140,6 +140,7 @@ def test_the_server_that_lives_is_found_and_logged_in_to(tmp_path: Path, caplog:
         async with node("", servers=("nats://127.0.0.1:1", server.url), token_file=str(secret)) as home:
             home.hear(result(0))
             await home.until_sent()
+        assert any("127.0.0.1:1: Connect" in line for line in caplog.messages)
 
     with NatsServer(tmp_path, 'authorization { token: "s3cret" }') as server:
         asyncio.run(run(server))

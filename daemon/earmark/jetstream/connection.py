@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 from earmark.jetstream.login import NatsLogin, told
 
@@ -53,7 +54,13 @@ class Connection:
     async def __aenter__(self) -> Self:
         import nats.aio.client  # of an extra
 
-        login = self._login
+        login, address = self._login, urlsplit(self._url)
+        # The library tries a server that refuses again and again before it says so
+        async with asyncio.timeout(CONNECT_SECONDS):
+            _, writer = await asyncio.open_connection(address.hostname, address.port)
+            writer.transport.abort()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
         self.client = client = nats.aio.client.Client()
         credentials = None if login.credentials is None else nats.aio.client.RawCredentials(login.credentials)
         try:

@@ -33,7 +33,7 @@ class Network:
         network: Any = AutoModelForAudioClassification.from_pretrained(folder, dtype=self._dtype)
         network = network.eval().to(placement.device)
         self._session: Any = None
-        if placement.engine == "onnx":
+        if placement.engine == "onnxruntime":
             self._session = _exported(network, self._features([np.zeros(RATE, np.float32)] * 2), scratch, placement)
         else:
             torch.set_num_threads(placement.threads or torch.get_num_threads())

@@ -214,7 +214,7 @@ def test_sound_that_goes_on_in_real_time_after_a_stall_is_not_held_back(listen: 
     gap = collector.until(lambda item: isinstance(item, Gap))
     first = collector.until(lambda item: isinstance(item, Block))
     assert first.captured / 1e9 - resumed < 3.0
-    assert 0.8 < (gap.end - gap.start) / 16000 < 1.6
+    assert 0.8 < (gap.end - gap.start) / 16000 < 2.5  # 1.4 s, and what the machine does meanwhile
 
 
 def test_the_end_of_sound_is_told_before_the_program_ends(listen: Callable[..., Collector]) -> None:

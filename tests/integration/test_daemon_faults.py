@@ -38,6 +38,7 @@ loop = true
 """
 WORKER = """
 [worker]
+engine = "torch"
 device = "cpu"
 threads = 1
 """

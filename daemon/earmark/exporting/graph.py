@@ -6,8 +6,10 @@ leaves lengths open where that one gives up (wav2vec2-BERT, Conformer). What it 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import warnings
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -108,16 +110,27 @@ def _quantised(file: Path) -> Path:
     """Return the file of the same network with int8 weights in its linear layers; activations are scaled per batch."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    logging.disable(logging.WARNING)  # that the graph could be simplified first: it is folded already
     smaller = file.with_name("int8.onnx")
     own = [node.name for node in onnx.load(file, load_external_data=False).graph.node if f"/{FEATURES}/" in node.name]
-    quantize_dynamic(
-        file,
-        smaller,
-        op_types_to_quantize=QUANTISED,
-        nodes_to_exclude=own,
-        weight_type=QuantType.QInt8,
-        per_channel=True,
-        extra_options={"MatMulConstBOnly": True},
-    )
+    with _without_warnings():  # that the graph could be simplified first: it is folded already
+        quantize_dynamic(
+            file,
+            smaller,
+            op_types_to_quantize=QUANTISED,
+            nodes_to_exclude=own,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            extra_options={"MatMulConstBOnly": True},
+        )
     return smaller
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Let nothing below an error be logged meanwhile."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -14,7 +14,7 @@ from typing import Self
 from earmark.checkpoints import child
 from earmark.config import settings as config
 from earmark.engines import wire
-from earmark.launching.launch import MODULE
+from earmark.launching import launch
 from earmark.placement.choice import Engine
 
 NONE_YET = "-1"  # in the place of the descriptor of a connection
@@ -36,7 +36,7 @@ class Early:
             arguments = NONE_YET, self.slots.fd, os.getpid(), theirs.fileno()
             self.process = Running(
                 subprocess.Popen(
-                    child.command(MODULE, ",".join(sorted(engines)), *map(str, arguments)),
+                    child.command(launch.MODULE, ",".join(sorted(engines)), *map(str, arguments)),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=self.log[1],

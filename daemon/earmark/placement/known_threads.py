@@ -22,7 +22,7 @@ MAX_THREADS = 1024
 
 
 class KnownThreads:
-    """The file of what was measured. Without a `folder`, or one that cannot be written, it is known for this run.
+    """The file of what was measured. Without a `folder` that is there and can be written, it is known for this run.
 
     On one thread, but for write().
     """
@@ -63,7 +63,6 @@ class KnownThreads:
         return {}
 
     def _replace(self, path: Path, known: dict[str, int]) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{FILE}.")
         try:
             with open(descriptor, "wb") as file:

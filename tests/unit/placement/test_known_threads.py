@@ -10,6 +10,7 @@ from earmark.placement.known_threads import MAX_KEPT, KnownThreads, key
 
 
 def test_what_was_measured_is_known_to_the_next_run(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
     known = KnownThreads(tmp_path / "state")
     assert known.get("a") == 0
     assert known.keep("a", 2)
@@ -21,11 +22,12 @@ def test_what_was_measured_is_known_to_the_next_run(tmp_path: Path) -> None:
 
 def test_without_a_folder_that_can_be_written_it_is_known_for_this_run(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for folder in (None, tmp_path / "file"):
+    for folder in (None, tmp_path / "file", tmp_path / "none"):  # which is not made for this alone
         known = KnownThreads(folder)
         known.keep("a", 2)
         known.write()
         assert known.get("a") == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"a": "2"}', '{"a": 0}', '{"a": 100000}'])

@@ -80,7 +80,10 @@ def _named(path: str, message: str, tables: dict[str, Any], root: type) -> tuple
     head, dots, rest = path.partition("[...]")
     if not dots:
         return path, _value(path, tables)
-    alone = copy.deepcopy(tables)
+    try:
+        alone = copy.deepcopy(tables)
+    except RecursionError:  # lists in lists, hundreds deep
+        return path, None
     table = _value(head, alone)
     entries = dict(table) if isinstance(table, dict) else {}
     for name, value in entries.items():

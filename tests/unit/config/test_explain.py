@@ -41,3 +41,11 @@ def test_a_table_of_any_settings_file_is_explained(tables: dict[str, Any], told:
     with pytest.raises(msgspec.ValidationError) as raised:
         msgspec.convert(tables, Root)
     assert explained(str(raised.value), tables, Root) == told
+
+
+def test_lists_in_lists_hundreds_deep_are_explained_too() -> None:
+    deep: list[Any] = []
+    for _ in range(900):
+        deep = [deep]
+    told = explained("Expected `float`, got `array` - at `$.by_name[...]`", {"by_name": {"a": deep}}, Root)
+    assert told == "by_name[...]: must be a number, not a list"

@@ -18,7 +18,7 @@ import pytest
 import soundfile
 
 import earmark_client
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, ServerError
 from earmark_client.__main__ import main
 from earmark_client.sender import Sender
 from tests.daemon import DEADLINE, Daemon, environment
@@ -106,7 +106,16 @@ def test_the_python_sender_may_be_faster_than_the_sound_too(daemon: Daemon, fold
                 await sender.send(part.tobytes())
         return sender.lost
 
-    assert asyncio.run(main()) == 0
+    async def when_it_is_free() -> float:
+        while True:
+            try:
+                return await main()
+            except ServerError as error:
+                if "another client is sending" not in str(error):
+                    raise
+                await asyncio.sleep(0.1)  # the sender of the test before has ended, and its sound is still heard
+
+    assert asyncio.run(asyncio.wait_for(when_it_is_free(), DEADLINE)) == 0
     assert labels_heard(daemon, words) == [word.label for word in words]
 
 

@@ -9,13 +9,14 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import aiomqtt
+
+from tests.ports import until_taken
 
 DEADLINE = 30.0  # seconds, for whatever a test waits for
 
@@ -40,13 +41,7 @@ class Mosquitto:
         """Start it, and return when it takes connections."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(["mosquitto", "-c", str(self._file)], stderr=log, stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + DEADLINE
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            assert self._process.poll() is None, self._log.read_text()
-            assert time.monotonic() < deadline, self._log.read_text()
-            time.sleep(0.01)
+        until_taken(self._process, self.port, self._log, DEADLINE)
 
     def freeze(self, frozen: bool) -> None:
         """Stop it with SIGSTOP, or let it go on."""

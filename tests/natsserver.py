@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.util
 import json
 import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,6 +28,7 @@ from earmark.protocol.events import Numbered
 from earmark.publish.daemon import Daemon
 from earmark.publish.publishing import Publishing
 from earmark.publish.stats import PublishStats
+from tests.ports import until_taken
 from tests.serving import CLASSIFIERS, SOURCES
 
 DEADLINE = 30.0  # seconds, for whatever a test waits for
@@ -70,13 +69,7 @@ class NatsServer:
             self._process = subprocess.Popen(
                 [PROGRAM, "-c", str(self._file)], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=os.environ
             )
-        deadline = time.monotonic() + DEADLINE
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            assert self._process.poll() is None, self._log.read_text()
-            assert time.monotonic() < deadline, self._log.read_text()
-            time.sleep(0.01)
+        until_taken(self._process, self.port, self._log, DEADLINE)
 
     def kill(self) -> None:
         """End it with SIGKILL."""

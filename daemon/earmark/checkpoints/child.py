@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 import tempfile
+from asyncio.subprocess import DEVNULL
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +28,22 @@ def environment() -> dict[str, str]:
     """Return the environment in which the process finds this very package, whether it is installed or not."""
     path = os.pathsep.join(filter(None, [SOURCES, os.environ.get("PYTHONPATH")]))
     return {**PASSIVE_WAITING, **os.environ, "PYTHONPATH": path}
+
+
+async def succeeds(module: str, *arguments: str, seconds: float) -> bool:
+    """Return whether `module` ends with success, and within so many seconds. Cancelled, it kills the process."""
+    process = await asyncio.create_subprocess_exec(
+        *command(module, *arguments), stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, env=environment()
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            return await process.wait() == 0
+    except TimeoutError:
+        return False
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 def run(module: str, *arguments: str, tell: Callable[[str], None] = lambda line: None) -> None:

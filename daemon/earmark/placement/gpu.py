@@ -6,13 +6,11 @@ maps memory for as long as the process lives, and may hang.
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import importlib.util
 import platform
 import re
 import sys
-from asyncio.subprocess import DEVNULL
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,7 +55,7 @@ async def is_there(build: Callable[[], frozenset[str]] = build, library: Library
     """Return whether torch would find a GPU on this machine. Cancelled, it ends the process that asks the driver."""
     if not may_be_there(build, library):
         return False
-    return sys.platform == "darwin" or AMD.exists() or await _answers()
+    return sys.platform == "darwin" or AMD.exists() or await child.succeeds(MODULE, seconds=SECONDS)
 
 
 def _has_driver(library: Library) -> bool:
@@ -66,21 +64,6 @@ def _has_driver(library: Library) -> bool:
     except OSError:
         return False
     return True
-
-
-async def _answers() -> bool:
-    process = await asyncio.create_subprocess_exec(
-        *child.command(MODULE), stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, env=child.environment()
-    )
-    try:
-        async with asyncio.timeout(SECONDS):
-            return await process.wait() == 0
-    except TimeoutError:
-        return False
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 def count(library: Library = ctypes.CDLL) -> int:

@@ -21,6 +21,7 @@ from earmark.errors import EarmarkError, ModelError, WorkerError
 from earmark.inference.engine import EndpointStats
 from earmark.plain_file import read_bytes
 from earmark.remote import open_inference
+from earmark.remote.application import application
 from earmark.remote.messages import compare, described, infer_request, logits_of
 
 logger = logging.getLogger(__name__)
@@ -227,8 +228,8 @@ class Endpoint:
 
     def _metadata(self, model: str) -> list[tuple[str, str]]:
         """Return the metadata of a call; the file of the token is read for each, so that a new one counts at once."""
-        application = self._settings.application.replace("{model}", model.replace("/", "-"))
-        told = [("application", application)] if application else []
+        name = self._settings.application.replace("{model}", application(model))
+        told = [("application", name)] if name else []
         if self._settings.token_file:
             token = _read(self._settings.token_file, "worker.remote.token_file").decode("ascii", "replace").strip()
             if not TOKEN.fullmatch(token):

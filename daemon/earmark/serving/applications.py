@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from earmark.remote.application import application
+
 SERVICER = "earmark.serving.servicer.add_to_server"
 IMPORT_PATH = "earmark.serving.ray_app:app"
 
@@ -30,11 +32,6 @@ class Where:
     port: int = 8001  # of gRPC, on all addresses of the machine
     http_host: str = "127.0.0.1"  # of Ray's HTTP proxy, which has nothing to say here
     http_port: int = 8002
-
-
-def application(model: str) -> str:
-    """Return the name of the application that serves a model: its id, with - in the place of the slash."""
-    return model.replace("/", "-")
 
 
 def route(model: str) -> str:

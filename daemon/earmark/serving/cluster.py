@@ -6,9 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-# Read when ray is imported. It tells its makers of its use otherwise, and gives a busy machine less time to start
-os.environ |= {"RAY_USAGE_STATS_ENABLED": "0"}
-os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")
+os.environ |= {"RAY_USAGE_STATS_ENABLED": "0"}  # read when ray is imported, which tells its makers of its use otherwise
 
 import ray
 from ray import serve
@@ -16,7 +14,8 @@ from ray.serve.config import HTTPOptions, gRPCOptions
 
 from earmark.config.settings import Config
 from earmark.errors import EarmarkError
-from earmark.serving.applications import SERVICER, Arguments, Where, application, route
+from earmark.remote.application import application
+from earmark.serving.applications import SERVICER, Arguments, Where, route
 from earmark.serving.ray_app import application_of
 
 Tell = Callable[[str], None]

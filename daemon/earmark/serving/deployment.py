@@ -21,8 +21,8 @@ from earmark.checkpoints import reader
 from earmark.config import settings as config
 from earmark.errors import ModelError, WorkerError
 from earmark.remote import open_inference
+from earmark.remote.application import application
 from earmark.remote.messages import INPUT, OUTPUT, Described, infer_response, samples_of
-from earmark.serving.applications import application
 
 MAX_REQUESTS = 64  # at a replica at once; Ray's default of 5 would keep batches from growing
 

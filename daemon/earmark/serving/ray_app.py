@@ -13,7 +13,8 @@ import msgspec
 from earmark.checkpoints.catalogue import catalogue
 from earmark.config.file import load
 from earmark.config.settings import Config
-from earmark.serving.applications import Arguments, application
+from earmark.remote.application import application
+from earmark.serving.applications import Arguments
 from earmark.serving.deployment import Deployment
 
 

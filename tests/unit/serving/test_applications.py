@@ -5,7 +5,8 @@ import json
 import msgspec
 import pytest
 
-from earmark.serving.applications import SERVICER, Arguments, Where, application, configuration, route
+from earmark.remote.application import application
+from earmark.serving.applications import SERVICER, Arguments, Where, configuration, route
 
 
 def test_an_application_is_named_as_the_daemon_asks_for_it() -> None:

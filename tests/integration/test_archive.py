@@ -332,6 +332,8 @@ def test_the_page_plays_the_sound_of_a_detection(heard: Heard) -> None:
         browser.until("store.rows.some((row) => row.span?.event.clip && row.span.to)")
         browser.do("fill", on="#filter-label", value="stop")
         browser.do("click", on=".row .line")
+        opened = browser.until("view.open")
+        until(lambda: asked(heard.daemon, f"/v1/clips/{opened}")[0] == 200)
         browser.do("click", on=".why .play")
         browser.until("view.heard.playing || view.heard.problem")
         assert browser.until("view.heard.playing ? null : view.heard") == {"id": browser.value("view.open")}

@@ -42,6 +42,7 @@ class InferenceServer:
         self.held.set()
         self.failure: Any = None
         self.no_such_model: Any = None  # a status that ModelReady fails with for a model that is not there
+        self.unready: Any = None  # a status that ModelReady fails with
         self._at_once = 0
         self._server: Any = None
 
@@ -71,6 +72,8 @@ class InferenceServer:
         await self._server.stop(None)
 
     async def ModelReady(self, request: Any, context: Any) -> Any:
+        if self.unready is not None:
+            await context.abort(self.unready, "told not to be ready")
         if self.no_such_model is not None and request.name not in self.models:
             await context.abort(self.no_such_model, "no such model")
         return open_inference.ModelReadyResponse(ready=request.name in self.models)

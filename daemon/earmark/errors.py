@@ -7,7 +7,8 @@
     │       └── TooMuchAudio     audio decodes to more than a limit allows
     ├── ModelError               a folder is not a checkpoint, or is one that cannot be served
     ├── WorkerError              the model process died, hung or failed on this batch
-    │   └── WorkerDied           it died or hung, and may do so again with the same batch
+    │   ├── WorkerDied           it died or hung, and may do so again with the same batch
+    │   └── Unavailable          an endpoint did not answer, or none is there; another one may answer
     ├── RequestError             an HTTP request is refused, with a status
     ├── JournalError             events cannot be kept, or what is kept cannot be read
     ├── ArchiveError             clips cannot be kept or deleted
@@ -54,6 +55,10 @@ class WorkerError(EarmarkError):
 
 class WorkerDied(WorkerError):
     """The model process died or hung during this batch."""
+
+
+class Unavailable(WorkerError):
+    """An endpoint did not answer, or there is none to ask; another one may answer."""
 
 
 class RequestError(EarmarkError):

@@ -15,7 +15,7 @@ import pytest
 from earmark.audio.types import Floats
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config.settings import Remote, Worker
-from earmark.errors import ModelError, WorkerError
+from earmark.errors import ModelError, Unavailable, WorkerError
 from tests import certificates
 
 grpc = pytest.importorskip("grpc", reason="the extra oip is not installed")
@@ -182,6 +182,23 @@ def test_an_endpoint_that_hangs_costs_a_deadline_and_the_other_answers() -> None
             assert [len(each) for each in results] == [1] * 4
             assert sum(each.late for each in engine.endpoints()) >= 1
             first.held.set()
+
+    play(scene)
+
+
+def test_batches_at_an_endpoint_that_hangs_are_told_to_be_lost_as_soon_as_it_is_found_to_be_away() -> None:
+    async def scene() -> None:
+        server = InferenceServer({NAME: levels})
+        async with serving(server, in_flight=3) as engine:
+            await engine.ready()
+            server.held.clear()
+            calls = [asyncio.ensure_future(engine.classify(NAME, windows(1, seed))) for seed in range(5)]
+            await until(lambda: server.most_at_once == 3)
+            server.unready = grpc.StatusCode.UNAVAILABLE
+            engine.load(replace(CHECKPOINT, name="house/bells"))  # asks the endpoint at once
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            assert [type(each) for each in outcomes] == [Unavailable] * 5
+            server.held.set()
 
     play(scene)
 

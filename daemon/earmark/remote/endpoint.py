@@ -17,7 +17,7 @@ import grpc.aio
 from earmark.audio.types import Floats, Samples
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config.settings import Remote
-from earmark.errors import EarmarkError, ModelError, WorkerError
+from earmark.errors import EarmarkError, ModelError, Unavailable, WorkerError
 from earmark.inference.engine import EndpointStats
 from earmark.plain_file import read_bytes
 from earmark.remote import open_inference
@@ -43,10 +43,6 @@ TOKEN = re.compile(r"[!-~]+")  # what a header can carry
 FINAL = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.OUT_OF_RANGE, grpc.StatusCode.UNIMPLEMENTED}
 # What servers answer to a name that they do not know: Triton the first, MLServer the second
 NO_SUCH_MODEL = {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNKNOWN}
-
-
-class Unavailable(WorkerError):
-    """The endpoint did not answer; another one may."""
 
 
 class Endpoint:
@@ -127,6 +123,8 @@ class Endpoint:
         self.in_flight += 1
         try:
             async with self._room:
+                if not self.is_ready:  # it went away while the batch waited for room
+                    raise Unavailable(self.detail)
                 request = infer_request(self._remote_name(model), batch)
                 response = await self._call("ModelInfer", model, request, self._timeout)
             logits = logits_of(response, len(batch))
@@ -204,6 +202,12 @@ class Endpoint:
                 response_deserializer=open_inference.response(method).FromString,
             )
             return await call(request, timeout=seconds, metadata=self._metadata(model))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # grpc says so of calls whose channel was closed, as run() does when the server is found to be away
+            raise Unavailable(f"{self.address} went away under the call") from None
         except grpc.aio.AioRpcError as error:
             code, told = error.code(), (error.details() or "").partition("\n")[0][:300]
             sentence = f"{self.address}: {_plain(code)}{f' ({told})' if told else ''}"

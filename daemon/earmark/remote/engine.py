@@ -12,10 +12,10 @@ from typing import Self
 from earmark.audio.types import Floats, Samples
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
-from earmark.errors import ModelError, WorkerError
+from earmark.errors import ModelError, Unavailable, WorkerError
 from earmark.inference.batch import ATTEMPTS
 from earmark.inference.engine import EndpointStats, EngineState, RemoteStats
-from earmark.remote.endpoint import Endpoint, Unavailable
+from earmark.remote.endpoint import Endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -134,8 +134,9 @@ class RemoteEngine:
     async def classify(self, model: str, batch: Sequence[Samples], attempts: int = ATTEMPTS) -> Floats:
         """Return logits of shape (windows, labels) for windows of equal length.
 
-        A batch that one endpoint did not answer is sent to another one, once. Raises WorkerError when that fails too,
-        or the model fails on the batch, and ModelError for a model that is unknown or was refused.
+        A batch that one endpoint did not answer is sent to another one, once. Raises Unavailable when that fails too or
+        there is none, WorkerError if the model fails on the batch, and ModelError for a model that is unknown or was
+        refused.
         """
         failures: list[str] = []
         asked: set[str] = set()
@@ -150,12 +151,12 @@ class RemoteEngine:
             except Unavailable as error:
                 failures.append(str(error))
         if failures:
-            raise WorkerError("; ".join(failures))
+            raise Unavailable("; ".join(failures))
         if model not in self._checkpoints:
             raise ModelError(f"{model}: no such model is configured")
         if model in self._state.refused:
             raise ModelError(self._state.refused[model])
-        raise WorkerError(f"{model}: {self._state.detail or 'no endpoint serves it now'}")
+        raise Unavailable(f"{model}: {self._state.detail or 'no endpoint serves it now'}")
 
     def _choose(self, model: str, asked: Set[str]) -> Endpoint | None:
         """Return the endpoint with the fewest batches in flight, of those that serve the model and were not asked."""

@@ -46,7 +46,7 @@ class Costs:
     store: float = 50e-6  # of NATS, to keep an event
     send: float = 2e-6  # of NATS, to send it to one gateway
     receive: float = 1.3e-6  # of a gateway, to decode an event and to encode it
-    filter: float = 0.52e-6  # of a gateway, to hold an event against one distinct filter
+    choose: float = 9.2e-6  # of a gateway, to find who wants an event, among 10,000 distinct filters by source
     deliver: float = 10.27e-6  # of a gateway, for an event and subscriber
     subscriber_kb: float = 16.85  # memory of a gateway, for each subscriber
     event_bytes: float = 318
@@ -61,7 +61,7 @@ SOURCES = {
     "store": "an assumption: 20,000 events a second into a stream on a disk",
     "send": "an assumption: 500,000 messages a second to those who read",
     "receive": "decode() and encode() of a result, timed on 2026-11-27",
-    "filter": "Gathered.chosen() with 10,000 filters by source, timed on 2026-11-27",
+    "choose": "Hub.publish() of an event with 10,000 filters by source, timed on 2026-11-27",
     "deliver": "docs/benchmarks.md, 2026-11-26: CPU of an event and subscriber, 5,000 subscribers",
     "subscriber_kb": "docs/benchmarks.md, 2026-11-26: memory of one, 5,000 subscribers",
     "event_bytes": "a result with five labels, as JSON",
@@ -123,14 +123,6 @@ class Plant:
         """One at the end of each hop that somebody speaks through, and at least one."""
         through = math.exp(-self.hop / self.talk)
         return 1 + through**2 / (1 - through)
-
-    @property
-    def filters(self) -> float:
-        """Distinct filters at a gateway, if its subscribers choose their sources evenly."""
-        if not self.follow:
-            return 1.0
-        sources, here = self.microphones / self.parts, self.subscribers / self.gateways
-        return sources * (1 - math.exp(-here / sources)) if sources else 0.0
 
     @property
     def receivers(self) -> float:
@@ -236,7 +228,7 @@ class Simulation:
         self._lost = dict.fromkeys(("capture", "overload", "nats", "gateway"), 0)
         self._windows, self._events, self._arrivals, self._batches, self._batched = 0, 0, 0, 0, 0
         self._share = 1 / plant.parts
-        self._work = costs.receive + plant.filters * costs.filter + plant.receivers * costs.deliver
+        self._work = costs.receive + costs.choose + plant.receivers * costs.deliver
         # What the sound that is always there leaves of the segmenter's core for the sound in which somebody speaks
         idle = plant.microphones / plant.daemons * costs.quiet
         self._segmenting = plant.hop * (costs.speaking - costs.quiet)
@@ -448,7 +440,7 @@ def planned(load: Plant, costs: Costs = Costs(), use: float = USE) -> Plant:
 def expected(plant: Plant, costs: Costs = Costs()) -> dict[str, float]:
     """Return how busy each stage is by arithmetic alone, with batches of one window."""
     events = plant.windows * plant.events
-    work = costs.receive + plant.filters * costs.filter + plant.receivers * costs.deliver
+    work = costs.receive + costs.choose + plant.receivers * costs.deliver
     a_daemon = plant.microphones * costs.quiet + plant.windows * plant.hop * (costs.speaking - costs.quiet)
     use = {
         "daemons": a_daemon / plant.daemons,

@@ -14,7 +14,6 @@ from earmark.app import keeping
 from earmark.app.keeping import ClipKeeping
 from earmark.app.passing import PassingEvents
 from earmark.broadcast.hub import Hub
-from earmark.broadcast.outputs import Outputs
 from earmark.broadcast.publisher import Publisher
 from earmark.broadcast.sink import Sink
 from earmark.config import settings as config
@@ -24,6 +23,7 @@ from earmark.history.recent import Recent
 from earmark.journal.journal import Journal
 from earmark.listening.loop import call_if_open
 from earmark.listening.plan import Plan
+from earmark.outputs.outputs import Outputs
 from earmark.protocol.events import ClassifierInfo, Error, Hello
 from earmark.publish.daemon import Daemon
 from earmark.publish.publishing import Publishing

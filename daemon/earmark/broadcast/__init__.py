@@ -1,1 +1,1 @@
-"""From drafts to subscribers and outputs: numbers, filters and backlogs."""
+"""From drafts to subscribers: numbers, filters and backlogs."""

@@ -29,6 +29,7 @@ class Gathered:
     def __init__(self) -> None:
         self._items: list[_Event | _Unnumbered] = []
         self.size = 0  # bytes, about
+        self.sources: set[str] | None = set()  # whose events these are; None: there is one of no single source
 
     def __bool__(self) -> bool:
         return bool(self._items)
@@ -41,6 +42,11 @@ class Gathered:
         else:
             self._items.append(_Unnumbered(event))
             self.size += UNNUMBERED_BYTES
+        source: str | None = getattr(event.event if isinstance(event, Published) else event, "source", None)
+        if source is None:
+            self.sources = None
+        elif self.sources is not None:
+            self.sources.add(source)
 
     def chosen(self, subscription: Subscription) -> Iterator[Framed]:
         """Yield what the subscription chooses."""

@@ -14,9 +14,10 @@ import msgspec
 from earmark.broadcast.backlog import Backlog
 from earmark.broadcast.frames import text_frame
 from earmark.broadcast.gathered import Framed, Gathered, joined
+from earmark.broadcast.groups import Group, Groups
 from earmark.broadcast.sink import Published
 from earmark.broadcast.stall import StallWatch
-from earmark.broadcast.subscriber import Clock, Group, Subscriber, Timer
+from earmark.broadcast.subscriber import Clock, Subscriber, Timer
 from earmark.broadcast.subscription import Subscription
 from earmark.protocol.events import Error, Gap, Hello, Passing, Subscribed, encode
 
@@ -79,7 +80,7 @@ class Hub:
         self._given_clock = clock
         self._on_metered = on_metered
         self._metered = 0  # subscribers who ask for levels
-        self._groups: dict[Subscription, Group] = {}
+        self._groups = Groups()
         self._gathered = Gathered()  # in this turn, and not sent yet
         self._held: dict[Subscriber, None] = {}  # those that are replayed, and hear nothing of publish()
         self._behind = StallWatch(stall)
@@ -95,10 +96,9 @@ class Hub:
 
     def stats(self) -> HubStats:
         """Return the counters, and how many subscribers there are now."""
-        groups = self._groups.values()
-        waiting = [len(each.backlog) for group in groups for each in group.behind if each.backlog is not None]
+        waiting = [len(each.backlog) for group in self._groups for each in group.behind if each.backlog is not None]
         return HubStats(
-            sum(map(len, groups)) + len(self._held),
+            sum(map(len, self._groups)) + len(self._held),
             self._published,
             self._delivered,
             dict(self._dropped),
@@ -184,17 +184,16 @@ class Hub:
         """Keep events in the subscriber's backlog from now on: its transport is full."""
         subscriber.paused = True
         is_held = subscriber in self._held
-        if not is_held and not self._has(subscriber):
+        group = self._groups.of(subscriber)
+        if not is_held and group is None:
             return  # it has left, and its transport is about to close; or its hello alone was too much
         self._behind.note(subscriber, self._clock().time())
         if is_held:
             self._look_later()
-        elif subscriber.backlog is None:
+        elif group is not None and subscriber.backlog is None:
             gaps = subscriber.subscription.shape == "event"
             subscriber.backlog = Backlog(self._backlog, subscriber.subscription.policy, gaps)
-            group = self._groups[subscriber.subscription]
-            del group.ready[subscriber]
-            group.behind[subscriber] = None
+            group.falls_behind(subscriber)
             self._look_later()
 
     def resume(self, subscriber: Subscriber) -> None:
@@ -209,9 +208,8 @@ class Hub:
             if frame is None:
                 subscriber.backlog = None
                 self._behind.forget(subscriber)
-                group = self._groups[subscriber.subscription]
-                del group.behind[subscriber]
-                group.ready[subscriber] = subscriber.write
+                if (group := self._groups.of(subscriber)) is not None:
+                    group.keeps_up(subscriber)
             else:
                 subscriber.write(frame)
                 self._delivered += 1
@@ -234,11 +232,11 @@ class Hub:
         if not self._gathered:
             return
         gathered, self._gathered = self._gathered, Gathered()
-        for subscription, group in list(self._groups.items()):
-            chosen = list(gathered.chosen(subscription))
+        for group in self._groups.concerned(gathered.sources):
+            chosen = list(gathered.chosen(group.subscription))
             if not chosen:
                 continue
-            if subscription.every:
+            if group.subscription.every:
                 self._send_throttled([*group.ready, *group.behind], chosen)
             else:
                 self._send(group, chosen)
@@ -307,12 +305,11 @@ class Hub:
                 member.close(TOO_SLOW, "too slow")
 
     def _has(self, subscriber: Subscriber) -> bool:
-        group = self._groups.get(subscriber.subscription)
-        return group is not None and subscriber in group
+        return self._groups.of(subscriber) is not None
 
     def _group(self, subscriber: Subscriber) -> None:
         self._flush()
-        self._groups.setdefault(subscriber.subscription, Group()).ready[subscriber] = subscriber.write
+        self._groups.add(subscriber)
         if subscriber.paused:
             self.pause(subscriber)
         if "level" in subscriber.subscription.types:
@@ -326,12 +323,7 @@ class Hub:
             self._metered -= 1
             if self._metered == 0:
                 self._on_metered(False)
-        group = self._groups.get(subscriber.subscription)
-        if group is not None:
-            group.ready.pop(subscriber, None)
-            group.behind.pop(subscriber, None)
-            if not len(group):
-                del self._groups[subscriber.subscription]
+        self._groups.remove(subscriber)
         subscriber.backlog = None  # it has one only if what just went out was too much, and then that is empty
         if subscriber.timer is not None:
             subscriber.timer.cancel()

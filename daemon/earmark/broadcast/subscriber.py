@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from earmark.broadcast.backlog import Backlog
@@ -85,21 +84,3 @@ class Subscriber:
         """Hear `subscription` from now on."""
         self.subscription = subscription
         self.throttle = Throttle(subscription.every) if subscription.every else None
-
-
-@dataclass(slots=True)
-class Group:
-    """The subscribers with one filter: those that keep up, each with its write(), and those that have a backlog.
-
-    They are dicts and not lists or sets: in the order of joining, members lie side by side in memory, which is 7 % of a
-    delivery, and one that falls behind is taken out at once.
-    """
-
-    ready: dict[Subscriber, Callable[[bytes], object]] = field(default_factory=dict)
-    behind: dict[Subscriber, None] = field(default_factory=dict)
-
-    def __contains__(self, subscriber: Subscriber) -> bool:
-        return subscriber in self.ready or subscriber in self.behind
-
-    def __len__(self) -> int:
-        return len(self.ready) + len(self.behind)

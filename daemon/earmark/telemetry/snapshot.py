@@ -11,12 +11,12 @@ import msgspec
 from earmark.api.clips import ClipStats
 from earmark.archive.archive import ArchiveStats
 from earmark.broadcast.hub import HubStats
-from earmark.broadcast.outputs import OutputsStats
 from earmark.broadcast.publisher import PublisherStats
 from earmark.detection.detectors import DetectorsStats, LossCount
 from earmark.inference.dispatch import DispatcherStats
 from earmark.inference.engine import EndpointStats, EngineState, Phase, Placement, RemoteStats
 from earmark.journal.journal import JournalStats
+from earmark.outputs.outputs import OutputsStats
 from earmark.protocol.events import ClassifierInfo, LossCause, SourceInfo
 from earmark.publish.stats import PublishStats
 from earmark.server.server import ServerStats

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import msgspec
+
 from earmark.broadcast.frames import text_frame
 from earmark.broadcast.gathered import UNNUMBERED_BYTES, Framed, Gathered, joined
 from earmark.broadcast.sink import Published
@@ -52,6 +54,17 @@ def test_the_size_is_that_of_the_texts_and_a_guess_for_what_is_not_encoded_yet()
     gathered.add(published(LABEL))
     gathered.add(Tick(1, TIME))
     assert (bool(gathered), gathered.size) == (True, len(encode(LABEL)) + UNNUMBERED_BYTES)
+
+
+def test_the_sources_are_those_of_the_events_until_there_is_one_of_no_single_source() -> None:
+    gathered = Gathered()
+    assert gathered.sources == set()
+    gathered.add(published(RESULT))
+    gathered.add(published(msgspec.structs.replace(LABEL, source="hall")))
+    assert gathered.sources == {"desk", "hall"}
+    gathered.add(Tick(1, TIME))
+    gathered.add(published(LABEL))
+    assert gathered.sources is None
 
 
 def test_frames_are_joined_and_those_with_numbers_are_counted() -> None:

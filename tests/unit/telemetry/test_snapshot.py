@@ -9,7 +9,6 @@ import msgspec
 from earmark.api.clips import ClipStats
 from earmark.archive.archive import ArchiveStats
 from earmark.broadcast.hub import HubStats
-from earmark.broadcast.outputs import OutputsStats
 from earmark.broadcast.publisher import PublisherStats
 from earmark.capture.intake import IntakeStats
 from earmark.detection.detectors import DetectorsStats, LossCount
@@ -17,6 +16,7 @@ from earmark.gating.sound_times import SoundStats
 from earmark.histogram import HistogramCounts
 from earmark.inference.dispatch import DispatcherStats
 from earmark.inference.engine import EngineState
+from earmark.outputs.outputs import OutputsStats
 from earmark.protocol.events import ClassifierInfo, SourceInfo
 from earmark.server.server import ServerStats
 from earmark.telemetry.loop import LoopStats

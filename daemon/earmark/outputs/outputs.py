@@ -12,9 +12,9 @@ from typing import IO, Self
 
 import msgspec
 
-from earmark.broadcast.line_writer import LineWriter
 from earmark.broadcast.sink import Published
 from earmark.errors import EarmarkError
+from earmark.outputs.line_writer import LineWriter
 from earmark.protocol.events import Label, Loss, Source
 from earmark.protocol.losses import LossLines
 from earmark.protocol.text import header

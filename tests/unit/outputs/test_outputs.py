@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from earmark.broadcast.outputs import MAX_WAITING_LINES, Outputs, OutputsStats
 from earmark.broadcast.sink import Published
 from earmark.errors import EarmarkError
+from earmark.outputs.outputs import MAX_WAITING_LINES, Outputs, OutputsStats
 from earmark.protocol.events import Label, Loss, Numbered, Result, Source
 
 TIME = "2026-11-22T07:31:05.120Z"

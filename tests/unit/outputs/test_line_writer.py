@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from earmark.broadcast.line_writer import LineWriter
+from earmark.outputs.line_writer import LineWriter
 
 
 class Stuck(io.BytesIO):

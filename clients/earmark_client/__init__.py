@@ -41,11 +41,11 @@ from earmark_client.answers import (
 )
 from earmark_client.client import AsyncClient, Client
 from earmark_client.event_table import EventTable, table
-from earmark_client.follow import Counts
-from earmark_client.position import Position
+from earmark_client.following.follow import Counts
+from earmark_client.following.position import Position
+from earmark_client.following.stream import AsyncEvents, Events, events, events_sync
 from earmark_client.request import NothingListens, Refused
 from earmark_client.sender import Sender
-from earmark_client.stream import AsyncEvents, Events, events, events_sync
 
 __all__ = [
     "AsyncClient",

@@ -20,11 +20,12 @@ from earmark_client.answers import (
     SourceChanged,
     SourceStatus,
 )
+from earmark_client.following.connection import OnFailure
+from earmark_client.following.position import Position
+from earmark_client.following.stream import AsyncEvents, Events, OnConnection, events, events_sync
 from earmark_client.past import Moment, Pages, Question
-from earmark_client.position import Position
 from earmark_client.run import run, run_apart, run_async
 from earmark_client.sender import Format, Sender
-from earmark_client.stream import AsyncEvents, Events, OnConnection, OnFailure, events, events_sync
 
 Clip = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 """A recording: the path of a file, its content, or an open file."""

@@ -17,7 +17,7 @@ from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.events import Event, decode
 from earmark_client.address import Filter, as_text
 from earmark_client.calls import Call, Steps, ask, decoded
-from earmark_client.position import Position
+from earmark_client.following.position import Position
 from earmark_client.request import Response
 
 PAGE = 500  # events of one request, at most

@@ -15,9 +15,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from earmark.errors import EarmarkError, SubscriptionError
 from earmark_client.address import address
-from earmark_client.follow import MIN_DELAY
+from earmark_client.following.connection import OnFailure, failure_of, jittered, options_of
+from earmark_client.following.follow import MIN_DELAY
 from earmark_client.outbox import Outbox
-from earmark_client.stream import OnFailure, failure_of, jittered, options_of
 
 Format = Literal["s16le", "f32le"]
 

@@ -10,10 +10,10 @@ from earmark.protocol.events import Gap
 from earmark.protocol.names import split
 from earmark_client.address import Filter
 from earmark_client.arguments import add_daemon, add_filters, daemon_of, token_of
-from earmark_client.follow import Follower
-from earmark_client.position import PositionFile
+from earmark_client.following.connection import jittered, messages_sync
+from earmark_client.following.follow import Follower
+from earmark_client.following.position import PositionFile
 from earmark_client.request import complain
-from earmark_client.stream import jittered, messages_sync
 from earmark_client.watchers import Lines, Program, Raw, Table, Watcher
 
 DEFAULT_TYPES = "label,source,loss"

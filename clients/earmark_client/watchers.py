@@ -19,7 +19,7 @@ from earmark.errors import EarmarkError
 from earmark.protocol.events import Error, Event, Gap, Hello, Label, Level, Loss, Result, Source, Tick
 from earmark.protocol.losses import LossLines
 from earmark.protocol.text import header, line, unknown
-from earmark_client.follow import Message
+from earmark_client.following.follow import Message
 from earmark_client.programs import not_started, variables, why_not
 from earmark_client.request import ForPrograms, complain
 

@@ -16,9 +16,9 @@ from earmark.config import settings as config
 from earmark.protocol.events import Event, Gap, Label, Result, encode
 from earmark_client import Position, events, events_sync
 from earmark_client.address import address
-from earmark_client.follow import Follower, Message
-from earmark_client.position import PositionFile
-from earmark_client.stream import messages, messages_sync
+from earmark_client.following.connection import messages, messages_sync
+from earmark_client.following.follow import Follower, Message
+from earmark_client.following.position import PositionFile
 from tests.fakestream import ANSWER, HANDSHAKE, FakeStream
 from tests.relay import Relay
 from tests.running import Running

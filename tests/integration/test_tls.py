@@ -32,8 +32,8 @@ from earmark.perimeter import certificate
 from earmark.perimeter.certificate import Certificate
 from earmark.protocol.events import Label, decode
 from earmark_client.client import Client
+from earmark_client.following.stream import events
 from earmark_client.sender import Sender
-from earmark_client.stream import events
 from tests.certificates import Files, make
 from tests.daemon import Daemon
 from tests.serving import DEADLINE, Serving, serve

@@ -14,13 +14,13 @@ from earmark.errors import ConfigError, EarmarkError
 from earmark.protocol.events import Hello
 from earmark_client.address import Address, address
 from earmark_client.arguments import add_daemon, token_of
+from earmark_client.following.stream import events_sync
 from earmark_client.route import check
 from earmark_client.route.report import Report
 from earmark_client.route.serve import count, dry_run, place, serve, utc
 from earmark_client.route.state import State, state_path
 from earmark_client.routing.file import load
 from earmark_client.routing.settings import Routes
-from earmark_client.stream import events_sync
 from earmark_client.watchers import has_colour
 
 EXAMPLES = """\

@@ -11,7 +11,7 @@ import msgspec
 
 from earmark.errors import EarmarkError
 from earmark.protocol.events import Label, decode
-from earmark_client.position import Position
+from earmark_client.following.position import Position
 from earmark_client.route.perform import Performer
 from earmark_client.route.report import Report
 from earmark_client.route.state import Claim, State

@@ -19,7 +19,8 @@ from earmark.errors import ConfigError, EarmarkError, SubscriptionError
 from earmark.protocol.events import Error, Gap, Hello, Label, Tick
 from earmark.protocol.text import line
 from earmark_client.address import Address
-from earmark_client.follow import SINCE, Follower, Message
+from earmark_client.following.connection import jittered, messages
+from earmark_client.following.follow import SINCE, Follower, Message
 from earmark_client.route.check import absent, read_secrets, strangers
 from earmark_client.route.perform import Performer
 from earmark_client.route.report import Report
@@ -28,7 +29,6 @@ from earmark_client.route.state import State
 from earmark_client.routing.decide import Decider, Held, moment
 from earmark_client.routing.file import load
 from earmark_client.routing.settings import Routes
-from earmark_client.stream import jittered, messages
 
 FILTERS = {
     "types": "label,tick"

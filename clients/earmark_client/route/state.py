@@ -19,7 +19,7 @@ from typing import Self
 import msgspec
 
 from earmark.errors import EarmarkError, SubscriptionError
-from earmark_client.position import Position
+from earmark_client.following.position import Position
 from earmark_client.routing.decide import Memory
 
 KEPT = 1000  # actions that have ended, so that one can look at them

@@ -10,8 +10,8 @@ import pytest
 from earmark.errors import ServerError, SubscriptionError
 from earmark.protocol.events import Numbered, encode
 from earmark_client.calls import Call, Steps
+from earmark_client.following.position import Position
 from earmark_client.past import PAGE, Pages, Question, Table, beginning, rfc3339
-from earmark_client.position import Position
 from earmark_client.request import Refused, Response
 from tests.serving import command, result
 

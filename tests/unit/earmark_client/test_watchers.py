@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from earmark.protocol.events import ClassifierInfo, Event, Hello, Result, Score, encode
-from earmark_client.follow import Message
+from earmark_client.following.follow import Message
 from earmark_client.watchers import Table
 
 TIME = "2026-11-22T07:31:05.120Z"

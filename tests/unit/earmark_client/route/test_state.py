@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from earmark.errors import EarmarkError
-from earmark_client.position import Position
+from earmark_client.following.position import Position
 from earmark_client.route.state import KEPT, Claim, State, state_path
 from earmark_client.routing.decide import Heard, Memory
 

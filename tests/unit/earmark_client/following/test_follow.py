@@ -4,8 +4,8 @@ import pytest
 
 from earmark.errors import EarmarkError, ServerError, SubscriptionError
 from earmark.protocol.events import Event, Gap, Hello, Label, Tick, encode
-from earmark_client.follow import MAX_DELAY, MIN_DELAY, Failure, Follower
-from earmark_client.position import Position
+from earmark_client.following.follow import MAX_DELAY, MIN_DELAY, Failure, Follower
+from earmark_client.following.position import Position
 from tests.serving import TIME, command, hello, result
 
 LOST = Failure(ServerError("the connection was lost"))

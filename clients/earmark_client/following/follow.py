@@ -1,6 +1,6 @@
 """What a subscriber makes of its messages and of lost connections, so that it misses nothing and gets nothing twice.
 
-Nothing here waits, connects or knows the time: `earmark_client.stream` does, with and without asyncio.
+Nothing here waits, connects or knows the time: `earmark_client.following.connection` does, with and without asyncio.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 from earmark.errors import EarmarkError, ServerError, SubscriptionError
 from earmark.protocol.events import Event, Gap, Hello, Numbered, Tick, decode, encode
 from earmark_client.address import Filter
-from earmark_client.position import Position
+from earmark_client.following.position import Position
 
 MIN_DELAY = 0.2  # seconds before the first new try; each further one waits twice as long
 MAX_DELAY = 10.0

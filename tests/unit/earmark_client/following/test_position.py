@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from earmark.errors import EarmarkError, SubscriptionError
-from earmark_client.position import Position, PositionFile
+from earmark_client.following.position import Position, PositionFile
 
 
 def at(seq: int) -> Position:

@@ -8,7 +8,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.http11 import Response
 
 from earmark_client.address import address
-from earmark_client.stream import failure_of
+from earmark_client.following.connection import failure_of
 
 
 @pytest.mark.parametrize(("status", "final"), [(400, True), (401, True), (403, True), (429, False), (503, False)])

@@ -11,8 +11,9 @@ from datetime import tzinfo
 from rich.text import Text
 
 from earmark.columns import printable
-from earmark_client.sessions.session import Session, SourceNow, Timeline
+from earmark_client.sessions.session import Session, SourceNow
 from earmark_client.sessions.stretches import Stretch, cells, shares
+from earmark_client.sessions.timeline import Timeline
 from earmark_client.sessions.words import clock, is_limited, lasted, letters, percent, state, sure
 
 STRIPS_MIN = (1, 2, 5)  # minutes that the strip shows: the fewest that hold the session, or the last ones

@@ -12,8 +12,9 @@ from datetime import datetime, tzinfo
 
 from earmark_client.report.style import STYLE
 from earmark_client.report.svg import colour, drawing
-from earmark_client.sessions.session import Session, Timeline
+from earmark_client.sessions.session import Session
 from earmark_client.sessions.stretches import Shares, Span, Stretch, shares, transitions
+from earmark_client.sessions.timeline import Timeline
 from earmark_client.sessions.words import NOT_A_MEASUREMENT, clock, escape, lasted, letters, percent
 
 MOST_LABELS = 12  # in a matrix

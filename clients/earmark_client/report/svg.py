@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 
-from earmark_client.sessions.session import Mark, Timeline
+from earmark_client.sessions.session import Mark
 from earmark_client.sessions.stretches import Stretch
+from earmark_client.sessions.timeline import Timeline
 from earmark_client.sessions.words import clock, escape, lasted
 
 COLOURS = 10  # in the style: c0 to c9

@@ -24,8 +24,9 @@ from earmark.protocol.events import (
     SourceInfo,
     SourceState,
 )
-from earmark_client.sessions.session import KEPT, Session, Timeline
+from earmark_client.sessions.session import Session
 from earmark_client.sessions.stretches import shares
+from earmark_client.sessions.timeline import KEPT, Timeline
 from tests.unit.earmark_client.sessions.test_stretches import drawn
 
 BEGIN = datetime(2026, 11, 22, 7, 31, tzinfo=UTC).timestamp()

@@ -14,7 +14,7 @@ DOCUMENTED = Path(__file__).parents[1] / "config" / "earmark.toml"
 def documented() -> tuple[dict[str, Any], dict[str, Any]]:
     """The tables of config/earmark.toml as they stand, and with the settings in comments as well."""
     text = DOCUMENTED.read_text()
-    lines = [line for line in text.splitlines() if not line.startswith("#labels")]
+    lines = [line for line in text.splitlines() if not line.startswith("#labels = {")]
     everything = "\n".join(line[1:] if line[:1] == "#" and line[1:2].strip() else line for line in lines)
     return tomllib.loads(text), tomllib.loads(everything)
 

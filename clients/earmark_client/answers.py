@@ -21,6 +21,9 @@ class Model(msgspec.Struct, frozen=True):
     bytes: int | None = None
     state: str = ""
     why: str | None = None
+    function: str = ""
+    values: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class Readiness(msgspec.Struct, frozen=True):

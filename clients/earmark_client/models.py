@@ -15,7 +15,7 @@ from earmark_client.answers import Model
 from earmark_client.arguments import add_daemon, daemon_of, token_of
 from earmark_client.request import ForPrograms, bearer, send
 
-HEAD = ("", "model", "state", "labels", "rate", "size", "licence", "from")
+HEAD = ("", "model", "state", "labels", "function", "rate", "size", "licence", "from")
 EXAMPLES = """\
 examples:
   earmark models                       of the daemon on this machine
@@ -30,7 +30,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "models",
         help="list the models that a daemon can use",
-        description="List the models that a daemon can use: loaded or why not, labels, rate, size, licence, origin.",
+        description="List the models that a daemon can use: whether they are loaded, what they answer, their licences.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def table(models: Sequence[Model]) -> str:
-    """Return the models for people, a line each, and the reason below a model that cannot be used."""
+    """Return the models for people, a line each, and below it why a model cannot be used, or what it costs."""
     rows = [HEAD, *(tuple(map(printable, _row(model))) for model in models)]
     head, *lines = ("  ".join(row).rstrip() for row in padded(rows))
     return "\n".join([head, *_with_reasons(models, lines)])
@@ -63,8 +63,9 @@ def table(models: Sequence[Model]) -> str:
 def _with_reasons(models: Sequence[Model], lines: Sequence[str]) -> Iterator[str]:
     for model, line in zip(models, lines, strict=True):
         yield line
-        if model.why:
-            yield f"      {printable(model.why)}"
+        for sentence in (model.why, *model.remarks):
+            if sentence:
+                yield f"      {printable(sentence)}"
 
 
 def _row(model: Model) -> Sequence[str]:
@@ -75,6 +76,7 @@ def _row(model: Model) -> Sequence[str]:
         names,
         model.state,
         _labels(model.labels),
+        model.function,
         f"{model.rate} Hz" if model.rate else "",
         _size(model.bytes),
         told(model.licence or ""),

@@ -72,7 +72,7 @@ def test_while_50_requests_wait_a_live_window_waits_for_one_batch_at_most(depth:
         scorer = ClipScorer(dispatcher, 10.0)
         async with asyncio.timeout(10), dispatcher:
             clip = np.zeros(RATE, np.float32)
-            ask = partial(scorer.scores, "m", clip, max_samples=RATE, min_samples=0, function="softmax", alone=False)
+            ask = partial(scorer.scores, "m", clip, max_samples=RATE, min_samples=0, scoring="softmax", alone=False)
             clips = [asyncio.create_task(ask()) for _ in range(50)]
             await engine.began()
             for _ in range(8):  # each live window comes while a batch of clips is with the engine

@@ -288,7 +288,7 @@ def test_models_are_a_table_with_the_reason_below_a_refused_one() -> None:
         assert daemon.asked[0][0] == "/v1/models"
     assert (done.returncode, done.stderr) == (0, "")
     head, first, second, why = done.stdout.splitlines()
-    assert head.split() == ["model", "state", "labels", "rate", "size", "licence", "from"]
+    assert head.split() == ["model", "state", "labels", "function", "rate", "size", "licence", "from"]
     start = ["*", "earmark/commands", "(commands)", "loaded", "10:", "yes", "no", "up", "down", "left", "right"]
     assert first.split()[: len(start)] == start
     assert first.split()[-6:] == ["16000", "Hz", "3.4", "MB", "apache-2.0", "embedded"]

@@ -17,9 +17,10 @@ from transformers import pipeline
 
 from earmark.audio.types import Floats
 from earmark.checkpoints import exported, reader
+from earmark.checkpoints.checkpoint import default_function
 from earmark.checkpoints.exported import FILES, INPUT, OUTPUT
 from earmark.errors import ModelError
-from earmark.inference.scores import apply, default_function, softmax
+from earmark.inference.scores import apply, softmax
 from earmark.learning.find import read_recording
 from earmark.worker import model
 from tests import checkpoints

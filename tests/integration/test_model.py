@@ -16,8 +16,10 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATIO
 
 from earmark.audio.types import Floats
 from earmark.checkpoints import reader
+from earmark.checkpoints.checkpoint import default_function
+from earmark.config.settings import Function
 from earmark.errors import ModelError
-from earmark.inference.scores import Function, apply, default_function, softmax
+from earmark.inference.scores import apply, softmax
 from earmark.worker import model
 from earmark.worker.device import choose_device
 from tests import checkpoints

@@ -77,7 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server": {"perimeter", "access", "config", "protocol"},
     "stream": {"history", "broadcast", "server.connection", "server.handshake", "protocol"},
     "uplink": {"server.connection", "server.handshake", "capture.network", "audio", "config", "protocol"},
-    "answers": {"inference.scores"},
+    "answers": {"checkpoints.checkpoint"},
     "api": {
         "answers",
         "server.responses",

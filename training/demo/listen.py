@@ -141,7 +141,7 @@ class Daemon:
         return self._classify(plan, message.samples)
 
     def _classify(self, plan: Plan, window: Samples) -> Floats:
-        return apply(plan.function, self._models[plan.name].classify(window[None])[0], plan.checkpoint.name)
+        return apply(plan.scoring, self._models[plan.name].classify(window[None])[0], plan.checkpoint.name)
 
 
 def search(

@@ -53,7 +53,7 @@ def heard(streams: Sequence[Stream], plan: Plan, precision: str = "bf16") -> lis
         windows = [message for message in messages if isinstance(message, Window)]
         parts = [windows[start : start + BATCH] for start in range(0, len(windows), BATCH)]
         logits = [row for part in parts for row in network.classify(np.stack([window.samples for window in part]))]
-        told.append(decided(plan, messages, [apply(plan.function, row, plan.checkpoint.name) for row in logits]))
+        told.append(decided(plan, messages, [apply(plan.scoring, row, plan.checkpoint.name) for row in logits]))
     return told
 
 

@@ -65,7 +65,7 @@ class Offline:
         self._drafts: list[Draft] = []
         self._messages: list[Message] = []
         self._segmenter = Segmenter(self._messages.extend)
-        functions = {plan.settings.model: plan.function for plan in plans}
+        functions = {plan.settings.model: plan.scoring for plan in plans}
         self._live = Live(self.detectors, self._jobs, functions, self._drafts.extend, answered=self._segmenter.answered)
         self.heard = 0.0  # seconds of the recording
 

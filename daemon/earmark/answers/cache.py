@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from earmark.inference.scores import Function
+from earmark.checkpoints.checkpoint import Scoring
 
 OVERHEAD_BYTES = 500  # of an answer besides its bytes: the key, the objects, the links
 SENT_BYTES = 350  # of one way in which it was asked for, besides the warning
@@ -19,7 +19,7 @@ class Key:
     model: str
     revision: str
     audio: bytes
-    function: Function
+    scoring: Scoring
     top_k: int
 
     @classmethod
@@ -28,17 +28,16 @@ class Key:
         model: str,
         revision: str,
         audio: bytes,
-        function: Function | None,
+        scoring: Scoring,
         top_k: int | None,
         *,
-        usual: Function,
         labels: int,
     ) -> Key:
-        """Return the key of a request to a model with so many labels and the `usual` function. None means the usual.
+        """Return the key of a request to a model with so many labels.
 
         Requests with the same answer have the same key: every `top_k` from the number of labels on means all.
         """
-        return cls(model, revision, audio, function or usual, labels if top_k is None else min(top_k, labels))
+        return cls(model, revision, audio, scoring, labels if top_k is None else min(top_k, labels))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from functools import partial
 import numpy as np
 
 from earmark.audio.types import Floats, Samples
+from earmark.checkpoints.checkpoint import Scoring
 from earmark.errors import RequestError, WorkerDied, WorkerError
 from earmark.inference.batch import Drop, Job, Outcome
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.long_clips import cut, padded
-from earmark.inference.scores import Function, apply
+from earmark.inference.scores import apply
 
 MAX_OUTSTANDING_WINDOWS = 64  # of one clip: two batches
 
@@ -43,7 +44,7 @@ class ClipScorer:
             outcomes.put_nowait(None)
 
     async def scores(
-        self, model: str, samples: Samples, *, max_samples: int, min_samples: int, function: Function, alone: bool
+        self, model: str, samples: Samples, *, max_samples: int, min_samples: int, scoring: Scoring, alone: bool
     ) -> Floats:
         """Return the scores of a clip: the mean over its windows of at most `max_samples` samples.
 
@@ -69,7 +70,7 @@ class ClipScorer:
                 number, outcome = await self._next(outcomes)
                 job = outstanding.pop(number)
                 if not isinstance(outcome, Drop):
-                    total = total + apply(function, outcome, model)
+                    total = total + apply(scoring, outcome, model)
                 elif outcome.died > 1:  # perhaps another clip of the batch killed the process
                     self._submit(number, replace(job, alone=True), outstanding)
                 else:

@@ -27,7 +27,6 @@ from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
 from earmark.errors import AudioError, RequestError, TooMuchAudio, WorkerDied, WorkerError
 from earmark.inference.registry import Registry
-from earmark.inference.scores import default_function
 from earmark.poison.clips import MAX_DEATHS
 from earmark.poison.clips import Clip as PoisonClip
 from earmark.poison.remembered import FILE, RememberedClips
@@ -178,9 +177,8 @@ class Clips:
                 entry.id,
                 self._revision(entry, checkpoint),
                 clip.digest,
-                parameters.function_to_apply,
+                checkpoint.scored_by(parameters.function_to_apply),
                 parameters.top_k,
-                usual=default_function(checkpoint.problem_type),
                 labels=len(checkpoint.labels),
             )
             use_cache = options.use_cache and parse_switch(headers.get("x-use-cache"), True)
@@ -245,7 +243,7 @@ class Clips:
                 clip.samples,
                 max_samples=checkpoint.window or checkpoint.limit or round(self._settings.window * checkpoint.rate),
                 min_samples=checkpoint.window or 0,  # as Whisper's extractor pads; so that clips can share a batch
-                function=key.function,
+                scoring=key.scoring,
                 alone=deaths > 0,
             )
         except WorkerDied:

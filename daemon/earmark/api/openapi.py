@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from earmark.api.request import ClipRequest, ErrorBody, Status
+from earmark.config.settings import Function
 from earmark.inference.registry import ModelInfo
-from earmark.inference.scores import Function
 from earmark.protocol import endpoints
 from earmark.protocol.events import Score
 

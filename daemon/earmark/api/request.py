@@ -16,8 +16,9 @@ from msgspec import Meta
 
 from earmark.api.multipart import fields, first_file
 from earmark.audio.types import Floats
+from earmark.config.settings import Function
 from earmark.errors import RequestError
-from earmark.inference.scores import Function, ranked
+from earmark.inference.scores import ranked
 
 MALFORMED = "Malformed soundfile"
 FUNCTIONS: tuple[Function, ...] = ("softmax", "sigmoid", "none")

@@ -126,6 +126,7 @@ def _check_models(settings: config.Config, report: Report) -> list[Checkpoint]:
             chosen = plan(settings, index, entries, read)
             report.lines.append(_told(chosen))
             needed[chosen.checkpoint.name] = chosen.checkpoint
+    report.warnings += [remark for checkpoint in needed.values() for remark in checkpoint.remarks]
     if not settings.source:
         report.lines.append("no source: clips over HTTP are classified, and nothing is listened to")
     if not settings.classifier:
@@ -136,11 +137,11 @@ def _check_models(settings: config.Config, report: Report) -> list[Checkpoint]:
         where = f"model[{index}]"
         if model.name not in used:
             try:
-                read(entries[model.name])
+                report.warnings += read(entries[model.name]).remarks
             except ModelError as error:
                 report.warnings.append(f"{where}: requests for it will fail: {error}")
         if model.name in embedded() and entries[model.name].origin == "embedded":
-            if not (model.aliases or model.default):
+            if not (model.aliases or model.default or model.function or model.labels):
                 report.warnings.append(f"{where}: {model.name} comes with Earmark and needs no entry")
         elif model.name in embedded():
             report.warnings.append(f"{where}: takes the place of the {model.name} that comes with Earmark")

@@ -30,8 +30,8 @@ class Models:
 
     The engine has a process of its own, and clips are decoded on threads. The caller enters `engine`, `dispatcher`,
     `clips` and `analyses` in this order, with other parts between them. `chosen` are the plans at the start, and
-    `plans` returns those in force. `tell` passes a sentence to all subscribers. `functions` has each model's function
-    from logits to scores; who loads another model adds to it. `early` is a model process that was begun before.
+    `plans` returns those in force. `tell` passes a sentence to all subscribers. `functions` has for each model how
+    its logits become scores; who loads another model adds to it. `early` is a model process that was begun before.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Models:
         if not checkpoints:
             checkpoint = entries[default_model(settings)].read()
             checkpoints[checkpoint.name] = checkpoint
-        self.functions = {plan.settings.model: plan.function for plan in chosen.values()}
+        self.functions = {plan.settings.model: plan.scoring for plan in chosen.values()}
         worker = settings.worker
         state = keeping.folder(os.environ)
         known, tell_log = KnownThreads(state), EngineLog(tell).changed

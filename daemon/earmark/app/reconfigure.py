@@ -17,7 +17,7 @@ from earmark.audio.types import Nanoseconds
 from earmark.changes.difference import Difference, difference, different, steps
 from earmark.changes.patch import TABLES, patched, without_table
 from earmark.checkpoints.catalogue import Entry, catalogue
-from earmark.checkpoints.checkpoint import Checkpoint
+from earmark.checkpoints.checkpoint import Checkpoint, Scoring
 from earmark.checkpoints.reader import embedded
 from earmark.config import settings as config
 from earmark.control.audit_lines import tell
@@ -27,7 +27,6 @@ from earmark.detection.detectors import Detectors
 from earmark.errors import ConfigError, EarmarkError
 from earmark.inference.engine import Engine
 from earmark.inference.registry import Registry
-from earmark.inference.scores import Function
 from earmark.listening.live import Live
 from earmark.listening.plan import Plan, default_model, plan
 from earmark.listening.sources import Listening
@@ -76,7 +75,7 @@ class Reconfigurer:
         registry: Registry,
         publishing: Publishing,
         admit: Callable[[Access, Pair | None], Access],
-        functions: dict[str, Function],
+        functions: dict[str, Scoring],
         publish: Callable[[Sequence[Draft]], None],
         audit: Audit | None = None,
         keep_clips: Callable[[config.Clips], None] = lambda settings: None,
@@ -230,7 +229,7 @@ class Reconfigurer:
         before = {each.checkpoint.name for each in self.plans.values()}
         await self._load({name: each for name, each in checkpoints.items() if name not in before})
         found = wanted.found
-        self._functions |= {each.settings.model: each.function for each in wanted.plans.values()}
+        self._functions |= {each.settings.model: each.scoring for each in wanted.plans.values()}
         self._engine.require(checkpoints.keys())
         await self._listening.change(steps(self.settings, found.config), wanted.plans, found.config.source)
         self._keep_clips(found.config.clips)
@@ -256,7 +255,7 @@ class Reconfigurer:
 
         @functools.cache
         def read(entry: Entry) -> Checkpoint:
-            return known.get(entry.id) or entry.read()
+            return entry.named(known[entry.id]) if entry.id in known else entry.read()
 
         found = difference(self.settings, settings, embedded())
         entries = catalogue(found.config)

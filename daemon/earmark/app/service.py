@@ -21,6 +21,7 @@ from earmark.app.events import Events, Options
 from earmark.app.interfaces import endpoints, openapi_document, routes
 from earmark.app.models import Models
 from earmark.app.reconfigure import Reconfigurer
+from earmark.checkpoints.checkpoint import told
 from earmark.config import settings as config
 from earmark.detection.detectors import Detectors
 from earmark.errors import EarmarkError, SourceError, WorkerError
@@ -271,6 +272,10 @@ class Service:
             tuple(plan.info for plan in self._listening.plans.values()),
             models.registry.default.id,
             models.engine.state,
+            functions={
+                plan.settings.model: told(plan.scoring, plan.checkpoint.labels)
+                for plan in self._listening.plans.values()
+            },
             remote=models.engine.remote(),
             publisher=events.publisher.stats(),
             detectors=self._detectors.stats(),

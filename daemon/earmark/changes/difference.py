@@ -18,6 +18,9 @@ ITEMS = ("source", "classifier", "model", "publish")
 """The lists of the configuration. All other settings at its top need a restart, but those of [clips] without `path`."""
 
 
+NAMING = ("function", "labels")
+"""The settings of a model that begin the classifiers that use it anew."""
+
 TUNABLE = ("decide", "vad", "top_k", "clips", "sources")
 """The settings of a classifier that do not begin it anew."""
 
@@ -157,7 +160,12 @@ def steps(old: Config, new: Config) -> Steps:
     stay = {name for name in after if name in before and name not in replaced}
     was, becomes = _heard(old), _heard(new)
     both = [pair for pair in becomes if pair in was]
-    begun = [pair for pair in becomes if pair not in was or not _tunable(was[pair], becomes[pair])]
+    renamed = _renamed(old, new)
+    begun = [
+        pair
+        for pair, classifier in becomes.items()
+        if pair not in was or not _tunable(was[pair], classifier) or classifier.model in renamed
+    ]
     return Steps(
         removed=tuple(name for name in before if name not in after),
         replaced=tuple(replaced),
@@ -172,6 +180,20 @@ def steps(old: Config, new: Config) -> Steps:
             and (_numbers_differ(was[pair], becomes[pair]) or (becomes[pair].clips and old.clips != new.clips))
         ),
     )
+
+
+def _renamed(old: Config, new: Config) -> set[str]:
+    """Return the models whose labels or function the two configurations tell otherwise."""
+    before, after = ({model.name: model for model in config.model} for config in (old, new))
+    return {
+        name
+        for name in before.keys() | after.keys()
+        if _naming(before.get(name) or Model(name=name)) != _naming(after.get(name) or Model(name=name))
+    }
+
+
+def _naming(model: Model) -> list[object]:
+    return [getattr(model, name) for name in NAMING]
 
 
 def _heard(config: Config) -> Mapping[Pair, Classifier]:

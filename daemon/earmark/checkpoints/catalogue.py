@@ -29,10 +29,17 @@ class Entry:
     aliases: tuple[str, ...] = ()
     default: bool = False
     origin: Origin = "folder"
+    where: str = ""  # the table of the settings that names it
+    function: config.Function | None = None
+    labels: tuple[str, ...] = ()
 
     def read(self) -> Checkpoint:
-        """Read the checkpoint in its folder. Raises ModelError."""
-        return read(self.folder(), self.id)
+        """Read the checkpoint in its folder, and name it as the settings do. Raises ModelError."""
+        return self.named(read(self.folder(), self.id))
+
+    def named(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Return its checkpoint with the labels and the function of the settings. Raises ModelError."""
+        return checkpoint.named(self.labels, self.function, self.where)
 
     def public(self, text: str) -> str:
         """Return the sentence of an error without the local path that it may name."""
@@ -58,10 +65,17 @@ def catalogue(settings: config.Config) -> dict[str, Entry]:
     is the embedded one, with further aliases or as the default.
     """
     entries = {name: Entry(name, path, origin="embedded") for name, path in embedded().items()}
-    for model in settings.model:
-        known = entries.get(model.name)
+    for index, model in enumerate(settings.model):
+        where, known = f"model[{index}]", entries.get(model.name)
         if known is not None and model.path is None and model.revision is None:
-            entries[model.name] = replace(known, aliases=model.aliases, default=model.default)
+            entries[model.name] = replace(
+                known,
+                aliases=model.aliases,
+                default=model.default,
+                where=where,
+                function=model.function,
+                labels=model.labels,
+            )
             continue
         entries[model.name] = Entry(
             model.name,
@@ -70,6 +84,9 @@ def catalogue(settings: config.Config) -> dict[str, Entry]:
             model.aliases,
             model.default,
             "folder" if model.path is not None else "hub",
+            where,
+            model.function,
+            model.labels,
         )
     return entries
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.checkpoints import child, hub_client, manifest, reader, store
-from earmark.checkpoints.checkpoint import COMMIT
+from earmark.checkpoints.checkpoint import COMMIT, Checkpoint
 from earmark.config.toml import toml
 from earmark.errors import ModelError
 
@@ -36,7 +36,7 @@ class Pulled:
     model: str
     revision: str
     path: Path
-    licence: str
+    checkpoint: Checkpoint
     is_new: bool
 
     def settings(self) -> str:
@@ -73,7 +73,7 @@ def pull(wanted: str, models: Path, tell: Tell) -> Pulled:
         _set_link(store.newest(models, model), folder)
     except OSError as error:
         raise ModelError(f"{model}: cannot be kept in {models} ({error.strerror or error})") from error
-    return Pulled(model, listing.revision, folder, reader.read(folder, model).licence, is_new=True)
+    return Pulled(model, listing.revision, folder, reader.read(folder, model), is_new=True)
 
 
 def _fill(staged: Path, listing: hub_client.Listing, tell: Tell) -> None:
@@ -165,6 +165,6 @@ def _earlier(model: str, revision: str, models: Path) -> Pulled | None:
             return None
         with contextlib.suppress(OSError):  # another user's folder, which is read-only for us
             _set_link(store.newest(models, model), folder)
-        return Pulled(model, revision, folder, reader.read(folder, model).licence, is_new=False)
+        return Pulled(model, revision, folder, reader.read(folder, model), is_new=False)
     except ModelError:
         return None

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from earmark.columns import printable
 from earmark.commands.packages import needs_daemon_packages
 from earmark.protocol.licence import told
 
@@ -45,7 +46,9 @@ def run(args: argparse.Namespace) -> int:
     models = args.into.expanduser().absolute() if args.into else root()
     pulled = pull(args.model, models, lambda text: print(f"earmark: {text}", file=sys.stderr, flush=True))
     what = "pulled" if pulled.is_new else "already there"
-    licence = told(pulled.licence) if pulled.licence else "unknown; ask its model card"
+    licence = told(pulled.checkpoint.licence) if pulled.checkpoint.licence else "unknown; ask its model card"
     print(f"earmark: {what}: {pulled.model} at {pulled.revision}, licence {licence}", file=sys.stderr)
+    for line in (*pulled.checkpoint.told, *pulled.checkpoint.remarks):
+        print(f"earmark: {printable(line)}", file=sys.stderr)
     print(f"\n{pulled.settings()}", end="")
     return 0

@@ -163,6 +163,12 @@ def _models(models: Sequence[Model]) -> Iterator[str]:
     for name, count in names.items():
         if count > 1 and sum(model.name == name for model in models) < 2:
             yield f'model: "{name}" is the name or alias of {count} models; names must differ'
+    for index, model in enumerate(models):
+        for label, count in Counter(model.labels).items():
+            if not label.strip():
+                yield f"model[{index}].labels: name {model.labels.index(label)} is empty"
+            elif count > 1:
+                yield f'model[{index}].labels: {count} are "{label}"; names must differ'
     if sum(model.default for model in models) > 1:
         yield f"model: {sum(model.default for model in models)} are the default; there can be one"
 

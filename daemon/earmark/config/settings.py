@@ -186,6 +186,10 @@ class Network(Settings, frozen=True, tag_field="kind", tag="network"):
 Source = Microphone | File | Command | Network
 
 
+Function = Literal["softmax", "sigmoid", "none"]
+"""What turns the logits of a model into scores."""
+
+
 class Model(Settings, frozen=True):
     """A checkpoint and the name that classifiers and HTTP requests use for it."""
 
@@ -193,6 +197,8 @@ class Model(Settings, frozen=True):
     path: FilePath | None = None  # a folder in the Hugging Face layout; absent: `name` is a Hub id, fetched before
     revision: Text | None = None  # without a path: a commit of 40 digits, a branch or a tag; absent: main
     aliases: tuple[ModelId, ...] = ()  # further names, for HTTP requests
+    function: Function | None = None  # from logits to scores; absent: what the checkpoint says
+    labels: tuple[Text, ...] = ()  # the names of its scores, in their order; empty: what the checkpoint says
     default: bool = False  # answers requests that name no model; without any, the first classifier's model does
 
 

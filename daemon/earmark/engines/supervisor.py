@@ -100,7 +100,7 @@ class LocalEngine:
             self._free.put_nowait(slot)
         self._supervision = asyncio.create_task(self._supervise(), name="worker")
         for checkpoint in self._checkpoints.values():
-            _log_licence(checkpoint)
+            _log_remarks(checkpoint)
         return self
 
     async def __aexit__(
@@ -156,7 +156,7 @@ class LocalEngine:
         if name in self._checkpoints and name not in self._state.refused:
             return
         self._checkpoints[name] = checkpoint
-        _log_licence(checkpoint)
+        _log_remarks(checkpoint)
         self._change(refused=_without(name, self._state.refused))
         if self._process is not None:
             self._process.load(self._placing.load(checkpoint))
@@ -424,8 +424,10 @@ class LocalEngine:
             logger.exception("The callback for the engine's state failed")
 
 
-def _log_licence(checkpoint: Checkpoint) -> None:
-    """Tell the operator that a model is for non-commercial use only. Once, not at each restart of the process."""
+def _log_remarks(checkpoint: Checkpoint) -> None:
+    """Tell the operator what is to be known of a model. Once, not at each restart of the process."""
+    for remark in checkpoint.remarks:
+        logger.warning("%s", remark)
     if is_non_commercial(checkpoint.licence):
         logger.info("%s: licence %s: for non-commercial use only", checkpoint.name, checkpoint.licence)
 

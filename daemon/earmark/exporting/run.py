@@ -26,7 +26,7 @@ from earmark.exporting import sounds
 from earmark.exporting.graph import export
 from earmark.exporting.proof import Proof, Score, compare
 from earmark.exporting.shared import share
-from earmark.inference.scores import apply, default_function
+from earmark.inference.scores import apply
 from earmark.worker import model
 
 PAIRS, SECONDS = 9, 15.0  # of timing: so many pairs, or as many as fit
@@ -106,14 +106,12 @@ def session(file: Path, threads: int = 1) -> onnxruntime.InferenceSession:
 
 def _scores(found: Checkpoint, file: Path) -> Score:
     run = session(file).run
-    function = default_function(found.problem_type)
-    return lambda samples: apply(function, run([OUTPUT], {INPUT: samples})[0], found.name)
+    return lambda samples: apply(found.scoring, run([OUTPUT], {INPUT: samples})[0], found.name)
 
 
 def _scores_in_torch(found: Checkpoint) -> Score:
     loaded = model.load(found.name, Path(found.path), torch.device("cpu"), "fp32")
-    function = default_function(found.problem_type)
-    return lambda samples: apply(function, loaded.classify(samples), found.name)
+    return lambda samples: apply(found.scoring, loaded.classify(samples), found.name)
 
 
 def _tried(found: Checkpoint, kind: Kind, clips: Path | None) -> list[Floats]:

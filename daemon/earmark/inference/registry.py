@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from earmark.checkpoints.catalogue import Entry, Origin, by_name
-from earmark.checkpoints.checkpoint import Checkpoint
+from earmark.checkpoints.checkpoint import Checkpoint, told
 from earmark.errors import ModelError
 from earmark.inference.engine import Engine
 
@@ -30,7 +30,11 @@ MIN_ESTIMATE_SECONDS = 0.5
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
-    """A model as `/v1/models` shows it: `rate` in Hz, `bytes` of weights, and `why` it is refused."""
+    """A model as `/v1/models` shows it: `rate` in Hz, `bytes` of weights, and `why` it is refused.
+
+    `function` tells how its logits become scores, and `values` are the labels whose scores are no probabilities.
+    `remarks` are sentences about what costs more or says less than it could.
+    """
 
     id: str
     aliases: tuple[str, ...]
@@ -43,6 +47,9 @@ class ModelInfo(msgspec.Struct, frozen=True):
     bytes: int
     state: State
     why: str
+    function: str
+    values: tuple[str, ...]
+    remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,10 @@ class Registry:
         self.default = _default(entries, default)
 
     def replace(self, entries: dict[str, Entry], default: str) -> None:
-        """Know these models from now on. What was read of the folder of one that is not the same is forgotten."""
+        """Know these models from now on.
+
+        What was read of the folder of one that is not the same, or is named otherwise, is forgotten.
+        """
         same = {name for name, entry in entries.items() if _folder_of(entry) == _folder_of(self._entries.get(name))}
         for name in self._entries.keys() - same:
             self._meanings[name] = self._meanings.get(name, 0) + 1
@@ -186,6 +196,9 @@ class Registry:
             folder.weight_bytes,
             status.state,
             status.reason,
+            told(checkpoint.scoring, checkpoint.labels) if checkpoint else "",
+            checkpoint.values if checkpoint else (),
+            checkpoint.remarks if checkpoint else (),
         )
 
     async def infos(self) -> tuple[ModelInfo, ...]:
@@ -220,7 +233,7 @@ def _default(entries: Mapping[str, Entry], otherwise: str) -> Entry:
 
 
 def _folder_of(entry: Entry | None) -> object:
-    return entry and (entry.path, entry.revision)
+    return entry and (entry.path, entry.revision, entry.function, entry.labels)
 
 
 def _files(folder: Path) -> frozenset[tuple[str, int, int]]:

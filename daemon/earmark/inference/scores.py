@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
 from earmark.audio.types import Floats
+from earmark.checkpoints.checkpoint import Part, Scoring
+from earmark.config.settings import Function
 from earmark.errors import WorkerError
 from earmark.protocol.events import Score
-
-Function = Literal["softmax", "sigmoid", "none"]
 
 
 def softmax(logits: Floats) -> Floats:
@@ -27,22 +26,18 @@ def sigmoid(logits: Floats) -> Floats:
     return result
 
 
-def default_function(problem_type: str | None) -> Function:
-    """Return the function that transformers applies to the logits of a checkpoint of this `problem_type`."""
-    match problem_type:
-        case "multi_label_classification":
-            return "sigmoid"
-        case "regression":
-            return "none"
-        case _:
-            return "softmax"
-
-
-def apply(function: Function, logits: Floats, model: str) -> Floats:
+def apply(scoring: Scoring, logits: Floats, model: str) -> Floats:
     """Return scores of shape (..., labels), float32. Raises WorkerError that names `model` if a logit is not finite."""
     logits = np.asarray(logits, dtype=np.float32)
     if not np.isfinite(logits).all():
         raise WorkerError(f"{model}: the model's answer is not finite (NaN or infinity)")
+    parts = (Part(logits.shape[-1], scoring),) if isinstance(scoring, str) else scoring
+    ends = np.cumsum([part.labels for part in parts])[:-1]
+    pieces = np.split(logits, ends, axis=-1)
+    return np.concatenate([_applied(part.function, each) for part, each in zip(parts, pieces, strict=True)], axis=-1)
+
+
+def _applied(function: Function, logits: Floats) -> Floats:
     match function:
         case "softmax":
             return softmax(logits)

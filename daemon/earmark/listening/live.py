@@ -11,11 +11,12 @@ from functools import partial
 from typing import Protocol
 
 from earmark.audio.types import SECOND, Floats, Nanoseconds, Window
+from earmark.checkpoints.checkpoint import Scoring
 from earmark.detection.detector import Draft, Unscored
 from earmark.detection.detectors import Detectors, Reserved
 from earmark.errors import WorkerError
 from earmark.inference.batch import Drop, Job, Outcome
-from earmark.inference.scores import Function, apply
+from earmark.inference.scores import apply
 from earmark.listening.loop import call_if_open
 from earmark.windowing.messages import Message, SourceLevel
 
@@ -35,18 +36,18 @@ class Jobs(Protocol):
 class Live:
     """Takes messages from the segmenter and gives drafts to `publish`, in the order in which they are to be published.
 
-    Everything but deliver() runs on the event loop. `functions` has each model's function from logits to
-    scores; the caller may add to it. `answered` is called with the name of a window's source once the window was scored
-    or given up, so that a recording that is read faster than it sounds waits for the engine. `level` is called with
-    each level of a source. The caller owns the segmenter and the dispatcher, and calls wind_up() when the segmenter has
-    ended and the dispatcher has not.
+    Everything but deliver() runs on the event loop. `functions` has for each model how its logits become scores, which
+    holds for windows that are submitted from then on; the caller may change it. `answered` is called with the name of a
+    window's source once the window was scored or given up, so that a recording that is read faster than it sounds waits
+    for the engine. `level` is called with each level of a source. The caller owns the segmenter and the dispatcher, and
+    calls wind_up() when the segmenter has ended and the dispatcher has not.
     """
 
     def __init__(
         self,
         detectors: Detectors,
         dispatcher: Jobs,
-        functions: Mapping[str, Function],
+        functions: Mapping[str, Scoring],
         publish: Callable[[Sequence[Draft]], None],
         *,
         answered: Callable[[str], None] = lambda source: None,
@@ -121,15 +122,15 @@ class Live:
         self._publish(self._detectors.end("shutdown", self._clock()))
 
     def _submit(self, window: Window) -> None:
-        reply = partial(self._settle, window, self._detectors.reserve(window))
+        reply = partial(self._settle, window, self._detectors.reserve(window), self._functions[window.model])
         self._dispatcher.submit(Job(window.model, window.samples, window.live, window.captured, reply))
 
-    def _settle(self, window: Window, reserved: Reserved, outcome: Outcome) -> None:
+    def _settle(self, window: Window, reserved: Reserved, scoring: Scoring, outcome: Outcome) -> None:
         """Publish what follows from a window's outcome."""
         if self._ended:
             return
         try:
-            self._publish(self._detectors.answered(reserved, self._scores(window, outcome), self._clock()))
+            self._publish(self._detectors.answered(reserved, self._scores(window, scoring, outcome), self._clock()))
             self._watch()
         finally:
             self._answered(window.source)
@@ -148,11 +149,11 @@ class Live:
         self._publish(self._detectors.due(self._clock()))
         self._watch()
 
-    def _scores(self, window: Window, outcome: Outcome) -> Floats | Unscored:
+    def _scores(self, window: Window, scoring: Scoring, outcome: Outcome) -> Floats | Unscored:
         if isinstance(outcome, Drop):
             return Unscored(outcome.cause)
         try:
-            return apply(self._functions[window.model], outcome, window.model)
+            return apply(scoring, outcome, window.model)
         except WorkerError as error:
             log.error("%s", error)
             return Unscored("worker")

@@ -10,7 +10,7 @@ import msgspec
 
 from earmark.audio.types import milliseconds
 from earmark.checkpoints.catalogue import Entry, catalogue
-from earmark.checkpoints.checkpoint import Checkpoint
+from earmark.checkpoints.checkpoint import Checkpoint, Scoring
 from earmark.config import settings as config
 from earmark.config.labels import REJECTED
 from earmark.detection import decide
@@ -18,7 +18,6 @@ from earmark.detection.detector import Detector
 from earmark.engines.wire import MAX_WINDOW_SAMPLES
 from earmark.errors import ConfigError
 from earmark.hints import did_you_mean
-from earmark.inference.scores import Function, default_function
 from earmark.protocol.events import ClassifierInfo
 from earmark.windowing import windows
 from earmark.windowing.classifier_stream import ClassifierInput
@@ -45,8 +44,8 @@ class Plan:
         return self.settings.name
 
     @property
-    def function(self) -> Function:
-        return default_function(self.checkpoint.problem_type)
+    def scoring(self) -> Scoring:
+        return self.checkpoint.scoring
 
     @property
     def vad(self) -> config.Vad:

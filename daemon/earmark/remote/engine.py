@@ -113,6 +113,8 @@ class RemoteEngine:
     def load(self, checkpoint: Checkpoint) -> None:
         """Ask the endpoints for this checkpoint too, from now on. One that was refused is looked for again."""
         self._checkpoints[checkpoint.name] = checkpoint
+        for remark in checkpoint.remarks:
+            logger.warning("%s", remark)
         for each in self._endpoints:
             each.forget(checkpoint.name)
             each.look_again()

@@ -93,12 +93,12 @@ def described(response: Any) -> Described:
 
 def compare(checkpoint: Checkpoint, found: Described, columns: int) -> None:
     """Raise ModelError, which says what differs, if the model behind an endpoint is not the one of `checkpoint`."""
-    labels = checkpoint.labels
+    labels = checkpoint.own_labels or checkpoint.labels
     if columns != len(labels):
         raise ModelError(f"it answers with {columns} scores, and {checkpoint.name} has {len(labels)} labels")
     if found.labels is not None and len(found.labels) != len(labels):
         raise ModelError(f"it names {len(found.labels)} labels, and {checkpoint.name} has {len(labels)}")
-    if found.labels is not None and found.labels != labels:
+    if found.labels is not None and found.labels not in (labels, checkpoint.labels):
         at = next(number for number, (a, b) in enumerate(zip(found.labels, labels, strict=True)) if a != b)
         raise ModelError(f"its label {at} is {found.labels[at]!r}, and that of {checkpoint.name} is {labels[at]!r}")
     if found.rate is not None and found.rate != checkpoint.rate:

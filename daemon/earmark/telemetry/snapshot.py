@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
@@ -32,12 +33,14 @@ class ModelsInfo(msgspec.Struct, frozen=True):
     """The default model for clips, and the models that the engine has or will have.
 
     `running` tells of each model that is loaded on what it runs: engine, device, precision, threads, and why.
+    `functions` tells of each model of a classifier how its logits become scores.
     """
 
     default: str
     loaded: tuple[str, ...]
     loading: tuple[str, ...]
     running: dict[str, Placement] = {}
+    functions: dict[str, str] = {}
 
 
 class WorkerInfo(msgspec.Struct, frozen=True):
@@ -110,6 +113,7 @@ def snapshot(
     default_model: str,
     engine: EngineState,
     *,
+    functions: Mapping[str, str] | None = None,
     remote: RemoteStats = NOWHERE,
     publisher: PublisherStats,
     detectors: DetectorsStats,
@@ -137,7 +141,11 @@ def snapshot(
         sources=detectors.sources,
         classifiers=classifiers,
         models=ModelsInfo(
-            default_model, tuple(sorted(engine.loaded)), tuple(sorted(engine.loading)), dict(engine.placements)
+            default_model,
+            tuple(sorted(engine.loaded)),
+            tuple(sorted(engine.loading)),
+            dict(engine.placements),
+            dict(functions or {}),
         ),
         worker=WorkerInfo(
             engine.phase,

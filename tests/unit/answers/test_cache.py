@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.answers.cache import MAX_WAYS, OVERHEAD_BYTES, SENT_BYTES, Cache, Key, Known
-from earmark.inference.scores import Function
+from earmark.config.settings import Function
 
 
-def key(audio: bytes = b"a", top_k: int | None = None, function: Function | None = None) -> Key:
-    return Key.of("m", "r", audio, function, top_k, usual="softmax", labels=5)
+def key(audio: bytes = b"a", top_k: int | None = None, function: Function = "softmax") -> Key:
+    return Key.of("m", "r", audio, function, top_k, labels=5)
 
 
 def test_requests_with_the_same_answer_have_the_same_key() -> None:
@@ -28,7 +28,7 @@ def test_requests_with_the_same_answer_have_the_same_key() -> None:
         {"model": "m2"},
         {"revision": "r2"},
         {"audio": b"m"},
-        {"function": "sigmoid"},
+        {"scoring": "sigmoid"},
         {"top_k": 4},
         {"model": "r", "revision": "m"},  # no two parts may change places
     ],
@@ -44,8 +44,8 @@ def test_keys_that_differ_in_one_part_are_answers_of_their_own(other: dict[str, 
 
 
 def test_a_key_holds_every_part_where_it_belongs() -> None:
-    made = Key.of("m", "r", b"a", "none", 3, usual="softmax", labels=5)
-    assert (made.model, made.revision, made.audio, made.function, made.top_k) == ("m", "r", b"a", "none", 3)
+    made = Key.of("m", "r", b"a", "none", 3, labels=5)
+    assert (made.model, made.revision, made.audio, made.scoring, made.top_k) == ("m", "r", b"a", "none", 3)
     assert [key(top_k=top_k).top_k for top_k in (None, 0, 4, 5, 6)] == [5, 0, 4, 5, 5]
 
 

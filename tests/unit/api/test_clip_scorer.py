@@ -54,7 +54,7 @@ class Bench:
     def ask(self, *values: float, window: int = 4, alone: bool = False, min_samples: int = 0) -> asyncio.Task[Floats]:
         samples = np.repeat(np.array(values, np.float32), window)
         scores = self.scorer.scores(
-            "m", samples, max_samples=window, min_samples=min_samples, function="none", alone=alone
+            "m", samples, max_samples=window, min_samples=min_samples, scoring="none", alone=alone
         )
         return asyncio.create_task(scores)
 

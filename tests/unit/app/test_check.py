@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -252,8 +253,20 @@ def test_an_embedded_model_may_have_an_entry_and_needs_none() -> None:
     for useful in (
         Model(name="earmark/commands", aliases=("words",)),
         Model(name="earmark/sounds", default=True),
+        Model(name="earmark/sounds", function="sigmoid"),
     ):
         assert verify(Config(model=(useful,)), WHOLE).warnings == []
+
+
+def test_labels_without_names_are_a_warning_whoever_uses_the_model(folder: Path) -> None:
+    write_weights(folder)
+    described = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({k: v for k, v in described.items() if k != "id2label"}))
+    model, classifier = Model(name="a/b", path=str(folder)), Classifier(name="c", model="a/b")
+    told = "a/b: its labels have no names (LABEL_0, LABEL_1); set `labels` of its [[model]], 2 names in their order"
+    assert warned(Config(model=(model,))) == warned(Config(model=(model,), classifier=(classifier,))) == told
+    named = Config(model=(msgspec.structs.replace(model, labels=("off", "on")),), classifier=(classifier,))
+    assert verify(named, WHOLE).warnings == []
 
 
 def test_a_model_that_only_requests_use_is_a_warning_if_it_cannot_be_read() -> None:

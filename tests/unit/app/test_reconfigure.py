@@ -15,6 +15,7 @@ from earmark.access.origins import Origins
 from earmark.app.reconfigure import Reconfigurer
 from earmark.capture.intake import Intake
 from earmark.checkpoints.catalogue import catalogue
+from earmark.checkpoints.checkpoint import Scoring
 from earmark.config import settings as config
 from earmark.detection.detector import Draft
 from earmark.detection.detectors import Detectors
@@ -60,6 +61,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.wanted, self.now = SETTINGS, DAY
+        self.functions: dict[str, Scoring] = {}
         self.engine = FakeEngine()
         self.engine.become(loaded=frozenset({"earmark/commands"}))
         self.devices: list[Device] = []
@@ -89,7 +91,7 @@ class Bench:
             registry=Registry(catalogue(SETTINGS), "earmark/commands", self.engine),
             publishing=Publishing((), Daemon(tuple, tuple), None),
             admit=lambda access, pair: Access(Origins("127.0.0.1")),
-            functions={},
+            functions=self.functions,
             publish=self._publish,
         )
 
@@ -142,6 +144,27 @@ def test_a_model_is_loaded_before_its_classifier_begins_and_unloaded_after_it_ha
         assert bench.engine.required == {"earmark/emotion"}
         assert bench.engine.unloads == ["earmark/commands"]
         assert bench.reconfigurer.settings == bench.wanted
+
+    play(scene)
+
+
+def test_labels_and_a_function_of_a_model_take_effect_by_a_reload_without_loading_it_again() -> None:
+    async def scene(bench: Bench) -> None:
+        before = bench.reconfigurer.plans["words"].checkpoint
+        labels = tuple(f"word {number}" for number in range(len(before.labels)))
+        model = config.Model(name="earmark/commands", labels=labels, function="sigmoid")
+        bench.wanted = msgspec.structs.replace(SETTINGS, model=(model,))
+        await bench.reconfigurer.reload()
+        plan = bench.reconfigurer.plans["words"]
+        assert (plan.info.labels, plan.scoring, bench.functions) == (labels, "sigmoid", {"earmark/commands": "sigmoid"})
+        assert (bench.engine.loads, bench.engine.unloads) == ([], [])
+        bench.wanted = msgspec.structs.replace(SETTINGS, model=(msgspec.structs.replace(model, labels=("one",)),))
+        with pytest.raises(ConfigError, match=r"^model\[0\]\.labels: 1 names, and earmark/commands has 15 labels"):
+            await bench.reconfigurer.reload()
+        assert bench.reconfigurer.plans["words"] is plan
+        bench.wanted = SETTINGS
+        await bench.reconfigurer.reload()
+        assert bench.reconfigurer.plans["words"].info.labels == before.labels
 
     play(scene)
 

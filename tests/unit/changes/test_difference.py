@@ -108,6 +108,15 @@ def test_an_embedded_model_cannot_be_replaced_or_come_back_without_a_restart() -
     ]
 
 
+def test_a_model_with_other_labels_or_another_function_begins_its_classifiers_anew() -> None:
+    for model in (Model(name="earmark/emotion", function="sigmoid"), Model(name="earmark/emotion", labels=("a", "b"))):
+        new = replace(CONFIG, model=(model,))
+        assert restart(CONFIG, new) == ()
+        changed = replace_steps(changed=(("desk", "moods"), ("hall", "moods")))
+        assert steps(CONFIG, new) == steps(new, CONFIG) == changed
+        assert steps(new, replace(new, model=(replace(model, aliases=("x",)),))) == NOTHING
+
+
 def test_numbers_are_tuned_and_nothing_is_lost() -> None:
     new = with_words(decide=Decide(on=0.6), vad=Vad(threshold=0.6), top_k=2)
     assert steps(CONFIG, new) == replace_steps(tuned=(("desk", "words"), ("hall", "words")))

@@ -8,6 +8,7 @@ import shutil
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from earmark.checkpoints.catalogue import Entry, by_name, catalogue
@@ -110,6 +111,25 @@ def test_looking_at_a_model_changes_nothing() -> None:
         await found.status(entry)
         engine.become(loading=frozenset({"a/b"}), loaded=frozenset())  # the model process was restarted
         assert await found.estimate(entry) == before
+
+    asyncio.run(scene())
+
+
+def test_other_labels_of_the_settings_are_shown_and_give_the_name_another_meaning() -> None:
+    async def scene() -> None:
+        model = config.Model(name="a/b", path=str(FOLDER))
+        found = registry(model)
+        before = await found.info(known(found, "a/b"))
+        assert (before.function, before.values) == ("softmax", ())
+        labels = tuple(f"word {number}" for number in range(len(before.labels)))
+        renamed = config.Config(model=(msgspec.structs.replace(model, labels=labels, function="sigmoid"),))
+        found.replace(catalogue(renamed), "a/b")
+        entry = known(found, "a/b")
+        now = await found.info(entry)
+        assert (now.labels, now.function, found.meaning(entry)) == (labels, "sigmoid", 1)
+        found.replace(catalogue(config.Config(model=(msgspec.structs.replace(model, labels=("x",)),))), "a/b")
+        refused = await found.info(known(found, "a/b"))
+        assert refused.why == f"model[0].labels: 1 names, and a/b has 15 labels ({', '.join(before.labels[:5])}, ...)"
 
     asyncio.run(scene())
 

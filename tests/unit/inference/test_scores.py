@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from earmark.audio.types import Floats
+from earmark.checkpoints.checkpoint import Part, default_function
+from earmark.config.settings import Function
 from earmark.errors import WorkerError
-from earmark.inference.scores import Function, apply, default_function, ranked, sigmoid, softmax
+from earmark.inference.scores import apply, ranked, sigmoid, softmax
 from earmark.protocol.events import Score
 
 
@@ -56,6 +58,14 @@ def test_each_function_is_applied_by_its_name(function: Function, first: float) 
     scores = apply(function, floats(0, 1), "earmark/commands")
     assert scores.dtype == np.float32
     assert scores[0] == pytest.approx(first, abs=1e-6)
+
+
+def test_each_part_of_a_mixed_answer_has_its_own_function() -> None:
+    rows = np.array([[0.4, 0, 1, 3], [-7, 2, 2, -3]], dtype=np.float32)
+    scores = apply((Part(1, "none"), Part(2, "softmax"), Part(1, "sigmoid")), rows, "m")
+    assert scores[:, 0] == pytest.approx([0.4, -7])
+    assert scores[:, 1:3] == pytest.approx(np.array([[0.2689414, 0.7310586], [0.5, 0.5]]), abs=1e-6)
+    assert scores[:, 3] == pytest.approx([0.9525741, 0.0474259], abs=1e-6)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

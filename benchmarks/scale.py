@@ -49,7 +49,7 @@ HERE, WIRE, ONE, TWO = "the model process here", "a server of the protocol", "Ra
 async def rate(engine: RunningEngine, parallel: int, windows: list[Samples]) -> float:
     """Return windows a second through the dispatcher, as in the daemon."""
     batcher = Batcher(max_batch=MAX_BATCH, queue=len(windows), max_age=3600)
-    async with Dispatcher(batcher, engine, depth=2, parallel=parallel) as dispatcher:
+    async with Dispatcher(batcher, engine, depth=2, parallel=lambda: parallel) as dispatcher:
         before = time.perf_counter()
         for window in windows:
             dispatcher.submit(Job(MODEL, window, True, time.monotonic_ns(), _scored))

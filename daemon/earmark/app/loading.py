@@ -54,10 +54,11 @@ class EngineLog:
             return
         self._has_fallen_back = bool(state.fallback)
         if state.fallback:
-            sentence = f"the models run on the CPU, because the GPU fails: {state.fallback}"
+            sentence = f"the models run on the CPU of this machine now: {state.fallback}"
             log.error("%s", sentence)
         else:
-            sentence = f"the models run on {state.device} again"
+            device = "the endpoints" if state.device == "remote" else state.device
+            sentence = f"the models run on {device} again"
             log.warning("%s", sentence)
         self._tell(sentence)
 

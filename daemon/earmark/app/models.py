@@ -55,9 +55,7 @@ class Models:
         batcher = Batcher(
             max_batch=worker.max_batch, queue=worker.queue, max_age=worker.max_age, max_wait_ms=worker.max_wait_ms
         )
-        remote = worker.remote
-        parallel = remote.in_flight * len(remote.endpoints) if worker.engine == "oip" else 1
-        self.dispatcher = Dispatcher(batcher, self.engine, depth=worker.depth, parallel=parallel)
+        self.dispatcher = Dispatcher(batcher, self.engine, depth=worker.depth, parallel=lambda: self.engine.parallel)
         self.registry = Registry(entries, default_model(settings), self.engine)
         engines = ", ".join(f"{name} {versions().get(name, '')}" for name in ENGINES.values())
         poison = RememberedClips(state, f"{__version__}, {engines}")

@@ -103,8 +103,6 @@ def _is_here(endpoint: str) -> bool:
 
 def useless(config: Config) -> Iterator[str]:
     """Yield a sentence for each setting that is not the default and has no effect beside the others."""
-    if config.worker.engine == "oip" and config.worker.fallback != "none":
-        yield 'worker.fallback: has no effect with engine = "oip"'
     if config.gateway is not None:
         yield "gateway: has no effect without --gateway"
     if not config.source:

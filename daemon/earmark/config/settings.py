@@ -132,7 +132,7 @@ class Worker(Settings, frozen=True):
     queue: Count = 1024  # live windows that wait at most; beyond it the oldest is dropped
     depth: Annotated[int, Meta(ge=1, le=2)] = 2  # batches with the process; 2: a full one of live windows goes ahead
     timeout: Annotated[float, Meta(gt=0, le=86_400)] = 30.0  # seconds for one batch, then the worker counts as hung
-    fallback: Literal["none", "cpu"] = "none"  # cpu: run the models there when the GPU is gone or keeps failing
+    fallback: Literal["none", "cpu"] = "none"  # cpu: run the models there while the GPU or the endpoints fail
     memory_mb: Annotated[int, Meta(ge=0, le=10_000_000)] = 0  # resident, then the process is replaced; 0: no bound
     spare: bool = True  # Linux: a process that has imported the engines waits, so that another one can serve at once
     remote: Remote = Remote()  # with engine = "oip"

@@ -1,1 +1,1 @@
-"""What runs the models: so far the local engine, which supervises a worker process."""
+"""What runs the models: the local engine, which supervises a worker process, or another one that is chosen here."""

@@ -1,4 +1,4 @@
-"""The engine that the settings name: the model process here, or servers of the Open Inference Protocol."""
+"""The engine that the settings name: the model process here, servers of the Open Inference Protocol, or both."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from earmark.engines.supervisor import LocalEngine
 from earmark.errors import ConfigError
 from earmark.inference.engine import EngineState, RunningEngine
 from earmark.launching.early import Early
+from earmark.placement.fallback import on_cpu
 from earmark.placement.known_threads import KnownThreads
+from earmark.standin.backed import BackedEngine
 
 
 def engine(
@@ -29,4 +31,12 @@ def engine(
         raise ConfigError(
             f"worker.engine: \"oip\" needs {error.name}, which is not installed: pip install 'earmark[oip]'"
         ) from None
-    return RemoteEngine(worker, checkpoints, on_change=on_change)
+    if worker.fallback == "none":
+        return RemoteEngine(worker, checkpoints, on_change=on_change)
+    here = on_cpu(worker)
+    return BackedEngine(
+        checkpoints,
+        lambda follow: RemoteEngine(worker, checkpoints, on_change=follow),
+        lambda known_now, follow: LocalEngine(here, known_now, on_change=follow, known=known),
+        on_change=on_change,
+    )

@@ -122,6 +122,11 @@ class LocalEngine:
     def state(self) -> EngineState:
         return self._state
 
+    @property
+    def parallel(self) -> int:
+        """One: a second batch only waits in the process (`worker.depth`)."""
+        return 1
+
     def silence(self) -> float:
         """Return the seconds since the process sent something, or since the state changed if that is less."""
         heard = self._process.heard_at if self._process is not None else 0.0

@@ -51,7 +51,7 @@ class Dispatcher:
 
     `depth` is the number of batches that may be with the engine. A second one is sent only if it is a full batch of
     live windows: it could not grow, and nothing could overtake it, so no window waits longer because of it.
-    An engine that works on several batches at once is given up to `parallel` without that condition.
+    An engine that works on several batches at once is given up to `parallel()` without that condition.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Dispatcher:
         *,
         clock: Callable[[], Nanoseconds] = time.monotonic_ns,
         depth: int = 1,
-        parallel: int = 1,
+        parallel: Callable[[], int] = lambda: 1,
     ) -> None:
         self._batcher = batcher
         self._engine = engine
@@ -160,7 +160,7 @@ class Dispatcher:
             if batch:
                 self._start(batch)
                 return
-            if len(self._in_flight) < self._parallel:
+            if len(self._in_flight) < self._parallel():
                 deadline = self._batcher.next_deadline(state.loading)
                 due = min((at for at in (due, deadline) if at is not None), default=None)
         self._rest()
@@ -169,7 +169,7 @@ class Dispatcher:
                 await self._wake.wait()
 
     def _next_batch(self, now: Nanoseconds, loading: Container[str]) -> Batch | None:
-        if len(self._in_flight) < self._parallel:
+        if len(self._in_flight) < self._parallel():
             return self._batcher.take(now, loading)
         if len(self._in_flight) < self._depth:
             return self._batcher.take_full(loading)

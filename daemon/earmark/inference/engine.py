@@ -35,7 +35,7 @@ class EngineState:
     "mps", "cuda" or "cuda:1" once a model is loaded, else empty.
     Every model is `loaded`, `refused` or still `loading`; the phase is "ready" as soon as the models that the engine
     was made with, or that require() named since, are loaded, whatever load() added later. `placements` tells of each
-    model that is loaded what it runs on.
+    model that is loaded what it runs on, and `fallback` why models run on the CPU in place of what is configured.
     """
 
     phase: Phase = "starting"
@@ -99,14 +99,23 @@ class EndpointStats(msgspec.Struct, frozen=True):
 
 
 class RemoteStats(msgspec.Struct, frozen=True):
-    """The endpoints of an engine on other machines, and the batches that were sent to a second one."""
+    """The endpoints of an engine on other machines.
+
+    `retried` counts the batches that were sent to a second one, `here` those that a process on this machine answered.
+    """
 
     endpoints: tuple[EndpointStats, ...] = ()
     retried: int = 0
+    here: int = 0
 
 
 class RunningEngine(Engine, Protocol):
     """An engine as who starts and ends it sees it. Entered, it begins to serve, and waits for nothing."""
+
+    @property
+    def parallel(self) -> int:
+        """The batches that it works on at once, however small they are."""
+        ...
 
     async def __aenter__(self) -> Self: ...
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from earmark.config import settings as config
+
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 600.0, 6 * 3600.0  # until the device is tried again, doubled each time
 MAX_DEATHS = 3  # of processes in a row on the device
 
@@ -74,3 +78,8 @@ class Fallback:
         """Note that the device has served for a while, and forget its failures."""
         if self._retry_at is None:
             self._failures = 0
+
+
+def on_cpu(worker: config.Worker) -> config.Worker:
+    """Return the settings of a model process here that takes the place of endpoints."""
+    return msgspec.structs.replace(worker, engine="auto", device="cpu", precision="auto", fallback="none")

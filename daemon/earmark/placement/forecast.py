@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,7 @@ from earmark.config import settings as config
 from earmark.errors import ModelError
 from earmark.placement import gpu
 from earmark.placement.choice import Choice, Engine, choose
+from earmark.placement.fallback import on_cpu
 
 CPU_DEVICES = ("auto", "cpu")
 REMOTE_PACKAGES = ("grpc",)  # protobuf comes with onnxruntime too
@@ -75,13 +76,17 @@ class Machine(Protocol):
         """Raise ModelError if torch does not have the device, or not with the precision."""
 
 
-def forecast(worker: config.Worker, checkpoints: Iterable[Checkpoint], machine: Machine) -> Forecast:
+def forecast(worker: config.Worker, checkpoints: Collection[Checkpoint], machine: Machine) -> Forecast:
     """Say what each model would run on."""
     found, engines = Forecast(), set[Engine]()
     if worker.engine == "oip":
         found.lines += [f"model {each.name}: {', '.join(worker.remote.endpoints)}" for each in checkpoints]
         if absent := [name for name in REMOTE_PACKAGES if not machine.has_package(name)]:
             found.errors.append(ModelError(f"{absent[0]} is not installed: pip install 'earmark[oip]'"))
+        if worker.fallback == "cpu":
+            here = forecast(on_cpu(worker), checkpoints, machine)
+            found.lines += [f"{line}, while no endpoint serves it" for line in here.lines]
+            found.warnings += [f"{error}; nothing would take the place of the endpoints" for error in here.errors]
         return found
     for checkpoint in checkpoints:
         choice = engine_of(Path(checkpoint.path), worker.engine, worker.device, worker.precision, machine.has_gpu)

@@ -48,6 +48,7 @@ class RemoteEngine:
             Endpoint(address, settings.remote, settings.timeout, lambda: self._checkpoints, self._look)
             for address in settings.remote.endpoints
         ]
+        self._in_flight = settings.remote.in_flight  # at one endpoint
         self._state = EngineState("starting", self._waits_for(), loading=self._needed)
         self._tasks: list[asyncio.Task[None]] = []
         self._retried = 0  # batches that were sent to a second endpoint
@@ -73,6 +74,11 @@ class RemoteEngine:
     @property
     def state(self) -> EngineState:
         return self._state
+
+    @property
+    def parallel(self) -> int:
+        """As many as all endpoints take together."""
+        return self._in_flight * len(self._endpoints)
 
     @property
     def retried(self) -> int:

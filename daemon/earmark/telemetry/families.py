@@ -235,7 +235,7 @@ def _of_processes(now: Snapshot) -> Iterator[Metric]:
     yield _counter("earmark_worker_restarts", "Restarts of the model process.", now.worker.restarts)
     text = "Model processes that were ended or replaced because of their memory."
     yield _counter("earmark_worker_outgrown", text, now.worker.outgrown)
-    text = "1 while the models run on the CPU because the GPU fails, else 0."
+    text = "1 while models run on the CPU because the GPU fails or no endpoint serves them, else 0."
     yield _gauge("earmark_worker_fallback", text, float(bool(now.worker.fallback)))
     yield from _of_endpoints(now)
     models = dict.fromkeys(now.models.loading, 0.0) | dict.fromkeys(now.models.loaded, 1.0)
@@ -263,6 +263,8 @@ def _of_endpoints(now: Snapshot) -> Iterator[Metric]:
     yield _counters("earmark_endpoint_late", "Calls that an endpoint did not answer in time.", "endpoint", late)
     text = "Batches that were sent to a second endpoint."
     yield _counter("earmark_endpoint_retries", text, now.worker.retried)
+    text = "Batches that a model process here answered in the place of the endpoints."
+    yield _counter("earmark_fallback_batches", text, now.worker.here)
 
 
 STATE = ("source", "state")

@@ -46,7 +46,8 @@ class ModelsInfo(msgspec.Struct, frozen=True):
 class WorkerInfo(msgspec.Struct, frozen=True):
     """What runs the models: a process here, or the endpoints. `fallback` says why they run on the CPU, or nothing.
 
-    `retried` counts the batches that were sent to a second endpoint.
+    `retried` counts the batches that were sent to a second endpoint, and `here` those that a process here answered
+    in the place of the endpoints.
     """
 
     phase: Phase
@@ -58,6 +59,7 @@ class WorkerInfo(msgspec.Struct, frozen=True):
     outgrown: int
     endpoints: tuple[EndpointStats, ...]
     retried: int
+    here: int
 
 
 class MemoryInfo(msgspec.Struct, frozen=True):
@@ -157,6 +159,7 @@ def snapshot(
             engine.outgrown,
             remote.endpoints,
             remote.retried,
+            remote.here,
         ),
         windows=dispatcher,
         lost=detectors.lost,

@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 from earmark.app.check import Machine, Report, verify
 from earmark.config import settings as config
 from earmark.config.file import anchored, parse
-from earmark.config.settings import Classifier, Command, Config, Decide, File, Microphone, Model, Server, Worker
+from earmark.config.settings import Classifier, Command, Config, Decide, File, Microphone, Model, Remote, Server, Worker
 from earmark.devices.portaudio import Input
 from earmark.errors import ConfigError, ModelError, SourceError
 from earmark.server.bind import is_free
@@ -169,6 +169,20 @@ def test_a_device_that_torch_does_not_have_is_a_warning_where_the_cpu_may_take_i
     report = verify(Config(worker=worker), replace(WHOLE, try_device=no_device))
     assert report.errors == []
     assert "no cuda:1 with auto; the models would run on the CPU" in report.warnings
+
+
+def test_what_takes_the_place_of_endpoints_is_told_and_what_it_lacks_is_a_warning() -> None:
+    worker = Worker(engine="oip", fallback="cpu", remote=Remote(endpoints=("a.lan:8001",)))
+    settings = Config(worker=worker, classifier=(Classifier(name="c", model="earmark/commands"),))
+    report = verify(settings, WHOLE)
+    assert (report.errors, report.warnings) == ([], [])
+    assert "model earmark/commands: a.lan:8001" in report.lines
+    here = "model earmark/commands: onnxruntime, because its folder holds model.onnx, and worker.device is cpu"
+    assert f"{here}, while no endpoint serves it" in report.lines
+    report = verify(settings, replace(WHOLE, has_package=lambda name: name != "onnxruntime"))
+    assert report.errors == []
+    lacks = "onnxruntime is not installed: pip install 'earmark[daemon]'; nothing would take the place of the endpoints"
+    assert report.warnings == [lacks]
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu"])

@@ -83,7 +83,7 @@ def test_everybody_is_told_once_that_the_models_run_on_the_cpu_instead_and_once_
         for state in (EngineState(), fallen, fallen, EngineState("ready", device="cuda"), EngineState("ready")):
             changed(state)
     assert told == [
-        "the models run on the CPU, because the GPU fails: it is gone",
+        "the models run on the CPU of this machine now: it is gone",
         "the models run on cuda again",
     ]
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [

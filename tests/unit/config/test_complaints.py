@@ -16,10 +16,8 @@ from earmark.config.settings import (
     Microphone,
     Model,
     Mqtt,
-    Remote,
     Server,
     Vad,
-    Worker,
 )
 
 
@@ -264,12 +262,6 @@ def test_settings_of_clips_have_no_effect_where_no_label_is_kept() -> None:
     assert found == "clips.max_mb: has no effect on new clips, because no classifier names labels in `clips`"
     kept = (Classifier(name="c", clips=("stop",)),)
     assert list(useless(Config(clips=Clips(max_mb=100), classifier=kept))) == []
-
-
-def test_a_fallback_to_the_processor_is_told_to_be_useless_where_no_process_here_has_the_models() -> None:
-    there = Config(worker=Worker(engine="oip", fallback="cpu", remote=Remote(endpoints=("a.lan:8001",))))
-    assert list(useless(there)) == ['worker.fallback: has no effect with engine = "oip"']
-    assert list(useless(Config(worker=Worker(fallback="cpu")))) == []
 
 
 def test_without_sources_no_setting_of_a_classifier_is_told_to_be_useless() -> None:

@@ -89,7 +89,7 @@ def test_the_metrics_of_the_journal_have_samples_if_there_is_one() -> None:
 def test_each_endpoint_has_its_own_samples_and_the_engine_here_has_none() -> None:
     here = recorded_daemon()
     ends = (EndpointStats("a.lan:8001", True, "", 3, 70, 2, 1), EndpointStats("b.lan:8001", False, "gone", 0, 5, 9, 0))
-    worker = msgspec.structs.replace(here.worker, endpoints=ends, retried=4)
+    worker = msgspec.structs.replace(here.worker, endpoints=ends, retried=4, here=6)
     told = values(msgspec.structs.replace(here, worker=worker))
     assert {name.removeprefix("earmark_endpoint_"): value for name, value in told.items() if "endpoint" in name} == {
         'ready{endpoint="a.lan:8001"}': 1,
@@ -104,6 +104,7 @@ def test_each_endpoint_has_its_own_samples_and_the_engine_here_has_none() -> Non
         'late_total{endpoint="b.lan:8001"}': 0,
         "retries_total": 4,
     }
+    assert told["earmark_fallback_batches_total"] == 6
     assert [name for name in values(here) if "endpoint" in name] == ["earmark_endpoint_retries_total"]
 
 

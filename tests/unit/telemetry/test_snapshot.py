@@ -113,7 +113,7 @@ def test_every_field_of_info_is_as_it_was_and_new_ones_follow() -> None:
         },
         "clips": RECORDED["clips"] | {"deadly": 0, "recognised": 0, "kept": 0, "ways": 0, "kept_bytes": 0},
         "models": RECORDED["models"] | {"running": {}, "functions": {}},
-        "worker": RECORDED["worker"] | {"fallback": "", "outgrown": 0, "endpoints": [], "retried": 0},
+        "worker": RECORDED["worker"] | {"fallback": "", "outgrown": 0, "endpoints": [], "retried": 0, "here": 0},
         "reloads": {"applied": 2, "refused": 1, "in_force": False},
         "senders": 1,
         "segmenter": {

@@ -41,6 +41,8 @@ def label_reasons(
         f"Its score was {why.smoothed:.2f}{smoothed}, and its threshold {why.threshold:.2f}:"
         f" {why.smoothed - why.threshold:.2f} above it."
     )
+    if why.member is not None:
+        lines.append(f"It is a group, and {why.member.label} spoke in it: {why.member.score:.2f} in the newest window.")
     if why.needed > 1:
         lines.append(f"It needed {why.needed} windows in a row above the threshold, and had {why.hits}.")
     lines.append(f"The gate was `{why.gate}`.")

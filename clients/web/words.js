@@ -48,6 +48,7 @@ export function whySentence(event) {
   if (!why) return t("why.none");
   const parts = [t("why.score", { score: score(why.smoothed), threshold: score(why.threshold) })];
   if (Math.abs(why.raw - why.smoothed) >= 0.005) parts.push(t("why.raw", { raw: score(why.raw) }));
+  if (why.member) parts.push(t("why.member", { member: plain(why.member.label), score: score(why.member.score) }));
   if (why.needed > 1) parts.push(t("why.hits", { hits: why.hits, needed: why.needed }));
   if (why.gate) parts.push(t(`why.gate.${why.gate}`));
   return parts.join(" · ");

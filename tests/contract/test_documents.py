@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import itertools
 import json
 import logging
 import re
@@ -182,10 +183,12 @@ def test_settings_are_such_that_a_configuration_may_hold(block: Block) -> None:
     tables = tomllib.loads(block.text)
     assert (parse_routes if "route" in tables else parse)(tables) is not None
     for classifier in tables.get("classifier", []):
-        named = {*classifier.get("clips", []), *classifier.get("decide", {}).get("labels", {})} - {"*"}
+        groups = classifier.get("groups", {})
+        named = {*classifier.get("clips", []), *classifier.get("decide", {}).get("labels", {})} - {"*", *groups}
         model = MODELS / classifier.get("model", "").removeprefix("earmark/") / "config.json"
         if model.is_file():
-            assert named <= set(json.loads(model.read_text())["id2label"].values())
+            labels = set(json.loads(model.read_text())["id2label"].values())
+            assert named | {*itertools.chain(*groups.values())} <= labels
 
 
 @of("json")

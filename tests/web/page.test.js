@@ -221,6 +221,7 @@ test("why a label went on is said in words", () => {
     whySentence({ why }),
     "score 0.77 reached the threshold 0.60 · the newest window alone 0.81 · hits 3 of 3 · the speech gate was open",
   );
+  assert.match(whySentence({ why: { ...why, member: { label: "Bark", score: 0.61 } } }), / · Bark spoke \(0\.61\) · /);
 });
 
 test("the truth about the connection is told", () => {

@@ -156,7 +156,7 @@ def _read(entry: Entry) -> Checkpoint:
 
 def _told(plan: Plan) -> str:
     return (
-        f"classifier {plan.name}: {plan.checkpoint.name}, {len(plan.checkpoint.labels)} labels, "
+        f"classifier {plan.name}: {plan.checkpoint.name}, {len(plan.labels)} labels, "
         f"{plan.settings.gate} gate, {plan.settings.mode}, hears {', '.join(plan.sources) or 'nothing'}; "
         f"licence {licence.told(plan.checkpoint.licence)}"
     )

@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--classifier: there is no classifier {args.classifier!r}; there are {known}")
     truth: tuple[Truth, ...] | None = None
     if args.truth:
-        labels = sorted({label for plan in chosen for label in plan.checkpoint.labels})
+        labels = sorted({label for plan in chosen for label in plan.labels})
         truth = parse_truth(_text(args.truth), str(args.truth), labels)
     variants = [(value, [with_gate(plan, value) for plan in chosen]) for value in _values(args.gate)]
     check(args.recording)
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
             errors = sum(each.then.errors for each in _tuned(plan, heard[plan.name], truth, progress))
             print(f"gate {value:g}: {errors} errors with the best thresholds")
         _show(plan, steps, choices, truth is not None, last)
-        names = plan.checkpoint.labels
+        names = plan.labels
         panels += [(each.label, steps, names.index(each.label), each) for each in choices]
         print()
     if args.plot:
@@ -115,7 +115,7 @@ def _tuned(plan: Plan, steps: list[Step], truth: tuple[Truth, ...] | None, progr
     from earmark.tuning.choose import sweep
     from earmark.tuning.variants import decisions
 
-    labels = [label for label in plan.checkpoint.labels if label not in plan.settings.decide.ignore]
+    labels = [label for label in plan.labels if label not in plan.settings.decide.ignore]
     decide = decisions(plan, steps)
     shown = progress.show
     return sweep(decide, plan.settings.decide, labels, truth, lambda share: shown(f"deciding {share:.0%}"))
@@ -134,7 +134,7 @@ def _show(plan: Plan, steps: list[Step], choices: list[Choice], judged: bool, se
     width = max(len(each.label) for each in choices)
     print(f"\nthe highest scores over {seconds:.0f} s, and the thresholds now and best:")
     for each in choices:
-        bars = report.curve(steps, plan.checkpoint.labels.index(each.label), seconds)
+        bars = report.curve(steps, plan.labels.index(each.label), seconds)
         print(f"{each.label:<{width}} {bars} {each.present:.2f} {each.chosen:.2f}")
     if lines := report.settings(plan.name, choices):
         print(f"\n{lines}")

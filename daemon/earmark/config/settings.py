@@ -249,6 +249,7 @@ class Classifier(Settings, frozen=True):
     hop: Annotated[float, Meta(ge=0.01, le=3600)] = 1.0  # sliding, seconds from window to window
     top_k: Annotated[int, Meta(ge=0, le=1_000_000)] = 5  # labels in a result event; 0: all
     clips: tuple[str, ...] = ()  # labels whose sound is kept on the disk when they go on; "*": all of them
+    groups: dict[str, tuple[str, ...]] = {}  # labels of the model that stand as one, by the name of that one
     vad: Vad = Vad()
     decide: Decide = Decide()
 

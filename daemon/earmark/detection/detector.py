@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+import msgspec
 import numpy as np
 
 from earmark.audio.types import Floats, Milliseconds, Nanoseconds, Window, milliseconds, seconds
 from earmark.detection.decide import Decider, Off, On, Rules, SlidingDecider, Suppressed
+from earmark.detection.groups import Grouping
 from earmark.detection.reorder import ReorderBuffer, Ticket
 from earmark.inference.scores import ranked
 from earmark.protocol.endpoints import CLIPS
-from earmark.protocol.events import Config, Label, Loss, LossCause, OffReason, Result, Source
+from earmark.protocol.events import Config, Label, Loss, LossCause, OffReason, Result, Score, Source
 from earmark.windowing.messages import GateClosed
 
 
@@ -39,7 +41,7 @@ class Unscored:
 
 
 Outcome = Floats | Unscored
-"""The outcome of a window: its probabilities, one per label, or the cause for which there are none."""
+"""The outcome of a window: its probabilities, one per label of the model, or the cause for which there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Detector:
 
     A label of a live source stays on for `min_on` after `now`, the time at which the draft of its `on` came out: where
     the sound ends sooner, the `off` is held until due() gives it or another label goes on. The caller asks next_due().
+
+    `labels` are those that are published: with a `grouping`, what that makes of the labels of the model.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class Detector:
         top_k: int | None,
         min_on: Milliseconds = 0,
         clips: Set[str] = frozenset(),
+        grouping: Grouping | None = None,
     ) -> None:
         self.source = source
         self.classifier = classifier
@@ -101,6 +106,7 @@ class Detector:
         self._new_id = new_id
         self._top_k = top_k
         self._clips = clips  # labels whose sound is kept
+        self._grouping = grouping
         self._min_on: Nanoseconds = min_on * 1_000_000
         self._held: list[tuple[Nanoseconds, Draft]] = []  # each `off` that is held, and until when
         self._shown_until: dict[str, Nanoseconds] = {}  # id of a label that is on → before which it must not go off
@@ -118,6 +124,10 @@ class Detector:
         self._top_k = top_k
         self._clips = clips
         self._min_on = rules.min_on * 1_000_000
+
+    def scores(self, given: Floats) -> Floats:
+        """Return a score for each label, of the scores that the model gave."""
+        return given if self._grouping is None else self._grouping.scores(given)
 
     def ticket(self, window: Window) -> WindowTicket:
         """Take the window's place in the order."""
@@ -196,10 +206,10 @@ class Detector:
         decisions = self._decider.ended(at, closed.reason)
         return [self._label(each, closed.captured, at) for each in decisions if not isinstance(each, Suppressed)]
 
-    def _scored(self, window: Window, scores: Floats) -> list[Draft]:
-        judged = Judged.of(window)
+    def _scored(self, window: Window, given: Floats) -> list[Draft]:
+        judged, scores = Judged.of(window), self.scores(given)
         self._heard_to = max(self._heard_to, judged.end)
-        decisions = self._decider.scored(
+        decided = self._decider.scored(
             judged.start,
             judged.end,
             scores,
@@ -208,6 +218,7 @@ class Detector:
             final=judged.final,
             continued=judged.continued,
         )
+        decisions = [self._told_of(each, given) if isinstance(each, On) else each for each in decided]
         told_start, told_end = self._told(window)
         result = Result(
             seq=0,
@@ -223,6 +234,14 @@ class Detector:
         captured, at = window.captured, _captured_at(window)
         labels = [self._label(each, captured, at) for each in decisions if not isinstance(each, Suppressed)]
         return [Draft(result, captured, at=at), *labels]
+
+    def _told_of(self, on: On, given: Floats) -> On:
+        """Return the decision with the member that spoke, if its label is a group."""
+        spoke = None if self._grouping is None else self._grouping.spoke(on.label, given)
+        if spoke is None:
+            return on
+        member = Score(round(spoke[1], 4), spoke[0])
+        return replace(on, why=msgspec.structs.replace(on.why, member=member))
 
     def _told(self, window: Window) -> tuple[float, float]:
         """Return the start and end in seconds that a result tells: of the window if windows slide, else of the sound"""

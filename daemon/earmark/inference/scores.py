@@ -37,6 +37,14 @@ def apply(scoring: Scoring, logits: Floats, model: str) -> Floats:
     return np.concatenate([_applied(part.function, each) for part, each in zip(parts, pieces, strict=True)], axis=-1)
 
 
+def masses(scoring: Scoring, labels: int) -> tuple[int | None, ...]:
+    """Return for each label the number of the part of 1 that it shares with others, or None if its score is its own."""
+    parts = (Part(labels, scoring),) if isinstance(scoring, str) else scoring
+    return tuple(
+        number if part.function == "softmax" else None for number, part in enumerate(parts) for _ in range(part.labels)
+    )
+
+
 def _applied(function: Function, logits: Floats) -> Floats:
     match function:
         case "softmax":

@@ -15,9 +15,11 @@ from earmark.config import settings as config
 from earmark.config.labels import REJECTED
 from earmark.detection import decide
 from earmark.detection.detector import Detector
+from earmark.detection.groups import Grouping, grouping, wrong_groups
 from earmark.engines.wire import MAX_WINDOW_SAMPLES
 from earmark.errors import ConfigError
 from earmark.hints import did_you_mean
+from earmark.inference.scores import masses
 from earmark.protocol.events import ClassifierInfo
 from earmark.windowing import windows
 from earmark.windowing.classifier_stream import ClassifierInput
@@ -38,10 +40,16 @@ class Plan:
     lengths: windows.Lengths
     sources: tuple[str, ...]
     clip_seconds: float = 0.0  # of the longest clip that is kept of it; 0: none is kept
+    grouping: Grouping | None = None  # of its labels; None: each stands for itself
 
     @property
     def name(self) -> str:
         return self.settings.name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that are published."""
+        return self.checkpoint.labels if self.grouping is None else self.grouping.labels
 
     @property
     def scoring(self) -> Scoring:
@@ -68,8 +76,8 @@ class Plan:
     def clips(self) -> tuple[str, ...]:
         """The labels whose sound is kept when they go on."""
         chosen, never = self.settings.clips, self.settings.decide.ignore
-        named = self.checkpoint.labels if EVERY in chosen else chosen
-        return tuple(label for label in self.checkpoint.labels if label in named and label not in never)
+        named = self.labels if EVERY in chosen else chosen
+        return tuple(label for label in self.labels if label in named and label not in never)
 
     @property
     def info(self) -> ClassifierInfo:
@@ -77,7 +85,7 @@ class Plan:
         return ClassifierInfo(
             settings.name,
             settings.model,
-            self.checkpoint.labels,
+            self.labels,
             self.sources,
             settings.gate,
             settings.mode,
@@ -98,7 +106,7 @@ class Plan:
     def rules(self) -> decide.Rules:
         settings, checkpoint = self.settings, self.checkpoint
         window = milliseconds(checkpoint.window or 0, checkpoint.rate)
-        return decide.rules(checkpoint.labels, settings.decide, gate=settings.gate, model_window=window)
+        return decide.rules(self.labels, settings.decide, gate=settings.gate, model_window=window)
 
     def detector(self, source: str, new_id: Callable[[], str]) -> Detector:
         """Make the detector of one more source, with a decider of its own."""
@@ -109,12 +117,13 @@ class Plan:
         return Detector(
             source,
             settings.name,
-            self.checkpoint.labels,
+            self.labels,
             decider,
             new_id,
             settings.top_k or None,
             rules.min_on,
             frozenset(self.clips),
+            self.grouping,
         )
 
 
@@ -142,17 +151,23 @@ def plan(
         hint = did_you_mean(name, entries) or f"there are {', '.join(entries)}; others go under [[model]]"
         raise ConfigError(f'{where}.model: there is no model "{name}"; {hint}')
     checkpoint = read(entries[name])
+    for wrong in wrong_groups(checkpoint.labels, classifier.groups, name):
+        raise ConfigError(f"{where}.groups.{wrong}")
+    groups = grouping(checkpoint.labels, classifier.groups, masses(checkpoint.scoring, len(checkpoint.labels)))
+    labels = checkpoint.labels if groups is None else groups.labels
     for setting, named in (
         ("decide.labels", {*chosen.labels}),
         ("decide.ignore", {*chosen.ignore} - {*REJECTED}),
         ("clips", {*classifier.clips} - {EVERY}),
     ):
-        for label in sorted(named - {*checkpoint.labels}):
-            hint = did_you_mean(label, checkpoint.labels)
+        for label in sorted(named - {*labels}):
+            if group := next((group for group, members in classifier.groups.items() if label in members), ""):
+                raise ConfigError(f'{where}.{setting}: "{label}" stands in the group "{group}"; name that')
+            hint = did_you_mean(label, labels)
             raise ConfigError(f'{where}.{setting}: {name} has no label "{label}"{f"; {hint}" if hint else ""}')
     sources = classifier.sources or tuple(source.name for source in settings.source)
     clip_seconds = settings.clips.longest if classifier.clips else 0.0
-    return Plan(classifier, checkpoint, _lengths(where, classifier, checkpoint), sources, clip_seconds)
+    return Plan(classifier, checkpoint, _lengths(where, classifier, checkpoint), sources, clip_seconds, groups)
 
 
 def _lengths(where: str, settings: config.Classifier, checkpoint: Checkpoint) -> windows.Lengths:

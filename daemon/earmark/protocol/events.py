@@ -87,8 +87,11 @@ class Result(msgspec.Struct, frozen=True, tag_field="type", tag="result", omit_d
     end_time: str = ""
 
 
-class Why(msgspec.Struct, frozen=True):
-    """The reasons for which a label went on: scores, threshold, the hits seen and needed, and the gate."""
+class Why(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The reasons for which a label went on: scores, threshold, the hits seen and needed, and the gate.
+
+    `member` is, where the label is a group, the member with the highest score in the newest window.
+    """
 
     raw: float
     smoothed: float
@@ -96,6 +99,7 @@ class Why(msgspec.Struct, frozen=True):
     hits: int
     needed: int
     gate: str
+    member: Score | None = None
 
 
 class Label(msgspec.Struct, frozen=True, tag_field="type", tag="label", omit_defaults=True):

@@ -44,7 +44,7 @@ class KeepingDetectors(Detectors):
         """Keep the scores in the window's place."""
         places, index, judged = self._waiting.pop(id(reserved))
         if isinstance(outcome, np.ndarray):
-            places[index] = ScoredWindow(judged, outcome)
+            places[index] = ScoredWindow(judged, reserved.detector.scores(outcome))
         return super().answered(reserved, outcome, now)
 
     def receive(self, message: SourceMessage, now: Nanoseconds) -> list[Draft]:

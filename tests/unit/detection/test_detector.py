@@ -10,6 +10,7 @@ from earmark.audio.types import Span, Window
 from earmark.config import settings as config
 from earmark.detection.decide import Decider, SlidingDecider, UtteranceDecider, rules
 from earmark.detection.detector import Detector, Draft, Unscored
+from earmark.detection.groups import grouping
 from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Score, Why
 from earmark.windowing.messages import GateClosed
 
@@ -47,6 +48,20 @@ def detector(
     made: Decider = decider(rules(LABELS, config.Decide(**(settings | changes)), gate="speech"))  # type: ignore[arg-type]
     numbers = itertools.count(1)
     return Detector("desk", "words", LABELS, made, lambda: f"id-{next(numbers)}", top_k, held)
+
+
+def test_the_why_of_a_group_tells_the_member_that_spoke() -> None:
+    made_rules = rules(("animal", "Rain"), config.Decide(on=0.6, hits=1, smooth=1), gate="level")
+    groups = grouping(("Dog", "Cat", "Rain"), {"animal": ("Dog", "Cat")}, (0, 0, 0))
+    made = Detector("desk", "words", made_rules.labels, SlidingDecider(made_rules), lambda: "id", None, grouping=groups)
+
+    heard = made.answered(made.ticket(window(0, 500)), np.array([0.25, 0.5, 0.25], np.float32), now=0)
+
+    result, on = [draft.event for draft in heard]
+    assert isinstance(result, Result)
+    assert isinstance(on, Label)
+    assert result.result == (Score(0.75, "animal"), Score(0.25, "Rain"))
+    assert on.why == Why(0.75, 0.75, 0.6, 1, 1, "level", member=Score(0.5, "Cat"))
 
 
 def answer(made: Detector, window: Window, stop: float) -> list[Draft]:

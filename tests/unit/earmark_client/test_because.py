@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import msgspec
+
 from earmark.protocol.events import Label, Result, Score, Why
 from earmark_client.answers import ClassifierStatus
 from earmark_client.because import label_reasons, result_reasons
@@ -45,6 +47,13 @@ def test_a_command_is_explained_with_what_came_nearest_to_stopping_it() -> None:
     assert lines[1] == "Its score was 0.90, and its threshold 0.80: 0.10 above it."
     assert "What came nearest to stopping it: a threshold above 0.90; then" in "\n".join(lines)
     assert lines[-2:] == ["  ▂█  2 windows of stop, oldest first; ^ is 0.80 or more", "   ^"]
+
+
+def test_of_a_group_the_member_that_spoke_is_told() -> None:
+    why = Why(0.9, 0.9, 0.8, 1, 1, "level", member=Score(0.61, "Bark"))
+    on = msgspec.structs.replace(command(), label="dog", why=why)
+    lines = label_reasons(on, None, [], None, "")
+    assert "It is a group, and Bark spoke in it: 0.61 in the newest window." in lines
 
 
 def test_its_length_is_named_first_where_it_was_nearly_too_long() -> None:

@@ -101,6 +101,44 @@ def test_what_does_not_fit_is_said(changes: dict[str, Any], sentence: str) -> No
     assert str(caught.value).startswith(sentence)
 
 
+def test_a_group_is_a_label_like_others_and_its_members_are_none_any_more(wav2vec2: Path) -> None:
+    groups = {"feeling": ("happy", "sad")}
+    (plan,) = plans(settings(wav2vec2, groups=groups, clips=("*",), decide=config.Decide(labels={"feeling": 0.9})))
+
+    assert plan.info.labels == plan.rules.labels == plan.clips == ("feeling",)
+    assert plan.rules.on == pytest.approx([0.9])
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"groups": {"mood": ("hapy",)}},
+            'classifier[0].groups.mood: a/model has no label "hapy"; did you mean happy?',
+        ),
+        (
+            {"groups": {"mood": ("happy",)}, "decide": config.Decide(labels={"happy": 0.5})},
+            'classifier[0].decide.labels: "happy" stands in the group "mood"; name that',
+        ),
+        (
+            {"groups": {"mood": ("happy",)}, "clips": ("happy",)},
+            'classifier[0].clips: "happy" stands in the group "mood"; name that',
+        ),
+    ],
+)
+def test_what_does_not_fit_groups_is_said(wav2vec2: Path, changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plans(settings(wav2vec2, **changes))
+    assert str(caught.value) == sentence
+
+
+def test_the_groups_must_fit_the_labels_that_the_settings_give_the_model(wav2vec2: Path) -> None:
+    classifier = config.Classifier(name="words", model="a/model", groups={"mood": ("happy",)})
+    model = config.Model(name="a/model", path=str(wav2vec2), labels=("glad", "sorry"))
+    with pytest.raises(ConfigError, match=r'groups\.mood: a/model has no label "happy"'):
+        plans(config.Config(classifier=(classifier,), model=(model,)))
+
+
 def test_a_window_must_be_long_enough_for_the_model(wav2vec2: Path) -> None:
     with pytest.raises(ConfigError, match=r"a/model needs 0\.025 s at least"):
         plans(settings(wav2vec2, window=0.01))

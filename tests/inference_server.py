@@ -14,6 +14,7 @@ from earmark.audio.types import Floats
 from earmark.errors import WorkerError
 from earmark.remote import open_inference
 from earmark.remote.messages import Described, infer_response, samples_of
+from earmark.serving.servicer import add_to_server
 
 Model = Callable[[Floats], Floats]
 
@@ -52,15 +53,7 @@ class InferenceServer:
 
     async def start(self, credentials: Any = None) -> None:
         self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)])
-        handlers = {
-            method: grpc.unary_unary_rpc_method_handler(
-                getattr(self, method),
-                request_deserializer=open_inference.request(method).FromString,
-                response_serializer=lambda message: message.SerializeToString(),
-            )
-            for method in ("ModelReady", "ModelInfer")
-        }
-        self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(open_inference.SERVICE, handlers)])
+        add_to_server(self, self._server)
         if credentials is None:
             self.port = self._server.add_insecure_port(self.address)
         else:

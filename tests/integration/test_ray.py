@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,19 @@ assert isinstance(app(found.args), serve.Application)
     assert found.returncode == 0, found.stderr
 
 
+def all_are_told(events: Sequence[dict[str, Any]]) -> None:
+    """Assert that a loss tells each window without a result, and no other one, up to the last result of its source."""
+    starts, losses = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
+    for event in events:
+        if event["type"] in ("result", "loss"):
+            (starts if event["type"] == "result" else losses)[event["source"]].append(round(event["start"], 2))
+    for source, each in starts.items():
+        missing = [
+            round(before + hops, 2) for before, after in pairwise(each) for hops in range(1, round(after - before))
+        ]
+        assert [start for start in losses[source] if start < each[-1]] == missing
+
+
 def worker_losses(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     losses = [event for event in events if event["type"] == "loss"]
     assert {event["cause"] for event in losses} <= {"worker"}
@@ -181,8 +195,8 @@ def test_a_killed_replica_costs_no_more_than_the_batches_that_were_in_flight(dae
     daemon.until(lambda event: event["type"] == "result", 5 * SOURCES)
 
     lost, batches = worker_losses(daemon.events[before:]), endpoint(daemon)["failed"] - failed
-    assert batches <= IN_FLIGHT
-    assert len(lost) <= batches * MAX_BATCH
+    assert len(lost) <= min(batches, IN_FLIGHT) * MAX_BATCH
+    all_are_told(daemon.events)
     in_order(daemon.events)
 
 
@@ -202,4 +216,5 @@ def test_a_daemon_outlives_the_whole_cluster_says_so_and_resumes_by_itself(daemo
             client.ready()
             assert endpoint(daemon)["ready"] is True
             worker_losses(daemon.events)
+            all_are_told(daemon.events)
             in_order(daemon.events)

@@ -171,6 +171,34 @@ def test_a_batch_that_one_endpoint_fails_is_answered_by_the_other() -> None:
     play(scene)
 
 
+class Replicas(InferenceServer):
+    """An endpoint with replicas behind it, of which some die under the next batches."""
+
+    dying = 0
+
+    async def ModelInfer(self, request: Any, context: Any) -> Any:
+        if self.dying:
+            self.dying -= 1
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the replica died")
+        return await super().ModelInfer(request, context)
+
+
+def test_a_batch_under_which_a_replica_died_is_sent_to_the_same_endpoint_again_if_there_is_no_other_one() -> None:
+    async def scene() -> None:
+        server = Replicas({NAME: levels})
+        async with serving(server) as engine:
+            await engine.ready()
+            server.dying = 1
+            assert len(await engine.classify(NAME, windows(3))) == 3
+            assert engine.retried == 1
+            server.dying = 100
+            with pytest.raises(Unavailable, match="the replica died"):
+                await engine.classify(NAME, windows(3))
+            server.dying = 0
+
+    play(scene)
+
+
 def test_an_endpoint_that_hangs_costs_a_deadline_and_the_other_answers() -> None:
     async def scene() -> None:
         first, second = InferenceServer({NAME: levels}), InferenceServer({NAME: levels})

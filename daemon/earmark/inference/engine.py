@@ -101,7 +101,7 @@ class EndpointStats(msgspec.Struct, frozen=True):
 class RemoteStats(msgspec.Struct, frozen=True):
     """The endpoints of an engine on other machines.
 
-    `retried` counts the batches that were sent to a second one, `here` those that a process on this machine answered.
+    `retried` counts the batches that were sent a second time, `here` those that a process on this machine answered.
     """
 
     endpoints: tuple[EndpointStats, ...] = ()

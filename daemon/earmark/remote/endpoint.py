@@ -45,6 +45,10 @@ FINAL = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.OUT_OF_RANGE, grpc.St
 NO_SUCH_MODEL = {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNKNOWN}
 
 
+class Late(Unavailable):
+    """The endpoint did not answer in time, and would hardly do so if it were asked again."""
+
+
 class Endpoint:
     """Asks one server, and looks every few seconds whether it answers. On the event loop.
 
@@ -213,7 +217,7 @@ class Endpoint:
             sentence = f"{self.address}: {_plain(code)}{f' ({told})' if told else ''}"
             if code is grpc.StatusCode.DEADLINE_EXCEEDED:
                 self._late += 1
-                sentence = f"{self.address} did not answer within {seconds:g} s"
+                raise Late(f"{self.address} did not answer within {seconds:g} s") from None
             if code in FINAL or (code in NO_SUCH_MODEL and method == "ModelReady"):
                 raise WorkerError(sentence) from None
             raise Unavailable(sentence) from None

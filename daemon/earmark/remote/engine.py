@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
@@ -15,11 +16,12 @@ from earmark.config import settings as config
 from earmark.errors import ModelError, Unavailable, WorkerError
 from earmark.inference.batch import ATTEMPTS
 from earmark.inference.engine import EndpointStats, EngineState, RemoteStats
-from earmark.remote.endpoint import Endpoint
+from earmark.remote.endpoint import Endpoint, Late
 
 logger = logging.getLogger(__name__)
 
 TRIES = 2  # of a batch, each at another endpoint if there is one
+RETRY_SECONDS = 2.0  # for which a batch that was not answered waits for an endpoint, if there is no other one
 
 
 class RemoteEngine:
@@ -51,7 +53,7 @@ class RemoteEngine:
         self._in_flight = settings.remote.in_flight  # at one endpoint
         self._state = EngineState("starting", self._waits_for(), loading=self._needed)
         self._tasks: list[asyncio.Task[None]] = []
-        self._retried = 0  # batches that were sent to a second endpoint
+        self._retried = 0  # batches that were sent a second time
         self._began: set[int] = set()  # the endpoints that have answered since the start, by their place
 
     async def __aenter__(self) -> Self:
@@ -82,7 +84,7 @@ class RemoteEngine:
 
     @property
     def retried(self) -> int:
-        """The batches that were sent to a second endpoint."""
+        """The batches that were sent a second time."""
         return self._retried
 
     def endpoints(self) -> tuple[EndpointStats, ...]:
@@ -142,14 +144,16 @@ class RemoteEngine:
     async def classify(self, model: str, batch: Sequence[Samples], attempts: int = ATTEMPTS) -> Floats:
         """Return logits of shape (windows, labels) for windows of equal length.
 
-        A batch that one endpoint did not answer is sent to another one, once. Raises Unavailable when that fails too or
-        there is none, WorkerError if the model fails on the batch, and ModelError for a model that is unknown or was
-        refused.
+        A batch that one endpoint did not answer is sent to another one, once, or to the same one if that soon serves
+        again: one of its replicas may have died. Raises Unavailable when that fails too or there is none, WorkerError
+        if the model fails on the batch, and ModelError for a model that is unknown or was refused.
         """
-        failures: list[str] = []
+        failures: list[Unavailable] = []
         asked: set[str] = set()
         for _ in range(min(TRIES, max(1, attempts))):
             endpoint = self._choose(model, asked)
+            if endpoint is None and failures and not isinstance(failures[-1], Late):
+                endpoint = await self._soon(model)
             if endpoint is None:
                 break
             self._retried += bool(asked)
@@ -157,9 +161,9 @@ class RemoteEngine:
             try:
                 return await endpoint.classify(model, batch)
             except Unavailable as error:
-                failures.append(str(error))
+                failures.append(error)
         if failures:
-            raise Unavailable("; ".join(failures))
+            raise Unavailable("; ".join(map(str, failures)))
         if model not in self._checkpoints:
             raise ModelError(f"{model}: no such model is configured")
         if model in self._state.refused:
@@ -170,6 +174,14 @@ class RemoteEngine:
         """Return the endpoint with the fewest batches in flight, of those that serve the model and were not asked."""
         able = [each for each in self._endpoints if model in each.served and each.address not in asked]
         return min(able, key=lambda each: each.in_flight, default=None)
+
+    async def _soon(self, model: str) -> Endpoint | None:
+        """Return an endpoint that serves the model within RETRY_SECONDS."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RETRY_SECONDS):
+                while self._state.phase != "stopped" and not self._choose(model, frozenset()):
+                    await self.changed()
+        return self._choose(model, frozenset())
 
     def _look(self) -> None:
         """Take what the endpoints know, and change the state accordingly."""

@@ -10,7 +10,7 @@ from earmark.remote import open_inference
 
 
 def add_to_server(servicer: Any, server: Any) -> None:
-    """Register the methods of `servicer`, which have the names of the protocol's, with a gRPC server."""
+    """Register with a gRPC server those methods of the protocol that `servicer` has, each under its name."""
     handlers = {
         method: grpc.unary_unary_rpc_method_handler(
             getattr(servicer, method),
@@ -18,5 +18,6 @@ def add_to_server(servicer: Any, server: Any) -> None:
             response_serializer=open_inference.response(method).SerializeToString,
         )
         for method in open_inference.METHODS
+        if hasattr(servicer, method)
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(open_inference.SERVICE, handlers),))

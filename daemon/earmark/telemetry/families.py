@@ -261,7 +261,7 @@ def _of_endpoints(now: Snapshot) -> Iterator[Metric]:
     yield batches
     late = {each.address: each.late for each in ends}
     yield _counters("earmark_endpoint_late", "Calls that an endpoint did not answer in time.", "endpoint", late)
-    text = "Batches that were sent to a second endpoint."
+    text = "Batches that were sent a second time, to another endpoint if there is one."
     yield _counter("earmark_endpoint_retries", text, now.worker.retried)
     text = "Batches that a model process here answered in the place of the endpoints."
     yield _counter("earmark_fallback_batches", text, now.worker.here)

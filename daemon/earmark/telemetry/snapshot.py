@@ -46,8 +46,8 @@ class ModelsInfo(msgspec.Struct, frozen=True):
 class WorkerInfo(msgspec.Struct, frozen=True):
     """What runs the models: a process here, or the endpoints. `fallback` says why they run on the CPU, or nothing.
 
-    `retried` counts the batches that were sent to a second endpoint, and `here` those that a process here answered
-    in the place of the endpoints.
+    `retried` counts the batches that were sent a second time, and `here` those that a process here answered in the
+    place of the endpoints.
     """
 
     phase: Phase

@@ -62,6 +62,13 @@ class NatsServer:
     def url(self) -> str:
         return f"nats://127.0.0.1:{self.port}"
 
+    @property
+    def version(self) -> tuple[int, ...]:
+        """The first two numbers of it: 2.9 is (2, 9)."""
+        assert PROGRAM is not None
+        told = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout
+        return tuple(map(int, told.split("v")[-1].split(".")[:2]))
+
     def start(self) -> None:
         """Start it, and return when it takes connections."""
         assert PROGRAM is not None

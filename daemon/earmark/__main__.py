@@ -88,7 +88,7 @@ def _run(read: Callable[[], Config], options: argparse.Namespace, hang_ups: Hang
     """Check the settings or serve. Imports late: --help and wrong settings need none of the daemon's packages."""
     settings = read()
     if options.gateway:
-        return _run_gateway(settings, options)
+        return _run_gateway(settings, options, read, hang_ups)
     if options.check:
         from earmark.app.check import verify
 
@@ -113,7 +113,9 @@ def _run(read: Callable[[], Config], options: argparse.Namespace, hang_ups: Hang
     return 0
 
 
-def _run_gateway(settings: Config, options: argparse.Namespace) -> int:
+def _run_gateway(
+    settings: Config, options: argparse.Namespace, read: Callable[[], Config], hang_ups: HangUps | None
+) -> int:
     """Check the settings of a gateway or serve."""
     if options.demo or options.file or options.once or options.events:
         raise ConfigError("--gateway listens to nothing, so it goes without --demo, --file, --once and --events")
@@ -123,7 +125,7 @@ def _run_gateway(settings: Config, options: argparse.Namespace) -> int:
         print(printable(check(settings)), flush=True)
         return 0
     log.take_uncaught()
-    run(settings)
+    run(settings, read=read, hang_ups=hang_ups)
     return 0
 
 

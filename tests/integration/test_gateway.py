@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -34,19 +37,32 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 
 @asynccontextmanager
-async def gateway(url: str, recent: int = 2000, **changes: Any) -> AsyncIterator[str]:
-    """A gateway in this process; its address without the scheme."""
-    settings = Config(
-        server=Server(listen="127.0.0.1:0", recent=recent), gateway=Gateway(servers=(url,), **changes), source=()
-    )
-    service = Service(settings)
+async def serving(read: Callable[[], Config]) -> AsyncIterator[Service]:
+    """A gateway in this process with the settings of the moment."""
+    service = Service(read(), read)
     running = asyncio.create_task(service.run())
     await until(lambda: not service.url.endswith(":0"))
     try:
-        yield service.url.removeprefix("http://")
+        yield service
     finally:
         service.stop()
         await running
+
+
+def configured(url: str, recent: int = 2000, server: dict[str, Any] | None = None, **changes: Any) -> Config:
+    listening = Server(listen="127.0.0.1:0", recent=recent, **(server or {}))
+    return Config(server=listening, gateway=Gateway(servers=(url,), **changes), source=())
+
+
+@asynccontextmanager
+async def gateway(url: str, recent: int = 2000, **changes: Any) -> AsyncIterator[str]:
+    """A gateway in this process; its address without the scheme."""
+    async with serving(lambda: configured(url, recent, **changes)) as service:
+        yield address_of(service)
+
+
+def address_of(service: Service) -> str:
+    return service.url.removeprefix("http://")
 
 
 @asynccontextmanager
@@ -73,6 +89,14 @@ async def fetch(address: str, path: str, accept: str = "*/*") -> str:
             return str(found.read().decode())
 
     return await asyncio.to_thread(answer)
+
+
+async def fetch_any(address: str, path: str) -> str:
+    """What is answered, whatever the status."""
+    try:
+        return await fetch(address, path)
+    except urllib.error.HTTPError as error:
+        return str(error.read().decode())
 
 
 async def texts(connection: ClientConnection, count: int) -> list[str]:
@@ -221,5 +245,151 @@ def test_a_consumer_that_goes_silent_is_replaced_and_nothing_is_missing_or_twice
             reading.cancel()
             await asyncio.wait([reading])
             assert (came, following.stalls) == (list(range(1, 21)), 1)
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("recent", [2000, 0])
+def test_a_gateway_for_some_nodes_is_sent_their_events_alone_and_tells_no_gap_for_the_others(
+    tmp_path: Path, recent: int
+) -> None:
+    async def scenario(server: NatsServer) -> None:
+        async with node(server.url) as home, node(server.url, Recent("f"), node="hall") as hall:
+            for _ in range(20):
+                for each, events in ((hall, 1), (home, 9)):
+                    each.hear(*(result(0) for _ in range(events)))
+                    await each.until_sent()
+            ours = list(range(1, 201, 10))
+            async with gateway(server.url, recent, nodes=("hall",), qualify=True) as address:
+                async with subscriber(address) as (hello, connection):
+                    assert [each["name"] for each in hello["sources"]] == ["hall/desk"]
+                    async with subscriber(address, f"since={hello['epoch']}:0") as (_, resumed):
+                        assert await seqs(resumed, 20) == ours
+                        hall.hear(result(0))
+                        assert await seqs(resumed, 1) == await seqs(connection, 1) == [201]
+                    await ask(server.url, lambda stream: stream.publish("earmark.home._._.gap", b"of the others"))
+                    await ask(server.url, lambda stream: stream.publish("earmark.hall._._.gap", b"lost by this node"))
+                    hall.hear(result(0))
+                    assert await seqs(connection, 2) == [(203, 203), 204]
+                    async with subscriber(address, f"since={hello['epoch']}:191") as (_, resumed):
+                        assert await seqs(resumed, 3) == [201, (202, 203), 204]
+                page = json.loads(await fetch(address, "/v1/events?limit=5"))
+                assert [each["seq"] for each in page["events"]] == [204, 201, 191, 181, 171]
+                for each in await ask(server.url, lambda stream: stream.consumers_info("EARMARK")):
+                    assert (each.config.filter_subject, each.delivered.consumer_seq <= 23) == ("earmark.hall.>", True)
+
+    play(tmp_path, scenario)
+
+
+def test_a_gateway_for_some_nodes_tells_what_the_stream_has_lost(tmp_path: Path) -> None:
+    async def scenario(server: NatsServer) -> None:
+        await ask(server.url, lambda stream: stream.add_stream(name="EARMARK", subjects=["earmark.>"], max_msgs=20))
+        async with node(server.url) as home, node(server.url, Recent("f"), node="hall") as hall:
+            for each in (hall, home) * 15:
+                each.hear(result(0))
+                await each.until_sent()
+            async with gateway(server.url, recent=0, nodes=("hall",)) as address:
+                async with subscriber(address) as (hello, _):
+                    assert hello["oldest"] == 11
+                async with subscriber(address, f"since={hello['epoch']}:3") as (_, connection):
+                    assert await seqs(connection, 11) == [(4, 10), *range(11, 30, 2)]
+
+    play(tmp_path, scenario)
+
+
+def test_several_nodes_are_served_where_the_server_can_send_them_and_else_the_gateway_says_why_not(
+    tmp_path: Path,
+) -> None:
+    async def scenario(server: NatsServer) -> None:
+        async with (
+            node(server.url) as home,
+            node(server.url, Recent("f"), node="hall") as hall,
+            node(server.url, Recent("g"), node="attic") as attic,
+        ):
+            for each in (home, hall, attic) * 5:
+                each.hear(result(0))
+                await each.until_sent()
+            async with gateway(server.url, nodes=("home", "attic"), sources=("desk",)) as address:
+                if server.version < (2, 10):
+                    while "2.10" not in (said := await fetch_any(address, "/ready")):
+                        await asyncio.sleep(0.05)
+                    assert "several nodes, or sources, need nats-server 2.10 or newer" in said
+                    return
+                async with subscriber(address) as (hello, _):
+                    pass
+                async with subscriber(address, f"since={hello['epoch']}:0") as (_, connection):
+                    assert await seqs(connection, 10) == [seq for seq in range(1, 16) if seq % 3 != 2]
+
+    play(tmp_path, scenario)
+
+
+def test_when_the_stream_is_made_anew_the_gateway_goes_on_and_its_clients_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def remake(jetstream: Any) -> None:
+        for name in ("EARMARK", "EARMARK_NODES"):
+            await jetstream.delete_stream(name)
+
+    async def scenario(server: NatsServer) -> None:
+        async with node(server.url) as home, gateway(server.url) as address:
+            home.hear(*(result(0) for _ in range(5)))
+            await home.until_sent()
+            async with subscriber(address) as (hello, connection):
+                await ask(server.url, remake)
+                home.hear(command(0))
+                async with asyncio.timeout(DEADLINE):
+                    await connection.wait_closed()
+                assert (connection.close_code, connection.close_reason) == (1001, "the stream was made anew")
+            async with subscriber(address, f"since={hello['epoch']}:5") as (other, connection):
+                assert other["epoch"] != hello["epoch"]
+                gap, event = [json.loads(text) for text in await texts(connection, 2)]
+                assert (gap["type"], gap["cause"], event["seq"], event["type"]) == ("gap", "epoch", 1, "label")
+
+    play(tmp_path, scenario)
+    assert "gateway: the stream EARMARK was made anew, so its numbers begin anew" in caplog.messages
+
+
+def test_a_reload_changes_what_a_gateway_serves_and_who_may_come_and_names_what_needs_a_restart(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "earmark")
+    tokens = tmp_path / "tokens"
+
+    def lines(start: str) -> list[str]:
+        return [line for line in caplog.messages if line.startswith(start)]
+
+    async def scenario(server: NatsServer) -> None:
+        now = [configured(server.url, nodes=("home",), qualify=True)]
+        async with node(server.url) as home, node(server.url, Recent("f"), node="hall") as hall:
+            for each in (home, hall):
+                each.hear(result(0))
+                await each.until_sent()
+            async with serving(lambda: now[-1]) as service:
+                address = address_of(service)
+                async with subscriber(address) as (hello, connection):
+                    assert [each["name"] for each in hello["sources"]] == ["home/desk"]
+                    now.append(configured(server.url, nodes=("hall",), qualify=True, server={"max_subscribers": 7}))
+                    service.reload()
+                    async with asyncio.timeout(DEADLINE):
+                        await connection.wait_closed()
+                    assert connection.close_code == 1001
+                assert lines("server.") == ["server.max_subscribers: takes effect at the next start of the gateway"]
+                assert lines("reloaded") == ["reloaded: gateway.nodes"]
+                async with subscriber(address, f"since={hello['epoch']}:0") as (there, connection):
+                    assert (there["epoch"], there["sources"][0]["name"]) == (hello["epoch"], "hall/desk")
+                    assert json.loads(*await texts(connection, 1))["source"] == "hall/desk"
+                    tokens.write_text("x" * 40)
+                    os.chmod(tokens, 0o600)
+                    now.append(
+                        configured(server.url, nodes=("hall",), qualify=True, server={"token_file": str(tokens)})
+                    )
+                    service.reload()
+                    await until(lambda: len(lines("reloaded")) == 2)
+                    assert "wants `Authorization: Bearer TOKEN`" in await fetch_any(address, "/info")
+                    now.append(configured(server.url, token_file="missing"))
+                    service.reload()
+                    await until(lambda: bool(lines("not reloaded")))
+                    hall.hear(result(0))
+                    assert json.loads(*await texts(connection, 1))["source"] == "hall/desk"
 
     play(tmp_path, scenario)

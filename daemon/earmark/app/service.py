@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -38,7 +37,7 @@ from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.readiness import Needs
 from earmark.recordings.recording import check
 from earmark.server.server import Server
-from earmark.supervision import allocator, systemd
+from earmark.supervision import allocator, ending, systemd
 from earmark.supervision.hang_up import HangUps
 from earmark.supervision.progress import Signs, stuck
 from earmark.supervision.watchdog import Rounds, Watchdog
@@ -161,7 +160,7 @@ class Service:
             watchdog = Watchdog(self._signs, systemd.watchdog_seconds())
             watches = (self._listening.watch(), watchdog.run(), self._turns.watch(), allocator.keep_returning())
             for task in (self._reconfigurer.serve_signals(), *watches):
-                stack.push_async_callback(_end, asyncio.create_task(task))
+                stack.push_async_callback(ending.end, asyncio.create_task(task))
             stack.enter_context(self._models.analyses)
             self._reconfigurer.begin()
             self._serving, self._began = True, time.monotonic_ns()
@@ -212,14 +211,8 @@ class Service:
             call_if_open(self._loop, self._stop.set)
 
     def _take_signals(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._signalled, number)
+        ending.listen(self._loop.add_signal_handler, self._stop)
         (self._hang_ups or HangUps()).listen(self._loop.add_signal_handler, self._reconfigurer.ask, self._stop.set)
-
-    def _signalled(self, number: signal.Signals) -> None:
-        if self._stop.is_set():
-            os._exit(128 + number)  # at a second signal, at once
-        self._stop.set()
 
     def _admit(self, access: Access, pair: Pair | None) -> Access:
         before, self._server.access = self._server.access, access
@@ -294,11 +287,6 @@ class Service:
             senders=sum(each is not None and each.is_taken for each in self._listening.networks.values()),
             memory=memory.memory(models.engine.state.pid),
         )
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
 
 
 def run(

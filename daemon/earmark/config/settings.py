@@ -324,6 +324,9 @@ Publish = Mqtt | Nats
 class Gateway(NatsServers, frozen=True):
     """`earmarkd --gateway`: events come from NATS instead of microphones."""
 
+    nodes: tuple[Name, ...] = ()  # daemons whose events are served; empty: all
+    sources: tuple[Name, ...] = ()  # sources whose events are served, whatever their daemon; empty: all
+    prefix: Name = "earmark"  # the beginning of all subjects, as the daemons have it
     qualify: bool = False  # call sources NODE/SOURCE, so that those of several daemons differ
     absent_after: Annotated[float, Meta(ge=1, le=86_400)] = (
         60.0  # seconds after which a silent daemon's sources are lost

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import logging
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -21,7 +22,7 @@ from earmark.gateway.nodes import Nodes
 from earmark.history.recent import Recent
 from earmark.jetstream.connection import Attempts, Connection, NatsError, failures, sentence
 from earmark.jetstream.login import NatsLogin
-from earmark.jetstream.subjects import node_in, nodes_stream
+from earmark.jetstream.subjects import hellos, node_in, nodes_stream, served
 from earmark.protocol.events import Gap, Hello
 
 if TYPE_CHECKING:
@@ -29,21 +30,26 @@ if TYPE_CHECKING:
     from nats.js.api import StreamInfo
 
 LOOK_SECONDS = 5.0  # between two looks at what the stream has
+REMEMBERED = 10_000  # numbers at most whose events are known to be lost
+PART = ("stream", "prefix", "nodes", "sources", "qualify", "absent_after")  # settings that say what is served
 
 log = logging.getLogger(__name__)
 _hello = msgspec.json.Decoder(Hello)
 
 
 class FeedStats(msgspec.Struct, frozen=True):
-    """How the gateway stands: `oldest` and `newest` are numbers of the stream, and `behind` what it has beyond `seq`.
+    """How the gateway stands. `oldest` and `newest` are numbers of the stream, and `behind` what it has beyond `seq`.
 
-    `gaps` counts numbers under which there was no event any more, and `stalls` consumers that went silent.
+    `served_nodes` and `served_sources` are those of the settings; if they are empty, all are served. `gaps` counts
+    numbers under which there was no event any more, and `stalls` consumers that went silent.
     """
 
     connected: bool
     detail: str
     server: str
     stream: str
+    served_nodes: tuple[str, ...]
+    served_sources: tuple[str, ...]
     epoch: str
     seq: int
     oldest: int
@@ -60,8 +66,9 @@ class StreamFeed:
     """Publishes each event of the stream to `recent` and `hub`, under its number there. On the event loop.
 
     It runs from entering to leaving, and connects again for ever. `recent` gets the name of the numbering, which is
-    made of the stream's name and birth, so that it is the same at all gateways of it. `ended` is set with a sentence
-    when the stream was made anew: its numbers mean something else then, and all clients must begin anew.
+    made of the stream's name and birth, so that it is the same at all gateways of it. `begin_anew` is called with a
+    sentence when the numbers mean something else from now on, or other sources are served: all subscribers must come
+    again then.
     """
 
     def __init__(
@@ -71,37 +78,42 @@ class StreamFeed:
         recent: Recent,
         hub: Hub,
         preload: int,
+        begin_anew: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.nodes = Nodes(settings.qualify, settings.absent_after)
-        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.settings = settings
         self.oldest = 0
-        self._settings = settings
         self._login = login
         self._recent = recent
         self._hub = hub
         self._preload = preload
+        self._begin_anew = begin_anew
         self._clock = clock
+        self._attempts = Attempts(login)
         self._newest = 0  # of the stream
-        self._awaited = self._awaited_states = 0  # numbers that must have come before anybody is greeted
-        self._events: Following | None = None
-        self._states: Following | None = None
+        self._gone: list[int] = []  # the highest numbers without an event, in order
         self._connection: Connection | None = None
         self._there = asyncio.Event()  # a connection
+        self._changed = asyncio.Event()  # the settings
         self._task: asyncio.Task[None] | None = None
         self._detail = "not connected yet"
-        self._connects = self._gaps = 0
+        self._connects = self._gaps = self._stalls = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        """Know nothing of the stream."""
+        settings = self.settings
+        self.nodes = Nodes(settings.qualify, settings.absent_after, settings.sources)
+        self._events: Following | None = None
+        self._states: Following | None = None
+        self._was_known = False
 
     @property
     def is_known(self) -> bool:
-        """Whether the stream was ever seen, so that subscribers can be greeted."""
-        events, states = self._events, self._states
-        return (
-            events is not None
-            and states is not None
-            and self._recent.newest >= self._awaited
-            and states.last >= self._awaited_states
-        )
+        """Whether what was in the stream at first has come, so that subscribers can be greeted."""
+        followed = [each for each in (self._events, self._states) if each is not None]
+        self._was_known |= len(followed) == 2 and all(each.has_caught_up for each in followed)
+        return self._was_known
 
     @property
     def trouble(self) -> str:
@@ -110,11 +122,41 @@ class StreamFeed:
             return self._detail
         return "" if self.is_known else "reading the newest events"
 
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """What of the stream is served; nothing means all."""
+        return served(self.settings.prefix, self.settings.nodes, self.settings.sources)
+
     async def connection(self) -> Connection:
         """Wait for a connection, and return it."""
         await self._there.wait()
         assert self._connection is not None
         return self._connection
+
+    def change(self, settings: Gateway, login: NatsLogin) -> bool:
+        """Go by other settings, over another connection. Returns whether the secret is another one."""
+        before, has_new_secret = self.settings, login.password != self._login.password
+        if settings == before and not has_new_secret:
+            return False
+        self.settings, self._login, self._attempts = settings, login, Attempts(login)
+        if any(getattr(before, name) != getattr(settings, name) for name in PART):
+            self._forget("the gateway serves something else now")
+        self._changed.set()
+        return has_new_secret
+
+    def note_gone(self, seq: int) -> None:
+        """Remember that there is no event under a number at which something was sent."""
+        at = bisect_left(self._gone, seq)
+        if self._gone[at : at + 1] != [seq]:
+            self._gone.insert(at, seq)
+        del self._gone[:-REMEMBERED]
+
+    def lost(self, first: int, last: int) -> int:
+        """Return the last of these numbers that is known to be lost, or 0. For a gateway that serves a part."""
+        found = bisect_right(self._gone, last)
+        noted = self._gone[found - 1] if found else 0
+        most = max(min(last, self.oldest - 1), noted)
+        return most if most >= first else 0
 
     def stats(self) -> FeedStats:
         """Return the counts so far."""
@@ -123,7 +165,9 @@ class StreamFeed:
             self._connection is not None,
             self._detail,
             self._connection.server if self._connection is not None else "",
-            self._settings.stream,
+            self.settings.stream,
+            self.settings.nodes,
+            self.settings.sources,
             self._recent.epoch,
             self._recent.newest,
             self.oldest,
@@ -131,10 +175,18 @@ class StreamFeed:
             max(0, self._newest - self._recent.newest),
             self._connects,
             self._gaps,
-            sum(follow),
+            self._stalls + sum(follow),
             len(self.nodes),
             len(self.nodes.silent(self._clock())),
         )
+
+    async def look(self, connection: Connection) -> StreamInfo:
+        """Return what the stream has, and keep its oldest and newest numbers. Raises NatsError if it is another one."""
+        info = await _info(connection, self.settings.stream)
+        if self._events is not None and self._epoch(info) != self._recent.epoch:
+            raise NatsError(f"the stream {self.settings.stream} was made anew")
+        self._keep(info)
+        return info
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="feed")
@@ -148,84 +200,111 @@ class StreamFeed:
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        """Connect again and again. Ends by being cancelled, or when the stream was made anew."""
-        attempts, expected = Attempts(self._login), failures()
-        while not self.ended.done():
-            server, broke = attempts.server(), asyncio.Event()
+        """Connect again and again. Ends by being cancelled."""
+        expected = failures()
+        while True:
+            self._changed.clear()
+            attempts, broke = self._attempts, asyncio.Event()
+            server = attempts.server()
             try:
                 async with Connection(self._login, server, "earmark-gateway", broke.set) as connection:
                     await self._begin(connection)
-                    if self.ended.done():
-                        return
                     attempts.succeeded()
                     await self._serve(connection, broke)
             except expected as error:
-                self._lost(server, sentence(error))
+                self._disconnected(server, sentence(error))
             except Exception:
                 log.exception("the gateway met an error; it connects anew")
-                self._lost(server, "an error")
-            await asyncio.sleep(attempts.pause())
+                self._disconnected(server, "an error")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), attempts.pause())
 
-    def _lost(self, server: str, why: str) -> None:
-        if self._connection is not None or why != self._detail:
+    def _disconnected(self, server: str, why: str) -> None:
+        if not self._changed.is_set() and (self._connection is not None or why != self._detail):
             address = server.partition("://")[2]
             log.warning("gateway: no events from NATS at %s: %s; trying again", address, why)
         self._there.clear()
         self._connection, self._detail = None, why
 
+    def _forget(self, why: str) -> None:
+        """Begin anew, and have all subscribers do so."""
+        self._stalls = self.stats().stalls
+        self._reset()
+        self._begin_anew(why)
+
     async def _begin(self, connection: Connection) -> None:
-        info = await self._look(connection)
-        birth = f"{self._settings.stream}:{info.created.isoformat() if info.created else ''}"
-        epoch = hashlib.sha256(birth.encode()).hexdigest()[:8]
+        settings = self.settings
+        info = await _info(connection, settings.stream)
+        epoch = self._epoch(info)
+        if self._recent.epoch and self._events is not None and epoch != self._recent.epoch:
+            log.warning("gateway: the stream %s was made anew, so its numbers begin anew", settings.stream)
+            self._forget("the stream was made anew")
+        self._keep(info)
         if self._events is None:
             start = max(self.oldest, info.state.last_seq + 1 - self._preload)
-            states = (await _info(connection, nodes_stream(self._settings.stream))).state
-            self._awaited, self._awaited_states = info.state.last_seq, states.last_seq if states.messages else 0
-            self._recent.epoch, self._recent.newest = epoch, start - 1
-            self._events = Following(self._settings.stream, start, self._take)
-            self._states = Following(nodes_stream(self._settings.stream), None, self._take_hello)
-        elif epoch != self._recent.epoch:
-            self.ended.set_result(f"the stream {self._settings.stream} was made anew, so its numbers begin anew")
-            return
+            if self._recent.epoch != epoch:
+                self._gone.clear()
+            self._recent.epoch = epoch
+            self._recent.skip(start - 1)
+            passed = self._pass if self.subjects else None
+            self._events = Following(
+                settings.stream, start, self._take, subjects=self.subjects, passed=passed, prepare=self.look
+            )
+            nodes = hellos(settings.prefix, settings.nodes)
+            self._states = Following(nodes_stream(settings.stream), None, self._take_hello, subjects=nodes)
         self._connection, self._detail, self._connects = connection, "", self._connects + 1
         self._there.set()
-        log.info("gateway: connected to NATS at %s; stream %s", connection.server, self._settings.stream)
+        log.info("gateway: connected to NATS at %s; stream %s", connection.server, settings.stream)
 
-    async def _look(self, connection: Connection) -> StreamInfo:
-        """Return what the stream has, and keep its oldest and newest numbers."""
-        info = await _info(connection, self._settings.stream)
+    def _epoch(self, info: StreamInfo) -> str:
+        birth = f"{self.settings.stream}:{info.created.isoformat() if info.created else ''}"
+        return hashlib.sha256(birth.encode()).hexdigest()[:8]
+
+    def _keep(self, info: StreamInfo) -> None:
         state = info.state
         self.oldest, self._newest = max(1, state.first_seq if state.messages else state.last_seq + 1), state.last_seq
-        return info
 
     async def _serve(self, connection: Connection, broke: asyncio.Event) -> None:
-        """Follow the stream until the connection breaks, which raises."""
+        """Follow the stream until the connection breaks, or the settings change, which raises."""
         assert self._events is not None
         assert self._states is not None
 
         async def look() -> None:
             while True:
                 await asyncio.sleep(LOOK_SECONDS)
-                await self._look(connection)
+                await self.look(connection)
 
         async def wait() -> None:
             await broke.wait()
             connection.check()
 
-        await _first(self._events.follow(connection), self._states.follow(connection), look(), wait())
+        async def change() -> None:
+            await self._changed.wait()
+            raise NatsError("the settings have changed")
+
+        await _first(self._events.follow(connection), self._states.follow(connection), look(), wait(), change())
 
     def _take(self, seq: int, message: Msg) -> None:
-        if seq > self._recent.newest + 1:
-            self._miss(seq - 1)
+        self._pass(seq - 1)
         self._newest = max(self._newest, seq)
         event, node = messages.read(message.data), node_in(message.subject)
         if event is None:
+            self.note_gone(seq)
             self._miss(seq)
             return
         self.nodes.note(node, event)
         published = messages.published(self.nodes, node, event, message.headers, seq, self._clock())
         self._recent.publish(published)
         self._hub.publish(published)
+
+    def _pass(self, to: int) -> None:
+        """Go on behind `to`: there are no events before it. Where a part is served, they may be of the others."""
+        missing = min(to, self.oldest - 1) if self.subjects else to
+        if missing > self._recent.newest:
+            self._miss(missing)
+        if to > self._recent.newest:
+            self._recent.pass_over(to)
+            self._newest = max(self._newest, to)
 
     def _miss(self, to: int) -> None:
         """Tell that the stream has no events up to this number any more, or something else in their place."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from earmark.jetstream.connection import ANSWER_SECONDS, Connection
+from earmark.jetstream.connection import ANSWER_SECONDS, Connection, NatsError
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
 HEARTBEAT_SECONDS = 2.0  # between two signs of life of an idle consumer
 FORGET_SECONDS = 60.0  # after which the server removes a consumer that nobody hears
+SEVERAL_SUBJECTS = (2, 10)  # the first version of the server with consumers for several subjects
 TURN = 50  # messages after which everything else has its turn
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 
 class Following:
     """The messages of `stream` from number `start` on, or the last one of each subject if it is None.
+
+    With `subjects`, the server sends only what is for these. `passed` is then told up to which number there is nothing
+    else of them. `prepare` is awaited before each consumer is made, and may raise.
 
     The library's ordered consumer is known to stall without a word. So this one is watched: where the heartbeats stay
     away, or tell of messages that have not come, another consumer takes its place, from the message after the last one
@@ -34,6 +38,9 @@ class Following:
         start: int | None,
         take: Callable[[int, Msg], None],
         *,
+        subjects: Sequence[str] = (),
+        passed: Callable[[int], None] | None = None,
+        prepare: Callable[[Connection], Awaitable[object]] | None = None,
         heartbeat: float = HEARTBEAT_SECONDS,
     ) -> None:
         self.stream = stream
@@ -41,7 +48,16 @@ class Following:
         self.stalls = 0
         self._by_subject = start is None
         self._take = take
+        self._subjects = list(subjects)
+        self._passed = passed
+        self._prepare = prepare
+        self._left: int | None = None  # messages that were there when the consumer was made, and may still come
         self._heartbeat = heartbeat
+
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether all that was there when the consumer was made has come."""
+        return self._left is not None and self._left <= 0
 
     async def follow(self, connection: Connection) -> None:
         """Read until the connection breaks, which raises, or until the task is cancelled."""
@@ -55,6 +71,8 @@ class Following:
         """Read by one consumer until it stalls."""
         import nats.js.api as api  # of an extra
 
+        if len(self._subjects) > 1 and (told := too_old_for_several(connection.version)):
+            raise NatsError(told)
         client = connection.client
         inbox = client.new_inbox()
         came: asyncio.Queue[Msg] = asyncio.Queue()
@@ -67,13 +85,17 @@ class Following:
         try:
             from_start = api.DeliverPolicy.BY_START_SEQUENCE
             first = self._by_subject and not self.last
+            subjects = self._subjects or ([">"] if first else [])
+            if self._prepare is not None:
+                await self._prepare(connection)
             consumer = await connection.jetstream.add_consumer(
                 self.stream,
                 api.ConsumerConfig(
                     deliver_subject=inbox,
                     deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT if first else from_start,
                     opt_start_seq=None if first else self.last + 1,
-                    filter_subject=">" if first else None,
+                    filter_subject=subjects[0] if len(subjects) == 1 else None,
+                    filter_subjects=subjects if len(subjects) > 1 else None,
                     ack_policy=api.AckPolicy.NONE,
                     max_deliver=1,
                     idle_heartbeat=self._heartbeat,
@@ -83,6 +105,7 @@ class Following:
                 ),
             )
             name = consumer.name
+            self._left = consumer.num_pending or 0
             await self._read(connection, came)
         finally:
             with contextlib.suppress(Exception):  # the server removes what is left
@@ -110,11 +133,17 @@ class Following:
                     await connection.client.publish(asked)  # the server goes on when it sees this
                 if int(headers.get("Nats-Last-Consumer", delivered)) > delivered:
                     return
+                if "Nats-Last-Consumer" in headers:
+                    self._left = 0  # the server is idle, also if it has removed some of them
+                if self._passed is not None and (last := int(headers.get("Nats-Last-Stream", 0))) > self.last:
+                    self.last = last
+                    self._passed(last)
                 continue
             sequence = message.metadata.sequence
             if sequence.consumer != delivered + 1:
                 return
             delivered = sequence.consumer
+            self._left = min((self._left or 0) - 1, message.metadata.num_pending)
             if sequence.stream > self.last:
                 self.last = sequence.stream
                 self._take(sequence.stream, message)
@@ -122,3 +151,10 @@ class Following:
             if taken >= TURN:
                 taken = 0
                 await asyncio.sleep(0)
+
+
+def too_old_for_several(version: tuple[int, int, str]) -> str:
+    """Return why the server cannot send several subjects, or nothing. An older one would send everything."""
+    if version[:2] >= SEVERAL_SUBJECTS:
+        return ""
+    return f"several nodes, or sources, need nats-server 2.10 or newer, and this one is {version[2]}"

@@ -16,6 +16,7 @@ from earmark.history.pages import page
 from earmark.history.recent import Recent
 from earmark.jetstream.connection import ANSWER_SECONDS, failures, sentence
 from earmark.jetstream.subjects import node_in
+from earmark.stream.replay import Lost
 
 WAIT_SECONDS = 300.0  # of a client that resumes, for a connection to NATS
 HISTORY_SECONDS = 3.0  # of a question about history
@@ -26,11 +27,8 @@ AT_ONCE = 10  # pages that are read at the same time
 class StreamKept:
     """Kept, in the stream. It ends at the number that the hub has published, which is `recent`'s newest."""
 
-    def __init__(
-        self, feed: StreamFeed, stream: str, recent: Recent, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, feed: StreamFeed, recent: Recent, clock: Callable[[], float] = time.monotonic) -> None:
         self._feed = feed
-        self._stream = stream
         self._recent = recent
         self._clock = clock
         self._places = asyncio.Semaphore(AT_ONCE)
@@ -49,6 +47,10 @@ class StreamKept:
     def oldest(self) -> int:
         """The number of the oldest event that the stream has, as it was seen last."""
         return min(self._feed.oldest, self._recent.newest + 1)
+
+    def lost(self) -> Lost | None:
+        """Return how to tell which numbers are lost, where others never had an event here."""
+        return self._feed.lost if self._feed.subjects else None
 
     async def after(self, seq: int, limit: int) -> Sequence[Published]:
         """Return the first events with numbers above `seq`, at most `limit`, in order. Waits for a connection."""
@@ -86,20 +88,24 @@ class StreamKept:
         import nats.js.api as api  # of an extra
 
         connection = await self._feed.connection()
-        jetstream = connection.jetstream
+        jetstream, stream, subjects = connection.jetstream, self._feed.settings.stream, list(self._feed.subjects)
         consumer = await jetstream.add_consumer(
-            self._stream,
+            stream,
             api.ConsumerConfig(
                 deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
                 opt_start_seq=seq + 1,
+                filter_subject=subjects[0] if len(subjects) == 1 else None,
+                filter_subjects=subjects if len(subjects) > 1 else None,
                 ack_policy=api.AckPolicy.NONE,
                 max_deliver=1,
                 mem_storage=True,
                 inactive_threshold=2 * ANSWER_SECONDS,
             ),
         )
-        subscription = await jetstream.pull_subscribe_bind(consumer=consumer.name, stream=self._stream)
+        subscription = await jetstream.pull_subscribe_bind(consumer=consumer.name, stream=stream)
         try:
+            if subjects:
+                await self._feed.look(connection)  # what is older than the oldest now is lost
             found: list[Published] = []
             left = consumer.num_pending or 0
             while left > 0 and not found:  # messages without an event are left out, and a page must not be empty
@@ -110,7 +116,9 @@ class StreamKept:
                         left = 0
                         break
                     event, node = messages.read(message.data), node_in(message.subject)
-                    if event is not None:
+                    if event is None:
+                        self._feed.note_gone(number)
+                    else:
                         nodes, now = self._feed.nodes, self._clock()
                         found.append(messages.published(nodes, node, event, message.headers, number, now))
             return found
@@ -118,4 +126,4 @@ class StreamKept:
             with contextlib.suppress(Exception):  # the server removes what is left
                 async with asyncio.timeout(ANSWER_SECONDS):
                     await subscription.unsubscribe()
-                    await jetstream.delete_consumer(self._stream, consumer.name)
+                    await jetstream.delete_consumer(stream, consumer.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import msgspec
@@ -22,12 +23,14 @@ class Nodes:
     """What the nodes have told of themselves. The caller owns the clock, in seconds.
 
     With `qualify`, a source is called NODE/SOURCE. Without it, those of the same name are taken for one. A node that
-    has told nothing for longer than `absent_after` seconds is silent, and its sources are lost.
+    has told nothing for longer than `absent_after` seconds is silent, and its sources are lost. `served` are the names
+    of the sources that are shown; all, if it is empty.
     """
 
-    def __init__(self, qualify: bool, absent_after: float) -> None:
+    def __init__(self, qualify: bool, absent_after: float, served: Collection[str] = ()) -> None:
         self._qualify = qualify
         self._absent_after = absent_after
+        self._served = frozenset(served)
         self._nodes: dict[str, _Node] = {}
 
     def __len__(self) -> int:
@@ -62,6 +65,8 @@ class Nodes:
         silent, found = set(self.silent(now)), {}
         for name, node in self._nodes.items():
             for source in node.sources.values():
+                if not self._serves(source.name):
+                    continue
                 told = msgspec.structs.replace(source, name=self.name(name, source.name))
                 if name in silent:
                     told = msgspec.structs.replace(told, state="lost", detail=SILENT)
@@ -74,7 +79,9 @@ class Nodes:
         found: dict[str, ClassifierInfo] = {}
         for name, node in self._nodes.items():
             for each in node.classifiers:
-                sources = tuple(self.name(name, source) for source in each.sources)
+                sources = tuple(self.name(name, source) for source in each.sources if self._serves(source))
+                if each.sources and not sources:
+                    continue
                 if (known := found.get(each.name)) is not None:
                     labels = tuple(dict.fromkeys((*known.labels, *each.labels)))
                     sources = tuple(dict.fromkeys((*known.sources, *sources)))
@@ -82,6 +89,9 @@ class Nodes:
                 else:
                     found[each.name] = msgspec.structs.replace(each, sources=sources)
         return tuple(found.values())
+
+    def _serves(self, source: str) -> bool:
+        return not self._served or source in self._served
 
     def as_here(self, node: str, event: Numbered, seq: int, now: float) -> Numbered:
         """Return the event of a node with its number in the stream, and with the names that hold here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
@@ -16,29 +17,26 @@ MAX_BYTES = 4 * 1024 * 1024  # of text; the events themselves are two to three t
 class Recent:
     """The newest `events` events at most, and `max_bytes` of their text. A Sink, and Kept.
 
-    `epoch` is the name of the numbering, and `newest` the number that it goes on from.
+    `epoch` is the name of the numbering, and `newest` the number that it goes on from. From the number `oldest` on
+    nothing is missing here; it is newest + 1 if nothing is kept.
     """
 
     def __init__(self, epoch: str, newest: int = 0, events: int = 2000, max_bytes: int = MAX_BYTES) -> None:
         self.epoch = epoch
         self.newest = newest
+        self.oldest = newest + 1
         self._most = events
         self._max_bytes = max_bytes
-        self._events: deque[Published] = deque()  # of numbers without a hole
+        self._events: deque[Published] = deque()  # of rising numbers
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._events)
 
-    @property
-    def oldest(self) -> int:
-        """The number of the oldest event that is kept; newest + 1 if none is."""
-        return self.newest + 1 - len(self._events)
-
     def publish(self, published: Published) -> None:
         """Keep the event, and forget the oldest ones where there are too many."""
         if published.event.seq != self.newest + 1:
-            self._forget(len(self._events))
+            self.skip(published.event.seq - 1)
         self.newest = published.event.seq
         self._events.append(published)
         self._bytes += len(published.text)
@@ -46,15 +44,19 @@ class Recent:
             self._forget(1)
 
     def skip(self, to: int) -> None:
-        """Go on behind `to`, up to which no event will come. What is older is forgotten: numbers have no hole here."""
+        """Go on behind `to`, because events up to it are missing. What is older is forgotten."""
         self._forget(len(self._events))
+        self.newest, self.oldest = to, to + 1
+
+    def pass_over(self, to: int) -> None:
+        """Go on behind `to`, up to which there is no event that would belong here. Nothing is missing."""
         self.newest = to
 
     def since(self, seq: int, limit: int | None = None) -> list[Published] | None:
         """Return the events with numbers above `seq`, at most `limit`, or None if memory does not reach back so far."""
-        skip = seq + 1 - self.oldest
-        if skip < 0:
+        if seq + 1 < self.oldest:
             return None
+        skip = bisect_right(self._events, seq, key=_number)
         return list(islice(self._events, skip, None if limit is None else skip + limit))
 
     async def after(self, seq: int, limit: int) -> Sequence[Published]:
@@ -67,4 +69,10 @@ class Recent:
 
     def _forget(self, count: int) -> None:
         for _ in range(count):
-            self._bytes -= len(self._events.popleft().text)
+            forgotten = self._events.popleft()
+            self._bytes -= len(forgotten.text)
+            self.oldest = forgotten.event.seq + 1
+
+
+def _number(published: Published) -> int:
+    return published.event.seq

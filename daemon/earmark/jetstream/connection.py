@@ -46,6 +46,12 @@ class Connection:
         self.client: nats.aio.client.Client
         self.jetstream: nats.js.JetStreamContext
 
+    @property
+    def version(self) -> tuple[int, int, str]:
+        """The first two numbers of the server's version, and all of it for people."""
+        version = self.client.connected_server_version
+        return version.major, version.minor, f"{version.major}.{version.minor}.{version.patch}"
+
     def check(self) -> None:
         """Raise NatsError if the connection is broken."""
         if self.broken:

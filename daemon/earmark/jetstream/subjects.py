@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -54,6 +55,23 @@ class Subjects:
         """Return the subject of an event."""
         source, classifier = getattr(event, "source", "") or NONE, getattr(event, "classifier", "") or NONE
         return f"{self.prefix}.{self.node}.{source}.{classifier}.{event.__struct_config__.tag}"
+
+
+def served(prefix: str, nodes: Sequence[str], sources: Sequence[str]) -> tuple[str, ...]:
+    """Return the subjects of the events of these nodes and sources, and of what concerns a node as a whole.
+
+    Where a list is empty, all are meant; where both are, the answer is empty. No two of the subjects overlap.
+    """
+    if not nodes and not sources:
+        return ()
+    wanted = tuple(dict.fromkeys((*sources, NONE))) if sources else ()
+    found = [f"{prefix}.{node}" for node in dict.fromkeys(nodes)] or [f"{prefix}.*"]
+    return tuple(f"{node}.{source}.>" for node in found for source in wanted) or tuple(f"{node}.>" for node in found)
+
+
+def hellos(prefix: str, nodes: Sequence[str]) -> tuple[str, ...]:
+    """Return the subjects of what there is at these nodes; none where all are meant."""
+    return tuple(f"{prefix}-nodes.{node}" for node in dict.fromkeys(nodes))
 
 
 def nodes_stream(stream: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from earmark.broadcast.frames import text_frame
@@ -17,6 +17,8 @@ from earmark.protocol.events import Gap, GapCause, Result, encode
 
 STEP_EVENTS = 100  # looked at in one step: about a millisecond
 STEP_BYTES = 64 * 1024  # written in one step, and one event more
+
+Lost = Callable[[int, int], int]
 
 
 class Step(enum.Enum):
@@ -34,13 +36,18 @@ class Replay:
     The caller owns the clock and the turns. It calls step(), and does what the answer says. Each step does a bounded
     amount of work and writes a bounded number of bytes, and nothing while the transport is full; a page and what the
     transport holds is all that waits for the subscriber. The filter is the one that the subscriber has at the moment.
-    `position` is the number up to which everything was sent or told to be missing; it only rises.
+    `position` is the number up to which everything was sent or told to be missing; it only rises. A number without
+    an event is missing, unless `lost` is given: it returns the last one of a span that is, or 0 if none is.
     """
 
-    def __init__(self, subscriber: Subscriber, since: Position, kept: Kept, recent: Recent) -> None:
+    def __init__(
+        self, subscriber: Subscriber, since: Position, kept: Kept, recent: Recent, *, lost: Lost | None = None
+    ) -> None:
         self._subscriber = subscriber
         self._kept = kept
         self._recent = recent
+        self._lost = lost
+        self._read_until = 0  # by a reading that found nothing
         self._page: deque[Published] = deque()  # read and not yet sent
         self._is_of_this_epoch = since.epoch == kept.epoch
         self.position = since.seq if self._is_of_this_epoch else 0
@@ -52,6 +59,7 @@ class Replay:
             return Step.FULL
         if not self._page:
             self._tell_what_is_missing()
+            self._pass_over_nothing()
             recent = self._recent.since(self.position, STEP_EVENTS + 1)
             if recent is None:
                 return Step.READ
@@ -70,6 +78,10 @@ class Replay:
         """Send these events next. They are those that are kept after `position`."""
         self._page.extend(events)
 
+    def found_nothing(self, to: int) -> None:
+        """Go on behind `to`, up to which nothing is kept after `position`. For a replay that can tell what is lost."""
+        self._read_until = to
+
     def skip(self) -> None:
         """Go on with what is in memory, because nothing before it can be read."""
         self._miss(self._recent.oldest - 1, "too_old")
@@ -79,10 +91,11 @@ class Replay:
         if not self._page:
             return None
         published = self._page.popleft()
-        last = min(published.event.seq, self._recent.oldest) - 1
+        seq, lost = published.event.seq, self._lost
+        last = min(seq, self._recent.oldest) - 1 if lost is None else lost(self.position + 1, seq - 1)
         if last > self.position:
             self._miss(last, "too_old")
-        if published.event.seq > self.position + 1:
+        if lost is None and seq > self.position + 1:
             self._page.clear()  # it begins behind events that were never written but are still in memory
             return None
         return published
@@ -94,6 +107,12 @@ class Replay:
             self._miss(oldest - 1, "epoch")
         elif oldest - 1 > self.position:
             self._miss(oldest - 1, "too_old")
+
+    def _pass_over_nothing(self) -> None:
+        if self._lost is not None and self._read_until > self.position:
+            if (last := self._lost(self.position + 1, self._read_until)) > self.position:
+                self._miss(last, "too_old")
+            self.position = self._read_until
 
     def _miss(self, to: int, cause: GapCause) -> None:
         """Say that the events from here to `to` will not come."""

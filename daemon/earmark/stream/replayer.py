@@ -14,7 +14,7 @@ from earmark.errors import EarmarkError
 from earmark.history.kept import Kept
 from earmark.history.position import Position, check_position
 from earmark.history.recent import Recent
-from earmark.stream.replay import STEP_EVENTS, Replay, Step
+from earmark.stream.replay import STEP_EVENTS, Lost, Replay, Step
 from earmark.stream.subscribe_request import SubscribeRequest
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,9 @@ class Replayer:
     """Replays the past to subscribers of `hub`, one step of one of them in each turn of the event loop.
 
     `kept` has the past, and `recent` the newest part of it; `utc` is the wall clock in Unix time. `timeout` is how
-    long a replay waits, in seconds, for events that `kept` cannot read yet and `recent` has forgotten.
+    long a replay waits, in seconds, for events that `kept` cannot read yet and `recent` has forgotten. `lost` returns
+    what a Replay asks which numbers are lost, where some never had an event here: what `kept` does not find is then not
+    waited for.
     """
 
     def __init__(
@@ -38,12 +40,14 @@ class Replayer:
         *,
         utc: Callable[[], float] = time.time,
         timeout: float = WRITE_TIMEOUT_SECONDS,
+        lost: Callable[[], Lost | None] = lambda: None,
     ) -> None:
         self._hub = hub
         self._kept = kept
         self._recent = recent
         self._utc = utc
         self._timeout = timeout
+        self._lost = lost
         self._turn = asyncio.Lock()
 
     def checked(self, request: SubscribeRequest) -> SubscribeRequest:
@@ -59,7 +63,8 @@ class Replayer:
         `drained` waits until the transport has room. Ends when the subscriber is live or has left the hub, which the
         hub sees to for one that reads nothing.
         """
-        loop, replay = asyncio.get_running_loop(), Replay(subscriber, since, self._kept, self._recent)
+        loop, lost = asyncio.get_running_loop(), self._lost()
+        replay = Replay(subscriber, since, self._kept, self._recent, lost=lost)
         waiting: float | None = None  # since when nothing could be read
         while True:
             async with self._turn:
@@ -75,7 +80,7 @@ class Replayer:
             if step is Step.FULL:
                 await drained()
             elif step is Step.READ:
-                if await self._read(replay):
+                if await self._read(replay, waits=lost is None):
                     waiting = None
                     continue
                 waiting = waiting or loop.time()
@@ -84,12 +89,15 @@ class Replayer:
                 elif self._hub.is_held(subscriber):
                     replay.skip()
 
-    async def _read(self, replay: Replay) -> bool:
-        """Give the replay its next page. Returns whether there was one."""
+    async def _read(self, replay: Replay, waits: bool) -> bool:
+        """Give the replay its next page. Returns whether it can go on."""
+        newest = self._kept.newest
         try:
             events = await self._kept.after(replay.position, STEP_EVENTS)
         except EarmarkError as error:
             log.warning("a replay cannot read what is kept: %s", error)
             return False
         replay.take(events)
-        return bool(events)
+        if not events and not waits:
+            replay.found_nothing(newest)
+        return bool(events) or not waits

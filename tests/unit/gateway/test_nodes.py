@@ -49,3 +49,11 @@ def test_events_change_what_is_known_of_their_node() -> None:
     home.note("home", change)
     assert home.as_here("home", change, 12, 100.0) == Config(12, TIME, change.sources, change.classifiers, "api")
     assert (len(home), home.classifiers()) == (1, CLASSIFIERS[:1])
+
+
+def test_only_the_sources_that_are_served_are_shown_and_the_classifiers_that_hear_them() -> None:
+    some, none = Nodes(False, 60.0, ("desk",)), Nodes(False, 60.0, ("door",))
+    for each in (some, none):
+        each.hello("home", HELLO, 100.0)
+    assert (some.sources(100.0), some.classifiers()) == (SOURCES, CLASSIFIERS)
+    assert (none.sources(100.0), none.classifiers()) == ((), ())

@@ -111,3 +111,18 @@ def test_numbers_that_will_never_come_are_skipped_and_what_was_before_them_is_fo
     assert (kept.newest, kept.oldest, kept.since(8), kept.since(4)) == (8, 9, [], None)
     kept.publish(event(9))
     assert seqs(kept.since(8)) == [9]
+
+
+def test_numbers_that_are_passed_over_are_not_missing() -> None:
+    kept = recent(2)
+    kept.pass_over(8)
+    kept.publish(event(9))
+    assert (kept.newest, kept.oldest, [seqs(kept.since(seq)) for seq in (0, 1, 5, 8, 9)]) == (
+        9,
+        1,
+        [[1, 2, 9], [2, 9], [9], [9], []],
+    )
+    kept.publish(event(10))
+    assert (kept.oldest, kept.since(0), seqs(kept.since(1))) == (2, None, [2, 9, 10])
+    kept.skip(20)
+    assert (kept.newest, kept.oldest, len(kept), kept.since(19), kept.since(20)) == (20, 21, 0, None, [])

@@ -118,11 +118,15 @@ class Coming:
         return steps
 
     def got(self) -> list[Any]:
-        """Return what has come since the last call: numbers of events, and gaps as their cause, first and last."""
-        return [
-            (message["cause"], message["from"], message["to"]) if message.get("type") == "gap" else message["seq"]
-            for message in self.transport.messages()
-        ]
+        return told(self.transport)
+
+
+def told(transport: HandTransport) -> list[Any]:
+    """Return what has come since the last call: numbers of events, and gaps as their cause, first and last."""
+    return [
+        (message["cause"], message["from"], message["to"]) if message.get("type") == "gap" else message["seq"]
+        for message in transport.messages()
+    ]
 
 
 def result(seq: int, time: datetime, source: str = "desk") -> Result:
@@ -450,3 +454,39 @@ def test_a_replay_ends_where_nothing_can_be_read(actions: list[tuple[str, int]])
         coming.disk.lose()
     coming.run(coming.come(1))
     assert coming.got() == [("too_old", 2, 6), 7, 8, 9]
+
+
+def partial(recent: Recent, lost: Sequence[int], transport: HandTransport, kept: Recent | None = None) -> Replay:
+    """A replay from the beginning over numbers of which only some have an event here, and `lost` are lost."""
+
+    def last(first: int, to: int) -> int:
+        return max((seq for seq in lost if first <= seq <= to), default=0)
+
+    subscriber = Subscriber(transport, parse({}), lambda code, reason: None)
+    return Replay(subscriber, Position(EPOCH, 0), recent if kept is None else kept, recent, lost=last)
+
+
+@pytest.mark.parametrize(
+    ("lost", "got"), [((), [3, 7]), ((5,), [3, ("too_old", 4, 5), 7]), ((1, 2), [("too_old", 1, 2), 3, 7])]
+)
+def test_a_number_that_never_had_an_event_here_is_no_gap(lost: tuple[int, ...], got: list[object]) -> None:
+    recent, transport = Recent(EPOCH), HandTransport()
+    replay = partial(recent, lost, transport)
+    replay.take([Published(event, encode(event)) for event in (result(3, BEGAN), result(7, BEGAN))])
+    recent.pass_over(7)
+    while replay.step(0.0, 0.0) is not Step.LIVE:
+        pass
+    assert told(transport) == got
+
+
+@pytest.mark.parametrize(("lost", "got"), [((), []), ((4,), [("too_old", 1, 4)])])
+def test_where_nothing_is_kept_after_the_position_the_replay_goes_on_behind_what_was_read(
+    lost: tuple[int, ...], got: list[object]
+) -> None:
+    recent, disk, transport = Recent(EPOCH, newest=9), Recent(EPOCH), HandTransport()
+    disk.pass_over(9)
+    replay = partial(recent, lost, transport, disk)
+    assert replay.step(0.0, 0.0) is Step.READ
+    replay.found_nothing(9)
+    assert replay.step(0.0, 0.0) is Step.LIVE
+    assert told(transport) == got

@@ -417,7 +417,7 @@ def test_a_process_that_cannot_start_is_reported_after_many_deaths(
     tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    monkeypatch.setattr("earmark.engines.supervisor.FIRST_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr("earmark.engines.deaths.FIRST_DELAY_SECONDS", 0.001)
 
     async def scene() -> None:
         async with Followed(tiny) as engine:
@@ -443,7 +443,7 @@ def test_an_answer_that_no_batch_waits_for_costs_a_restart_and_not_the_supervisi
     program.write_text(ANSWERS_UNASKED.format(python=sys.executable))
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
-    monkeypatch.setattr("earmark.engines.supervisor.FIRST_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr("earmark.engines.deaths.FIRST_DELAY_SECONDS", 0.001)
 
     async def scene() -> None:
         async with Followed(tiny, settings=config.Worker(threads=1, device="cpu", spare=False)) as engine:

@@ -43,7 +43,7 @@ def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("EARMARK_TEST_GPU", str(file))
     monkeypatch.setattr("earmark.launching.launch.MODULE", "tests.sick_worker")
     monkeypatch.setattr("earmark.placement.probe.MODULE", "tests.sick_worker")
-    monkeypatch.setattr("earmark.engines.supervisor.FIRST_DELAY_SECONDS", 0.01)
+    monkeypatch.setattr("earmark.engines.deaths.FIRST_DELAY_SECONDS", 0.01)
     return file
 
 
@@ -117,7 +117,7 @@ def test_without_a_fallback_a_gpu_that_is_gone_is_an_error(tiny: Checkpoint, gpu
 def test_a_process_that_grows_slowly_is_replaced_between_two_batches_and_one_batch_that_takes_too_much_kills_it(
     tiny: Checkpoint, gpu: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("earmark.engines.supervisor.HEALTHY_SECONDS", 0.0)
+    monkeypatch.setattr("earmark.engines.deaths.HEALTHY_SECONDS", 0.0)
 
     async def scene() -> None:
         async with LocalEngine(config.Worker(threads=1, device="cpu", memory_mb=1), [tiny]) as engine:

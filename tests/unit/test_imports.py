@@ -315,6 +315,7 @@ SHELLS: dict[str, str] = {
     "devices.sound_server": "the programs that ask the sound server",
     "gating.silero": "the file of Silero's weights",
     "gating.speech": "the Silero slots of the streams",
+    "inference.announced": "nothing; it wakes who waits for a state",
     "inference.dispatch": "the task that sends batches",
     "standin.backed": "the task that starts and ends the process that stands in",
     "engines.placing": "nothing; it asks placement.gpu and placement.known_threads",

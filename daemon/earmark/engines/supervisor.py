@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from types import TracebackType
-from typing import NamedTuple, Self, TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -16,10 +16,12 @@ from earmark.audio.types import Floats, Samples
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
 from earmark.engines import wire
+from earmark.engines.deaths import Deaths, Ended
 from earmark.engines.growth import Growth
 from earmark.engines.placing import Placing
 from earmark.engines.process import MB, SILENT_SECONDS, Died, WorkerProcess
 from earmark.errors import ModelError, WorkerDied, WorkerError
+from earmark.inference.announced import Announced, OnChange
 from earmark.inference.batch import ATTEMPTS
 from earmark.inference.engine import EngineState, Phase, RemoteStats
 from earmark.launching.early import Early
@@ -34,18 +36,6 @@ from earmark.protocol.licence import is_non_commercial
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
-
-FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.5, 30.0  # before a restart, doubled with each death
-HEALTHY_SECONDS = 60.0  # of serving, after which earlier deaths are forgotten
-MAX_DEATHS = 5  # in a row; then the phase is "failed", and the process is started again all the same
-
-
-class Ended(NamedTuple):
-    """How a process ended, as the rest of a sentence, and whether it ended because it was to be replaced."""
-
-    how: str
-    retired: bool = False
-    outgrew: bool = False
 
 
 class LocalEngine:
@@ -64,20 +54,17 @@ class LocalEngine:
         settings: config.Worker,
         checkpoints: Sequence[Checkpoint],
         *,
-        on_change: Callable[[EngineState], None] = lambda state: None,
+        on_change: OnChange = lambda state: None,
         known: KnownThreads | None = None,
         early: Early | None = None,
     ) -> None:
         self._settings = settings
         self._checkpoints = {checkpoint.name: checkpoint for checkpoint in checkpoints}
-        self._on_change = on_change
         self._needed = frozenset(self._checkpoints)
         self._unloading: Counter[str] = Counter()  # how many Unloaded of a model are still to come
-        self._state = EngineState(loading=self._needed)
-        self._changed = asyncio.Event()  # of the present state; replaced when that changes
+        self._announced = Announced(EngineState(loading=self._needed), on_change)
         self._changed_at = 0.0
-        self._deaths = 0  # in a row
-        self._serving_since: float | None = None
+        self._deaths = Deaths()
         self._fallback = Fallback(settings.device, settings.precision, allowed=settings.fallback == "cpu")
         self._placing = Placing(settings, self._fallback, known or KnownThreads())
         self._was_warned = False  # that the models alone pass worker.memory_mb
@@ -114,13 +101,13 @@ class LocalEngine:
 
     def stop(self) -> None:
         """Begin to end the process, so that leaving has less to wait for. May be called twice."""
-        if self._state.phase != "stopped":
+        if self.state.phase != "stopped":
             self._change(phase="stopped", detail="the daemon shuts down", pid=None)
             self._supervision.cancel()  # once: a second time would cut short the end of the process
 
     @property
     def state(self) -> EngineState:
-        return self._state
+        return self._announced.now
 
     @property
     def parallel(self) -> int:
@@ -138,18 +125,18 @@ class LocalEngine:
 
     async def changed(self) -> None:
         """Wait for the next change of state."""
-        await self._changed.wait()
+        await self._announced.changed()
 
     async def ready(self) -> None:
         """Wait until all checkpoints that the engine was made with are loaded and warm.
 
-        Raises ModelError if one was refused, and WorkerError if the process died MAX_DEATHS times in a row.
+        Raises ModelError if one was refused, and WorkerError if the process died too often in a row.
         """
-        while self._state.phase != "ready" or self._refused():
+        while self.state.phase != "ready" or self._refused():
             if self._refused() and not self._missing():
                 raise ModelError("; ".join(self._refused()))
-            if self._state.phase in ("stopped", "failed"):
-                raise WorkerError(f"the model process does not serve: {self._state.detail}")
+            if self.state.phase in ("stopped", "failed"):
+                raise WorkerError(f"the model process does not serve: {self.state.detail}")
             await self.changed()
 
     def load(self, checkpoint: Checkpoint) -> None:
@@ -158,11 +145,11 @@ class LocalEngine:
         It is loaded beside the batches that are classified meanwhile.
         """
         name = checkpoint.name
-        if name in self._checkpoints and name not in self._state.refused:
+        if name in self._checkpoints and name not in self.state.refused:
             return
         self._checkpoints[name] = checkpoint
         _log_remarks(checkpoint)
-        self._change(refused=_without(name, self._state.refused))
+        self._change(refused=_without(name, self.state.refused))
         if self._process is not None:
             self._process.load(self._placing.load(checkpoint))
 
@@ -172,20 +159,20 @@ class LocalEngine:
             return
         self._needed -= {name}
         self._change(
-            loaded=self._state.loaded - {name},
-            refused=_without(name, self._state.refused),
-            placements=_without(name, self._state.placements),
+            loaded=self.state.loaded - {name},
+            refused=_without(name, self.state.refused),
+            placements=_without(name, self.state.placements),
         )
         if self._process is not None:
             self._unloading[name] += 1
             self._process.unload(name)
-            if self._state.phase in ("loading", "failed"):
+            if self.state.phase in ("loading", "failed"):
                 self._become_ready()
 
     def require(self, models: Set[str]) -> None:
         """Be ready from now on when these models are loaded, all of which were given to load() before."""
         self._needed = frozenset(models)
-        if self._state.phase in ("loading", "failed") and self._process is not None:
+        if self.state.phase in ("loading", "failed") and self._process is not None:
             self._become_ready()
 
     async def classify(self, model: str, batch: Sequence[Samples], attempts: int = ATTEMPTS) -> Floats:
@@ -220,16 +207,16 @@ class LocalEngine:
     async def _process_with(self, model: str) -> WorkerProcess:
         """Wait for a process that has loaded `model`, and return it."""
         while True:
-            if self._state.phase == "stopped":
+            if self.state.phase == "stopped":
                 raise WorkerError(f"{model}: the model process was stopped")
-            if self._process is not None and model in self._state.loaded and not self._process.is_retiring:
+            if self._process is not None and model in self.state.loaded and not self._process.is_retiring:
                 return self._process
             if model not in self._checkpoints:
                 raise ModelError(f"{model}: no such model is configured")
-            if model in self._state.refused:
-                raise ModelError(self._state.refused[model])
-            if self._state.phase == "failed":
-                raise WorkerError(f"{model}: {self._state.detail}")
+            if model in self.state.refused:
+                raise ModelError(self.state.refused[model])
+            if self.state.phase == "failed":
+                raise WorkerError(f"{model}: {self.state.detail}")
             await self.changed()
 
     async def _supervise(self) -> None:
@@ -240,26 +227,19 @@ class LocalEngine:
             except Exception:  # a daemon without supervision would wait for its model for ever
                 logger.exception("The supervision of the model process met an error")
                 ended = Ended("was given up because of an error in the daemon")
-            served = self._serving_since is not None and _now() - self._serving_since >= HEALTHY_SECONDS
-            self._serving_since = None
-            if served:
-                self._deaths = 0
+            proved, died = self._deaths.ended(ended, _now())
+            if proved:
                 self._fallback.proved()
-            # a process that outgrew its bound soon after its start would do so again and again
-            is_planned = ended.retired and (served or not ended.outgrew)
-            self._deaths += not is_planned
-            if not is_planned and self._deaths >= MAX_DEVICE_DEATHS and self._state.device != "cpu":
+            if died and self._deaths.in_a_row >= MAX_DEVICE_DEATHS and self.state.device != "cpu":
                 self._fall_back(f"the model process {ended.how}")
-            delay = 0 if is_planned else min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (self._deaths - 1))
-            if self._deaths == 1 and self._launcher.has_spare:
-                delay = 0
+            delay = self._deaths.delay(died=died, has_spare=self._launcher.has_spare)
             again = f"in {delay:g} s" if delay else "at once"
             self._change(
                 phase=self._unless_failed("restarting"),
                 detail=f"the model process {ended.how}; it is started again {again}",
                 pid=None,
-                restarts=self._state.restarts + 1,
-                outgrown=self._state.outgrown + ended.outgrew,
+                restarts=self.state.restarts + 1,
+                outgrown=self.state.outgrown + ended.outgrew,
                 loaded=frozenset(),
                 refused={},
                 placements={},
@@ -317,7 +297,7 @@ class LocalEngine:
         """Retire a process that runs on the CPU for want of the GPU, when it is time to try that and it is there."""
         chosen = self._fallback
         while True:
-            while chosen.retry_at is None or self._state.phase != "ready":
+            while chosen.retry_at is None or self.state.phase != "ready":
                 await self.changed()
             await asyncio.sleep(max(0.0, chosen.retry_at - _now()))
             if await is_usable(self._settings.device):
@@ -332,7 +312,7 @@ class LocalEngine:
         if self._process is not None and self._process.is_retiring:
             return
         match reply:
-            case wire.Progress() if self._state.phase == "ready":
+            case wire.Progress() if self.state.phase == "ready":
                 logger.info("The model process is %s", reply.text)
             case wire.Progress(phase=phase, text=text):
                 self._change(phase=self._unless_failed(phase), detail=text)
@@ -347,9 +327,9 @@ class LocalEngine:
             case wire.Loaded(model=model, device=device):
                 self._note_device(device)
                 placed = self._placing.loaded(self._checkpoints[model], reply)
-                placements = {**self._state.placements, model: placed}
-                self._change(loaded=self._state.loaded | {model}, device=device, placements=placements)
-                if self._state.phase == "ready":
+                placements = {**self.state.placements, model: placed}
+                self._change(loaded=self.state.loaded | {model}, device=device, placements=placements)
+                if self.state.phase == "ready":
                     logger.info("The model process serves %s too", self._titles({model}))
                 self._become_ready()
             case wire.Refused(model=model, error=error, device=True) if model in self._needed and self._fall_back(
@@ -358,36 +338,36 @@ class LocalEngine:
                 self._replace(f"cannot use its GPU ({error})")
             case wire.Refused(model=model, error=error):
                 logger.error("%s", error)
-                self._change(refused={**self._state.refused, model: error})
+                self._change(refused={**self.state.refused, model: error})
                 self._become_ready()
 
     def _note_device(self, device: str) -> None:
         """Note that a model was loaded on `device`: the configured one, the CPU in its place, or without being told."""
-        if self._settings.device == "auto" and device == "cpu" and self._state.device not in ("", "cpu"):
-            self._fall_back(f"{self._state.device} is not there any more")
+        if self._settings.device == "auto" and device == "cpu" and self.state.device not in ("", "cpu"):
+            self._fall_back(f"{self.state.device} is not there any more")
         elif device != "cpu":
             self._fallback.recovered()
-            if self._state.fallback:
+            if self.state.fallback:
                 self._change(fallback="", device=device)
 
     def _note_silence(self, is_silent: bool) -> None:
         """Send nothing to a process that is silent, and go on when it is not any more."""
-        if is_silent and self._state.phase == "ready":
+        if is_silent and self.state.phase == "ready":
             detail = f"the model process has sent nothing for {SILENT_SECONDS:g} s"
             self._change(phase="unresponsive", detail=detail)
-        elif not is_silent and self._state.phase == "unresponsive":
+        elif not is_silent and self.state.phase == "unresponsive":
             self._change(phase="ready", detail="")
 
     def _become_ready(self) -> None:
         """Change the phase once every checkpoint that is needed was loaded or refused."""
-        if self._state.phase == "ready" or self._missing():
+        if self.state.phase == "ready" or self._missing():
             return
-        if self._needed & self._state.loaded or not self._needed:
-            self._serving_since = _now()
+        if self._needed & self.state.loaded or not self._needed:
+            self._deaths.serves(_now())
             self._change(phase="ready", detail="")
             self._check_bound()
-            if self._state.loaded:
-                logger.info("The model process serves %s on %s", self._titles(self._state.loaded), self._state.device)
+            if self.state.loaded:
+                logger.info("The model process serves %s on %s", self._titles(self.state.loaded), self.state.device)
         else:
             self._change(phase="failed", detail="; ".join(self._refused()))
 
@@ -404,29 +384,24 @@ class LocalEngine:
         return ", ".join(f"{each.name} (licence {each.licence})" if each.licence else each.name for each in found)
 
     def _unless_failed(self, phase: Phase) -> Phase:
-        """Return `phase`, or "failed" after MAX_DEATHS deaths in a row: then only success changes the phase."""
-        return "failed" if self._deaths >= MAX_DEATHS else phase
+        """Return `phase`, or "failed" after too many deaths in a row: then only success changes the phase."""
+        return "failed" if self._deaths.too_many else phase
 
     def _missing(self) -> set[str]:
         """Return the models that are needed and neither loaded nor refused yet."""
-        return set(self._needed & self._state.loading)
+        return set(self._needed & self.state.loading)
 
     def _refused(self) -> list[str]:
         """Return the reasons for which models that are needed were refused."""
-        return [reason for model, reason in self._state.refused.items() if model in self._needed]
+        return [reason for model, reason in self.state.refused.items() if model in self._needed]
 
     def _change(self, **fields: object) -> None:
-        if self._state.phase == "stopped":  # nothing follows it
+        if self.state.phase == "stopped":  # nothing follows it
             return
-        state = replace(self._state, **fields)  # type: ignore[arg-type]  # mypy cannot see through **
+        state = replace(self.state, **fields)  # type: ignore[arg-type]  # mypy cannot see through **
         known = frozenset(self._checkpoints)
-        self._state = replace(state, loading=known - state.loaded - state.refused.keys())
-        self._changed.set()
-        self._changed, self._changed_at = asyncio.Event(), _now()
-        try:
-            self._on_change(self._state)
-        except Exception:
-            logger.exception("The callback for the engine's state failed")
+        self._changed_at = _now()
+        self._announced.become(replace(state, loading=known - state.loaded - state.refused.keys()))
 
 
 def _log_remarks(checkpoint: Checkpoint) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -14,6 +14,7 @@ from earmark.audio.types import Floats, Samples
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
 from earmark.errors import ModelError, Unavailable, WorkerError
+from earmark.inference.announced import Announced, OnChange
 from earmark.inference.batch import ATTEMPTS
 from earmark.inference.engine import EndpointStats, EngineState, RemoteStats
 from earmark.remote.endpoint import Endpoint, Late
@@ -40,18 +41,17 @@ class RemoteEngine:
         settings: config.Worker,
         checkpoints: Sequence[Checkpoint],
         *,
-        on_change: Callable[[EngineState], None] = lambda state: None,
+        on_change: OnChange = lambda state: None,
     ) -> None:
         self._checkpoints = {checkpoint.name: checkpoint for checkpoint in checkpoints}
         self._needed = frozenset(self._checkpoints)
-        self._on_change = on_change
-        self._changed = asyncio.Event()  # of the present state; replaced when that changes
         self._endpoints = [
             Endpoint(address, settings.remote, settings.timeout, lambda: self._checkpoints, self._look)
             for address in settings.remote.endpoints
         ]
         self._in_flight = settings.remote.in_flight  # at one endpoint
-        self._state = EngineState("starting", self._waits_for(), loading=self._needed)
+        waiting = EngineState("starting", self._waits_for(), loading=self._needed)
+        self._announced = Announced(waiting, on_change)
         self._tasks: list[asyncio.Task[None]] = []
         self._retried = 0  # batches that were sent a second time
         self._began: set[int] = set()  # the endpoints that have answered since the start, by their place
@@ -68,14 +68,14 @@ class RemoteEngine:
 
     def stop(self) -> None:
         """Ask nobody any more. May be called twice."""
-        if self._state.phase != "stopped":
+        if self.state.phase != "stopped":
             self._change(phase="stopped", detail="the daemon shuts down")
             for task in self._tasks:
                 task.cancel()
 
     @property
     def state(self) -> EngineState:
-        return self._state
+        return self._announced.now
 
     @property
     def parallel(self) -> int:
@@ -101,19 +101,19 @@ class RemoteEngine:
 
     async def changed(self) -> None:
         """Wait for the next change of state."""
-        await self._changed.wait()
+        await self._announced.changed()
 
     async def ready(self) -> None:
         """Wait until every needed model is served by an endpoint. Raises ModelError if one was refused by all.
 
         It waits for as long as no endpoint answers: their machines may start later than this one.
         """
-        while self._state.phase != "ready":
+        while self.state.phase != "ready":
             if refused := self._reasons():
-                if not self._needed & self._state.loading:
+                if not self._needed & self.state.loading:
                     raise ModelError("; ".join(refused))
-            if self._state.phase == "stopped":
-                raise WorkerError(f"no endpoint serves: {self._state.detail}")
+            if self.state.phase == "stopped":
+                raise WorkerError(f"no endpoint serves: {self.state.detail}")
             await self.changed()
         if refused := self._reasons():
             raise ModelError("; ".join(refused))
@@ -166,9 +166,9 @@ class RemoteEngine:
             raise Unavailable("; ".join(map(str, failures)))
         if model not in self._checkpoints:
             raise ModelError(f"{model}: no such model is configured")
-        if model in self._state.refused:
-            raise ModelError(self._state.refused[model])
-        raise Unavailable(f"{model}: {self._state.detail or 'no endpoint serves it now'}")
+        if model in self.state.refused:
+            raise ModelError(self.state.refused[model])
+        raise Unavailable(f"{model}: {self.state.detail or 'no endpoint serves it now'}")
 
     def _choose(self, model: str, asked: Set[str]) -> Endpoint | None:
         """Return the endpoint with the fewest batches in flight, of those that serve the model and were not asked."""
@@ -179,13 +179,13 @@ class RemoteEngine:
         """Return an endpoint that serves the model within RETRY_SECONDS."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(RETRY_SECONDS):
-                while self._state.phase != "stopped" and not self._choose(model, frozenset()):
+                while self.state.phase != "stopped" and not self._choose(model, frozenset()):
                     await self.changed()
         return self._choose(model, frozenset())
 
     def _look(self) -> None:
         """Take what the endpoints know, and change the state accordingly."""
-        if self._state.phase == "stopped":
+        if self.state.phase == "stopped":
             return
         loaded = frozenset(name for each in self._endpoints for name in each.served) & self._checkpoints.keys()
         answering = [each for each in self._endpoints if each.is_ready]
@@ -194,10 +194,10 @@ class RemoteEngine:
             for name in self._checkpoints.keys() - loaded
             if answering and all(name in each.refused for each in answering)
         }
-        was_ready = self._state.phase == "ready"
+        was_ready = self.state.phase == "ready"
         missing = self._needed - loaded - refused.keys()
         if not answering:
-            phase, detail = "restarting" if was_ready or self._state.restarts else "starting", self._waits_for()
+            phase, detail = "restarting" if was_ready or self.state.restarts else "starting", self._waits_for()
         elif missing:
             phase, detail = "loading", f"no endpoint has said yet whether it serves {', '.join(sorted(missing))}"
         elif self._needed & loaded or not self._needed:
@@ -212,7 +212,7 @@ class RemoteEngine:
             loaded=loaded,
             refused=refused,
             loading=frozenset(self._checkpoints) - loaded - refused.keys(),
-            restarts=self._state.restarts + (was_ready and not answering),
+            restarts=self.state.restarts + (was_ready and not answering),
         )
 
     def _tell(self, was_ready: bool, phase: str, detail: str, loaded: Set[str]) -> None:
@@ -222,23 +222,16 @@ class RemoteEngine:
             logger.info("%s serve %s", addresses, ", ".join(sorted(loaded)))
         elif was_ready and phase != "ready":
             logger.warning("No endpoint serves any more: %s", detail)
-        elif phase == "failed" and self._state.phase != "failed":
+        elif phase == "failed" and self.state.phase != "failed":
             logger.error("%s", detail)
 
     def _waits_for(self) -> str:
         return "no endpoint answers: " + "; ".join(f"{each.address} ({each.detail})" for each in self._endpoints)
 
     def _reasons(self) -> list[str]:
-        return [reason for model, reason in self._state.refused.items() if model in self._needed]
+        return [reason for model, reason in self.state.refused.items() if model in self._needed]
 
     def _change(self, **fields: object) -> None:
-        state = replace(self._state, **fields)  # type: ignore[arg-type]  # mypy cannot see through **
-        if state == self._state:
-            return
-        self._state = state
-        self._changed.set()
-        self._changed = asyncio.Event()
-        try:
-            self._on_change(state)
-        except Exception:
-            logger.exception("The callback for the engine's state failed")
+        state = replace(self.state, **fields)  # type: ignore[arg-type]  # mypy cannot see through **
+        if state != self.state:
+            self._announced.become(state)

@@ -14,6 +14,7 @@ import msgspec
 from earmark.audio.types import Floats, Samples
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.errors import ModelError, Unavailable, WorkerDied, WorkerError
+from earmark.inference.announced import Announced, OnChange
 from earmark.inference.batch import ATTEMPTS
 from earmark.inference.engine import EngineState, RemoteStats, RunningEngine
 from earmark.standin.both import both
@@ -23,8 +24,6 @@ logger = logging.getLogger(__name__)
 AWAY_SECONDS = 2.0  # for which the endpoints lack a model; then a process is started here
 KEPT_SECONDS = 60.0  # for which they serve everything again; then it is ended. A relapse before that loses nothing
 TRIES = 3  # of a batch: at the endpoints, here, and at the endpoints that are back
-
-OnChange = Callable[[EngineState], None]
 
 
 class BackedEngine:
@@ -51,15 +50,13 @@ class BackedEngine:
     ) -> None:
         self._checkpoints = {checkpoint.name: checkpoint for checkpoint in checkpoints}
         self._needed = frozenset(self._checkpoints)
-        self._on_change = on_change
         self._away_seconds, self._kept_seconds = away, kept
         self._make = here
         self._here: RunningEngine | None = None  # while there is a process
         self._ended = EngineState()  # the counts of the processes that were ended
         self._answered_here = 0
-        self._changed = asyncio.Event()  # of the present state; replaced when that changes
         self._remote = at_endpoints(self._look)
-        self._state = self._both()
+        self._announced = Announced(self._both(), on_change)
         self._following: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
@@ -76,9 +73,9 @@ class BackedEngine:
 
     def stop(self) -> None:
         """Begin to end both engines. May be called twice."""
-        if self._state.phase == "stopped":
+        if self.state.phase == "stopped":
             return
-        self._set(replace(self._state, phase="stopped", detail="the daemon shuts down", pid=None))
+        self._announced.become(replace(self.state, phase="stopped", detail="the daemon shuts down", pid=None))
         self._remote.stop()
         if self._here is not None:
             self._here.stop()
@@ -86,7 +83,7 @@ class BackedEngine:
 
     @property
     def state(self) -> EngineState:
-        return self._state
+        return self._announced.now
 
     @property
     def parallel(self) -> int:
@@ -97,7 +94,7 @@ class BackedEngine:
 
     def silence(self) -> float:
         """Return the seconds since the process gave a sign of life, while models run in it."""
-        return self._here.silence() if self._here is not None and self._state.fallback else 0.0
+        return self._here.silence() if self._here is not None and self.state.fallback else 0.0
 
     def remote(self) -> RemoteStats:
         """Return what is known of the endpoints, and how many batches were answered here."""
@@ -105,17 +102,17 @@ class BackedEngine:
 
     async def changed(self) -> None:
         """Wait for the next change of state."""
-        await self._changed.wait()
+        await self._announced.changed()
 
     async def ready(self) -> None:
         """Wait until every needed model is served, at the endpoints or here. Raises ModelError if both refuse one."""
-        while self._state.phase != "ready" or self._needed & self._state.loading:
-            if self._state.phase == "stopped":
-                raise WorkerError(f"no model is served: {self._state.detail}")
-            if self._state.phase == "failed":
-                raise ModelError(self._state.detail)
+        while self.state.phase != "ready" or self._needed & self.state.loading:
+            if self.state.phase == "stopped":
+                raise WorkerError(f"no model is served: {self.state.detail}")
+            if self.state.phase == "failed":
+                raise ModelError(self.state.detail)
             await self.changed()
-        if refused := [why for name, why in self._state.refused.items() if name in self._needed]:
+        if refused := [why for name, why in self.state.refused.items() if name in self._needed]:
             raise ModelError("; ".join(refused))
 
     def load(self, checkpoint: Checkpoint) -> None:
@@ -168,7 +165,7 @@ class BackedEngine:
         """Wait until the endpoints or the process here serve the model, and return which."""
         while True:
             here = self._here
-            if self._state.phase == "stopped":
+            if self.state.phase == "stopped":
                 raise WorkerError(f"{model}: the engine was stopped")
             if model in self._remote.state.loaded:
                 return self._remote
@@ -176,10 +173,10 @@ class BackedEngine:
                 return here
             if model not in self._checkpoints:
                 raise ModelError(f"{model}: no such model is configured")
-            if model in self._state.refused:
-                raise ModelError(self._state.refused[model])
+            if model in self.state.refused:
+                raise ModelError(self.state.refused[model])
             if here is not None and (here.state.phase == "failed" or model in here.state.refused):
-                raise WorkerError(f"{model}: {self._state.detail or here.state.detail}")
+                raise WorkerError(f"{model}: {self.state.detail or here.state.detail}")
             await self.changed()
 
     async def _follow(self) -> None:
@@ -229,18 +226,6 @@ class BackedEngine:
         return replace(state, restarts=state.restarts + ended.restarts, outgrown=state.outgrown + ended.outgrown)
 
     def _look(self, _: EngineState | None = None) -> None:
-        """Take the states of both engines."""
-        if self._state.phase != "stopped":
-            self._set(self._both())
-
-    def _set(self, state: EngineState) -> None:
-        """Wake who waits for a change, also of one engine alone, and tell the state if it is another one."""
-        was, self._state = self._state, state
-        self._changed.set()
-        self._changed = asyncio.Event()
-        if state == was:
-            return
-        try:
-            self._on_change(state)
-        except Exception:
-            logger.exception("The callback for the engine's state failed")
+        """Take the states of both engines. Who waits for a change is woken, also if only one of them has changed."""
+        if self.state.phase != "stopped":
+            self._announced.become(self._both())

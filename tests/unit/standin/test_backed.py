@@ -14,8 +14,9 @@ import pytest
 
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.errors import ModelError, Unavailable, WorkerError
+from earmark.inference.announced import OnChange
 from earmark.inference.engine import EngineState, RemoteStats
-from earmark.standin.backed import BackedEngine, OnChange
+from earmark.standin.backed import BackedEngine
 from tests.engines import FakeEngine, failing
 
 NAME = "house/moods"

@@ -69,7 +69,10 @@ def summary(info: Mapping[str, Any]) -> list[str]:
     rows += [(f"classifier {each.get('name')}", _classifier(each)) for each in _dicts(info.get("classifiers"))]
     rows += [("models", _named(models, "loaded", "loading"))]
     rows += [("worker", _named(worker, "phase", "device", "restarts", "fallback", "detail"))]
-    rows += [("journal", _named(journal, "state", "events", "detail") or "none")]
+    if isinstance(gateway := info.get("gateway"), dict):
+        rows += [("gateway", _gateway(gateway))]
+    else:
+        rows += [("journal", _named(journal, "state", "events", "detail") or "none")]
     rows += [(f"lost by {cause}", _lost(_dict(each))) for cause, each in lost.items()]
     rows += [("subscribers", _flat(subscribers.get("subscribers", "")))]
     told = [(printable(name), printable(str(text))) for name, text in rows if text]
@@ -91,6 +94,14 @@ def _source(told: Mapping[str, Any]) -> str:
 
 def _classifier(told: Mapping[str, Any]) -> str:
     return f"{told.get('model')}, hears {_flat(told.get('sources', [])) or 'nothing'}"
+
+
+def _gateway(told: Mapping[str, Any]) -> str:
+    where = f"reads {told.get('stream')} of NATS"
+    where += f" at {told.get('server')}" if told.get("connected") else f", not connected: {told.get('detail')}"
+    part = _named(told, "served_nodes", "served_sources").replace("served_", "only the ")
+    counts = _named(told, "behind", "nodes", "silent", "gaps", "stalls").replace("silent", "silent nodes")
+    return ", ".join(filter(None, (where, part, counts)))
 
 
 def _named(told: Mapping[str, Any], *names: str) -> str:

@@ -54,6 +54,7 @@ function now() {
   drawn = performance.now();
   store.prune(Date.now());
   document.documentElement.classList.toggle("stale", page.stream.stale && store.known);
+  document.documentElement.classList.toggle("gateway", store.gateway);
   render(body(), document.body);
 }
 

@@ -27,6 +27,7 @@ export class Store {
     this.active = new Map(); // id → span
     this.connection = { state: "connecting", since: 0, behind: 0, error: "", status: 0 };
     this.ahead = null; // ms by which this browser's clock is ahead of the daemon's
+    this.gateway = false; // whether one serves the page
     this.known = false; // whether a hello came
     this.changes = 0; // rises with every event, for who draws only what changed
     this.spanChanges = 0;

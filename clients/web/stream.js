@@ -52,6 +52,7 @@ export class Stream {
   /** Ask for the settings in force. A daemon that does not tell them leaves the page without thresholds. */
   async refresh() {
     const [classifiers, sources] = await Promise.allSettled([this.client.classifiers(), this.client.sources()]);
+    this.store.gateway = !!classifiers.reason?.message.startsWith("this is a gateway");
     if (classifiers.status === "fulfilled") this.store.status = byName(classifiers.value);
     if (sources.status === "fulfilled") this.store.settings = byName(sources.value);
     this.store.changes++;

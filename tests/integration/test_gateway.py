@@ -24,11 +24,15 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
 from earmark.config.settings import Config, Gateway, Server
+from earmark.errors import ServerError
 from earmark.gateway.following import Following
 from earmark.gateway.service import Service
 from earmark.history.recent import Recent
 from earmark.jetstream.connection import Connection
 from earmark.jetstream.login import NatsLogin
+from earmark_client import Client
+from tests.browser import Browser
+from tests.browser import missing as no_browser
 from tests.daemon import environment
 from tests.natsserver import DEADLINE, MISSING, NatsServer, ask, node, until
 from tests.serving import command, lasting, result
@@ -391,5 +395,45 @@ def test_a_reload_changes_what_a_gateway_serves_and_who_may_come_and_names_what_
                     await until(lambda: bool(lines("not reloaded")))
                     hall.hear(result(0))
                     assert json.loads(*await texts(connection, 1))["source"] == "hall/desk"
+
+    play(tmp_path, scenario)
+
+
+def test_what_only_a_daemon_has_is_answered_with_a_sentence_that_says_so(tmp_path: Path) -> None:
+    async def scenario(server: NatsServer) -> None:
+        async with gateway(server.url) as address:
+            for path in ("/v1/classifiers", "/v1/sources/desk", "/v1/models", "/v1/audio", "/v1/clips/e-1", "/docs"):
+                said = json.loads(await fetch_any(address, path))["error"]
+                own = "/".join(path.split("/")[:3])
+                assert said.startswith("this is a gateway,")
+                assert said.endswith(f"ask a daemon itself for {own}")
+            with pytest.raises(ServerError, match="this is a gateway, which has the events of daemons"):
+                await asyncio.to_thread(Client(address).sources)
+            assert "no such" not in await fetch_any(address, "/v1/eventful")
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.skipif(bool(no_browser()), reason=no_browser())
+def test_labels_arrive_on_the_page_of_a_gateway_which_hides_what_is_not_there(tmp_path: Path) -> None:
+    def look(address: str, hear: Callable[[], object]) -> None:
+        with Browser() as browser:
+            browser.do("open", url=f"http://{address}/")
+            browser.until("store.gateway && document.querySelector('[data-source=desk][data-state=listening]')")
+            hear()
+            browser.until("store.rows.length")
+            assert browser.do("text", of=".row .name") == "stop"
+            assert browser.do("text", of=".pill") == "Connected"
+            assert browser.value("document.body.innerText").count("This is a gateway.") == 1
+            gone = ".source button, .source .level, .source meter, .tune, .lend, footer a"
+            seen = f"[...document.querySelectorAll('{gone}')].filter((each) => each.checkVisibility()).length"
+            assert browser.value(seen) == 0
+            assert browser.do("problems") == []
+
+    async def scenario(server: NatsServer) -> None:
+        async with node(server.url) as home, gateway(server.url) as address:
+            home.hear(result(0))
+            loop = asyncio.get_running_loop()
+            await asyncio.to_thread(look, address, lambda: loop.call_soon_threadsafe(home.hear, command(0)))
 
     play(tmp_path, scenario)

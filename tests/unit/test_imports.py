@@ -354,6 +354,7 @@ SHELLS: dict[str, str] = {
     "publish.broker": "the connection to a broker",
     "publish.nats_publisher": "the connection to NATS, and what waits for it",
     "login.files": "nothing; it reads secrets and certificates",
+    "gateway.elsewhere": "the HTTP routes of what a gateway has not",
     "gateway.feed": "the connection to NATS, and what is known of the stream",
     "gateway.following": "a consumer of a stream",
     "gateway.kept": "nothing; it reads the stream",

@@ -15,6 +15,7 @@ export function sources(page) {
   return html`
     <section aria-labelledby="sources-title">
       <h2 id="sources-title">${t("sources")}</h2>
+      ${page.store.gateway ? html`<p class="empty">${t("gateway")}</p>` : nothing}
       ${all.length ? all.map((source) => card(page, source)) : html`<p class="empty">${t("sources.none")}</p>`}
     </section>
   `;

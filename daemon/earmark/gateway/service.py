@@ -19,6 +19,7 @@ from earmark.broadcast.publisher import rfc3339
 from earmark.config.settings import Config, Gateway
 from earmark.control.history_routes import History
 from earmark.errors import RequestError
+from earmark.gateway.elsewhere import elsewhere_routes
 from earmark.gateway.feed import FeedStats, StreamFeed
 from earmark.gateway.kept import WAIT_SECONDS, StreamKept
 from earmark.gateway.metrics import metrics_routes
@@ -145,6 +146,7 @@ class Service:
             *page_routes(show_root),
             *History(self._kept, self._hello).routes(),
             *metrics_routes(self._feed.stats, self._hub.stats),
+            *elsewhere_routes(),
         ]
 
     def _hello(self) -> Hello:

@@ -49,6 +49,17 @@ def test_a_summary_has_what_people_ask_first() -> None:
     ]
 
 
+def test_a_summary_of_a_gateway_tells_what_it_reads_and_of_no_journal() -> None:
+    told = {"connected": True, "detail": "", "server": "nats:4222", "stream": "EARMARK", "behind": 0, "nodes": 2}
+    part = told | {"served_nodes": ["hall", "attic"], "served_sources": [], "silent": 1}
+    gone = {"connected": False, "detail": "no answer", "stream": "EARMARK", "nodes": 2}
+    assert [summary({"gateway": each}) for each in (told, part, gone)] == [
+        ["gateway  reads EARMARK of NATS at nats:4222, nodes 2"],
+        ["gateway  reads EARMARK of NATS at nats:4222, only the nodes hall, attic, nodes 2, silent nodes 1"],
+        ["gateway  reads EARMARK of NATS, not connected: no answer, nodes 2"],
+    ]
+
+
 @pytest.mark.parametrize(
     "info", [{}, {"journal": None}, {"sources": 3, "classifiers": [4], "lost": [], "models": "x", "subscribers": 7}]
 )

@@ -18,10 +18,15 @@ def sums(batch: Sequence[Samples]) -> Floats:
     return np.stack([samples.sum(keepdims=True) for samples in batch])
 
 
-def failing(error: Exception) -> Callable[[Sequence[Samples]], Floats]:
-    """Return what raises `error` for each batch."""
+def by_last_letter(texts: Sequence[str]) -> Floats:
+    """Return the vector (0, ..., 1, ..., 0) of each text, of 26 numbers, by its last letter but punctuation."""
+    return np.stack([np.eye(26, dtype=np.float32)[ord(text.rstrip(".")[-1].lower()) - ord("a")] for text in texts])
 
-    def logits(batch: Sequence[Samples]) -> Floats:
+
+def failing(error: Exception) -> Callable[[Sequence[object]], Floats]:
+    """Return what raises `error` for each batch, or for each text."""
+
+    def logits(batch: Sequence[object]) -> Floats:
         raise error
 
     return logits
@@ -39,6 +44,8 @@ class FakeEngine:
         self.held = held
         self.batches: list[list[float]] = []
         self.attempts: list[int] = []
+        self.texts: list[list[str]] = []  # of each request to encode
+        self.vectors: Callable[[Sequence[str]], Floats] = by_last_letter
         self.loads: list[Checkpoint] = []
         self.unloads: list[str] = []
         self.required: frozenset[str] = frozenset()
@@ -100,3 +107,7 @@ class FakeEngine:
             finally:
                 self._waiting -= 1
         return self.logits(batch)
+
+    async def encode(self, model: str, texts: Sequence[str]) -> Floats:
+        self.texts.append(list(texts))
+        return self.vectors(texts)

@@ -24,6 +24,7 @@ class Model(msgspec.Struct, frozen=True):
     function: str = ""
     values: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    takes_labels: bool = False  # at run time
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -48,7 +49,8 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
 class ClassifierStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A classifier and the settings in force. `window` and `hop` are seconds.
 
-    `thresholds` has the score at which each label goes on. `decide` and `vad` are what a PATCH takes.
+    `thresholds` has the score at which each label goes on. `decide` and `vad` are what a PATCH takes, and so are the
+    fields of `label_set` where the model takes its labels at run time.
     """
 
     name: str
@@ -62,6 +64,7 @@ class ClassifierStatus(msgspec.Struct, frozen=True, kw_only=True):
     thresholds: dict[str, float] = {}
     decide: dict[str, Any] = {}
     vad: dict[str, Any] = {}
+    label_set: dict[str, Any] | None = None
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -75,7 +75,7 @@ def _row(model: Model) -> Sequence[str]:
         "*" if model.default else "",
         names,
         model.state,
-        _labels(model.labels),
+        "given at run time" if model.takes_labels else _labels(model.labels),
         model.function,
         f"{model.rate} Hz" if model.rate else "",
         _size(model.bytes),

@@ -33,7 +33,7 @@ from earmark.capture.intake import Intake
 from earmark.capture.network import Network
 from earmark.config import settings as config
 from earmark.config.file import parse
-from earmark.control.fields import check_classifier, check_source
+from earmark.control.fields import CLASSIFIER_FIELDS, check_classifier, check_source
 from earmark.control.steering import Change
 from earmark.description.openapi import Liveness
 from earmark.protocol.endpoints import ANALYZE, AUDIO, EVENTS
@@ -199,7 +199,7 @@ def test_json_is_what_is_sent_and_received(block: Block) -> None:
         if "changed" in each:
             assert [Change(**change) for change in each["changed"]]
             continue
-        if each.keys() <= {"decide", "vad", "paused"}:
+        if each.keys() <= {*CLASSIFIER_FIELDS, "paused"}:
             (check_source if "paused" in each else check_classifier)(each)
             continue
         if "inputs" in each:

@@ -146,7 +146,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "protocol",
     },
     "changes": {"control.steering", "config"},
+    "zeroshot": {"inference.scores", "checkpoints", "audio", "config"},
     "listening": {
+        "zeroshot",
         "changes",
         "detection",
         "windowing",
@@ -161,6 +163,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tuning": {
         "analysis.offline",
         "listening.plan",
+        "zeroshot.text_vectors",
         "detection",
         "inference",
         "engines.supervisor",
@@ -246,7 +249,7 @@ SHELLS: dict[str, str] = {
     "listening.live": "the windows that are on their way through the engine",
     "app.passing": "the timer of the ticks",
     "listening.plan": "the checkpoint folders that the settings name",
-    "app.loading": "the line on the terminal that tells what is being loaded",
+    "supervision.loading": "the line on the terminal that tells what is being loaded",
     "app.memory": "nothing; it reads what is resident",
     "listening.loop": "nothing; it calls functions on the event loop",
     "app.models": "the engine, and the queue before it",
@@ -395,6 +398,7 @@ SHELLS: dict[str, str] = {
     "windowing.rounds": "the streams of all sources",
     "windowing.segmenter": "the segmenter thread",
     "windowing.shared_gates": "the gates of one source",
+    "zeroshot.text_vectors": "the vectors of texts, and the turns in which they are read",
     "windowing.stream": "one source's state on the segmenter thread",
 }
 """Modules that are not pure, and the one thing that each of them owns. Those of PROCESSES are not listed."""

@@ -156,10 +156,17 @@ def _read(entry: Entry) -> Checkpoint:
 
 def _told(plan: Plan) -> str:
     return (
-        f"classifier {plan.name}: {plan.checkpoint.name}, {len(plan.labels)} labels, "
+        f"classifier {plan.name}: {plan.checkpoint.name}, {_labels(plan)}, "
         f"{plan.settings.gate} gate, {plan.settings.mode}, hears {', '.join(plan.sources) or 'nothing'}; "
         f"licence {licence.told(plan.checkpoint.licence)}"
     )
+
+
+def _labels(plan: Plan) -> str:
+    chosen = plan.label_set
+    if chosen is None:
+        return f"{len(plan.labels)} labels"
+    return f"{len(chosen.labels)} labels given here and {len(chosen.background)} of the background"
 
 
 def _check_source(where: str, source: config.Source, report: Report, machine: Machine) -> None:

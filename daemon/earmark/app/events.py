@@ -122,4 +122,4 @@ class Events:
         )
 
     def _described(self) -> tuple[tuple[ClassifierInfo, config.Decide], ...]:
-        return tuple((plan.info, plan.settings.decide) for plan in self._plans().values())
+        return tuple((plan.info, plan.deciding) for plan in self._plans().values())

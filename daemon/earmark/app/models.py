@@ -10,7 +10,6 @@ from earmark.analysis.routes import Analyses
 from earmark.api.clip_scorer import ClipScorer
 from earmark.api.clips import Clips
 from earmark.app import keeping
-from earmark.app.loading import EngineLog
 from earmark.checkpoints.catalogue import catalogue
 from earmark.config import settings as config
 from earmark.engines.chosen import engine
@@ -22,7 +21,9 @@ from earmark.listening.plan import Plan, default_model
 from earmark.placement.choice import ENGINES
 from earmark.placement.known_threads import KnownThreads
 from earmark.poison.remembered import RememberedClips
+from earmark.supervision.loading import EngineLog
 from earmark.telemetry.snapshot import versions
+from earmark.zeroshot.text_vectors import TextVectors
 
 
 class Models:
@@ -52,6 +53,7 @@ class Models:
         state = keeping.folder(os.environ)
         known, tell_log = KnownThreads(state), EngineLog(tell).changed
         self.engine = engine(worker, list(checkpoints.values()), tell_log, known, early)
+        self.vectors = TextVectors(self.engine)
         batcher = Batcher(
             max_batch=worker.max_batch, queue=worker.queue, max_age=worker.max_age, max_wait_ms=worker.max_wait_ms
         )

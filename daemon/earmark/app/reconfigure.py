@@ -14,7 +14,7 @@ from earmark.access.access import Access
 from earmark.access.audit import Audit
 from earmark.access.tokens import tokens_changed
 from earmark.audio.types import Nanoseconds
-from earmark.changes.difference import Difference, difference, different, steps
+from earmark.changes.difference import LABEL_SET, Difference, difference, different, steps
 from earmark.changes.patch import TABLES, patched, without_table
 from earmark.checkpoints.catalogue import Entry, catalogue
 from earmark.checkpoints.checkpoint import Checkpoint, Scoring
@@ -28,7 +28,7 @@ from earmark.errors import ConfigError, EarmarkError
 from earmark.inference.engine import Engine
 from earmark.inference.registry import Registry
 from earmark.listening.live import Live
-from earmark.listening.plan import Plan, default_model, plan
+from earmark.listening.plan import Plan, default_model, plan, with_heads
 from earmark.listening.sources import Listening
 from earmark.perimeter.certificate import Pair
 from earmark.protocol.events import Config, ConfigCause
@@ -37,6 +37,7 @@ from earmark.recordings.recording import check
 from earmark.server.server import read_entry
 from earmark.supervision.systemd import notify
 from earmark.telemetry.snapshot import ReloadStats
+from earmark.zeroshot.text_vectors import TextVectors
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +60,8 @@ class Reconfigurer:
     """Steering. It changes one thing at a time, and what cannot be done changes nothing. On the event loop.
 
     `read` reads the configuration again. `admit` puts another Access and certificate in force and returns the Access
-    before; `functions` are those of Live, and `keep_clips` goes by other settings of clips. What a signal changes goes
-    to the audit log; of all else, who asked for it tells.
+    before; `functions` are those of Live, `vectors` reads labels, and `keep_clips` goes by other settings of clips.
+    What a signal changes goes to the audit log; of all else, who asked for it tells.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Reconfigurer:
         publishing: Publishing,
         admit: Callable[[Access, Pair | None], Access],
         functions: dict[str, Scoring],
+        vectors: TextVectors,
         publish: Callable[[Sequence[Draft]], None],
         audit: Audit | None = None,
         keep_clips: Callable[[config.Clips], None] = lambda settings: None,
@@ -94,6 +96,7 @@ class Reconfigurer:
         self._audit = audit or Audit()
         self._keep_clips = keep_clips
         self._functions = functions
+        self._vectors = vectors
         self._publish = publish
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -156,7 +159,9 @@ class Reconfigurer:
             next(each for each in settings.classifier if each.name == name)
             for settings in (self.settings, self._written)
         )
-        return {table: different(getattr(written, table), getattr(now, table)) for table in TABLES}
+        names = [name for name in LABEL_SET if getattr(written, name) != getattr(now, name)]
+        own = {"label_set": names} if names else {}
+        return own | {table: different(getattr(written, table), getattr(now, table)) for table in TABLES}
 
     async def reload(self) -> Changed:
         """Read the configuration again and apply it. Raises ConfigError, and then nothing has changed."""
@@ -179,7 +184,7 @@ class Reconfigurer:
             return changed
 
     async def patch_classifier(self, name: str, changes: Mapping[str, object]) -> Changed:
-        """Change `decide` and `vad` of a classifier. Raises ConfigError, which names the setting."""
+        """Change `decide`, `vad` and the label set of a classifier. Raises ConfigError, which names the setting."""
         async with self._turn():
             index = next(
                 (index for index, each in enumerate(self.settings.classifier) if each.name == name),
@@ -227,17 +232,24 @@ class Reconfigurer:
         checkpoints = {each.checkpoint.name: each.checkpoint for each in wanted.plans.values()}
         checkpoints |= {checkpoint.name: checkpoint for checkpoint in wanted.spare}
         before = {each.checkpoint.name for each in self.plans.values()}
-        await self._load({name: each for name, each in checkpoints.items() if name not in before})
+        new = {name: each for name, each in checkpoints.items() if name not in before}
+        plans = await self._load(new, wanted.plans)
         found = wanted.found
-        self._functions |= {each.settings.model: each.scoring for each in wanted.plans.values()}
+        self._functions |= {each.settings.model: each.scoring for each in plans.values()}
         self._engine.require(checkpoints.keys())
-        await self._listening.change(steps(self.settings, found.config), wanted.plans, found.config.source)
+        going = steps(self.settings, found.config)
+        # Those who hear of other labels must hear it before the first result with them, which may be the next window
+        relabelled = going.relabelled(self.settings, found.config)
+        if self._listening.relabel({name: plans[name] for name in relabelled}):
+            self._tell(cause)
+        told = self._config(cause) if relabelled else None
+        await self._listening.change(going, plans, found.config.source)
         self._keep_clips(found.config.clips)
         self.settings = found.config
         tokens = self._replace_access(*entry) if entry is not None else ()
         self._registry.replace(wanted.entries, default_model(found.config))
         await self._live.until_retired(RETIRE_SECONDS)
-        if found.changes:
+        if found.changes and self._config(cause) != told:
             self._tell(cause)
         await self._publishing.change(found.config.publish, wanted.logins)
         forgotten = (self._engine.state.loaded | self._engine.state.loading) - wanted.entries.keys()  # by requests
@@ -270,8 +282,11 @@ class Reconfigurer:
             raise error if isinstance(error, ConfigError) else ConfigError(str(error)) from None
         return _Wanted(found, entries, {each.name: each for each in plans}, spare, logins(found.config.publish))
 
-    async def _load(self, checkpoints: Mapping[str, Checkpoint]) -> None:
-        """Wait until these models are loaded and warm. Raises ConfigError, and then those are not loaded."""
+    async def _load(self, checkpoints: Mapping[str, Checkpoint], plans: Mapping[str, Plan]) -> dict[str, Plan]:
+        """Wait until these models are loaded and warm, and return the plans with what the models read of their labels.
+
+        Raises ConfigError, and then those models are not loaded.
+        """
         new = [name for name in checkpoints if name not in self._engine.state.loaded]
         for name in new:
             self._engine.load(checkpoints[name])
@@ -285,6 +300,7 @@ class Reconfigurer:
                     if state.phase in ("failed", "stopped"):
                         raise ConfigError(f"{waiting[0]}: the model process does not serve: {state.detail}")
                     await self._engine.changed()
+            return await with_heads(plans, self._vectors)
         except BaseException as error:
             for name in new:
                 self._engine.unload(name)
@@ -293,6 +309,8 @@ class Reconfigurer:
             raise
 
     def _tell(self, cause: ConfigCause) -> None:
+        self._publish([Draft(self._config(cause), self._clock())])
+
+    def _config(self, cause: ConfigCause) -> Config:
         sources = tuple(self._detectors.sources.values())
-        classifiers = tuple(each.info for each in self.plans.values())
-        self._publish([Draft(Config(0, "", sources, classifiers, cause), self._clock())])
+        return Config(0, "", sources, tuple(each.info for each in self.plans.values()), cause)

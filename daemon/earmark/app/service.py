@@ -15,12 +15,11 @@ from starlette.routing import BaseRoute
 from earmark import __version__
 from earmark.access.access import Access
 from earmark.access.audit import Audit
-from earmark.app import keeping, loading, memory, status
+from earmark.app import keeping, memory, status
 from earmark.app.events import Events, Options
 from earmark.app.interfaces import endpoints, openapi_document, routes
 from earmark.app.models import Models
 from earmark.app.reconfigure import Reconfigurer
-from earmark.checkpoints.checkpoint import told
 from earmark.config import settings as config
 from earmark.detection.detectors import Detectors
 from earmark.errors import EarmarkError, SourceError, WorkerError
@@ -29,7 +28,7 @@ from earmark.journal.journal import Journal
 from earmark.launching.early import Early
 from earmark.listening.live import Live
 from earmark.listening.loop import call_if_open
-from earmark.listening.plan import Plan, plans
+from earmark.listening.plan import Plan, plans, with_heads
 from earmark.listening.sources import Listening
 from earmark.log import BARE, OWN
 from earmark.perimeter.certificate import Pair
@@ -37,7 +36,7 @@ from earmark.protocol.endpoints import EVENTS
 from earmark.protocol.readiness import Needs
 from earmark.recordings.recording import check
 from earmark.server.server import Server
-from earmark.supervision import allocator, ending, systemd
+from earmark.supervision import allocator, ending, loading, systemd
 from earmark.supervision.hang_up import HangUps
 from earmark.supervision.progress import Signs, stuck
 from earmark.supervision.watchdog import Rounds, Watchdog
@@ -110,6 +109,7 @@ class Service:
             publishing=events.publishing,
             admit=self._admit,
             functions=models.functions,
+            vectors=models.vectors,
             publish=publish,
             audit=audit,
             keep_clips=self._keep_clips,
@@ -151,7 +151,7 @@ class Service:
             await stack.enter_async_context(self._models.dispatcher)
             stack.enter_context(self._models.clips)
             async with loading.shown(lambda: self._models.engine.state, sys.stderr, loading.is_animated(sys.stderr)):
-                if not await self._unless_stopped(self._models.engine.ready()):
+                if not await self._unless_stopped(self._read_labels()):
                     return
             stack.push_async_callback(self._live.wind_up, DRAIN_SECONDS)
             stack.enter_context(self._segmenter)
@@ -189,6 +189,12 @@ class Service:
             return False
         waiting.result()
         return True
+
+    async def _read_labels(self) -> None:
+        """Wait until the models are loaded and have read the labels that are given to them. Raises EarmarkError."""
+        await self._models.engine.ready()
+        read = await with_heads(self._listening.plans, self._models.vectors)
+        self._listening.relabel({name: plan for name, plan in read.items() if plan.head is not None})
 
     async def _until_done(self) -> None:
         """Wait until every window is answered. Raises WorkerError if the engine can answer none any more."""
@@ -265,10 +271,7 @@ class Service:
             tuple(plan.info for plan in self._listening.plans.values()),
             models.registry.default.id,
             models.engine.state,
-            functions={
-                plan.settings.model: told(plan.scoring, plan.checkpoint.labels)
-                for plan in self._listening.plans.values()
-            },
+            functions={plan.settings.model: plan.checkpoint.function_told for plan in self._listening.plans.values()},
             remote=models.engine.remote(),
             publisher=events.publisher.stats(),
             detectors=self._detectors.stats(),

@@ -21,7 +21,10 @@ ITEMS = ("source", "classifier", "model", "publish")
 NAMING = ("function", "labels")
 """The settings of a model that begin the classifiers that use it anew."""
 
-TUNABLE = ("decide", "vad", "top_k", "clips", "sources")
+LABEL_SET = ("labels", "background", "template")
+"""The settings of a classifier whose model takes its labels at run time."""
+
+TUNABLE = ("decide", "vad", "top_k", "clips", "sources", *LABEL_SET)
 """The settings of a classifier that do not begin it anew."""
 
 
@@ -151,6 +154,15 @@ class Steps:
     left: tuple[Pair, ...]
     changed: tuple[Pair, ...]
     tuned: tuple[Pair, ...]
+
+    def relabelled(self, old: Config, new: Config) -> frozenset[str]:
+        """Return the classifiers that are tuned, of which the labels differ that are given at run time."""
+        was, becomes = ({each.name: each for each in config.classifier} for config in (old, new))
+        return frozenset(
+            name
+            for _, name in self.tuned
+            if any(getattr(was[name], setting) != getattr(becomes[name], setting) for setting in LABEL_SET)
+        )
 
 
 def steps(old: Config, new: Config) -> Steps:

@@ -11,13 +11,16 @@ from typing import NamedTuple
 from earmark.config.settings import Function
 from earmark.errors import ModelError
 
+CLAP = "clap"
+"""The model type of a network for sounds and one for texts that meet in one space, so that a text may be a label."""
+
 COMMIT = re.compile(r"[0-9a-f]{40}")
 """A commit of the Hugging Face Hub, in full."""
 
 
 IN_A_SENTENCE, IN_A_LINE = 5, 20  # labels at most that are told
 
-ENCODES_ALL = ("whisper", "audio-spectrogram-transformer")
+ENCODES_ALL = ("whisper", "audio-spectrogram-transformer", CLAP)
 """The architectures whose encoder works on the longest input, whatever it is given: short sound is padded."""
 
 LONG_SECONDS = 10.0  # of such an input, from which on its price is worth a remark
@@ -57,6 +60,7 @@ class Checkpoint:
     `parts` are those of a head whose labels do not all become scores by one function. `function` and `own_labels` come
     from named(): what the settings say, and the labels that config.json has in that case.
     `revision` is the commit if the folder is a snapshot of the Hub's cache or comes from `earmark pull`, else empty.
+    There are no `labels` where it `takes_labels`.
     """
 
     name: str
@@ -75,6 +79,11 @@ class Checkpoint:
     own_labels: tuple[str, ...] = ()
 
     @property
+    def takes_labels(self) -> bool:
+        """Whether its labels are texts that are given at run time."""
+        return self.model_type == CLAP
+
+    @property
     def usual_length(self) -> int:
         """The number of samples that a window will probably have: the model's own length, else one second."""
         return self.window or max(self.minimum, min(self.rate, self.limit or self.rate))
@@ -90,11 +99,18 @@ class Checkpoint:
         In an answer of several parts the function is applied within each, and values stay values.
         """
         chosen = function or self.function
+        if self.takes_labels:
+            return "none"  # vectors, which a head makes scores of
         if not self.parts:
             return chosen or default_function(self.problem_type)
         if chosen is None:
             return self.parts
         return tuple(part if part.function == "none" else part._replace(function=chosen) for part in self.parts)
+
+    @property
+    def function_told(self) -> str:
+        """How its logits become scores, for people."""
+        return "softmax" if self.takes_labels else told(self.scoring, self.labels)
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -108,7 +124,7 @@ class Checkpoint:
     def remarks(self) -> tuple[str, ...]:
         """What whoever runs the model should know and could change, in sentences."""
         found: list[str] = []
-        if all(NAMELESS.fullmatch(label) for label in self.labels):
+        if self.labels and all(NAMELESS.fullmatch(label) for label in self.labels):
             found.append(
                 f"{self.name}: its labels have no names ({_listed(self.labels)});"
                 f" set `labels` of its [[model]], {len(self.labels)} names in their order"
@@ -131,9 +147,12 @@ class Checkpoint:
             takes += f", {self.limit / self.rate:.4g} s at most"
         if self.window:
             takes = f"{self.window / self.rate:.4g} s, to which shorter ones are padded"
+        answers = f"{len(labels)} labels: {_listed(labels, IN_A_LINE)}"
+        if self.takes_labels:
+            answers = "labels that it takes at run time, in words: those of a [[classifier]] or of a request"
         return (
-            f"answers with {len(labels)} labels: {_listed(labels, IN_A_LINE)}",
-            f"function: {told(self.scoring, self.labels)}",
+            f"answers with {answers}",
+            f"function: {self.function_told}",
             f"takes sound of {self.rate} Hz, in windows of {takes}",
         )
 
@@ -142,6 +161,11 @@ class Checkpoint:
 
         Raises ModelError, which names the setting, if there are not as many labels as the checkpoint has.
         """
+        if self.takes_labels and (labels or function):
+            raise ModelError(
+                f"{where}.{'labels' if labels else 'function'}: {self.name} takes its labels at run time, and softmax"
+                " makes their scores; write `labels` into the [[classifier]] that names it"
+            )
         own = self.own_labels or self.labels
         if labels and len(labels) != len(own):
             raise ModelError(

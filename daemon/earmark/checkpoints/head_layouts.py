@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
+from earmark.checkpoints.checkpoint import CLAP
+
 Head = Literal["stock", "affine", "tanh"]
 """`stock` is transformers' own head. The others work on the mean over the frames:
 
@@ -28,6 +30,13 @@ LAYERS = {
 """The layers of each head; the last one gives the scores."""
 
 
+OF_CLAP = (
+    "logit_scale_a",
+    *(f"{tower}_projection.{layer}.weight" for tower in ("audio", "text") for layer in ("linear1", "linear2")),
+)
+"""Weights of a model that takes its labels at run time: what makes vectors of both towers."""
+
+
 def head(model_type: str, names: Collection[str]) -> Head:
     """Return the head that has weights of these `names`. Missing weights show when it is loaded."""
     if model_type not in WITHOUT_FRAMES and "classifier.dense.weight" in names:
@@ -43,6 +52,9 @@ def wrong_head(model_type: str, shapes: Mapping[str, Sequence[int]], labels: int
 
     Every head that passes is loaded; whether the rest of the network is whole shows only then.
     """
+    if model_type == CLAP:
+        missing = set(OF_CLAP) - shapes.keys()
+        return f"the checkpoint does not hold the weights {', '.join(sorted(missing))}" if missing else ""
     kind = "spectrogram" if model_type == SPECTROGRAM else head(model_type, shapes)
     layers = LAYERS[kind]
     wanted = {f"{layer}.{part}" for layer in layers for part in ("weight", "bias")}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from earmark.checkpoints.checkpoint import CLAP
+
 FRAME_MS, HOP_MS = 25, 10  # of the filter banks of AST and wav2vec2-BERT
 WAV2VEC2_KERNELS, WAV2VEC2_STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 SEW_KERNELS = (10, 3, 1, 3, 1, 3, 1, 3, 1, 2, 1, 2, 1)
@@ -32,6 +34,8 @@ def lengths(model_type: str, config: Mapping[str, Any], extractor: Mapping[str, 
         case "audio-spectrogram-transformer":
             limit = int(extractor.get("max_length", 1024)) * HOP_MS * rate // 1000
             return Lengths(None, limit, FRAME_MS * rate // 1000)
+        case _ if model_type == CLAP:  # repeats what is shorter
+            return Lengths(None, int(extractor.get("max_length_s", 10) * rate), 1)
         case "wav2vec2-bert":  # divides by the variance over its frames, and a single frame has none
             return Lengths(None, None, (FRAME_MS + HOP_MS) * rate // 1000)
         case "sew" | "sew-d":

@@ -41,7 +41,10 @@ class Pulled:
 
     def settings(self) -> str:
         """Return the lines for the daemon's configuration."""
-        return f"[[model]]\nname = {toml(self.model)}\npath = {toml(str(self.path))}\n"
+        lines = f"[[model]]\nname = {toml(self.model)}\npath = {toml(str(self.path))}\n"
+        if not self.checkpoint.takes_labels:
+            return lines
+        return f"{lines}\n# It takes its labels at run time: write `labels` into the [[classifier]] that names it\n"
 
 
 def pull(wanted: str, models: Path, tell: Tell) -> Pulled:
@@ -93,6 +96,13 @@ def _fill(staged: Path, listing: hub_client.Listing, tell: Tell) -> None:
         reader.require_extractor(staged)
     except ModelError as error:
         raise _public(model, staged, error) from None
+    if reader.takes_labels(staged):
+        for name in (name for name in reader.TOKENIZER_FILES if name in listing.files):
+            shutil.copyfile(hub_client.fetch(listing, name), staged / name)
+        try:
+            reader.require_tokenizer(staged)
+        except ModelError as error:
+            raise _public(model, staged, error) from None
     names = _weights(listing)
     tell(f"fetching the weights: {', '.join(names)}")
     fetched = [_checked(listing, name, hub_client.fetch(listing, name, bar=True)) for name in names]

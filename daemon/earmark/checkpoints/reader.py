@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from earmark.checkpoints.checkpoint import COMMIT, Checkpoint
+from earmark.checkpoints.checkpoint import CLAP, COMMIT, Checkpoint
 from earmark.checkpoints.lengths import Lengths, lengths
 from earmark.checkpoints.model_card import licence
 from earmark.errors import ModelError
@@ -27,6 +27,12 @@ ARCHITECTURES = {
     "whisper": "WhisperForAudioClassification",
 }
 """The class that transformers has for each `model_type` that classifies audio."""
+
+LABELLED = {CLAP: "ClapModel"}
+"""The same for those that take their labels at run time."""
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")
+"""The files that may describe how the texts of labels are read. The first, or the last two, are needed."""
 
 EXTRACTOR_FILES = ("processor_config.json", "preprocessor_config.json")
 """The files that may describe the feature extractor. transformers 5 writes the first for models with a tokenizer."""
@@ -54,6 +60,8 @@ def read(path: Path, name: str = "") -> Checkpoint:
     extractor = _extractor(path)
     rate = _rate(path, extractor)
     labels = _labels(path, config)
+    if model_type in LABELLED:
+        require_tokenizer(path)
     found = _lengths(path, model_type, config, extractor, rate)
     return Checkpoint(
         name=name or path.name,
@@ -75,6 +83,18 @@ def require_classifier(path: Path) -> None:
     config = _json(path, "config.json", "is this a Hugging Face checkpoint?")
     _model_type(path, config)
     _labels(path, config)
+
+
+def takes_labels(path: Path) -> bool:
+    """Return whether the model in folder `path`, which is a classifier, takes its labels at run time."""
+    return str(_json(path, "config.json", "is this a Hugging Face checkpoint?").get("model_type")) in LABELLED
+
+
+def require_tokenizer(path: Path) -> None:
+    """Raise ModelError if folder `path` does not say how to read the texts of labels."""
+    whole, *_, words, pairs = TOKENIZER_FILES
+    if not (path / whole).is_file() and not ((path / words).is_file() and (path / pairs).is_file()):
+        raise ModelError(f"{path} holds no {whole}, and not both {words} and {pairs}; copy them from the checkpoint")
 
 
 def require_extractor(path: Path) -> None:
@@ -124,10 +144,15 @@ def _rate(path: Path, extractor: dict[str, Any]) -> int:
 def _model_type(path: Path, config: dict[str, Any]) -> str:
     """Return `model_type` if it and the class of the network are those of an audio classifier."""
     model_type = config.get("model_type")
-    names = config.get("architectures") or [ARCHITECTURES.get(str(model_type), "")]
+    classes = ARCHITECTURES | LABELLED
+    names = config.get("architectures") or [classes.get(str(model_type), "")]
     named = str(names[0]) if isinstance(names, list) and names else str(names)
+    if str(model_type) in LABELLED:
+        if named != LABELLED[str(model_type)]:
+            raise ModelError(f"{path}: {named} is no {LABELLED[str(model_type)]}, which reads labels as well as sound")
+        return str(model_type)
     if model_type not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
+        known = ", ".join(classes)
         raise ModelError(f"{path}: model type {model_type!r} does not classify audio; those that do: {known}")
     # Authors name classes of their own (Wav2Vec2ForSpeechClassification, EmotionModel), and whether their head fits
     # shows when the weights are loaded. So only the names of transformers' own classes for other tasks are refused.
@@ -151,7 +176,12 @@ def _require_weights(path: Path) -> None:
 
 
 def _labels(path: Path, config: dict[str, Any]) -> tuple[str, ...]:
-    """Return the labels in their order. Without names, transformers numbers them: LABEL_0, LABEL_1, ..."""
+    """Return the labels in their order, none where they are given at run time.
+
+    Without names, transformers numbers them: LABEL_0, LABEL_1, ...
+    """
+    if str(config.get("model_type")) in LABELLED:
+        return ()
     found = config.get("id2label")
     if found is None:
         count = config.get("num_labels", DEFAULT_LABELS)

@@ -11,6 +11,7 @@ from ipaddress import ip_network
 import msgspec
 
 from earmark.config import quiet
+from earmark.config.labels import wrong_label_set
 from earmark.config.settings import (
     Classifier,
     Clips,
@@ -231,6 +232,10 @@ def _classifier(where: str, classifier: Classifier, sources: Sequence[str]) -> I
         yield f'{where}.mode: an open gate never closes, so no utterance ever ends; set mode = "sliding"'
     if classifier.max_window and classifier.max_window < classifier.window:
         yield f"{where}.max_window: {classifier.max_window} s is shorter than window = {classifier.window} s"
+    for setting, wrong in wrong_label_set(classifier.labels, classifier.background, classifier.template):
+        yield f"{where}.{setting}: {wrong}"
+    if len(classifier.labels) == 1 and not classifier.background:
+        yield f"{where}.labels: one alone always has the score 1; name others, or what else there is in `background`"
 
 
 @cache

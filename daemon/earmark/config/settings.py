@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from earmark.config.labels import REJECTED
+from earmark.config.labels import REJECTED, TEMPLATE
 
 Name = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="a name (letters, digits, - and _, 64 at most)")
@@ -247,6 +247,9 @@ class Classifier(Settings, frozen=True):
     window: NotNegative = 0.0  # seconds; 0: the model's own length, else 1.0
     max_window: NotNegative = 0.0  # utterance, seconds: a longer one is cut to it; 0: the model's own limit
     hop: Annotated[float, Meta(ge=0.01, le=3600)] = 1.0  # sliding, seconds from window to window
+    labels: tuple[str, ...] = ()  # of a model that takes them at run time: what it shall tell apart, in words
+    background: tuple[str, ...] = ()  # such labels that never go on: what else there is to hear
+    template: str = TEMPLATE  # the text that such a model reads for a label, which stands in place of {}
     top_k: Annotated[int, Meta(ge=0, le=1_000_000)] = 5  # labels in a result event; 0: all
     clips: tuple[str, ...] = ()  # labels whose sound is kept on the disk when they go on; "*": all of them
     groups: dict[str, tuple[str, ...]] = {}  # labels of the model that stand as one, by the name of that one

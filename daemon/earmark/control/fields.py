@@ -10,7 +10,9 @@ from earmark.config.settings import Classifier
 from earmark.errors import RequestError
 from earmark.hints import did_you_mean
 
-CLASSIFIER_FIELDS = ("decide", "vad")
+TABLES = ("decide", "vad")
+LISTS = ("labels", "background")
+CLASSIFIER_FIELDS = (*TABLES, *LISTS, "template")
 SOURCE_FIELDS = ("paused",)
 MAX_QUOTED = 100  # characters of a field or name that a refusal repeats
 
@@ -18,14 +20,18 @@ _CONFIGURED = {field.name for field in msgspec.structs.fields(Classifier)} - set
 
 
 def check_classifier(changes: Mapping[str, object]) -> None:
-    """Raise RequestError 400 if a field is not one of `decide` and `vad`, or is no object."""
+    """Raise RequestError 400 if a field is none that a PATCH takes, or is not of its kind."""
     for name, value in changes.items():
         if name in _CONFIGURED:
             raise RequestError(400, f"{name}: a PATCH cannot change it; write it in the configuration, and reload")
         if name not in CLASSIFIER_FIELDS:
             raise RequestError(400, f"{name[:MAX_QUOTED]}: no such field; {_nearest(name, CLASSIFIER_FIELDS)}")
-        if not isinstance(value, Mapping):
+        if name in TABLES and not isinstance(value, Mapping):
             raise RequestError(400, f"{name}: it must be an object")
+        if name in LISTS and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
+            raise RequestError(400, f"{name}: it must be a list of texts")
+        if name == "template" and not isinstance(value, str):
+            raise RequestError(400, f"{name}: it must be a text")
 
 
 def check_source(changes: Mapping[str, object]) -> None:

@@ -38,6 +38,11 @@ CHANGE = {
 }
 RESTART = {"type": "array", "items": STRING, "description": "Keys that differ and need a restart"}
 TOML = {"type": "string", "description": "The lines that the configuration lacks for what is in force now"}
+LABEL_SET = {
+    "labels": {"type": "array", "items": STRING, "description": "What to tell apart, where the model takes labels"},
+    "background": {"type": "array", "items": STRING, "description": "Labels that share the score and never go on"},
+    "template": {"type": "string", "description": "The text that the model reads for a label, in the place of {}"},
+}
 TIME = "RFC 3339, seconds since 1970, or how long ago: -10m"
 HISTORY = {
     "sources": "Only events of these sources, separated by commas",
@@ -56,7 +61,7 @@ HISTORY = {
 }
 """The parameters of history."""
 
-PATCH_CLASSIFIER = "Change thresholds and gate until the next reload or restart"
+PATCH_CLASSIFIER = "Change thresholds, gate and given labels until the next reload or restart"
 
 
 def combined(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,7 +102,7 @@ def _paths(source: object, classifier: object, decide: object, vad: object, even
             "patch": _change(
                 "patchClassifier",
                 PATCH_CLASSIFIER,
-                {"decide": decide, "vad": vad},
+                {"decide": decide, "vad": vad, **LABEL_SET},
                 classifier,
                 {**told, "toml": TOML},
             ),

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from earmark.config.settings import Decide, Source, Vad
-from earmark.protocol.events import ClassifierInfo, SourceState
+from earmark.protocol.events import ClassifierInfo, LabelSet, SourceState
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,8 @@ class ClassifierStatus(msgspec.Struct, frozen=True):
     """A classifier and the settings in force. `window` and `hop` are seconds.
 
     `thresholds` has the score at which each label goes on; labels that never go on are left out. `decide` and `vad`
-    are as the configuration has them, with defaults filled in; a PATCH takes the same.
+    are as the configuration has them, with defaults filled in; a PATCH takes the same. `label_set` is there where the
+    model takes its labels at run time, and then a PATCH takes its fields, too.
     """
 
     name: str
@@ -66,11 +67,13 @@ class ClassifierStatus(msgspec.Struct, frozen=True):
     thresholds: dict[str, float]
     decide: Decide
     vad: Vad
+    label_set: LabelSet | msgspec.UnsetType = msgspec.UNSET
 
 
 def classifier_status(info: ClassifierInfo, decide: Decide, vad: Vad) -> ClassifierStatus:
     """Return the status of the classifier that `info` describes, with these settings in force."""
-    thresholds = {label: decide.labels.get(label, decide.on) for label in info.labels if label not in decide.ignore}
+    never = {*decide.ignore, *(info.label_set.background if info.label_set else ())}
+    thresholds = {label: decide.labels.get(label, decide.on) for label in info.labels if label not in never}
     return ClassifierStatus(
         info.name,
         info.model,
@@ -83,6 +86,7 @@ def classifier_status(info: ClassifierInfo, decide: Decide, vad: Vad) -> Classif
         thresholds,
         decide,
         vad,
+        info.label_set,
     )
 
 
@@ -98,14 +102,18 @@ class Steering(Protocol):
     def classifiers(self) -> tuple[ClassifierStatus, ...]: ...
 
     def unsaved(self, name: str) -> Mapping[str, Collection[str]]:
-        """Return the settings of `decide` and `vad` of a classifier that are not as the configuration was read."""
+        """Return the settings of a classifier that are not as the configuration was read.
+
+        They are those of `decide` and `vad`, and under `label_set` those of the labels that are given at run time.
+        """
         ...
 
     async def patch_classifier(self, name: str, changes: Mapping[str, object]) -> Changed:
-        """Change settings: `{"decide": {...}, "vad": {...}}`, decoded from JSON and not yet checked.
+        """Change settings: `{"decide": {...}, "vad": {...}, "labels": [...]}`, decoded from JSON and not yet checked.
 
         Tables are merged (RFC 7396), so settings that are not named stay. In `decide.labels`, None takes a label's own
-        threshold away. Raises ConfigError, which names the field, such as `decide.on`.
+        threshold away. `labels`, `background` and `template` are for a model that takes its labels at run time; all
+        its labels that are on go off. Raises ConfigError, which names the field, such as `decide.on`.
         """
         ...
 

@@ -20,7 +20,10 @@ def toml_lines(status: ClassifierStatus, names: Mapping[str, Collection[str]]) -
     threshold of its own any more has no line.
     """
     tables = [lines for group in ("vad", "decide") for lines in _tables(group, status, names.get(group, ()))]
-    return "\n".join([f"[[classifier]]\nname = {toml(status.name)}\n", *tables]) if tables else ""
+    own = {name: getattr(status.label_set, name) for name in names.get("label_set", ()) if status.label_set}
+    if not tables and not own:
+        return ""
+    return "\n".join([_table("[classifier]", {"name": status.name, **own}), *tables])
 
 
 def _tables(group: str, status: ClassifierStatus, names: Collection[str]) -> Iterator[str]:

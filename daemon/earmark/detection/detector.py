@@ -41,7 +41,7 @@ class Unscored:
 
 
 Outcome = Floats | Unscored
-"""The outcome of a window: its probabilities, one per label of the model, or the cause for which there are none."""
+"""The outcome of a window: what the model answered, or the cause for which it answered nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,15 @@ class Judged:
 
 WindowTicket = Ticket[Window | GateClosed, Outcome]
 
+Scoring = Callable[[Floats], Floats]
+"""What makes the scores of a window of what the model answered."""
+
+
+def as_they_are(scores: Floats) -> Floats:
+    """Return the scores: whoever hands over the outcomes has made them."""
+    return scores
+
+
 _NO_SAMPLES = np.zeros(0, dtype=np.float32)
 
 
@@ -85,6 +94,7 @@ class Detector:
     the sound ends sooner, the `off` is held until due() gives it or another label goes on. The caller asks next_due().
 
     `labels` are those that are published: with a `grouping`, what that makes of the labels of the model.
+    `scoring` makes scores of the outcomes when it is their turn; without it they are scores already.
     """
 
     def __init__(
@@ -98,6 +108,7 @@ class Detector:
         min_on: Milliseconds = 0,
         clips: Set[str] = frozenset(),
         grouping: Grouping | None = None,
+        scoring: Scoring = as_they_are,
     ) -> None:
         self.source = source
         self.classifier = classifier
@@ -107,6 +118,7 @@ class Detector:
         self._top_k = top_k
         self._clips = clips  # labels whose sound is kept
         self._grouping = grouping
+        self._scoring = scoring
         self._min_on: Nanoseconds = min_on * 1_000_000
         self._held: list[tuple[Nanoseconds, Draft]] = []  # each `off` that is held, and until when
         self._shown_until: dict[str, Nanoseconds] = {}  # id of a label that is on → before which it must not go off
@@ -125,8 +137,23 @@ class Detector:
         self._clips = clips
         self._min_on = rules.min_on * 1_000_000
 
-    def scores(self, given: Floats) -> Floats:
-        """Return a score for each label, of the scores that the model gave."""
+    def relabel(self, other: Detector, now: Nanoseconds) -> list[Draft]:
+        """Let every label go off, and judge for the labels of `other` from now on, which has judged nothing yet.
+
+        That holds for the windows that wait, too: so none is lost, and no result has the old labels after this.
+        """
+        left = GateClosed(self.source, self.classifier, self._heard_to / 1000, now, "reload")
+        drafts = self._release() + self._shown(self._closed(left), now)
+        self._labels, self._decider = other._labels, other._decider
+        self._scoring, self._grouping = other._scoring, other._grouping
+        self._top_k, self._clips, self._min_on = other._top_k, other._clips, other._min_on
+        return drafts
+
+    def scores(self, outcome: Floats) -> Floats:
+        """Return a score for each label, of what the model answered."""
+        return self._grouped(self._scoring(outcome))
+
+    def _grouped(self, given: Floats) -> Floats:
         return given if self._grouping is None else self._grouping.scores(given)
 
     def ticket(self, window: Window) -> WindowTicket:
@@ -171,7 +198,7 @@ class Detector:
                 case Window(), Unscored(cause):
                     drafts.append(self._loss(item, cause))
                 case Window(), np.ndarray():
-                    drafts += self._shown(self._scored(item, outcome), now, live=item.live)
+                    drafts += self._shown(self._scored(item, self._scoring(outcome)), now, live=item.live)
                 case _:
                     raise AssertionError("a window is released with its outcome")
         return drafts
@@ -207,7 +234,7 @@ class Detector:
         return [self._label(each, closed.captured, at) for each in decisions if not isinstance(each, Suppressed)]
 
     def _scored(self, window: Window, given: Floats) -> list[Draft]:
-        judged, scores = Judged.of(window), self.scores(given)
+        judged, scores = Judged.of(window), self._grouped(given)
         self._heard_to = max(self._heard_to, judged.end)
         decided = self._decider.scored(
             judged.start,

@@ -122,6 +122,11 @@ class Detectors:
         if (found := self._detectors.get((source, classifier))) is not None:
             found.change(rules, top_k, clips)
 
+    def relabel(self, other: Detector, now: Nanoseconds) -> list[Draft]:
+        """Judge for the labels of `other` from now on, if its source has that classifier. See Detector.relabel()."""
+        found = self._detectors.get((other.source, other.classifier))
+        return [] if found is None else found.relabel(other, now)
+
     def retire(self, source: str, classifier: str, *, now: Nanoseconds, reason: OffReason = "reload") -> list[Draft]:
         """Retire the detector, whose last message was received: its labels go off once its windows are answered."""
         self._retired = [each for each in self._retired if len(each) or each.next_due() is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 
 import msgspec
 import numpy as np
@@ -109,12 +109,20 @@ class WorkerProcess:
 
         Raises Died, and WorkerError if the model failed on them.
         """
+        return await self._answer(lambda number: wire.Classify(number, model, slot, count, length))
+
+    async def encode(self, model: str, texts: Sequence[str]) -> Floats:
+        """Return the vectors of texts, a row each. Raises Died, and WorkerError if the model failed on them."""
+        return await self._answer(lambda number: wire.Encode(number, model, tuple(texts)))
+
+    async def _answer(self, request: Callable[[int], wire.Classify | wire.Encode]) -> Floats:
+        """Send the request that is made of the next number, and return the rows that answer it."""
         self._number += 1
         if not self._waiting:
             self._begin_batch()
         answer = asyncio.get_running_loop().create_future()
         self._waiting[self._number] = answer
-        self._send(wire.Classify(self._number, model, slot, count, length))
+        self._send(request(self._number))
         if len(self._waiting) == 1:
             self._time_batch()
         reply: wire.Logits = await answer

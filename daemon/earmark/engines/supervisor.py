@@ -204,6 +204,19 @@ class LocalEngine:
         finally:
             self._free.put_nowait(slot)
 
+    async def encode(self, model: str, texts: Sequence[str]) -> Floats:
+        """Return a vector for each text; see Engine. Waits while the process starts. Raises as classify() does.
+
+        Texts need no slot, and wait behind the batches that are with the process already.
+        """
+        while True:
+            process = await self._process_with(model)
+            try:
+                return await process.encode(model, texts)
+            except Died as death:
+                if death.guilty:
+                    raise WorkerDied(f"{model}: the model process died while it read {len(texts)} labels") from None
+
     async def _process_with(self, model: str) -> WorkerProcess:
         """Wait for a process that has loaded `model`, and return it."""
         while True:

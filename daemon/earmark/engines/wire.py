@@ -71,6 +71,17 @@ class Classify(msgspec.Struct, frozen=True, tag=True):
     length: int
 
 
+class Encode(msgspec.Struct, frozen=True, tag=True):
+    """Answer with the vectors of labels, in the texts that the model reads for them, as Logits.
+
+    What Classify answers of such a model are vectors too, of unit length; the product of both is a logit.
+    """
+
+    number: int
+    model: str
+    texts: tuple[str, ...]
+
+
 class Stop(msgspec.Struct, frozen=True, tag=True):
     """End now. The end of the stream means the same."""
 
@@ -123,7 +134,7 @@ class Unloaded(msgspec.Struct, frozen=True, tag=True):
 
 
 class Logits(msgspec.Struct, frozen=True, tag=True):
-    """Logits of request `number`: rows of `labels` float32 each."""
+    """Logits of request `number`: rows of `labels` float32 each. Or vectors, of `labels` numbers."""
 
     number: int
     labels: int
@@ -143,7 +154,7 @@ class Broken(msgspec.Struct, frozen=True, tag=True):
     error: str
 
 
-Request = Start | Load | Unload | Classify | Stop
+Request = Start | Load | Unload | Classify | Encode | Stop
 Reply = Progress | Serving | Beat | Loaded | Refused | Unloaded | Logits | Failure | Broken
 
 _encoder = msgspec.msgpack.Encoder()

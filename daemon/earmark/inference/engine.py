@@ -85,6 +85,15 @@ class Engine(Protocol):
         """
         ...
 
+    async def encode(self, model: str, texts: Sequence[str]) -> Floats:
+        """Return vectors of shape (texts, width) for a model that takes labels at run time.
+
+        What classify() returns of such a model are rows of the same width. The product of a row with the vector of a
+        text is the logit of that label. Raises as classify() does, and WorkerError if the labels of the model are fixed
+        or a text is too long for it.
+        """
+        ...
+
 
 class EndpointStats(msgspec.Struct, frozen=True):
     """An endpoint at one moment: batches `in_flight`, and since the start those answered, failed, and out of time."""

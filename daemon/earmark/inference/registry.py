@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from earmark.checkpoints.catalogue import Entry, Origin, by_name
-from earmark.checkpoints.checkpoint import Checkpoint, told
+from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.errors import ModelError
 from earmark.inference.engine import Engine
 
@@ -33,7 +33,8 @@ class ModelInfo(msgspec.Struct, frozen=True):
     """A model as `/v1/models` shows it: `rate` in Hz, `bytes` of weights, and `why` it is refused.
 
     `function` tells how its logits become scores, and `values` are the labels whose scores are no probabilities.
-    `remarks` are sentences about what costs more or says less than it could.
+    `remarks` are sentences about what costs more or says less than it could. A model that `takes_labels` has none of
+    its own: they are given at run time.
     """
 
     id: str
@@ -50,6 +51,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     function: str
     values: tuple[str, ...]
     remarks: tuple[str, ...]
+    takes_labels: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +198,10 @@ class Registry:
             folder.weight_bytes,
             status.state,
             status.reason,
-            told(checkpoint.scoring, checkpoint.labels) if checkpoint else "",
+            checkpoint.function_told if checkpoint else "",
             checkpoint.values if checkpoint else (),
             checkpoint.remarks if checkpoint else (),
+            bool(checkpoint and checkpoint.takes_labels),
         )
 
     async def infos(self) -> tuple[ModelInfo, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,19 +15,24 @@ from earmark.checkpoints.checkpoint import Checkpoint, Scoring
 from earmark.config import settings as config
 from earmark.config.labels import REJECTED
 from earmark.detection import decide
-from earmark.detection.detector import Detector
+from earmark.detection.detector import Detector, as_they_are
 from earmark.detection.groups import Grouping, grouping, wrong_groups
 from earmark.engines.wire import MAX_WINDOW_SAMPLES
-from earmark.errors import ConfigError
+from earmark.errors import ConfigError, EarmarkError
 from earmark.hints import did_you_mean
 from earmark.inference.scores import masses
+from earmark.protocol import events
 from earmark.protocol.events import ClassifierInfo
 from earmark.windowing import windows
 from earmark.windowing.classifier_stream import ClassifierInput
+from earmark.zeroshot.head import Head
+from earmark.zeroshot.label_set import LabelSet
+from earmark.zeroshot.text_vectors import TextVectors
 
 WINDOW_SECONDS = 1.0  # if neither the settings nor the model name a length
 LIMIT_SECONDS = 10.0  # of an utterance, likewise
 GRID_SECONDS = 0.25  # by which windows of utterances grow
+LABEL_SET = ("labels", "background", "template")  # the settings that a model with labels of its own does not take
 EVERY = "*"  # in `clips`: every label
 MARGIN_SECONDS = 5.0  # of sound kept beyond what a window needs: more than an intake holds when it comes late
 
@@ -41,15 +47,11 @@ class Plan:
     sources: tuple[str, ...]
     clip_seconds: float = 0.0  # of the longest clip that is kept of it; 0: none is kept
     grouping: Grouping | None = None  # of its labels; None: each stands for itself
+    head: Head | None = None  # of its label set, once the model has read that
 
     @property
     def name(self) -> str:
         return self.settings.name
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels that are published."""
-        return self.checkpoint.labels if self.grouping is None else self.grouping.labels
 
     @property
     def scoring(self) -> Scoring:
@@ -75,13 +77,34 @@ class Plan:
     @property
     def clips(self) -> tuple[str, ...]:
         """The labels whose sound is kept when they go on."""
-        chosen, never = self.settings.clips, self.settings.decide.ignore
+        chosen, never = self.settings.clips, self.deciding.ignore
         named = self.labels if EVERY in chosen else chosen
         return tuple(label for label in self.labels if label in named and label not in never)
 
     @property
+    def label_set(self) -> LabelSet | None:
+        """Its labels, where the model takes them at run time."""
+        settings = self.settings
+        if not self.checkpoint.takes_labels:
+            return None
+        return LabelSet(settings.labels, settings.background, settings.template)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that are published, in the order of their scores."""
+        if self.grouping is not None:
+            return self.grouping.labels
+        return self.checkpoint.labels if self.label_set is None else self.label_set.names
+
+    @property
+    def deciding(self) -> config.Decide:
+        """How it decides. Labels of the background never go on."""
+        chosen = self.settings.decide
+        return msgspec.structs.replace(chosen, ignore=(*chosen.ignore, *self.settings.background))
+
+    @property
     def info(self) -> ClassifierInfo:
-        rate, settings = self.checkpoint.rate, self.settings
+        rate, settings, chosen = self.checkpoint.rate, self.settings, self.label_set
         return ClassifierInfo(
             settings.name,
             settings.model,
@@ -93,6 +116,7 @@ class Plan:
             settings.hop if settings.mode == "sliding" else 0.0,
             "off" if settings.mode == "sliding" else "on",
             self.clips,
+            events.LabelSet(chosen.labels, chosen.background, chosen.template) if chosen else msgspec.UNSET,
         )
 
     def classifier_input(self) -> ClassifierInput:
@@ -106,7 +130,7 @@ class Plan:
     def rules(self) -> decide.Rules:
         settings, checkpoint = self.settings, self.checkpoint
         window = milliseconds(checkpoint.window or 0, checkpoint.rate)
-        return decide.rules(self.labels, settings.decide, gate=settings.gate, model_window=window)
+        return decide.rules(self.labels, self.deciding, gate=settings.gate, model_window=window)
 
     def detector(self, source: str, new_id: Callable[[], str]) -> Detector:
         """Make the detector of one more source, with a decider of its own."""
@@ -124,7 +148,23 @@ class Plan:
             rules.min_on,
             frozenset(self.clips),
             self.grouping,
+            as_they_are if self.head is None else self.head.scores,
         )
+
+
+async def with_heads(plans: Mapping[str, Plan], vectors: TextVectors) -> dict[str, Plan]:
+    """Return the plans with the heads of their label sets, in the same order. The models are loaded, or loading.
+
+    Raises ConfigError, which names the setting, if a model cannot read the labels.
+    """
+    found: dict[str, Plan] = {}
+    for index, (name, each) in enumerate(plans.items()):
+        try:
+            head = await vectors.head(each.checkpoint, each.label_set) if each.label_set else None
+        except EarmarkError as error:
+            raise ConfigError(f"classifier[{index}].labels: {error}") from None
+        found[name] = dataclasses.replace(each, head=head)
+    return found
 
 
 def default_model(settings: config.Config) -> str:
@@ -151,10 +191,13 @@ def plan(
         hint = did_you_mean(name, entries) or f"there are {', '.join(entries)}; others go under [[model]]"
         raise ConfigError(f'{where}.model: there is no model "{name}"; {hint}')
     checkpoint = read(entries[name])
-    for wrong in wrong_groups(checkpoint.labels, classifier.groups, name):
+    _check_labels(where, classifier, checkpoint)
+    own = checkpoint.labels or (*classifier.labels, *classifier.background)
+    for wrong in wrong_groups(own, classifier.groups, name):
         raise ConfigError(f"{where}.groups.{wrong}")
-    groups = grouping(checkpoint.labels, classifier.groups, masses(checkpoint.scoring, len(checkpoint.labels)))
-    labels = checkpoint.labels if groups is None else groups.labels
+    scoring: Scoring = "softmax" if checkpoint.takes_labels else checkpoint.scoring
+    groups = grouping(own, classifier.groups, masses(scoring, len(own)))
+    labels = own if groups is None else groups.labels
     for setting, named in (
         ("decide.labels", {*chosen.labels}),
         ("decide.ignore", {*chosen.ignore} - {*REJECTED}),
@@ -168,6 +211,23 @@ def plan(
     sources = classifier.sources or tuple(source.name for source in settings.source)
     clip_seconds = settings.clips.longest if classifier.clips else 0.0
     return Plan(classifier, checkpoint, _lengths(where, classifier, checkpoint), sources, clip_seconds, groups)
+
+
+def _check_labels(where: str, settings: config.Classifier, checkpoint: Checkpoint) -> None:
+    """Raise ConfigError if labels are given that the model does not take, or not given that it needs."""
+    if checkpoint.takes_labels:
+        if not settings.labels:
+            wanted = 'labels = ["a dog barking", "rain"]'
+            raise ConfigError(
+                f"{where}.labels: {settings.model} takes its labels from here; say what to tell apart, as in {wanted}"
+            )
+        return
+    for setting in LABEL_SET:
+        if getattr(settings, setting) != getattr(config.Classifier(name=settings.name), setting):
+            raise ConfigError(
+                f"{where}.{setting}: {settings.model} has labels of its own; only a model takes others that takes its"
+                " labels at run time (CLAP)"
+            )
 
 
 def _lengths(where: str, settings: config.Classifier, checkpoint: Checkpoint) -> windows.Lengths:

@@ -148,6 +148,18 @@ class Listening:
                 self._detectors.add_source(name, now)
             await self._follow()
 
+    def relabel(self, plans: Mapping[str, Plan]) -> bool:
+        """Judge by these plans from now on, which differ from those in force in nothing but labels and rules.
+
+        It happens at once, for windows that are with the model too. Returns whether labels changed.
+        """
+        before, self.plans = self.plans, {**self.plans, **plans}
+        now = self._clock()
+        for plan in plans.values():
+            for source in plan.sources:
+                self._publish(self._detectors.relabel(plan.detector(source, self._new_id), now))
+        return any(before[name].label_set != plan.label_set for name, plan in plans.items())
+
     def _tune(self, steps: Steps) -> None:
         for source, classifier in steps.tuned:
             plan = self.plans[classifier]

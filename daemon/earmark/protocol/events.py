@@ -37,11 +37,23 @@ class SourceInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str = ""
 
 
+class LabelSet(msgspec.Struct, frozen=True):
+    """The labels of a classifier whose model takes them at run time, and the text that it reads for each.
+
+    Those of the `background` share the score with the others and never go on.
+    """
+
+    labels: tuple[str, ...]
+    background: tuple[str, ...]
+    template: str
+
+
 class ClassifierInfo(msgspec.Struct, frozen=True):
     """A classifier as `hello` and `/info` show it. `window` and `hop` are seconds.
 
     `ends_in` names the event that tells the end of a label: its `on` (mode `utterance`) or its `off` (mode `sliding`).
-    `clips` are the labels whose sound is kept.
+    `clips` are the labels whose sound is kept. `label_set` is there where the labels are given at run time; `labels`
+    has its background too.
     """
 
     name: str
@@ -54,6 +66,7 @@ class ClassifierInfo(msgspec.Struct, frozen=True):
     hop: float
     ends_in: Literal["on", "off"] = "off"
     clips: tuple[str, ...] = ()
+    label_set: LabelSet | msgspec.UnsetType = msgspec.UNSET
 
 
 class Hello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):

@@ -170,6 +170,10 @@ class RemoteEngine:
             raise ModelError(self.state.refused[model])
         raise Unavailable(f"{model}: {self.state.detail or 'no endpoint serves it now'}")
 
+    async def encode(self, model: str, texts: Sequence[str]) -> Floats:
+        """Raise WorkerError: the Open Inference Protocol has no request for it."""
+        raise WorkerError(f'{model}: takes its labels at run time, and worker.engine = "oip" passes none on')
+
     def _choose(self, model: str, asked: Set[str]) -> Endpoint | None:
         """Return the endpoint with the fewest batches in flight, of those that serve the model and were not asked."""
         able = [each for each in self._endpoints if model in each.served and each.address not in asked]

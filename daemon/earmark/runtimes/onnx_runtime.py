@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -41,6 +42,10 @@ class OnnxModel:
     def classify(self, samples: Floats) -> Floats:
         """Return logits of shape (windows, labels), float32, for `samples` of shape (windows, length)."""
         return self._parts.classify(samples)
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Raise ModelError: an exported network has the labels of its checkpoint."""
+        raise ModelError(f"{self.name}: its labels are fixed; it reads no texts")
 
     def rest(self) -> None:
         """Give back the memory that only large batches need. Called when there has been no batch for a while."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self, cast
@@ -47,6 +47,10 @@ class Model(Protocol):
 
         Raises what is_short_of_memory() of its runtime knows if not even one window fits.
         """
+        ...
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Return the vectors of texts, of shape (texts, width): see wire.Encode. Raises ModelError if it reads none."""
         ...
 
     def rest(self) -> None:

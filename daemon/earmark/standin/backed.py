@@ -161,6 +161,10 @@ class BackedEngine:
                 return logits
         raise AssertionError("the last try returns or raises")
 
+    async def encode(self, model: str, texts: Sequence[str]) -> Floats:
+        """Return a vector for each text, of whoever serves the model now; see Engine. Raises as classify() does."""
+        return await (await self._serving(model)).encode(model, texts)
+
     async def _serving(self, model: str) -> RunningEngine:
         """Wait until the endpoints or the process here serve the model, and return which."""
         while True:

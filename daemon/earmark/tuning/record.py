@@ -17,10 +17,11 @@ from earmark.detection.detectors import Detectors, Reserved
 from earmark.engines.supervisor import LocalEngine
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
-from earmark.listening.plan import Plan
+from earmark.listening.plan import Plan, with_heads
 from earmark.recordings.recording import open_recording
 from earmark.tuning.replay import ScoredWindow, SoundEnded, Step
 from earmark.windowing.messages import GateClosed, SourceMessage
+from earmark.zeroshot.text_vectors import TextVectors
 
 ANSWER_SECONDS = 300.0  # for one window
 
@@ -78,7 +79,9 @@ class Recorder:
         batcher = Batcher(max_batch=self._settings.max_batch)
         async with engine, Dispatcher(batcher, engine, depth=self._settings.depth) as dispatcher:
             await engine.ready()
-            return [await self._pass(path, plans, dispatcher) for plans in passes]
+            vectors = TextVectors(engine)
+            read = [await with_heads({plan.name: plan for plan in plans}, vectors) for plans in passes]
+            return [await self._pass(path, list(plans.values()), dispatcher) for plans in read]
 
     async def _pass(self, path: str, plans: Sequence[Plan], dispatcher: Dispatcher) -> dict[str, list[Step]]:
         recording = open_recording(path)

@@ -12,7 +12,12 @@ from typing import Any
 
 import torch
 from torch.nn.functional import pad
-from transformers import ASTFeatureExtractor, SeamlessM4TFeatureExtractor, Wav2Vec2FeatureExtractor
+from transformers import (
+    ASTFeatureExtractor,
+    ClapFeatureExtractor,
+    SeamlessM4TFeatureExtractor,
+    Wav2Vec2FeatureExtractor,
+)
 from transformers import WhisperFeatureExtractor as WhisperExtractor
 
 from earmark.audio.types import Floats
@@ -70,6 +75,8 @@ def on_device(extractor: Any) -> Features | None:
         case SeamlessM4TFeatureExtractor() if type(extractor) is SeamlessM4TFeatureExtractor:
             is_plain = extractor.stride == 2 and extractor.feature_size > 1
             return StackedBands(extractor) if is_usual and is_plain else None
+        case ClapFeatureExtractor() if type(extractor) is ClapFeatureExtractor:
+            return Decibels(extractor)
         case Wav2Vec2FeatureExtractor() if type(extractor) is Wav2Vec2FeatureExtractor:
             return Waveform(extractor)
         case _:
@@ -129,6 +136,49 @@ class Whisper(Features):
         """Return the power of shape (batch, bins, frames)."""
         spectrum = torch.stft(chunk, self.fft, self.hop, window=self.window, return_complex=True)
         return (spectrum[..., :-1].abs() ** 2).contiguous()
+
+
+class Decibels(Features):
+    """The mel spectrogram of CLAP in decibels. Sound that is shorter than the model's is repeated, then padded.
+
+    Longer sound must not come: transformers' extractor takes a random part of it, and mixes three such parts where the
+    model is one with fusion. In float64, as transformers has it.
+    """
+
+    window: torch.Tensor
+    filters: torch.Tensor
+
+    def __init__(self, extractor: Any) -> None:
+        super().__init__()
+        self.length = int(extractor.nb_max_samples)
+        self.fft, self.hop = extractor.fft_window_size, extractor.hop_length
+        self._padding = extractor.padding
+        self._is_fused = extractor.truncation == "fusion"
+        self._keep("window", torch.hann_window(self.fft, dtype=torch.float64), torch.float64)
+        filters = extractor.mel_filters if self._is_fused else extractor.mel_filters_slaney
+        self._keep("filters", filters, torch.float64)
+
+    def forward(self, samples: torch.Tensor) -> Inputs:
+        filled = self._filled(samples.double())
+        spectrum = torch.stft(filled, self.fft, self.hop, window=self.window, return_complex=True)
+        energies = self.filters.T @ spectrum.abs().square()
+        decibels = (10.0 * energies.clamp(min=1e-10).log10()).transpose(1, 2).float().unsqueeze(1)
+        batch = samples.shape[0]
+        # A model with fusion takes the whole and three parts of it; of short sound all four are the whole. transformers
+        # says of one clip in each batch that it is long, so of a clip that comes alone; here each is as if it were
+        mels = decibels.expand(batch, 4, *decibels.shape[2:]).contiguous() if self._is_fused else decibels
+        return {"input_features": mels, "is_longer": torch.full((batch, 1), self._is_fused, device=samples.device)}
+
+    def _filled(self, samples: torch.Tensor) -> torch.Tensor:
+        """Return samples of the model's length."""
+        length = samples.shape[-1]
+        if length > self.length:
+            raise ValueError(f"a window of {length} samples is longer than the {self.length} that the model takes")
+        if self._padding == "repeat":
+            return samples.repeat(1, self.length // length + 1)[:, : self.length]
+        if self._padding == "repeatpad":
+            samples = samples.repeat(1, self.length // length)
+        return pad(samples, (0, self.length - samples.shape[-1]))
 
 
 class Bands(Features):

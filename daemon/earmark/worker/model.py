@@ -6,7 +6,7 @@ import copy
 import gc
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,10 +19,11 @@ import transformers
 from transformers import AutoFeatureExtractor
 
 from earmark import cores
+from earmark.checkpoints import reader
 from earmark.errors import ModelError
 from earmark.runtimes import limits
 from earmark.runtimes.runtime import Parts, noise
-from earmark.worker import features, heads
+from earmark.worker import clap, features, heads
 from earmark.worker.device import int8_engine
 
 # Weights that only training uses: the embedding of masked time steps
@@ -40,7 +41,13 @@ class AudioModel:
     """
 
     def __init__(
-        self, name: str, network: Any, extractor: Any, device: torch.device, dtype: torch.dtype = torch.float32
+        self,
+        name: str,
+        network: Any,
+        extractor: Any,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        reader: clap.Reader | None = None,
     ) -> None:
         self.name = name
         self.device = device
@@ -48,6 +55,7 @@ class AudioModel:
         self._network = network
         self._inputs = features.maker(extractor, device)
         self._dtype = dtype
+        self._reader = reader
         self._parts = Parts(self._forward, is_short_of_memory, free_memory)
 
     def with_threads(self, threads: int) -> Self:
@@ -64,9 +72,18 @@ class AudioModel:
         fp32. In int8 they do, in the third decimal of a probability, because activations are scaled per batch.
         Raises what is_short_of_memory() knows if not even one window fits.
         """
-        if torch.get_num_threads() != self.threads:  # each thread of the process has a number of its own
-            torch.set_num_threads(self.threads)
+        self._use_threads()
         return self._parts.classify(samples)
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Return a vector for each text, float32, whose product with the row of a window is the logit of that label.
+
+        Raises ModelError if the labels of the model are fixed, or if a text is too long.
+        """
+        if self._reader is None:
+            raise ModelError(f"{self.name}: its labels are fixed; it reads no texts")
+        self._use_threads()
+        return self._reader.vectors(texts)
 
     def rest(self) -> None:
         """Do nothing: torch gives the memory of a batch back itself, or keeps it for good reason on a GPU."""
@@ -75,6 +92,12 @@ class AudioModel:
         """Classify noise of the usual length. On a GPU a full batch too, so that kernels and memory are ready."""
         for size in {1} if self.device.type == "cpu" else {1, max_batch}:
             self.classify(noise(size, length))
+        if self._reader is not None:
+            self.encode(["noise"])
+
+    def _use_threads(self) -> None:
+        if torch.get_num_threads() != self.threads:  # each thread of the process has a number of its own
+            torch.set_num_threads(self.threads)
 
     def _forward(self, samples: Floats) -> Floats:
         inputs = {
@@ -93,7 +116,8 @@ def load(name: str, path: Path, device: torch.device, precision: str) -> AudioMo
     Raises ModelError if weights are missing, because random numbers would stand in for them, or if a part of the head
     is left over, because then the network is not the one that was trained.
     """
-    network, info = heads.network(name, path)
+    takes_labels = reader.takes_labels(path)
+    network, info = clap.network(path) if takes_labels else heads.network(name, path)
     missing = [key for key in info["missing_keys"] if not key.endswith(HARMLESS)]
     mismatched = [key for key, *_ in info["mismatched_keys"]]
     if missing or mismatched:
@@ -102,7 +126,9 @@ def load(name: str, path: Path, device: torch.device, precision: str) -> AudioMo
         raise ModelError(f"{name}: the checkpoint has a head unknown here, with the weights {_listed(left_over)}")
     extractor = AutoFeatureExtractor.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     network, dtype = _at_precision(network.eval(), device, precision)
-    return AudioModel(name, network.to(device), extractor, device, dtype)
+    network = network.to(device)
+    texts = clap.Reader(name, path, network, device) if takes_labels else None
+    return AudioModel(name, network, extractor, device, dtype, texts)
 
 
 def use_threads(threads: int) -> None:

@@ -161,6 +161,8 @@ def serve(connection: socket.socket, memory: int) -> None:
                     server.unload(request)
                 case wire.Classify() if server:
                     server.classify(request)
+                case wire.Encode() if server:
+                    server.encode(request)
                 case _:
                     return
 
@@ -335,6 +337,24 @@ class ModelServer:
             self._send(wire.Logits(request.number, logits.shape[1], logits.tobytes()))
         if self._returns.passes(time.monotonic()):
             limits.return_freed()
+
+    def encode(self, request: wire.Encode) -> None:
+        """Answer with the vectors of texts or, if the model raises an error, with a sentence."""
+        served, self._busy_at = self._models.get(request.model), time.monotonic()
+        try:
+            if served is None:
+                raise KeyError(request.model)
+            vectors = served.model.encode(request.texts)
+        except EarmarkError as error:
+            self._send(wire.Failure(request.number, str(error)))
+        except Exception as error:
+            if served is not None and served.runtime.is_broken(error):
+                self._send(wire.Broken(sentence(error)))
+                raise
+            logger.warning("%s failed on %d texts", request.model, len(request.texts), exc_info=True)
+            self._send(wire.Failure(request.number, f"{request.model}: {sentence(error)}"))
+        else:
+            self._send(wire.Logits(request.number, vectors.shape[1], vectors.tobytes()))
 
     def _send(self, reply: wire.Reply) -> None:
         with self._sending:

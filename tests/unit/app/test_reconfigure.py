@@ -6,31 +6,36 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from earmark.access.access import Access
 from earmark.access.origins import Origins
 from earmark.app.reconfigure import Reconfigurer
+from earmark.audio.types import Span, Window
 from earmark.capture.intake import Intake
 from earmark.checkpoints.catalogue import catalogue
 from earmark.checkpoints.checkpoint import Scoring
 from earmark.config import settings as config
 from earmark.detection.detector import Draft
 from earmark.detection.detectors import Detectors
-from earmark.errors import ConfigError
+from earmark.errors import ConfigError, WorkerError
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.registry import Registry
 from earmark.listening.live import Live
 from earmark.listening.plan import plans
 from earmark.listening.sources import Listening
-from earmark.protocol.events import Config, Source
+from earmark.protocol.events import Config, Label, Result, Source
 from earmark.publish.daemon import Daemon
 from earmark.publish.publishing import Publishing
 from earmark.windowing.segmenter import Segmenter
-from tests.engines import FakeEngine
+from earmark.zeroshot.text_vectors import TextVectors
+from tests.engines import FakeEngine, by_last_letter, failing
+from tests.labelled import clap_folder
 
 DESK = config.Microphone(name="desk", quiet=("22:00-07:00",))
 WORDS = config.Classifier(name="words", gate="open", mode="sliding")
@@ -92,6 +97,7 @@ class Bench:
             publishing=Publishing((), Daemon(tuple, tuple), None),
             admit=lambda access, pair: Access(Origins("127.0.0.1")),
             functions=self.functions,
+            vectors=TextVectors(self.engine),
             publish=self._publish,
         )
 
@@ -310,5 +316,105 @@ def test_a_publisher_without_its_password_refuses_the_reload_and_nothing_changes
             "publish[0].password_file: /nowhere/password cannot be read: No such file or directory"
         )
         assert (bench.reconfigurer.settings, list(bench.reconfigurer.plans)) == (SETTINGS, ["words"])
+
+    play(scene)
+
+
+def with_sounds(folder: Path, **changes: object) -> config.Config:
+    """A classifier `sounds` with a model that takes labels, whose vector of a text is told by its last letter."""
+    sounds = config.Classifier(
+        name="sounds",
+        model="a/clap",
+        gate="open",
+        mode="sliding",
+        **({"labels": ("dog", "rain"), "background": ("speech",)} | changes),  # type: ignore[arg-type]
+    )
+    return msgspec.structs.replace(
+        SETTINGS, classifier=(sounds,), model=(config.Model(name="a/clap", path=str(clap_folder(folder))),)
+    )
+
+
+def play_sounds(folder: Path, scene: Callable[[Bench], Awaitable[None]]) -> None:
+    async def heard(bench: Bench) -> None:
+        bench.engine.become(loaded=bench.engine.state.loaded | {"a/clap"})
+        bench.wanted = with_sounds(folder)
+        await bench.reconfigurer.reload()
+        bench.told.clear()
+        bench.engine.texts.clear()
+        await scene(bench)
+
+    play(heard)
+
+
+def answer(bench: Bench, start: int, letter: str) -> None:
+    """Have the model answer a window with the vector of a letter, so long that no other label has a score."""
+    vector = 10 * by_last_letter([letter])[0]
+    samples = np.zeros(1000, np.float32)
+    window = Window("desk", "sounds", "a/clap", Span(start, start + 1000, start, start + 1000, False), samples, 1000, 1)
+    bench.told += bench.detectors.answered(bench.detectors.reserve(window), vector, 1)
+
+
+def in_short(bench: Bench) -> list[str]:
+    found = []
+    for draft in bench.told:
+        match draft.event:
+            case Label(label=label, state=state, reason=reason):
+                found.append(f"{label} {state} {reason or ''}".strip())
+            case Result(result=(best, *_)):
+                found.append(f"heard {best.label}")
+            case Config(classifiers=(each,)) if each.label_set:
+                found.append(f"labels {', '.join(each.labels)}")
+    return found
+
+
+def test_other_labels_are_told_between_the_last_result_of_the_old_ones_and_the_first_of_the_new(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        for start in (0, 1000):
+            answer(bench, start, "g")
+        changed = await bench.reconfigurer.patch_classifier("sounds", {"labels": ["frog", "rain", "wind"]})
+        for start in (2000, 3000):
+            answer(bench, start, "d")
+        assert [change.key for change in changed.changes] == ["classifier[sounds].labels"]
+        assert in_short(bench) == [
+            *("heard dog", "heard dog", "dog on"),
+            *("dog off reload", "labels frog, rain, wind, speech"),
+            *("heard wind", "heard wind", "wind on"),
+        ]
+        assert bench.engine.texts == [["This is a sound of frog.", "This is a sound of wind."]]
+        assert bench.reconfigurer.unsaved("sounds") == {"label_set": ["labels"], "decide": [], "vad": []}
+        (status,) = bench.reconfigurer.classifiers()
+        assert status.thresholds == {"frog": 0.8, "rain": 0.8, "wind": 0.8}
+
+    play_sounds(tmp_path, scene)
+
+
+def test_a_reload_changes_labels_as_a_patch_does_and_tells_once(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        bench.wanted = with_sounds(tmp_path, labels=("fire", "hail"), background=(), template="I hear {}")
+        await bench.reconfigurer.reload()
+        answer(bench, 0, "l")
+        assert in_short(bench) == ["labels fire, hail", "heard hail"]
+        assert bench.engine.texts == [["I hear fire", "I hear hail"]]
+
+    play_sounds(tmp_path, scene)
+
+
+def test_labels_that_the_model_cannot_read_change_nothing(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        bench.engine.vectors = failing(WorkerError("a/clap: 'frog' has 600 tokens, and 512 are the most"))
+        with pytest.raises(ConfigError, match=r"^labels: a/clap: 'frog' has 600 tokens, and 512 are the most$"):
+            await bench.reconfigurer.patch_classifier("sounds", {"labels": ["frog", "rain"]})
+        answer(bench, 0, "g")
+        assert in_short(bench) == ["heard dog"]
+        assert bench.reconfigurer.unsaved("sounds") == {"decide": [], "vad": []}
+
+    play_sounds(tmp_path, scene)
+
+
+def test_labels_for_a_model_that_has_its_own_are_refused_by_name() -> None:
+    async def scene(bench: Bench) -> None:
+        with pytest.raises(ConfigError, match=r"^labels: earmark/commands has labels of its own; "):
+            await bench.reconfigurer.patch_classifier("words", {"labels": ["frog", "rain"]})
+        assert bench.configs() == []
 
     play(scene)

@@ -122,6 +122,18 @@ def test_numbers_are_tuned_and_nothing_is_lost() -> None:
     assert steps(CONFIG, new) == replace_steps(tuned=(("desk", "words"), ("hall", "words")))
 
 
+def test_other_given_labels_are_tuned_and_named() -> None:
+    for changes in ({"labels": ("a", "b")}, {"background": ("c",)}, {"template": "{}"}):
+        new = with_words(**changes)
+        found = steps(CONFIG, new)
+        assert found == replace_steps(tuned=(("desk", "words"), ("hall", "words")))
+        assert found.relabelled(CONFIG, new) == {"words"}
+    new = with_words(decide=Decide(on=0.6))
+    assert steps(CONFIG, new).relabelled(CONFIG, new) == frozenset()
+    new = with_words(labels=("a", "b"), model="earmark/emotion")
+    assert steps(CONFIG, new).relabelled(CONFIG, new) == frozenset()
+
+
 def test_clips_are_switched_on_and_off_without_losing_anything() -> None:
     new = with_words(clips=("stop",))
     assert keys(CONFIG, new) == ["classifier[words].clips"]

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from earmark.checkpoints.reader import ARCHITECTURES, embedded, read, require_classifier
+from earmark.checkpoints.reader import ARCHITECTURES, embedded, read, require_classifier, takes_labels
 from earmark.errors import ModelError
+from tests.labelled import clap_folder
 
 CONFIG: dict[str, Any] = {
     "model_type": "wav2vec2",
@@ -251,3 +252,33 @@ def test_a_pipe_in_place_of_a_file_is_refused_without_waiting_for_its_writer(tmp
 def test_a_pipe_in_place_of_the_model_card_is_no_licence(tmp_path: Path) -> None:
     os.mkfifo(folder(tmp_path / "kws") / "README.md")
     assert read(tmp_path / "kws").licence == ""
+
+
+def test_a_model_that_takes_its_labels_at_run_time_has_none(tmp_path: Path) -> None:
+    found = read(clap_folder(tmp_path / "clap"))
+    assert (found.takes_labels, found.labels, found.remarks[1:]) == (True, (), ())
+    assert (found.rate, found.window, found.limit, found.minimum) == (48_000, None, 480_000, 1)
+    assert (found.scoring, found.function_told) == ("none", "softmax")
+    assert found.told[0].startswith("answers with labels that it takes at run time, in words: ")
+    assert takes_labels(tmp_path / "clap")
+
+
+def test_its_tokenizer_is_one_file_or_two(tmp_path: Path) -> None:
+    assert read(clap_folder(tmp_path / "two", None, "vocab.json", "merges.txt")).takes_labels
+    text = refusal(clap_folder(tmp_path / "half", None, "vocab.json", "tokenizer_config.json"))
+    assert text.endswith(
+        "holds no tokenizer.json, and not both vocab.json and merges.txt; copy them from the checkpoint"
+    )
+
+
+def test_half_of_such_a_model_is_refused(tmp_path: Path) -> None:
+    text = refusal(clap_folder(tmp_path / "half", {"architectures": ["ClapAudioModelWithProjection"]}))
+    assert text.endswith("ClapAudioModelWithProjection is no ClapModel, which reads labels as well as sound")
+
+
+def test_the_settings_of_such_a_model_name_no_labels_and_no_function(tmp_path: Path) -> None:
+    found = read(clap_folder(tmp_path), "a/clap")
+    for setting, labels, function in (("labels", ("a",), None), ("function", (), "sigmoid")):
+        with pytest.raises(ModelError, match=rf"^model\[2\]\.{setting}: a/clap takes its labels at run time"):
+            found.named(labels, function, "model[2]")  # type: ignore[arg-type]  # from a table of cases
+    assert found.named((), None, "model[2]") == found

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from earmark.checkpoints import reader
-from earmark.checkpoints.checkpoint import Checkpoint
+from earmark.checkpoints.checkpoint import CLAP, Checkpoint
+from earmark.checkpoints.head_layouts import OF_CLAP
 from earmark.checkpoints.weights import check, weight_names
 from earmark.errors import ModelError
 
@@ -106,3 +108,12 @@ def test_a_pipe_in_place_of_weights_is_refused_without_waiting_for_its_writer(tm
     os.mkfifo(tmp_path / "pipe.safetensors")
     with pytest.raises(ModelError, match=r"^my/model: pipe.safetensors cannot be read \(it is no regular file\)$"):
         check(checkpoint(tmp_path, "yes"))
+
+
+def test_a_model_that_takes_labels_needs_what_makes_vectors_of_both_kinds(tmp_path: Path) -> None:
+    found = replace(checkpoint(tmp_path), model_type=CLAP)
+    (tmp_path / "model.safetensors").write_bytes(safetensors(set(OF_CLAP)) + bytes(4))
+    check(found)
+    (tmp_path / "model.safetensors").write_bytes(safetensors(set(OF_CLAP[:-1])) + bytes(4))
+    with pytest.raises(ModelError, match=r"does not hold the weights text_projection\.linear2\.weight$"):
+        check(found)

@@ -10,6 +10,7 @@ from earmark.errors import RequestError
 
 def test_decide_vad_and_paused_pass() -> None:
     fields.check_classifier({"decide": {"on": 0.5}, "vad": {}})
+    fields.check_classifier({"labels": ["a dog"], "background": [], "template": "{}"})
     fields.check_source({"paused": True})
     fields.check_classifier({})
     fields.check_source({})
@@ -21,9 +22,12 @@ def test_decide_vad_and_paused_pass() -> None:
         ({"hop": 0.5}, "hop: a PATCH cannot change it; write it in the configuration, and reload"),
         ({"model": "x"}, "model: a PATCH cannot change it; write it in the configuration, and reload"),
         ({"decid": {}}, "decid: no such field; did you mean decide?"),
-        ({"x": {}}, "x: no such field; there are decide, vad"),
+        ({"x": {}}, "x: no such field; there are decide, vad, labels, background, template"),
         ({"decide": 0.5}, "decide: it must be an object"),
         ({"vad": None}, "vad: it must be an object"),
+        ({"labels": "a dog, rain"}, "labels: it must be a list of texts"),
+        ({"background": [1]}, "background: it must be a list of texts"),
+        ({"template": ["{}"]}, "template: it must be a text"),
     ],
 )
 def test_another_field_of_a_classifier_is_named(changes: Mapping[str, object], told: str) -> None:

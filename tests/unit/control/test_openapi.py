@@ -44,5 +44,5 @@ def test_history_tells_the_parameters_that_it_takes() -> None:
 def test_a_change_tells_its_refusals_and_what_it_takes() -> None:
     patch = combined(BEFORE)["paths"]["/v1/classifiers/{name}"]["patch"]
     asked = patch["requestBody"]["content"]["application/json"]["schema"]
-    assert set(asked["properties"]) == {"decide", "vad"}
+    assert set(asked["properties"]) == {"decide", "vad", "labels", "background", "template"}
     assert {"400", "403", "404", "415"} <= patch["responses"].keys()

@@ -7,7 +7,7 @@ import msgspec
 from earmark.config.settings import Decide, Vad
 from earmark.control.steering import ClassifierStatus, classifier_status
 from earmark.control.toml_lines import toml_lines
-from earmark.protocol.events import ClassifierInfo
+from earmark.protocol.events import ClassifierInfo, LabelSet
 
 INFO = ClassifierInfo("words", "earmark/commands", ("yes", "no way"), ("a",), "speech", "utterance", 1, 0)
 
@@ -38,6 +38,18 @@ def test_the_lines_are_toml_that_says_the_same_again() -> None:
 def test_where_the_last_own_threshold_was_taken_away_the_lines_say_that_there_is_none() -> None:
     text = toml_lines(status(Decide(labels={})), {"decide": ("labels",)})
     assert tomllib.loads(text) == {"classifier": [{"name": "words", "decide": {"labels": {}}}]}
+
+
+def test_given_labels_stand_above_the_tables_and_their_background_is_no_threshold() -> None:
+    info = msgspec.structs.replace(INFO, label_set=LabelSet(("yes",), ("no way",), "I hear {}"))
+    given = classifier_status(info, Decide(on=0.7), Vad())
+    assert given.thresholds == {"yes": 0.7}
+    assert toml_lines(given, {"label_set": ("labels", "background"), "decide": ("on",)}) == (
+        '[[classifier]]\nname = "words"\nlabels = ["yes"]\nbackground = ["no way"]\n\n[classifier.decide]\non = 0.7\n'
+    )
+    assert toml_lines(given, {"label_set": ("template",), "decide": (), "vad": ()}) == (
+        '[[classifier]]\nname = "words"\ntemplate = "I hear {}"\n'
+    )
 
 
 def test_without_changes_there_are_no_lines() -> None:

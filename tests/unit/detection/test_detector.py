@@ -401,3 +401,46 @@ def test_the_events_of_a_label_whose_sound_is_kept_tell_where_it_will_be() -> No
     assert isinstance(on, Label)
     assert isinstance(off, Label)
     assert (on.clip, off.clip) == ("", "/v1/clips/id-1")
+
+
+def relabelled(labels: tuple[str, ...]) -> Detector:
+    """Make a detector for other labels, whose scores are twice what the model answered."""
+    made = SlidingDecider(rules(labels, config.Decide(on=0.6, off=0.4, hits=1, smooth=1, min_on=0.0)))
+    return Detector("desk", "words", labels, made, lambda: "id-9", None, scoring=lambda answers: 2 * answers)
+
+
+def test_other_labels_end_what_is_on_and_are_judged_by_the_next_outcome() -> None:
+    made = detector()
+    answer(made, window(0, 1000), 0.9)
+    (off,) = made.relabel(relabelled(("dog", "rain")), now=5)
+    assert isinstance(off.event, Label)
+    assert (off.event.label, off.event.state, off.event.reason, off.event.end) == ("stop", "off", "reload", 1.0)
+
+    result, on = (draft.event for draft in answer(made, window(1000, 2000), 0.375))
+    assert isinstance(result, Result)
+    assert result.result == (Score(1.25, "rain"), Score(0.75, "dog"))
+    assert isinstance(on, Label)
+    assert (on.label, on.state) == ("rain", "on")
+
+
+def test_windows_that_wait_for_the_model_or_for_their_turn_are_judged_for_the_new_labels_and_none_is_lost() -> None:
+    made, answers = detector(), np.array([0.1, 0.2, 0.7], np.float32)
+    first, second = made.ticket(window(0, 1000)), made.ticket(window(1000, 2000))
+    assert made.answered(second, answers, now=0) == []  # it waits for the first
+    assert made.relabel(relabelled(("dog", "rain", "wind")), now=5) == []
+    results = [each.event for each in made.answered(first, answers, now=6) if isinstance(each.event, Result)]
+    assert [(each.start, each.result[0].label) for each in results] == [(-0.5, "wind"), (0.5, "wind")]
+
+
+def test_an_off_that_is_held_comes_out_when_the_labels_change() -> None:
+    made = detector(held=1000)
+    answer_live(made, window(0, 1000), 0.9)
+    assert answer_live(made, window(1000, 2000), 0.1)[1:] == []
+    (off,) = made.relabel(relabelled(("dog", "rain")), now=5)
+    assert isinstance(off.event, Label)
+    assert (off.event.state, off.event.reason) == ("off", "quiet")
+    assert made.next_due() is None
+
+
+def answer_live(made: Detector, chosen: Window, stop: float) -> list[Draft]:
+    return made.answered(made.ticket(replace(chosen, live=True)), scores(stop), now=0)

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from earmark.audio.types import milliseconds
 from earmark.config import settings as config
-from earmark.errors import ConfigError
-from earmark.listening.plan import default_model, plans
+from earmark.detection import decide
+from earmark.errors import ConfigError, WorkerError
+from earmark.listening.plan import default_model, plans, with_heads
+from earmark.protocol.events import LabelSet
+from earmark.zeroshot.text_vectors import TextVectors
+from tests.engines import FakeEngine, failing
+from tests.labelled import clap_folder
 
 
 def settings(folder: Path | None = None, /, **changes: Any) -> config.Config:
@@ -162,3 +169,85 @@ def test_an_utterance_as_long_as_the_models_window_is_not_too_long_though_that_i
 )
 def test_clips_that_name_no_model_are_for_the_default_one(changes: dict[str, Any], name: str) -> None:
     assert default_model(config.Config(**changes)) == name
+
+
+def labelled(tmp_path: Path, **changes: Any) -> config.Config:
+    return settings(clap_folder(tmp_path), **({"labels": ("dog", "rain"), "background": ("speech",)} | changes))
+
+
+def test_the_labels_of_a_model_that_takes_them_are_those_of_the_settings_and_the_background_never_goes_on(
+    tmp_path: Path,
+) -> None:
+    (plan,) = plans(labelled(tmp_path, template="I hear {}", clips=("*",)))
+    assert plan.info.labels == plan.labels == ("dog", "rain", "speech")
+    assert plan.info.label_set == LabelSet(("dog", "rain"), ("speech",), "I hear {}")
+    assert plan.clips == ("dog", "rain")
+    assert plan.rules.on.tolist() == pytest.approx([0.8, 0.8, decide.NEVER])
+    assert plan.deciding.ignore == (*config.Decide().ignore, "speech")
+    assert (plan.lengths.window, plan.lengths.limit) == (48_000, 480_000)
+
+
+def test_other_classifiers_say_nothing_of_a_label_set() -> None:
+    (plan,) = plans(settings())
+    assert (plan.label_set, plan.info.label_set) == (None, msgspec.UNSET)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"labels": (), "background": ()},
+            "classifier[0].labels: a/model takes its labels from here; say what to tell apart, as in"
+            ' labels = ["a dog barking", "rain"]',
+        ),
+        (
+            {"decide": config.Decide(labels={"dogs": 0.5})},
+            'classifier[0].decide.labels: a/model has no label "dogs"; did you mean dog?',
+        ),
+        ({"clips": ("cat",)}, 'classifier[0].clips: a/model has no label "cat"'),
+        ({"window": 11.0}, "classifier[0].window: a/model takes 10 s at most, not 11 s"),
+    ],
+)
+def test_a_model_that_takes_labels_needs_them_and_knows_no_others(
+    tmp_path: Path, changes: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plans(labelled(tmp_path, **changes))
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "changes", [{"labels": ("dog", "rain")}, {"background": ("speech",)}, {"template": "I hear {}"}]
+)
+def test_a_model_with_labels_of_its_own_takes_no_others(changes: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plans(settings(**changes))
+    (setting,) = changes
+    assert str(caught.value) == (
+        f"classifier[0].{setting}: earmark/commands has labels of its own; only a model takes others that takes"
+        " its labels at run time (CLAP)"
+    )
+
+
+def test_the_heads_are_those_of_the_label_sets(tmp_path: Path) -> None:
+    async def scene() -> None:
+        engine = FakeEngine()
+        (plan,) = plans(labelled(tmp_path, template="{}"))
+        read = await with_heads({plan.name: plan}, TextVectors(engine))
+        head = read["words"].head
+        assert head is not None
+        assert head.vectors.argmax(axis=1).tolist() == [ord(text[-1]) - ord("a") for text in plan.labels]
+        assert engine.texts == [["dog", "rain", "speech"]]
+
+    asyncio.run(scene())
+
+
+def test_labels_that_the_model_cannot_read_are_an_error_at_their_setting(tmp_path: Path) -> None:
+    async def scene() -> None:
+        engine = FakeEngine()
+        engine.vectors = failing(WorkerError("a/model: cannot read"))
+        (plan,) = plans(labelled(tmp_path))
+        with pytest.raises(ConfigError, match=r"^classifier\[0\]\.labels: a/model: cannot read$"):
+            await with_heads({plan.name: plan}, TextVectors(engine))
+
+    asyncio.run(scene())

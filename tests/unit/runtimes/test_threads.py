@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,6 +36,9 @@ class Timed:
     def classify(self, samples: Floats) -> Floats:
         self.clock.now += self.seconds[self.threads] * len(samples)
         return np.zeros((len(samples), 1), np.float32)
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        raise AssertionError("nothing is to be read")
 
     def rest(self) -> None:
         raise AssertionError("it is not idle")

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from earmark.app.loading import EngineLog, progress, shown, to_open
 from earmark.inference.engine import EngineState
+from earmark.supervision.loading import EngineLog, progress, shown, to_open
 
 ONE = EngineState("loading", "loading earmark/commands", loading=frozenset({"earmark/commands"}))
 THREE = EngineState("loading", "loading a", loaded=frozenset({"b"}), loading=frozenset({"a", "c"}))

@@ -94,5 +94,5 @@ export function connection({ state, since, behind, error, status }, silentFor, s
 export function gapSentence(gap) {
   return gap.to === null || gap.to === undefined
     ? t("gap.unknown")
-    : t(`gap.${gap.cause}`, { n: gap.to - gap.from + 1 });
+    : t(`gap.${gap.cause}`, { n: gap.events ?? gap.to - gap.from + 1 });
 }

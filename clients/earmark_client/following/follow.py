@@ -171,7 +171,7 @@ class Follower:
 
     def _gap(self, gap: Gap) -> None:
         self.counts.gaps += 1
-        self.counts.missed += max(0, gap.to - gap.from_ + 1)
+        self.counts.missed += gap.missing
         if not self._resumed and self._hello is not None:
             self.position = Position(self._hello.epoch, gap.to)
         self._advance(gap.to)

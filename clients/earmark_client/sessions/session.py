@@ -246,7 +246,7 @@ class Session:
     def _gap(self, event: Gap) -> None:
         """Begin a hole at the newest event. It ends with the next one."""
         self.gaps += 1
-        self.missed += max(event.to - event.from_ + 1, 0)
+        self.missed += event.missing
         if self._gap_since is None:
             self._gap_since = self.heard
             for timeline in self.timelines.values():

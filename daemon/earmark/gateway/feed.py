@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import logging
 import time
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -18,6 +17,7 @@ from earmark.broadcast.hub import Hub
 from earmark.config.settings import Gateway
 from earmark.gateway import messages
 from earmark.gateway.following import Following
+from earmark.gateway.gone import Gone
 from earmark.gateway.nodes import Nodes
 from earmark.history.recent import Recent
 from earmark.jetstream.connection import Attempts, Connection, NatsError, failures, sentence
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from nats.js.api import StreamInfo
 
 LOOK_SECONDS = 5.0  # between two looks at what the stream has
-REMEMBERED = 10_000  # numbers at most whose events are known to be lost
 PART = ("stream", "prefix", "nodes", "sources", "qualify", "absent_after")  # settings that say what is served
 
 log = logging.getLogger(__name__)
@@ -82,7 +81,6 @@ class StreamFeed:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
-        self.oldest = 0
         self._login = login
         self._recent = recent
         self._hub = hub
@@ -91,7 +89,6 @@ class StreamFeed:
         self._clock = clock
         self._attempts = Attempts(login)
         self._newest = 0  # of the stream
-        self._gone: list[int] = []  # the highest numbers without an event, in order
         self._connection: Connection | None = None
         self._there = asyncio.Event()  # a connection
         self._changed = asyncio.Event()  # the settings
@@ -107,6 +104,7 @@ class StreamFeed:
         self._events: Following | None = None
         self._states: Following | None = None
         self._was_known = False
+        self.gone = Gone(part=bool(self.subjects))
 
     @property
     def is_known(self) -> bool:
@@ -144,20 +142,6 @@ class StreamFeed:
         self._changed.set()
         return has_new_secret
 
-    def note_gone(self, seq: int) -> None:
-        """Remember that there is no event under a number at which something was sent."""
-        at = bisect_left(self._gone, seq)
-        if self._gone[at : at + 1] != [seq]:
-            self._gone.insert(at, seq)
-        del self._gone[:-REMEMBERED]
-
-    def lost(self, first: int, last: int) -> int:
-        """Return the last of these numbers that is known to be lost, or 0. For a gateway that serves a part."""
-        found = bisect_right(self._gone, last)
-        noted = self._gone[found - 1] if found else 0
-        most = max(min(last, self.oldest - 1), noted)
-        return most if most >= first else 0
-
     def stats(self) -> FeedStats:
         """Return the counts so far."""
         follow = [each.stalls for each in (self._events, self._states) if each is not None]
@@ -170,7 +154,7 @@ class StreamFeed:
             self.settings.sources,
             self._recent.epoch,
             self._recent.newest,
-            self.oldest,
+            self.gone.oldest,
             max(self._newest, self._recent.newest),
             max(0, self._newest - self._recent.newest),
             self._connects,
@@ -241,9 +225,7 @@ class StreamFeed:
             self._forget("the stream was made anew")
         self._keep(info)
         if self._events is None:
-            start = max(self.oldest, info.state.last_seq + 1 - self._preload)
-            if self._recent.epoch != epoch:
-                self._gone.clear()
+            start = max(self.gone.oldest, info.state.last_seq + 1 - self._preload)
             self._recent.epoch = epoch
             self._recent.skip(start - 1)
             passed = self._pass if self.subjects else None
@@ -262,7 +244,10 @@ class StreamFeed:
 
     def _keep(self, info: StreamInfo) -> None:
         state = info.state
-        self.oldest, self._newest = max(1, state.first_seq if state.messages else state.last_seq + 1), state.last_seq
+        self.gone.oldest, self._newest = (
+            max(1, state.first_seq if state.messages else state.last_seq + 1),
+            state.last_seq,
+        )
 
     async def _serve(self, connection: Connection, broke: asyncio.Event) -> None:
         """Follow the stream until the connection breaks, or the settings change, which raises."""
@@ -289,7 +274,7 @@ class StreamFeed:
         self._newest = max(self._newest, seq)
         event, node = messages.read(message.data), node_in(message.subject)
         if event is None:
-            self.note_gone(seq)
+            self.gone.note(seq, messages.missing(message.data))
             self._miss(seq)
             return
         self.nodes.note(node, event)
@@ -299,9 +284,8 @@ class StreamFeed:
 
     def _pass(self, to: int) -> None:
         """Go on behind `to`: there are no events before it. Where a part is served, they may be of the others."""
-        missing = min(to, self.oldest - 1) if self.subjects else to
-        if missing > self._recent.newest:
-            self._miss(missing)
+        if to > self._recent.newest and (last := self.gone.last(self._recent.newest + 1, to)):
+            self._miss(last)
         if to > self._recent.newest:
             self._recent.pass_over(to)
             self._newest = max(self._newest, to)
@@ -309,9 +293,10 @@ class StreamFeed:
     def _miss(self, to: int) -> None:
         """Tell that the stream has no events up to this number any more, or something else in their place."""
         first = self._recent.newest + 1
-        self._gaps += to + 1 - first
+        events = self.gone.count(first, to)
+        self._gaps += events
         self._recent.skip(to)
-        self._hub.tell(Gap(first, to, "too_old"))
+        self._hub.tell(Gap(first, to, "too_old", events if events > to + 1 - first else 0))
 
     def _take_hello(self, seq: int, message: Msg) -> None:
         with contextlib.suppress(msgspec.MsgspecError):

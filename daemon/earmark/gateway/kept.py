@@ -16,7 +16,6 @@ from earmark.history.pages import page
 from earmark.history.recent import Recent
 from earmark.jetstream.connection import ANSWER_SECONDS, failures, sentence
 from earmark.jetstream.subjects import node_in
-from earmark.stream.replay import Lost
 
 WAIT_SECONDS = 300.0  # of a client that resumes, for a connection to NATS
 HISTORY_SECONDS = 3.0  # of a question about history
@@ -46,11 +45,7 @@ class StreamKept:
     @property
     def oldest(self) -> int:
         """The number of the oldest event that the stream has, as it was seen last."""
-        return min(self._feed.oldest, self._recent.newest + 1)
-
-    def lost(self) -> Lost | None:
-        """Return how to tell which numbers are lost, where others never had an event here."""
-        return self._feed.lost if self._feed.subjects else None
+        return min(self._feed.gone.oldest, self._recent.newest + 1)
 
     async def after(self, seq: int, limit: int) -> Sequence[Published]:
         """Return the first events with numbers above `seq`, at most `limit`, in order. Waits for a connection."""
@@ -117,7 +112,7 @@ class StreamKept:
                         break
                     event, node = messages.read(message.data), node_in(message.subject)
                     if event is None:
-                        self._feed.note_gone(number)
+                        self._feed.gone.note(number, messages.missing(message.data))
                     else:
                         nodes, now = self._feed.nodes, self._clock()
                         found.append(messages.published(nodes, node, event, message.headers, number, now))

@@ -10,9 +10,10 @@ import msgspec
 from earmark.broadcast.sink import Published
 from earmark.gateway.nodes import Nodes
 from earmark.jetstream.subjects import ON_SCORE
-from earmark.protocol.events import Numbered, encode
+from earmark.protocol.events import Gap, Numbered, encode
 
 _decoder = msgspec.json.Decoder(Numbered)
+_gap = msgspec.json.Decoder(Gap)
 
 
 def read(payload: bytes) -> Numbered | None:
@@ -25,6 +26,14 @@ def read(payload: bytes) -> Numbered | None:
     except msgspec.MsgspecError:
         return None
     return event
+
+
+def missing(payload: bytes) -> int:
+    """Return how many events are missing, by a message that holds none."""
+    try:
+        return max(1, _gap.decode(payload).missing)
+    except msgspec.MsgspecError:
+        return 1
 
 
 def published(

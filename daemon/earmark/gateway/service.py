@@ -128,7 +128,7 @@ class Service:
             systemd.notify("STOPPING=1")
 
     def _endpoint(self, most: int) -> Endpoint:
-        replayer = Replayer(self._hub, self._kept, self._recent, timeout=WAIT_SECONDS, lost=self._kept.lost)
+        replayer = Replayer(self._hub, self._kept, self._recent, timeout=WAIT_SECONDS, losses=lambda: self._feed.gone)
         return self._subscribers.of(events_endpoint(self._hub, replayer, most), self._check_known)
 
     def _check_known(self) -> None:

@@ -180,12 +180,21 @@ class Config(msgspec.Struct, frozen=True, tag_field="type", tag="config"):
     cause: ConfigCause
 
 
-class Gap(msgspec.Struct, frozen=True, tag_field="type", tag="gap", rename={"from_": "from"}):
-    """The events `from` to `to`, both included, will not reach this subscriber."""
+class Gap(msgspec.Struct, frozen=True, tag_field="type", tag="gap", rename={"from_": "from"}, omit_defaults=True):
+    """The events `from` to `to`, both included, will not reach this subscriber.
+
+    A gateway tells the number of `events` where they are more than the numbers; it is 0 where they are as many.
+    """
 
     from_: int
     to: int
     cause: GapCause
+    events: int = 0
+
+    @property
+    def missing(self) -> int:
+        """How many events are missing."""
+        return self.events or max(0, self.to - self.from_ + 1)
 
 
 class Subscribed(msgspec.Struct, frozen=True, tag_field="type", tag="subscribed"):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 
 from earmark.broadcast.frames import text_frame
 from earmark.broadcast.sink import Published
@@ -18,7 +19,15 @@ from earmark.protocol.events import Gap, GapCause, Result, encode
 STEP_EVENTS = 100  # looked at in one step: about a millisecond
 STEP_BYTES = 64 * 1024  # written in one step, and one event more
 
-Lost = Callable[[int, int], int]
+
+class Losses(Protocol):
+    """What is missing of a numbering in which not every number without an event is."""
+
+    def last(self, first: int, to: int) -> int:
+        """Return the last of these numbers that is missing, given that none of them has an event; 0 if none is."""
+
+    def count(self, first: int, to: int) -> int:
+        """Return how many events are missing under these numbers."""
 
 
 class Step(enum.Enum):
@@ -37,16 +46,16 @@ class Replay:
     amount of work and writes a bounded number of bytes, and nothing while the transport is full; a page and what the
     transport holds is all that waits for the subscriber. The filter is the one that the subscriber has at the moment.
     `position` is the number up to which everything was sent or told to be missing; it only rises. A number without
-    an event is missing, unless `lost` is given: it returns the last one of a span that is, or 0 if none is.
+    an event is missing; where `losses` are given, they tell which ones are, and what `kept` does not find is not there.
     """
 
     def __init__(
-        self, subscriber: Subscriber, since: Position, kept: Kept, recent: Recent, *, lost: Lost | None = None
+        self, subscriber: Subscriber, since: Position, kept: Kept, recent: Recent, losses: Losses | None = None
     ) -> None:
         self._subscriber = subscriber
         self._kept = kept
         self._recent = recent
-        self._lost = lost
+        self._losses = losses
         self._read_until = 0  # by a reading that found nothing
         self._page: deque[Published] = deque()  # read and not yet sent
         self._is_of_this_epoch = since.epoch == kept.epoch
@@ -79,7 +88,7 @@ class Replay:
         self._page.extend(events)
 
     def found_nothing(self, to: int) -> None:
-        """Go on behind `to`, up to which nothing is kept after `position`. For a replay that can tell what is lost."""
+        """Go on behind `to`, up to which nothing is kept after `position`. For a replay with `losses`."""
         self._read_until = to
 
     def skip(self) -> None:
@@ -91,11 +100,11 @@ class Replay:
         if not self._page:
             return None
         published = self._page.popleft()
-        seq, lost = published.event.seq, self._lost
-        last = min(seq, self._recent.oldest) - 1 if lost is None else lost(self.position + 1, seq - 1)
+        seq, losses = published.event.seq, self._losses
+        last = min(seq, self._recent.oldest) - 1 if losses is None else losses.last(self.position + 1, seq - 1)
         if last > self.position:
             self._miss(last, "too_old")
-        if lost is None and seq > self.position + 1:
+        if losses is None and seq > self.position + 1:
             self._page.clear()  # it begins behind events that were never written but are still in memory
             return None
         return published
@@ -109,14 +118,16 @@ class Replay:
             self._miss(oldest - 1, "too_old")
 
     def _pass_over_nothing(self) -> None:
-        if self._lost is not None and self._read_until > self.position:
-            if (last := self._lost(self.position + 1, self._read_until)) > self.position:
+        if self._losses is not None and self._read_until > self.position:
+            if (last := self._losses.last(self.position + 1, self._read_until)) > self.position:
                 self._miss(last, "too_old")
             self.position = self._read_until
 
     def _miss(self, to: int, cause: GapCause) -> None:
         """Say that the events from here to `to` will not come."""
-        subscriber, gap = self._subscriber, Gap(self.position + 1, to, cause)
+        subscriber, first = self._subscriber, self.position + 1
+        events = self._losses.count(first, to) if self._losses is not None else 0
+        gap = Gap(first, to, cause, events if events > to + 1 - first else 0)
         self.position = to
         if subscriber.throttle is not None:
             subscriber.throttle.passed(to)

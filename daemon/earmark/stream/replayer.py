@@ -14,7 +14,7 @@ from earmark.errors import EarmarkError
 from earmark.history.kept import Kept
 from earmark.history.position import Position, check_position
 from earmark.history.recent import Recent
-from earmark.stream.replay import STEP_EVENTS, Lost, Replay, Step
+from earmark.stream.replay import STEP_EVENTS, Losses, Replay, Step
 from earmark.stream.subscribe_request import SubscribeRequest
 
 log = logging.getLogger(__name__)
@@ -27,9 +27,8 @@ class Replayer:
     """Replays the past to subscribers of `hub`, one step of one of them in each turn of the event loop.
 
     `kept` has the past, and `recent` the newest part of it; `utc` is the wall clock in Unix time. `timeout` is how
-    long a replay waits, in seconds, for events that `kept` cannot read yet and `recent` has forgotten. `lost` returns
-    what a Replay asks which numbers are lost, where some never had an event here: what `kept` does not find is then not
-    waited for.
+    long a replay waits, in seconds, for events that `kept` cannot read yet and `recent` has forgotten. `losses` are
+    those of each Replay; where there are some, what `kept` does not find is not waited for.
     """
 
     def __init__(
@@ -40,14 +39,14 @@ class Replayer:
         *,
         utc: Callable[[], float] = time.time,
         timeout: float = WRITE_TIMEOUT_SECONDS,
-        lost: Callable[[], Lost | None] = lambda: None,
+        losses: Callable[[], Losses | None] = lambda: None,
     ) -> None:
         self._hub = hub
         self._kept = kept
         self._recent = recent
         self._utc = utc
         self._timeout = timeout
-        self._lost = lost
+        self._losses = losses
         self._turn = asyncio.Lock()
 
     def checked(self, request: SubscribeRequest) -> SubscribeRequest:
@@ -63,8 +62,8 @@ class Replayer:
         `drained` waits until the transport has room. Ends when the subscriber is live or has left the hub, which the
         hub sees to for one that reads nothing.
         """
-        loop, lost = asyncio.get_running_loop(), self._lost()
-        replay = Replay(subscriber, since, self._kept, self._recent, lost=lost)
+        loop, losses = asyncio.get_running_loop(), self._losses()
+        replay = Replay(subscriber, since, self._kept, self._recent, losses)
         waiting: float | None = None  # since when nothing could be read
         while True:
             async with self._turn:
@@ -80,7 +79,7 @@ class Replayer:
             if step is Step.FULL:
                 await drained()
             elif step is Step.READ:
-                if await self._read(replay, waits=lost is None):
+                if await self._read(replay, waits=losses is None):
                     waiting = None
                     continue
                 waiting = waiting or loop.time()

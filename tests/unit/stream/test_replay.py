@@ -14,6 +14,7 @@ from earmark.broadcast.hub import Hub
 from earmark.broadcast.sink import Published
 from earmark.broadcast.subscriber import Subscriber
 from earmark.broadcast.subscription import parse
+from earmark.gateway.gone import Gone
 from earmark.history.kept import HistoryQuery, Page
 from earmark.history.pages import page
 from earmark.history.position import Position
@@ -124,7 +125,9 @@ class Coming:
 def told(transport: HandTransport) -> list[Any]:
     """Return what has come since the last call: numbers of events, and gaps as their cause, first and last."""
     return [
-        (message["cause"], message["from"], message["to"]) if message.get("type") == "gap" else message["seq"]
+        (message["cause"], message["from"], message["to"], *([message["events"]] if "events" in message else []))
+        if message.get("type") == "gap"
+        else message["seq"]
         for message in transport.messages()
     ]
 
@@ -459,15 +462,15 @@ def test_a_replay_ends_where_nothing_can_be_read(actions: list[tuple[str, int]])
 def partial(recent: Recent, lost: Sequence[int], transport: HandTransport, kept: Recent | None = None) -> Replay:
     """A replay from the beginning over numbers of which only some have an event here, and `lost` are lost."""
 
-    def last(first: int, to: int) -> int:
-        return max((seq for seq in lost if first <= seq <= to), default=0)
-
+    gone = Gone(part=True)
+    for seq in lost:
+        gone.note(seq, 1 + (seq == 5))
     subscriber = Subscriber(transport, parse({}), lambda code, reason: None)
-    return Replay(subscriber, Position(EPOCH, 0), recent if kept is None else kept, recent, lost=last)
+    return Replay(subscriber, Position(EPOCH, 0), recent if kept is None else kept, recent, gone)
 
 
 @pytest.mark.parametrize(
-    ("lost", "got"), [((), [3, 7]), ((5,), [3, ("too_old", 4, 5), 7]), ((1, 2), [("too_old", 1, 2), 3, 7])]
+    ("lost", "got"), [((), [3, 7]), ((5,), [3, ("too_old", 4, 5, 3), 7]), ((1, 2), [("too_old", 1, 2), 3, 7])]
 )
 def test_a_number_that_never_had_an_event_here_is_no_gap(lost: tuple[int, ...], got: list[object]) -> None:
     recent, transport = Recent(EPOCH), HandTransport()

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import soundfile
 
 from earmark.errors import AudioError
-from earmark.recordings import mpeg, ogg
+from earmark.recordings import mpeg, ogg, vorbis
+from earmark.recordings.content import ID3_BYTES, tag_end
 from earmark.recordings.decoder import Decoded, Decoder, Readable
 from earmark.recordings.splice import Splice, Stretch
 from earmark.recordings.wav import Wav
@@ -80,8 +81,8 @@ def open_wav(file: Readable, header: Wav) -> Decoder:
 
 def open_all(file: Readable, head: bytes, name: str) -> Iterator[Decoder]:
     """Yield a decoder for each recording in the file. Raises AudioError if libsndfile knows nothing of it."""
-    if head.startswith(ogg.CAPTURE):
-        parts = [_link(file, link) for link in ogg.links(file)]
+    if _is_ogg(file, head):
+        parts = [part for link in ogg.links(file) if (part := _link(file, link))]
     elif _is_mpeg(head):
         parts = [mpeg.whole(run) for run in mpeg.runs(file)]
     else:
@@ -108,14 +109,31 @@ def _open_parts(file: Readable, parts: Sequence[Sequence[Stretch]], name: str) -
         opened += 1
         yield decoder
     if not opened:
-        raise AudioError(f"{name}: {reason if parts else 'no whole page or frame is in it'}".rstrip("."))
+        raise AudioError(f"{name}: {reason if parts else 'no whole page, header or frame is in it'}".rstrip("."))
+
+
+def _is_ogg(file: Readable, head: bytes) -> bool:
+    """Return whether libsndfile would read it as Ogg: it passes over ID3 tags at the beginning."""
+    start = 0
+    while end := tag_end(head):
+        start += end
+        file.seek(start)
+        head = file.read(len(ogg.CAPTURE) + ID3_BYTES)
+    return head.startswith(ogg.CAPTURE)
 
 
 def _link(file: Readable, link: tuple[int, int]) -> Sequence[Stretch]:
-    """Return the stretches of a link that libsndfile can read. FLAC in it must be taken out of its Ogg."""
+    """Return the stretches of a link that libsndfile can read; none if it cannot read it.
+
+    FLAC in it must be taken out of its Ogg, and Vorbis must have a whole header.
+    """
     start, end = link
-    inside = ogg.flac_inside(Splice(file, [link]))
-    return [(start + first, start + last) for first, last in inside] or [(start, end)]
+    inside = Splice(file, [link])
+    found: Sequence[Stretch] = ogg.flac_inside(inside)
+    if not found and not vorbis.is_in(inside):
+        return [link]
+    found = found or vorbis.inside(inside, min(end, file.seek(0, io.SEEK_END)) - start)
+    return [part if isinstance(part, bytes) else (start + part[0], start + part[1]) for part in found]
 
 
 def _is_mpeg(head: bytes) -> bool:

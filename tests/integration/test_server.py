@@ -627,6 +627,14 @@ def test_another_endpoint_has_its_own_limits_subprotocol_and_places() -> None:
     serve(scenario, endpoints={"/v1/echo": echo(Limits(100_000, 1, 3), ended)})
 
 
+def test_a_refused_handshake_is_told_whole_whatever_the_query_held() -> None:
+    async def scenario(serving: Serving) -> None:
+        status, error, _ = await refusal(serving, "sources=one%0Atwo%0Athree")
+        assert (status, error) == (400, "sources: there is no source one\ntwo\nthree; known are desk")
+
+    serve(scenario)
+
+
 def test_access_can_be_replaced_while_the_server_runs() -> None:
     async def scenario(serving: Serving) -> None:
         async with serving.subscriber() as before:

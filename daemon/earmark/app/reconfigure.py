@@ -59,9 +59,10 @@ class _Wanted:
 class Reconfigurer:
     """Steering. It changes one thing at a time, and what cannot be done changes nothing. On the event loop.
 
-    `read` reads the configuration again. `admit` puts another Access and certificate in force and returns the Access
-    before; `functions` are those of Live, `vectors` reads labels, and `keep_clips` goes by other settings of clips.
-    What a signal changes goes to the audit log; of all else, who asked for it tells.
+    `read` reads the configuration again. `admit` puts another Access and certificate in force, and returns the Access
+    before and the certificate, if it was another; `functions` are those of Live, `vectors` reads labels, and
+    `keep_clips` goes by other settings of clips. What a signal changes goes to the audit log; of all else, who asked
+    for it tells.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Reconfigurer:
         engine: Engine,
         registry: Registry,
         publishing: Publishing,
-        admit: Callable[[Access, Pair | None], Access],
+        admit: Callable[[Access, Pair | None], tuple[Access, Pair | None]],
         functions: dict[str, Scoring],
         vectors: TextVectors,
         publish: Callable[[Sequence[Draft]], None],
@@ -125,9 +126,11 @@ class Reconfigurer:
             self._asked.clear()
             try:
                 tell(self._audit, "SIGHUP", await self.reload())
-            except EarmarkError as error:
+            except ConfigError as error:
                 for line in str(error).splitlines():
                     log.error("not reloaded, nothing has changed: %s", line)
+            except EarmarkError as error:  # a part of the daemon does not answer, in the middle of the change
+                log.error("reloaded only in part: %s; reload again", error)
             except Exception:
                 log.exception("the reload met an error")
 
@@ -164,7 +167,10 @@ class Reconfigurer:
         return own | {table: different(getattr(written, table), getattr(now, table)) for table in TABLES}
 
     async def reload(self) -> Changed:
-        """Read the configuration again and apply it. Raises ConfigError, and then nothing has changed."""
+        """Read the configuration again and apply it. Raises ConfigError, and then nothing has changed.
+
+        Raises EarmarkError if a part of the daemon does not answer; then only some of it has changed.
+        """
         async with self._turn():
             notify(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
             try:
@@ -246,7 +252,7 @@ class Reconfigurer:
         await self._listening.change(going, plans, found.config.source)
         self._keep_clips(found.config.clips)
         self.settings = found.config
-        tokens = self._replace_access(*entry) if entry is not None else ()
+        entered = self._replace_access(*entry) if entry is not None else ()
         self._registry.replace(wanted.entries, default_model(found.config))
         await self._live.until_retired(RETIRE_SECONDS)
         if found.changes and self._config(cause) != told:
@@ -255,11 +261,12 @@ class Reconfigurer:
         forgotten = (self._engine.state.loaded | self._engine.state.loading) - wanted.entries.keys()  # by requests
         for name in (before - checkpoints.keys() - {self._registry.default.id}) | forgotten:
             self._engine.unload(name)
-        return Changed((*found.changes, *tokens), found.restart)
+        return Changed((*found.changes, *entered), found.restart)
 
     def _replace_access(self, access: Access, pair: Pair | None) -> tuple[Change, ...]:
-        before = self._admit(access, pair)
-        return tuple(Change(*each) for each in tokens_changed(before.tokens, access.tokens))
+        before, replaced = self._admit(access, pair)
+        tokens = tuple(Change(*each) for each in tokens_changed(before.tokens, access.tokens))
+        return tokens if replaced is None else (*tokens, Change("server.certificate_file", str(replaced), str(pair)))
 
     def _check(self, settings: config.Config) -> _Wanted:
         """Read what the settings name. On another thread. Raises ConfigError."""

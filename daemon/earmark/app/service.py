@@ -220,10 +220,9 @@ class Service:
         ending.listen(self._loop.add_signal_handler, self._stop)
         (self._hang_ups or HangUps()).listen(self._loop.add_signal_handler, self._reconfigurer.ask, self._stop.set)
 
-    def _admit(self, access: Access, pair: Pair | None) -> Access:
+    def _admit(self, access: Access, pair: Pair | None) -> tuple[Access, Pair | None]:
         before, self._server.access = self._server.access, access
-        self._server.renew(pair)
-        return before
+        return before, self._server.renew(pair)
 
     def _keep_clips(self, settings: config.Clips) -> None:
         sentence = self._events.clips.change(settings)

@@ -11,6 +11,7 @@ import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -39,6 +40,11 @@ class Pair:
     look: Look
     context: ssl.SSLContext
     expires: float | None = None
+
+    def __str__(self) -> str:
+        if self.expires is None:
+            return self.certificate
+        return f"{self.certificate} (expires {datetime.fromtimestamp(self.expires, UTC):%Y-%m-%d})"
 
 
 def read(certificate: str, key: str, now: Callable[[], float] = time.time) -> Pair | None:
@@ -86,7 +92,7 @@ class Certificate:
     """
 
     def __init__(self, pair: Pair) -> None:
-        self.replace(pair)
+        self._pair, self._renewal = pair, Renewal(pair.look)
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -98,10 +104,13 @@ class Certificate:
         """When it expires, in seconds since 1970, if that can be read."""
         return self._pair.expires
 
-    def replace(self, pair: Pair) -> None:
-        """Put another pair in force."""
-        self._pair = pair
+    def replace(self, pair: Pair) -> Pair | None:
+        """Put another pair in force. Returns the one before, or None if the files have not changed."""
+        before, self._pair = self._pair, pair
         self._renewal = Renewal(pair.look)
+        return (
+            None if (before.certificate, before.key, before.look) == (pair.certificate, pair.key, pair.look) else before
+        )
 
     async def watch(self, every: float = LOOK_SECONDS) -> None:
         """Put each pair in force that the files come to hold. What is no pair changes nothing, and is told once."""

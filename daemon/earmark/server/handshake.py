@@ -36,6 +36,7 @@ from earmark.server.responses import error_body, error_on_the_wire
 log = logging.getLogger(__name__)
 
 HANDSHAKE_SECONDS = 10.0
+JSON = "application/json"
 ABORT_SECONDS = 0.2  # for an aborted connection's task to end
 GOING_AWAY = 1001  # RFC 6455, section 7.4.1
 RETRY_AFTER_SECONDS = 5
@@ -167,7 +168,8 @@ class Handshake:
             connection.transport.resume_reading()  # the answer is written before anything can be read
             if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
                 self._on_refused(response.status_code)
-                _make_json(response)
+                if response.headers["Content-Type"] != JSON:  # the library's own, of several lines
+                    _make_json(response, bytes(response.body or b"").decode().strip().partition("\n")[0])
 
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
@@ -222,8 +224,8 @@ class Handshake:
     def _refuse(self, connection: WebSocketConnection, status: int, text: str, headers: Mapping[str, str]) -> Response:
         log.debug("handshake refused with %d: %s", status, text)
         response = connection.respond(HTTPStatus(status), text)
-        for name, value in headers.items():
-            response.headers[name] = value
+        response.headers.update(headers)
+        _make_json(response, text)
         return response
 
 
@@ -295,10 +297,9 @@ def _retry(error: RequestError) -> dict[str, str]:
     return {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
 
 
-def _make_json(response: Response) -> None:
-    """Make a refusal JSON like every other error: Earmark's and the library's own are text."""
-    text = bytes(response.body or b"").decode().strip()
-    response.body = error_body(text.partition("\n")[0])
-    for name, value in (("Content-Type", "application/json"), ("Content-Length", str(len(response.body)))):
+def _make_json(response: Response, error: str) -> None:
+    """Make a refusal JSON like every other error."""
+    response.body = error_body(error)
+    for name, value in (("Content-Type", JSON), ("Content-Length", str(len(response.body)))):
         del response.headers[name]
         response.headers[name] = value

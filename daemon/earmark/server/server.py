@@ -131,10 +131,9 @@ class Server:
         scheme = "http" if self._certificate is None else "https"
         return f"{scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
-    def renew(self, pair: Pair | None) -> None:
-        """Put another certificate in force from the next connection on. A port without TLS stays without it."""
-        if self._certificate is not None and pair is not None:
-            self._certificate.replace(pair)
+    def renew(self, pair: Pair | None) -> Pair | None:
+        """Put another certificate in force for new connections, if there is TLS. Returns that before, if it differs."""
+        return None if self._certificate is None or pair is None else self._certificate.replace(pair)
 
     def stats(self) -> ServerStats:
         """Return how many connections there are, what was refused or closed, and how requests were answered."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -26,9 +27,11 @@ from earmark.errors import ConfigError, WorkerError
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.registry import Registry
+from earmark.listening import sources
 from earmark.listening.live import Live
 from earmark.listening.plan import plans
 from earmark.listening.sources import Listening
+from earmark.perimeter.certificate import Pair
 from earmark.protocol.events import Config, Label, Result, Source
 from earmark.publish.daemon import Daemon
 from earmark.publish.publishing import Publishing
@@ -67,6 +70,7 @@ class Bench:
     def __init__(self) -> None:
         self.wanted, self.now = SETTINGS, DAY
         self.functions: dict[str, Scoring] = {}
+        self.replaced: Pair | None = None  # the certificate that was in force before the reload
         self.engine = FakeEngine()
         self.engine.become(loaded=frozenset({"earmark/commands"}))
         self.devices: list[Device] = []
@@ -74,7 +78,9 @@ class Bench:
         self.detectors = Detectors({}, ("desk",))
         dispatcher = Dispatcher(Batcher(), self.engine)
         live = Live(self.detectors, dispatcher, {}, self._publish)
-        self.segmenter = Segmenter(live.deliver)
+        self.let_go = threading.Event()  # without it, the segmenter waits before it delivers
+        self.let_go.set()
+        self.segmenter = Segmenter(lambda messages: live.deliver(messages) if self.let_go.wait(10) else None)
         made = {plan.name: plan for plan in plans(SETTINGS)}
         self.listening = Listening(
             SETTINGS,
@@ -95,7 +101,7 @@ class Bench:
             engine=self.engine,
             registry=Registry(catalogue(SETTINGS), "earmark/commands", self.engine),
             publishing=Publishing((), Daemon(tuple, tuple), None),
-            admit=lambda access, pair: Access(Origins("127.0.0.1")),
+            admit=lambda access, pair: (Access(Origins("127.0.0.1")), self.replaced),
             functions=self.functions,
             vectors=TextVectors(self.engine),
             publish=self._publish,
@@ -290,6 +296,37 @@ def test_a_source_is_not_opened_in_the_quiet_hours_in_which_the_daemon_starts() 
         assert bench.devices[0].started
 
     play(scene, NIGHT)
+
+
+def test_a_reload_that_takes_over_another_certificate_says_so() -> None:
+    async def scene(bench: Bench) -> None:
+        assert (await bench.reconfigurer.reload()).changes == ()
+        bench.replaced = Pair("/etc/earmark/cert.pem", "", (), ssl.create_default_context(), 1_800_000_000.0)
+        (change,) = (await bench.reconfigurer.reload()).changes
+        assert change.key == "server.certificate_file"
+        assert change.before == "/etc/earmark/cert.pem (expires 2027-01-15)"
+
+    play(scene)
+
+
+def test_a_reload_in_which_a_part_does_not_answer_is_not_said_to_have_changed_nothing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "SETTLE_SECONDS", 0.01)
+
+    async def scene(bench: Bench) -> None:
+        serving = asyncio.create_task(bench.reconfigurer.serve_signals())
+        bench.let_go.clear()
+        bench.wanted = msgspec.structs.replace(SETTINGS, source=())
+        bench.reconfigurer.ask()
+        while not caplog.messages:
+            await asyncio.sleep(0)
+        bench.let_go.set()
+        serving.cancel()
+
+    play(scene)
+    (told,) = caplog.messages
+    assert told.startswith("reloaded only in part: the segmenter thread has made no round for 0.01 s: ")
 
 
 def test_a_pause_by_request_outlasts_a_reload() -> None:

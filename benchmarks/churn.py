@@ -12,7 +12,7 @@ import socket
 import statistics
 import struct
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from http.client import HTTPException
@@ -25,7 +25,7 @@ from websockets.exceptions import WebSocketException
 
 from benchmarks.player import RATE, Endless
 from benchmarks.usage import info
-from earmark.protocol.events import Event, Gap, Hello, Result, decode
+from earmark.protocol.events import Event, Gap, Hello, Loss, Result, decode
 from tests.posting import Client, encoded, noisy, word
 from tests.pulse import Pulse
 
@@ -49,18 +49,24 @@ HANDSHAKE = (
     "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
 )
 POSTS = ("/models/earmark/commands", "/v1/analyze")
+AT_ONCE = 24  # requests
+LONG_AT_ONCE = 4  # clips of twelve seconds
 MOST_OF_THE_PAST = 3000  # events that a subscriber asks for
 BLOCK = 3200  # bytes of sound in one message of a sender
 Act = Callable[[random.Random], Awaitable[None]]
 
 
 class Healthy:
-    """A subscriber that takes every event at once, and notes how long after its sound each result came."""
+    """A subscriber that takes every event at once, and notes how long after its sound each result came.
+
+    It also adds up the seconds of sound that are lost, by source and cause.
+    """
 
     def __init__(self, address: str) -> None:
         self.position = ""  # to resume from
         self.missing = 0  # events that it was told it will not get
         self.connects = 0
+        self.lost: dict[tuple[str, str], float] = defaultdict(float)
         self._address = address
         self._delays: list[float] = []
 
@@ -85,6 +91,8 @@ class Healthy:
             self._epoch = event.epoch
         elif isinstance(event, Gap):
             self.missing += event.to - event.from_ + 1
+        elif isinstance(event, Loss):
+            self.lost[event.source, event.cause] += event.end - event.start
         elif isinstance(event, Result):
             self.position = f"{self._epoch}:{event.seq}"
             published = datetime.fromisoformat(event.time)
@@ -145,12 +153,23 @@ class Churn:
             self._over.set()
 
     async def ask_together(self) -> None:
-        """Ask for the past and for clips, several at the same time."""
+        """Ask for the past, for clips and for the metrics, several at the same time."""
         past = [self._ask("GET", READS[number % 3]) for number in range(8)]
         clips = [  # FLAC: a short WAV file is decoded without a thread
             self._ask("POST", "/models/earmark/commands", self._clips[3], {"x-use-cache": "false"}) for _ in range(4)
         ]
         await asyncio.gather(*past, *clips)
+        await self._in_one_turn("/metrics")
+
+    async def _in_one_turn(self, path: str) -> None:
+        """Send so many requests at once that all threads which the event loop may have for such work are needed."""
+        async with contextlib.AsyncExitStack() as stack:
+            streams = [await asyncio.open_connection("127.0.0.1", self._port) for _ in range(AT_ONCE)]
+            for _, writer in streams:
+                stack.callback(writer.close)
+            for _, writer in streams:
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            await asyncio.gather(*(reader.read() for reader, _ in streams))
 
     async def all_at_once(self) -> None:
         """Ask for the largest answers at the same time, more of them than ever come together in the churn.
@@ -163,8 +182,15 @@ class Churn:
             await asyncio.gather(
                 *(self._replay() for _ in range(workers)),
                 *(self._ask("GET", path) for path in READS[:5]),
-                *(self._ask("POST", path, self._clips[2], {"x-use-cache": "false"}) for path in POSTS),
+                self._long_clips(),
             )
+
+    async def _long_clips(self) -> None:
+        """Have the longest clips classified at the same time, in the largest batches that the churn ever makes."""
+        paths = (*POSTS[:1] * LONG_AT_ONCE, *POSTS[1:])
+        await asyncio.gather(
+            *(self._ask("POST", path, self._clips[2], {"x-use-cache": "false"}) for path in paths),
+        )
 
     async def _replay(self) -> None:
         """Receive as much of the past as a subscriber of the churn asks for, and as fast as it comes."""
@@ -274,8 +300,16 @@ class Churn:
 
     async def _kill(self, chance: random.Random) -> None:
         found = await asyncio.to_thread(info, self._port)
-        if found["worker"]["phase"] == "ready":
-            os.kill(found["worker"]["pid"], signal.SIGKILL)
+        killed = found["worker"]["pid"]
+        if found["worker"]["phase"] != "ready":
+            return
+        os.kill(killed, signal.SIGKILL)
+        while not await self._wait(1.0):
+            found = await asyncio.to_thread(info, self._port)
+            if found["worker"]["phase"] == "ready" and found["worker"]["pid"] != killed:
+                for _ in range(3):  # its memory is judged from then on, when it has met the largest batches
+                    await self._long_clips()
+                return
 
     async def _replug(self, chance: random.Random) -> None:
         assert self._pulse is not None

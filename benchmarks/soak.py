@@ -24,6 +24,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -47,6 +48,9 @@ ON = 0.8  # the threshold of commands
 SECONDS_A_WORD = 5.0  # of each source; so 48 of them say ten words a second
 REST_SECONDS = 90.0  # for all to come back: a program that ended again and again waits half a minute
 LOOKS_AT_REST = 5
+PLAYED_SECONDS = 5.0  # into a microphone before it begins again: when it is unplugged, the server moves what plays into
+# it to the other microphone, and it would be mute until that has ended
+KINDS = {"phone": "the sender", **dict.fromkeys(MICROPHONES, "microphones")}  # of sources that are no programs
 NETWORK = '[[source]]\nkind = "network"\nname = "phone"\n'
 MICROPHONE = '[[source]]\nkind = "microphone"\nname = "{name}"\ndevice = "{name}"\n'
 GENERAL = """
@@ -237,7 +241,7 @@ async def soak(
     rows = [
         *judged(this.looks, before.at),
         *returned(before, after),
-        *(Row(f"lost: {cause}", lost, "s") for cause, lost in after.lost.items()),
+        *lost(healthy),
         Row("answers with 500", len(churn.faults), "", "0", not churn.faults),
         Row("events that the healthy subscriber missed", healthy.missing, ""),
         Row("blocks that pipes had no room for", player.skipped, ""),
@@ -247,6 +251,15 @@ async def soak(
     return this, rows
 
 
+def lost(healthy: Healthy) -> Iterator[Row]:
+    """Yield the seconds that were lost, by cause and kind of source. Those of a sender that is away are lost too."""
+    seconds: dict[tuple[str, str], float] = defaultdict(float)
+    for (source, cause), each in healthy.lost.items():
+        seconds[cause, KINDS.get(source, "programs")] += each
+    for (cause, kind), each in sorted(seconds.items()):
+        yield Row(f"lost: {cause}, {kind}", each, "s")
+
+
 @contextlib.contextmanager
 def microphones(folder: Path, sound: Samples) -> Iterator[Pulse | None]:
     """Run a sound server with two microphones that hear the words, if one is installed."""
@@ -254,7 +267,7 @@ def microphones(folder: Path, sound: Samples) -> Iterator[Pulse | None]:
         print(f"no microphones: {missing()}")
         yield None
         return
-    soundfile.write(folder / "words.wav", sound, RATE)
+    soundfile.write(folder / "words.wav", sound[: round(PLAYED_SECONDS * RATE)], RATE)
     with Pulse() as pulse:
         pulse.name_devices(*MICROPHONES)
         pulse.add(MICROPHONES[1])

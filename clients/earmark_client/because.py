@@ -43,6 +43,11 @@ def label_reasons(
     )
     if why.member is not None:
         lines.append(f"It is a group, and {why.member.label} spoke in it: {why.member.score:.2f} in the newest window.")
+    if why.second is not None:
+        lines.append(
+            f"{why.second.model} looked a second time and confirmed it: {why.second.score:.2f}, with a threshold of"
+            f" {why.second.threshold:.2f}."
+        )
     if why.needed > 1:
         lines.append(f"It needed {why.needed} windows in a row above the threshold, and had {why.hits}.")
     lines.append(f"The gate was `{why.gate}`.")
@@ -63,8 +68,15 @@ def result_reasons(
         f"From {result.start:.2f} s to {result.end:.2f} s in the stream of {result.source}, {result.classifier} heard"
         f" {', '.join(f'{each.label} {each.score:.2f}' for each in result.result[:3])}."
     ]
+    unconfirmed = [
+        f"{each.label} would have gone on, but {each.model} looked a second time and did not confirm it:"
+        f" {each.score:.2f}, with a threshold of {each.threshold:.2f}."
+        for each in result.unconfirmed
+    ]
     threshold = status.thresholds.get(best.label) if status is not None else None
-    if result.suppressed:
+    if unconfirmed:
+        lines += unconfirmed
+    elif result.suppressed:
         because = SUPPRESSED.get(result.suppressed, result.suppressed)
         lines.append(f"{best.label} would have gone on, but it was suppressed: {because}.")
     elif status is None:

@@ -17,10 +17,15 @@ export interface Hello {
 }
 export interface Result extends Numbered, Placed {
   type: "result"; classifier: string; final?: boolean; lag?: number; result?: Score[]; suppressed?: string;
+  unconfirmed?: ({ label: string } & SecondLook)[];
 }
 export interface Why { raw: number; smoothed: number; threshold: number; hits: number; needed: number; gate: string;
   /** Where the label is a group: the member with the highest score in the newest window. */
-  member?: Score }
+  member?: Score;
+  /** The second look that confirmed the label, if it needed one. */
+  second?: SecondLook }
+/** What another model said of a label in the same window. */
+export interface SecondLook { model: string; score: number; threshold: number }
 export interface Label extends Numbered {
   type: "label"; classifier: string; id: string; label: string; state: "on" | "off"; start: number; end?: number;
   score?: number; peak?: number; reason?: string; why?: Why; lag?: number; start_time?: string; end_time?: string;

@@ -28,6 +28,7 @@ function utterances(points, { decide, on }) {
   for (const point of points) {
     const [best, second] = ordered(point.scores);
     if (!best || best[1] < on(best[0]) || point.suppressed === "long") continue;
+    if (point.suppressed?.startsWith("not confirmed")) continue; // a second look is not made again here
     if (best[1] - (second?.[1] ?? 0) < decide.margin) continue;
     if (point.start !== undefined && (point.start - (last[best[0]] ?? -Infinity)) * 1000 < decide.refractory_ms) continue;
     last[best[0]] = point.end;

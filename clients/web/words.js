@@ -49,14 +49,16 @@ export function whySentence(event) {
   const parts = [t("why.score", { score: score(why.smoothed), threshold: score(why.threshold) })];
   if (Math.abs(why.raw - why.smoothed) >= 0.005) parts.push(t("why.raw", { raw: score(why.raw) }));
   if (why.member) parts.push(t("why.member", { member: plain(why.member.label), score: score(why.member.score) }));
+  if (why.second) parts.push(t("why.second", { model: plain(why.second.model), score: score(why.second.score) }));
   if (why.needed > 1) parts.push(t("why.hits", { hits: why.hits, needed: why.needed }));
   if (why.gate) parts.push(t(`why.gate.${why.gate}`));
   return parts.join(" · ");
 }
 
 /**
- * What stands between the newest result and a label, in words. `now` is {top, suppressed, heard}: the scores best
- * first, why a label was suppressed, and how long ago the result came (ms); `hits` is the count for its best label.
+ * What stands between the newest result and a label, in words. `now` is {top, suppressed, unconfirmed, heard}: the scores
+ * best first, why a label was suppressed, what a second look did not confirm, and how long ago the result came (ms);
+ * `hits` is the count for its best label.
  */
 export function verdict(now, status, hits, active) {
   if (!now || !now.top.length) return t("now.nothing");
@@ -70,6 +72,8 @@ export function verdict(now, status, hits, active) {
   if (now.suppressed === "refractory") {
     return t("now.refractory", { label: best.name, s: ((status?.decide.refractory_ms ?? 0) / 1000).toFixed(1) });
   }
+  const look = now.unconfirmed?.find((each) => each.label === best.label);
+  if (look) return t("now.unconfirmed", { label: best.name, model: plain(look.model), score: score(look.score) });
   if (now.suppressed) return t(has(`now.${now.suppressed}`) ? `now.${now.suppressed}` : "now.suppressed", { label: best.name });
   if (threshold === undefined) return t(status ? "now.never" : "now.best", { label: best.name, score: score(best.score) });
   if (active) return t("now.on", { label: plain(active) });

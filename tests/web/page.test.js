@@ -221,6 +221,8 @@ test("why a label went on is said in words", () => {
     whySentence({ why }),
     "score 0.77 reached the threshold 0.60 · the newest window alone 0.81 · hits 3 of 3 · the speech gate was open",
   );
+  const look = { model: "a/second", score: 0.83, threshold: 0.5 };
+  assert.match(whySentence({ why: { ...why, second: look } }), / · confirmed by a\/second \(0\.83\) · /);
   assert.match(whySentence({ why: { ...why, member: { label: "Bark", score: 0.61 } } }), / · Bark spoke \(0\.61\) · /);
 });
 

@@ -20,7 +20,8 @@ import msgspec
 import numpy as np
 
 from earmark.config.settings import Classifier, Config
-from earmark.detection.decide import Decider, Off, On, SlidingDecider, UtteranceDecider
+from earmark.detection.decide import Decider, SlidingDecider, UtteranceDecider
+from earmark.detection.rules import Off, On
 from earmark.listening.plan import plans
 from earmark.protocol.events import Result
 from training.models.card import table

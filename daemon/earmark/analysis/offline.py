@@ -18,7 +18,7 @@ from earmark.errors import EarmarkError, WorkerError
 from earmark.inference.batch import Drop, Job, Outcome
 from earmark.inference.dispatch import Dispatcher
 from earmark.listening.live import Live
-from earmark.listening.plan import Plan
+from earmark.listening.plan import Plan, scorings
 from earmark.windowing.messages import Message
 from earmark.windowing.segmenter import Segmenter
 
@@ -65,7 +65,7 @@ class Offline:
         self._drafts: list[Draft] = []
         self._messages: list[Message] = []
         self._segmenter = Segmenter(self._messages.extend)
-        functions = {plan.settings.model: plan.scoring for plan in plans}
+        functions = scorings(plans)
         self._live = Live(self.detectors, self._jobs, functions, self._drafts.extend, answered=self._segmenter.answered)
         self.heard = 0.0  # seconds of the recording
 
@@ -161,7 +161,7 @@ class Waiting:
                 reply(outcome)
                 self._replied(outcome)
 
-        passed = Job(job.model, job.samples, job.live, job.captured, settle, job.attempts, job.alone)
+        passed = replace(job, reply=settle)
         self._jobs.add(passed)
         self._dispatcher.submit(passed)
 

@@ -160,10 +160,10 @@ class Analyses:
     def _check_loaded(self, plans: Sequence[Plan]) -> None:
         loaded = self._engine.state.loaded
         for plan in plans:
-            if plan.settings.model not in loaded:
-                raise RequestError(
-                    503, f"Model {plan.settings.model} is currently loading", retry_after=LOADING_SECONDS
-                )
+            for checkpoint in plan.checkpoints:
+                if checkpoint.name not in loaded:
+                    sentence = f"Model {checkpoint.name} is currently loading"
+                    raise RequestError(503, sentence, retry_after=LOADING_SECONDS)
 
 
 class Clip:

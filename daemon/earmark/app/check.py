@@ -24,7 +24,7 @@ from earmark.devices.portaudio import Input, list_inputs
 from earmark.devices.sound_server import ServerSource, SoundServer
 from earmark.errors import ArchiveError, ConfigError, EarmarkError, JournalError, ModelError, SourceError
 from earmark.jetstream.login import nats_login
-from earmark.listening.plan import Plan, default_model, plan
+from earmark.listening.plan import Plan, checkpoints_of, default_model, plan
 from earmark.placement import gpu
 from earmark.placement.forecast import forecast
 from earmark.protocol import licence
@@ -125,14 +125,14 @@ def _check_models(settings: config.Config, report: Report) -> list[Checkpoint]:
         with report.collecting():
             chosen = plan(settings, index, entries, read)
             report.lines.append(_told(chosen))
-            needed[chosen.checkpoint.name] = chosen.checkpoint
+            needed |= checkpoints_of([chosen])
     report.warnings += [remark for checkpoint in needed.values() for remark in checkpoint.remarks]
     if not settings.source:
         report.lines.append("no source: clips over HTTP are classified, and nothing is listened to")
     if not settings.classifier:
         with report.collecting():
             needed[""] = read(entries[default_model(settings)])
-    used = {classifier.model for classifier in settings.classifier}
+    used = {model for classifier in settings.classifier for model in classifier.models}
     for index, model in enumerate(settings.model):
         where = f"model[{index}]"
         if model.name not in used:
@@ -158,7 +158,7 @@ def _told(plan: Plan) -> str:
     return (
         f"classifier {plan.name}: {plan.checkpoint.name}, {_labels(plan)}, "
         f"{plan.settings.gate} gate, {plan.settings.mode}, hears {', '.join(plan.sources) or 'nothing'}; "
-        f"licence {licence.told(plan.checkpoint.licence)}"
+        f"licence {licence.told(plan.checkpoint.licence)}{_second_told(plan)}"
     )
 
 
@@ -167,6 +167,14 @@ def _labels(plan: Plan) -> str:
     if chosen is None:
         return f"{len(plan.labels)} labels"
     return f"{len(chosen.labels)} labels given here and {len(chosen.background)} of the background"
+
+
+def _second_told(plan: Plan) -> str:
+    """Return the end of the line about a classifier that looks twice."""
+    if plan.second is None:
+        return ""
+    checkpoint, model = plan.second
+    return f"; {sum(model.knows)} labels confirmed by {checkpoint.name}, licence {licence.told(checkpoint.licence)}"
 
 
 def _check_source(where: str, source: config.Source, report: Report, machine: Machine) -> None:

@@ -17,7 +17,7 @@ from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.registry import Registry
 from earmark.launching.early import Early
-from earmark.listening.plan import Plan, default_model
+from earmark.listening.plan import Plan, checkpoints_of, default_model, scorings
 from earmark.placement.choice import ENGINES
 from earmark.placement.known_threads import KnownThreads
 from earmark.poison.remembered import RememberedClips
@@ -44,11 +44,11 @@ class Models:
         early: Early | None = None,
     ) -> None:
         entries = catalogue(settings)
-        checkpoints = {plan.checkpoint.name: plan.checkpoint for plan in chosen.values()}
+        checkpoints = checkpoints_of(chosen.values())
         if not checkpoints:
             checkpoint = entries[default_model(settings)].read()
             checkpoints[checkpoint.name] = checkpoint
-        self.functions = {plan.settings.model: plan.scoring for plan in chosen.values()}
+        self.functions = scorings(chosen.values())
         worker = settings.worker
         state = keeping.folder(os.environ)
         known, tell_log = KnownThreads(state), EngineLog(tell).changed

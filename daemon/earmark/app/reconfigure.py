@@ -28,7 +28,7 @@ from earmark.errors import ConfigError, EarmarkError
 from earmark.inference.engine import Engine
 from earmark.inference.registry import Registry
 from earmark.listening.live import Live
-from earmark.listening.plan import Plan, default_model, plan, with_heads
+from earmark.listening.plan import Plan, checkpoints_of, default_model, plan, scorings, with_heads
 from earmark.listening.sources import Listening
 from earmark.perimeter.certificate import Pair
 from earmark.protocol.events import Config, ConfigCause
@@ -235,13 +235,13 @@ class Reconfigurer:
     async def _apply(self, settings: config.Config, cause: ConfigCause) -> Changed:
         wanted = await asyncio.to_thread(self._check, settings)
         entry = await asyncio.to_thread(read_entry, wanted.found.config.server) if cause == "reload" else None
-        checkpoints = {each.checkpoint.name: each.checkpoint for each in wanted.plans.values()}
+        checkpoints = checkpoints_of(wanted.plans.values())
         checkpoints |= {checkpoint.name: checkpoint for checkpoint in wanted.spare}
-        before = {each.checkpoint.name for each in self.plans.values()}
+        before = checkpoints_of(self.plans.values()).keys()
         new = {name: each for name, each in checkpoints.items() if name not in before}
         plans = await self._load(new, wanted.plans)
         found = wanted.found
-        self._functions |= {each.settings.model: each.scoring for each in plans.values()}
+        self._functions |= scorings(plans.values())
         self._engine.require(checkpoints.keys())
         going = steps(self.settings, found.config)
         # Those who hear of other labels must hear it before the first result with them, which may be the next window
@@ -270,7 +270,7 @@ class Reconfigurer:
 
     def _check(self, settings: config.Config) -> _Wanted:
         """Read what the settings name. On another thread. Raises ConfigError."""
-        known = {each.checkpoint.name: each.checkpoint for each in self.plans.values()}
+        known = checkpoints_of(self.plans.values())
 
         @functools.cache
         def read(entry: Entry) -> Checkpoint:

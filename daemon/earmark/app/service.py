@@ -28,7 +28,7 @@ from earmark.journal.journal import Journal
 from earmark.launching.early import Early
 from earmark.listening.live import Live
 from earmark.listening.loop import call_if_open
-from earmark.listening.plan import Plan, plans, with_heads
+from earmark.listening.plan import Plan, checkpoints_of, plans, with_heads
 from earmark.listening.sources import Listening
 from earmark.log import BARE, OWN
 from earmark.perimeter.certificate import Pair
@@ -270,7 +270,10 @@ class Service:
             tuple(plan.info for plan in self._listening.plans.values()),
             models.registry.default.id,
             models.engine.state,
-            functions={plan.settings.model: plan.checkpoint.function_told for plan in self._listening.plans.values()},
+            functions={
+                name: checkpoint.function_told
+                for name, checkpoint in checkpoints_of(self._listening.plans.values()).items()
+            },
             remote=models.engine.remote(),
             publisher=events.publisher.stats(),
             detectors=self._detectors.stats(),

@@ -5,7 +5,15 @@ from __future__ import annotations
 import soxr
 
 from earmark.audio.ring import Ring
-from earmark.audio.types import SECOND, Block, Nanoseconds
+from earmark.audio.types import SECOND, Block, Nanoseconds, Samples
+
+
+def resample(samples: Samples, rate: int, to: int) -> Samples:
+    """Return the samples of one piece of sound at another rate."""
+    if rate == to:
+        return samples
+    resampled: Samples = soxr.resample(samples, rate, to)
+    return resampled
 
 
 class ResampledRing:

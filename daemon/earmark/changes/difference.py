@@ -176,7 +176,7 @@ def steps(old: Config, new: Config) -> Steps:
     begun = [
         pair
         for pair, classifier in becomes.items()
-        if pair not in was or not _tunable(was[pair], classifier) or classifier.model in renamed
+        if pair not in was or not _tunable(was[pair], classifier) or renamed.intersection(classifier.models)
     ]
     return Steps(
         removed=tuple(name for name in before if name not in after),

@@ -236,6 +236,15 @@ class Decide(Settings, frozen=True):
     labels: dict[str, Unit] = msgspec.field(default_factory=dict)  # per label: its own `on`
 
 
+class Verify(Settings, frozen=True):
+    """A second look: another model must confirm a label before it goes on."""
+
+    model: ModelId
+    sure: Unit = 1.0  # score from which on a label needs no second look
+    on: Unit = 0.5  # score of the other model that confirms a label
+    labels: dict[str, tuple[str, ...]] = {}  # per label: those of the other model that confirm it; []: needs none
+
+
 class Classifier(Settings, frozen=True):
     """A model, the sources that it hears, and the rules for its scores."""
 
@@ -255,6 +264,12 @@ class Classifier(Settings, frozen=True):
     groups: dict[str, tuple[str, ...]] = {}  # labels of the model that stand as one, by the name of that one
     vad: Vad = Vad()
     decide: Decide = Decide()
+    verify: Verify | None = None
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of the models that it needs."""
+        return (self.model,) if self.verify is None else (self.model, self.verify.model)
 
 
 class Journal(Settings, frozen=True):

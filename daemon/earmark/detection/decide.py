@@ -9,90 +9,13 @@ Scores come as (labels,) arrays of probabilities in the order of `labels`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from earmark.audio.types import Floats, Milliseconds
-from earmark.config import settings as config
+from earmark.detection.rules import Decision, Off, On, Rules, Suppressed, four_digits
 from earmark.protocol.events import OffReason, Why
-
-NEVER = 2.0  # a threshold that no probability reaches
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """When a label goes on and off.
-
-    What is computed from the settings has a field; all else is read from `settings`.
-    """
-
-    labels: tuple[str, ...]
-    settings: config.Decide
-    gate: str
-    on: Floats  # per label; NEVER where a label never goes on
-    off: Floats  # per label
-    longest: Milliseconds  # 0: any length
-    min_on: Milliseconds
-    max_on: Milliseconds  # 0: no limit
-
-
-@dataclass(frozen=True, slots=True)
-class On:
-    """A label began. `end` is given where it is over already (utterances): then no Off follows."""
-
-    label: str
-    score: float
-    start: Milliseconds
-    why: Why
-    end: Milliseconds | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Off:
-    """A label ended; `start` and `on_score` are those of its On."""
-
-    label: str
-    reason: OffReason
-    start: Milliseconds
-    end: Milliseconds
-    peak: float
-    on_score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Suppressed:
-    """A label that would have gone on but for `reason`."""
-
-    label: str
-    reason: str
-
-
-Decision = On | Off | Suppressed
-
-
-def rules(
-    labels: Sequence[str], settings: config.Decide, *, gate: str = "open", model_window: Milliseconds = 0
-) -> Rules:
-    """Make the rules for a model with these labels.
-
-    A label's own `on` moves its `off` along, so that the distance stays. `model_window` is how much sound the model
-    takes at once, which is `longest` where the settings name none; 0: any length.
-    """
-    thresholds = [NEVER if label in settings.ignore else settings.labels.get(label, settings.on) for label in labels]
-    distance = max(0.0, settings.on - settings.off)
-    on = np.array(thresholds, dtype=np.float32)
-    return Rules(
-        tuple(labels),
-        settings,
-        gate,
-        on,
-        off=np.maximum(on - np.float32(distance), 0),
-        longest=_milliseconds(settings.longest) or model_window,
-        min_on=_milliseconds(settings.min_on),
-        max_on=_milliseconds(settings.max_on),
-    )
 
 
 class UtteranceDecider:
@@ -102,12 +25,18 @@ class UtteranceDecider:
     """
 
     def __init__(self, rules: Rules) -> None:
-        self._rules = rules
+        self.rules = rules
         self._fired: dict[int, Milliseconds] = {}  # label → end of the utterance that fired last
+
+    def twin(self) -> UtteranceDecider:
+        """Return another one that has heard the same."""
+        twin = UtteranceDecider(self.rules)
+        twin._fired = dict(self._fired)
+        return twin
 
     def change(self, rules: Rules) -> None:
         """Decide by other rules for the same labels from now on."""
-        self._rules = rules
+        self.rules = rules
 
     def scored(
         self,
@@ -119,9 +48,13 @@ class UtteranceDecider:
         share: float = 1.0,
         final: bool = True,
         continued: bool = False,
+        looked: Floats | None = None,
     ) -> list[Decision]:
-        """Decide on the utterance from `start` to `end`, which may be `continued` from one that was split."""
-        rules, settings = self._rules, self._rules.settings
+        """Decide on the utterance from `start` to `end`, which may be `continued` from one that was split.
+
+        `looked` are the scores of a second look (see Rules.refusal()). Without them, everything counts as confirmed.
+        """
+        rules, settings = self.rules, self.rules.settings
         order = np.argsort(-scores, kind="stable")
         best = int(order[0])
         score, threshold = float(scores[best]), float(rules.on[best])
@@ -135,9 +68,12 @@ class UtteranceDecider:
         last = self._fired.get(best)
         if last is not None and start - last < settings.refractory_ms:
             return [Suppressed(label, "refractory")]
+        if refused := rules.refusal(best, score, looked):
+            return [refused]
         self._fired[best] = end
-        why = Why(_four_digits(score), _four_digits(score), _four_digits(threshold), 1, 1, rules.gate)
-        return [On(label, _four_digits(score), start, why, end)]
+        told, second = four_digits(score), rules.confirmation(best, score, looked)
+        why = Why(told, told, four_digits(threshold), 1, 1, rules.gate, second=second)
+        return [On(label, told, start, why, end, doubtful=looked is None and rules.is_doubtful(best, score))]
 
     def ended(self, at: Milliseconds, reason: OffReason) -> list[Decision]:
         """Note that the sound ended. No label stays on after its utterance, so nothing goes off."""
@@ -177,6 +113,15 @@ class SlidingDecider:
     def __post_init__(self) -> None:
         self._recent = deque(maxlen=self.rules.settings.smooth)
 
+    def twin(self) -> SlidingDecider:
+        """Return another one that has heard the same."""
+        twin = SlidingDecider(self.rules)
+        twin._recent, twin._scored_to = self._recent.copy(), self._scored_to
+        twin._hits = {index: replace(hits) for index, hits in self._hits.items()}
+        twin._active = {index: replace(active) for index, active in self._active.items()}
+        twin._expired = set(self._expired)
+        return twin
+
     def change(self, rules: Rules) -> None:
         """Decide by other rules for the same labels from now on. What is on stays on until a window says otherwise."""
         self.rules = rules
@@ -192,11 +137,13 @@ class SlidingDecider:
         share: float = 1.0,
         final: bool = False,
         continued: bool = False,
+        looked: Floats | None = None,
     ) -> list[Decision]:
         """Take the scores of a window in which there was sound from `start` to `end`; windows come in order.
 
         The window itself ends at `at`, which is later than `end` if silence follows the sound; without `at`, it is not.
         `share` is how much of it lies after the onset of the sound: of the first windows, most is the silence before.
+        `looked` are the scores of a second look (see Rules.refusal()). Without them, everything counts as confirmed.
         """
         at = end if at is None else at
         if final and at == self._scored_to:
@@ -208,7 +155,7 @@ class SlidingDecider:
         smoothed = np.mean(np.stack(self._recent), axis=0)
         self._count(start, smoothed)
         decisions: list[Decision] = [*self._fall(end, at, smoothed)]
-        decisions += self._rise(end, at, scores, smoothed)
+        decisions += self._rise(end, at, scores, smoothed, looked)
         for index, active in self._active.items():
             active.peak = max(active.peak, float(smoothed[index]))
         return decisions
@@ -241,49 +188,52 @@ class SlidingDecider:
                 decisions.append(self._off(index, end, "quiet"))
         return decisions
 
-    def _rise(self, end: Milliseconds, at: Milliseconds, scores: Floats, smoothed: Floats) -> list[Decision]:
+    def _rise(
+        self, end: Milliseconds, at: Milliseconds, scores: Floats, smoothed: Floats, looked: Floats | None
+    ) -> list[Decision]:
         rules, decisions = self.rules, list[Decision]()
         ready = [
             index
             for index, hits in self._hits.items()
             if hits.count >= rules.settings.hits and index not in self._active and index not in self._expired
         ]
-        if rules.settings.exclusive and ready:
-            best = max(ready, key=lambda index: smoothed[index])
-            rivals = list(self._active)
-            if any(smoothed[best] <= smoothed[rival] for rival in rivals):
-                return []
-            if any(at - self._active[rival].since < rules.min_on for rival in rivals):
-                return []
-            decisions += [self._off(rival, end, "replaced") for rival in rivals]
-            ready = [best]
-        for index in ready:
+        # Where one is refused, another one may come in its place; it ends, because each round leaves fewer
+        while rising := self._rising(ready, at, smoothed):
+            refused = {index: why for index in rising if (why := rules.refusal(index, smoothed[index], looked))}
+            if not refused:
+                break
+            decisions += refused.values()
+            ready = [index for index in ready if index not in refused]
+        if rules.settings.exclusive and rising:
+            decisions += [self._off(rival, end, "replaced") for rival in list(self._active)]
+        for index in rising:
             hits = self._hits[index]
-            on = self._on(index, hits, scores, smoothed)
+            on = self._on(index, hits, scores, smoothed, looked)
             self._active[index] = _Active(hits.since, at, on.score, float(smoothed[index]))
             decisions.append(on)
         return decisions
 
-    def _on(self, index: int, hits: _Hits, scores: Floats, smoothed: Floats) -> On:
-        rules, score = self.rules, _four_digits(smoothed[index])
-        raw, threshold = _four_digits(scores[index]), _four_digits(rules.on[index])
-        why = Why(raw, score, threshold, hits.count, rules.settings.hits, rules.gate)
-        return On(rules.labels[index], score, hits.since, why)
+    def _rising(self, ready: list[int], at: Milliseconds, smoothed: Floats) -> list[int]:
+        """Return which of those that are ready go on: all, or of an exclusive set the best, if no rival hinders it."""
+        if not self.rules.settings.exclusive or not ready:
+            return ready
+        best, rivals = max(ready, key=lambda index: smoothed[index]), self._active.items()
+        is_best = all(smoothed[best] > smoothed[rival] for rival, _ in rivals)
+        return [best] if is_best and all(at - active.since >= self.rules.min_on for _, active in rivals) else []
+
+    def _on(self, index: int, hits: _Hits, scores: Floats, smoothed: Floats, looked: Floats | None) -> On:
+        rules, score = self.rules, four_digits(smoothed[index])
+        raw, threshold = four_digits(scores[index]), four_digits(rules.on[index])
+        second = rules.confirmation(index, smoothed[index], looked)
+        why = Why(raw, score, threshold, hits.count, rules.settings.hits, rules.gate, second=second)
+        doubtful = looked is None and rules.is_doubtful(index, smoothed[index])
+        return On(rules.labels[index], score, hits.since, why, doubtful=doubtful)
 
     def _off(self, index: int, end: Milliseconds, reason: OffReason) -> Off:
         active = self._active.pop(index)
         # the sound may have ended before the window that showed the label, if that window was short
         end = max(end, active.start)
-        return Off(self.rules.labels[index], reason, active.start, end, _four_digits(active.peak), active.on_score)
+        return Off(self.rules.labels[index], reason, active.start, end, four_digits(active.peak), active.on_score)
 
 
 Decider = UtteranceDecider | SlidingDecider
-
-
-def _milliseconds(setting: float) -> Milliseconds:
-    """Return a setting in seconds as milliseconds; one that is given never becomes 0, which means "none"."""
-    return max(1, round(setting * 1000)) if setting else 0
-
-
-def _four_digits(score: float | np.float32) -> float:
-    return round(float(score), 4)

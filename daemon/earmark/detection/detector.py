@@ -4,19 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Literal, assert_never
 
 import msgspec
 import numpy as np
 
 from earmark.audio.types import Floats, Milliseconds, Nanoseconds, Window, milliseconds, seconds
-from earmark.detection.decide import Decider, Off, On, Rules, SlidingDecider, Suppressed
+from earmark.detection.decide import Decider, SlidingDecider
 from earmark.detection.groups import Grouping
+from earmark.detection.judged import Judged
 from earmark.detection.reorder import ReorderBuffer, Ticket
+from earmark.detection.rules import Decision, Off, On, Rules, Suppressed
+from earmark.detection.second import SecondModel
 from earmark.inference.scores import ranked
 from earmark.protocol.endpoints import CLIPS
-from earmark.protocol.events import Config, Label, Loss, LossCause, OffReason, Result, Score, Source
+from earmark.protocol.events import (
+    Config,
+    Label,
+    Loss,
+    LossCause,
+    OffReason,
+    Result,
+    Score,
+    SecondLook,
+    Source,
+    Unconfirmed,
+)
 from earmark.windowing.messages import GateClosed
+
+Looked = Literal["confirmed", "refused", "lost"]
+"""What became of a second look: a label went on by it, or none did, or the other model gave no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +42,14 @@ class Draft:
 
     `captured` is the monotonic time of the sound or the change that the event tells of, and `at` the place of that
     sound in the source's stream, if there is one. `on_score` is, for an `off`, the score with which its label went on.
+    `looked` is, for a result, what became of the second look at its window, if there was one.
     """
 
     event: Result | Label | Loss | Source | Config
     captured: Nanoseconds
     on_score: float | None = None
     at: Milliseconds | None = None
+    looked: Looked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,31 +64,24 @@ Outcome = Floats | Unscored
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """What a decider is told of a window beside its scores."""
+class Twice:
+    """The outcomes of a window that two models saw."""
 
-    start: Milliseconds
-    end: Milliseconds
-    at: Milliseconds
-    share: float
-    final: bool
-    continued: bool
-
-    @classmethod
-    def of(cls, window: Window) -> Judged:
-        """Return what is told of this window."""
-        span, rate = window.span, window.rate
-        return cls(
-            milliseconds(span.speech_start, rate),
-            milliseconds(span.speech_end, rate),
-            milliseconds(span.end, rate),
-            (span.end - span.speech_start) / (span.end - span.start),
-            span.final,
-            span.continued,
-        )
+    first: Floats
+    second: Outcome
 
 
-WindowTicket = Ticket[Window | GateClosed, Outcome]
+WindowTicket = Ticket[Window | GateClosed, Outcome | Twice]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A window at which another model shall look: its sound is in the ticket."""
+
+    ticket: WindowTicket
+    window: Window
+    model: SecondModel
+
 
 Scoring = Callable[[Floats], Floats]
 """What makes the scores of a window of what the model answered."""
@@ -95,6 +107,9 @@ class Detector:
 
     `labels` are those that are published: with a `grouping`, what that makes of the labels of the model.
     `scoring` makes scores of the outcomes when it is their turn; without it they are scores already.
+
+    With a `second` model, a window that shows a doubtful label waits once more, in its place: look() gives it to the
+    caller, and answered() takes what that model made of it. Without an answer the label does not go on.
     """
 
     def __init__(
@@ -109,6 +124,7 @@ class Detector:
         clips: Set[str] = frozenset(),
         grouping: Grouping | None = None,
         scoring: Scoring = as_they_are,
+        second: SecondModel | None = None,
     ) -> None:
         self.source = source
         self.classifier = classifier
@@ -119,10 +135,14 @@ class Detector:
         self._clips = clips  # labels whose sound is kept
         self._grouping = grouping
         self._scoring = scoring
+        self._second = second
+        self.looks_always = False
+        self._doubted: tuple[WindowTicket, Floats] | None = None  # what waits for a second look, and the first scores
+        self._look: Look | None = None  # for look(), once
         self._min_on: Nanoseconds = min_on * 1_000_000
         self._held: list[tuple[Nanoseconds, Draft]] = []  # each `off` that is held, and until when
         self._shown_until: dict[str, Nanoseconds] = {}  # id of a label that is on → before which it must not go off
-        self._waiting: ReorderBuffer[Window | GateClosed, Outcome] = ReorderBuffer()
+        self._waiting: ReorderBuffer[Window | GateClosed, Outcome | Twice] = ReorderBuffer()
         self._on: list[tuple[On, str]] = []  # what is on, with its id; some models have two labels of one name
         self._heard_to: Milliseconds = 0  # in the stream: the end of the sound of the newest window
 
@@ -145,7 +165,7 @@ class Detector:
         left = GateClosed(self.source, self.classifier, self._heard_to / 1000, now, "reload")
         drafts = self._release() + self._shown(self._closed(left), now)
         self._labels, self._decider = other._labels, other._decider
-        self._scoring, self._grouping = other._scoring, other._grouping
+        self._scoring, self._grouping, self._second = other._scoring, other._grouping, other._second
         self._top_k, self._clips, self._min_on = other._top_k, other._clips, other._min_on
         return drafts
 
@@ -156,17 +176,42 @@ class Detector:
     def _grouped(self, given: Floats) -> Floats:
         return given if self._grouping is None else self._grouping.scores(given)
 
+    def looked(self, outcome: Outcome | None) -> Floats | None:
+        """Return a score for each label, of what the second model gave: NaN for all if it gave nothing."""
+        if self._second is None or outcome is None:
+            return None
+        if isinstance(outcome, Unscored):
+            return np.full(len(self._labels), np.nan, np.float32)
+        return self._second.scores(outcome)
+
     def ticket(self, window: Window) -> WindowTicket:
         """Take the window's place in the order."""
-        return self._waiting.reserve(replace(window, samples=_NO_SAMPLES))  # it may wait for long
+        if self._second is None:
+            window = replace(window, samples=_NO_SAMPLES)  # it may wait for long
+        return self._waiting.reserve(window)
 
     def answered(self, ticket: WindowTicket, outcome: Outcome, now: Nanoseconds) -> list[Draft]:
-        """Take the outcome of a window."""
-        return self._drafts(self._waiting.resolve(ticket, outcome), now)
+        """Take the outcome of a window, or that of the second look at it. The caller asks look() then."""
+        if self._doubted is not None and ticket is self._doubted[0]:
+            (_, first), self._doubted, self._look = self._doubted, None, None
+            self._waiting.resolve(ticket, Twice(first, outcome))
+        else:
+            self._waiting.resolve(ticket, outcome)
+        return self._drafts(now)
+
+    def look(self) -> Look | None:
+        """Return the window at which the second model shall look now, once; None if there is none."""
+        look, self._look = self._look, None
+        return look
+
+    def look_always(self) -> None:
+        """Look at every window a second time, so that it can be decided by any thresholds later."""
+        self.looks_always = self._second is not None
 
     def close(self, closed: GateClosed, now: Nanoseconds) -> list[Draft]:
         """Let every label go off once the windows before this are answered."""
-        return self._drafts(self._waiting.append(closed), now)
+        self._waiting.append(closed)
+        return self._drafts(now)
 
     def next_due(self) -> Nanoseconds | None:
         """Return when due() will have an `off` to give, or None if none is held."""
@@ -189,19 +234,42 @@ class Detector:
             drafts += self.answered(ticket, Unscored("overload"), now)
         return drafts + self._release() + self.leave(reason, now)
 
-    def _drafts(self, released: list[tuple[Window | GateClosed, Outcome | None]], now: Nanoseconds) -> list[Draft]:
+    def _drafts(self, now: Nanoseconds) -> list[Draft]:
         drafts: list[Draft] = []
-        for item, outcome in released:
-            match item, outcome:
-                case GateClosed(), _:
-                    drafts += self._shown(self._closed(item), now)
-                case Window(), Unscored(cause):
-                    drafts.append(self._loss(item, cause))
-                case Window(), np.ndarray():
-                    drafts += self._shown(self._scored(item, self._scoring(outcome)), now, live=item.live)
-                case _:
-                    raise AssertionError("a window is released with its outcome")
+        try:
+            for ticket in self._waiting.released():
+                drafts += self._drafts_of(ticket, now)
+        except BaseException:
+            for _ in self._waiting.released():
+                pass  # what was released with it is lost with it: nobody would come for it
+            raise
         return drafts
+
+    def _drafts_of(self, ticket: WindowTicket, now: Nanoseconds) -> list[Draft]:
+        match ticket.item, ticket.outcome:
+            case GateClosed() as closed, _:
+                return self._shown(self._closed(closed), now)
+            case Window() as window, Unscored(cause):
+                return [self._loss(window, cause)]
+            case Window() as window, np.ndarray() as first if self._doubts(window, first):
+                self._wait(ticket, window, first)
+                return []
+            case Window() as window, np.ndarray() as first:
+                return self._shown(self._scored(window, first), now, live=window.live)
+            case Window() as window, Twice(first, second):
+                lost = [self._loss(window, second.cause)] if isinstance(second, Unscored) else []
+                return self._shown(self._scored(window, first, second), now, live=window.live) + lost
+            case _:
+                raise AssertionError("a window is released with its outcome")
+
+    def _doubts(self, window: Window, first: Floats) -> bool:
+        return self.looks_always or Judged.of(window).is_doubtful(self._decider, self.scores(first))
+
+    def _wait(self, ticket: WindowTicket, window: Window, first: Floats) -> None:
+        """Have everything wait for the second look at a window."""
+        assert self._second is not None  # else no label is doubtful
+        self._waiting.put_back(ticket)
+        self._doubted, self._look = (ticket, first), Look(ticket, window, self._second)
 
     def _shown(self, drafts: Sequence[Draft], now: Nanoseconds, *, live: bool = False) -> list[Draft]:
         """Return the drafts, without each `off` that comes too soon for its `on` to be seen. That one is held."""
@@ -233,19 +301,13 @@ class Detector:
         decisions = self._decider.ended(at, closed.reason)
         return [self._label(each, closed.captured, at) for each in decisions if not isinstance(each, Suppressed)]
 
-    def _scored(self, window: Window, given: Floats) -> list[Draft]:
+    def _scored(self, window: Window, answer: Floats, looked: Outcome | None = None) -> list[Draft]:
+        given = self._scoring(answer)
         judged, scores = Judged.of(window), self._grouped(given)
         self._heard_to = max(self._heard_to, judged.end)
-        decided = self._decider.scored(
-            judged.start,
-            judged.end,
-            scores,
-            at=judged.at,
-            share=judged.share,
-            final=judged.final,
-            continued=judged.continued,
-        )
+        decided = judged.decided(self._decider, scores, self.looked(looked))
         decisions = [self._told_of(each, given) if isinstance(each, On) else each for each in decided]
+        suppressed = [each for each in decisions if isinstance(each, Suppressed)]
         told_start, told_end = self._told(window)
         result = Result(
             seq=0,
@@ -256,11 +318,21 @@ class Detector:
             end=told_end,
             final=judged.final,
             result=ranked(self._labels, scores, self._top_k),
-            suppressed=next((each.reason for each in decisions if isinstance(each, Suppressed)), ""),
+            suppressed=self._suppressed(suppressed),
+            unconfirmed=tuple(_unconfirmed(each.label, each.second) for each in suppressed if each.second is not None),
         )
         captured, at = window.captured, _captured_at(window)
         labels = [self._label(each, captured, at) for each in decisions if not isinstance(each, Suppressed)]
-        return [Draft(result, captured, at=at), *labels]
+        return [Draft(result, captured, at=at, looked=_looked(looked, decisions)), *labels]
+
+    def _suppressed(self, suppressed: Sequence[Suppressed]) -> str:
+        """Return why no label followed on a result, if that is all that it tells.
+
+        A result of sliding windows is a point of a curve as well, so it stays one of the others.
+        """
+        if isinstance(self._decider, SlidingDecider):
+            return ""
+        return next((each.reason for each in suppressed), "")
 
     def _told_of(self, on: On, given: Floats) -> On:
         """Return the decision with the member that spoke, if its label is a group."""
@@ -309,6 +381,20 @@ class Detector:
     def _loss(self, window: Window, cause: LossCause) -> Draft:
         loss = Loss(0, "", self.source, *self._told(window), cause, self.classifier)
         return Draft(loss, window.captured, at=_captured_at(window))
+
+
+def _unconfirmed(label: str, second: SecondLook) -> Unconfirmed:
+    return Unconfirmed(label, second.model, second.score, second.threshold)
+
+
+def _looked(outcome: Outcome | None, decisions: Sequence[Decision]) -> Looked | None:
+    """Return what became of the second look with this outcome."""
+    if outcome is None:
+        return None
+    if isinstance(outcome, Unscored):
+        return "lost"
+    confirmed = any(isinstance(each, On) and each.why.second is not None for each in decisions)
+    return "confirmed" if confirmed else "refused"
 
 
 def _captured_at(window: Window) -> Milliseconds:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from itertools import chain
-from typing import assert_never
+from typing import assert_never, get_args
 
 import msgspec
 
 from earmark.audio.types import SECOND, Milliseconds, Nanoseconds, Window
-from earmark.detection.decide import Rules
-from earmark.detection.detector import Detector, Draft, Outcome, WindowTicket
+from earmark.detection.detector import Detector, Draft, Look, Looked, Outcome, WindowTicket
+from earmark.detection.rules import Rules
 from earmark.protocol.events import Loss, LossCause, OffReason, Source, SourceInfo, SourceState
 from earmark.windowing.messages import (
     AudioLost,
@@ -33,11 +33,20 @@ class LossCount(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class LookCounts(msgspec.Struct, frozen=True):
+    """Second looks at windows, by what became of them."""
+
+    confirmed: int
+    refused: int
+    lost: int
+
+
 class DetectorsStats(msgspec.Struct, frozen=True):
     """What is known of the sources. `lost` counts what was not captured or not classified, by its cause."""
 
     sources: tuple[SourceInfo, ...]
     lost: dict[LossCause, LossCount]
+    second_looks: LookCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,8 @@ class Detectors:
     """All detectors, by source and classifier, and what is known of each source.
 
     The caller calls reserve() for each window and hands what it returns to answered(); other messages go to receive().
-    The drafts that these return are to be published in their order.
+    The drafts that these return are to be published in their order. After answered(), it asks look(), and hands the
+    outcome of a second look to answered() as well.
 
     Sources and detectors come and go. A detector that is retired still takes the outcomes of its windows.
     """
@@ -64,6 +74,7 @@ class Detectors:
         self.sources = {name: SourceInfo(name, "starting") for name in sources}
         self.errors: dict[str, str] = {}  # sources that ended with an error
         self._lost: dict[LossCause, tuple[int, Milliseconds]] = {}  # times, and the length of all together
+        self._looks: dict[Looked, int] = dict.fromkeys(get_args(Looked), 0)
         self._running = set(sources)
         self._absent_since: dict[str, Nanoseconds] = {}
 
@@ -139,7 +150,7 @@ class Detectors:
     def stats(self) -> DetectorsStats:
         """Return the sources as they are now, and the losses since the beginning."""
         lost = {cause: LossCount(times, length / 1000) for cause, (times, length) in self._lost.items()}
-        return DetectorsStats(tuple(self.sources.values()), lost)
+        return DetectorsStats(tuple(self.sources.values()), lost, LookCounts(**self._looks))
 
     def absences(self, now: Nanoseconds, began: Nanoseconds) -> dict[str, float]:
         """Return the seconds since when sources deliver nothing, for those that deliver nothing.
@@ -160,6 +171,14 @@ class Detectors:
     def answered(self, reserved: Reserved, outcome: Outcome, now: Nanoseconds) -> list[Draft]:
         """Take the outcome of the window that has this place."""
         return self._counted(reserved.detector.answered(reserved.ticket, outcome, now))
+
+    def look(self, reserved: Reserved) -> tuple[Reserved, Look] | None:
+        """Return the window at which another model shall look now, once, after an outcome for this place; None: none.
+
+        It need not be the window of this place: others may have waited for that.
+        """
+        look = reserved.detector.look()
+        return None if look is None else (Reserved(reserved.detector, look.ticket), look)
 
     def next_due(self) -> Nanoseconds | None:
         """Return when due() will have something to give, or None if nothing is held."""
@@ -219,4 +238,6 @@ class Detectors:
                 times, length = self._lost.get(draft.event.cause, (0, 0))
                 lost = round((draft.event.end - draft.event.start) * 1000)
                 self._lost[draft.event.cause] = (times + 1, length + lost)
+            if draft.looked is not None:
+                self._looks[draft.looked] += 1
         return drafts

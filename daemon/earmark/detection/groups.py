@@ -58,11 +58,12 @@ def grouping(names: Sequence[str], groups: Groups, masses: Sequence[int | None])
     for place, name in enumerate(names):
         found.setdefault(group_of.get(name, place), []).append(place)
     labels = tuple(names[key] if isinstance(key, int) else key for key in found)
-    adds = tuple(_share_one([masses[place] for place in places]) for places in found.values())
+    adds = tuple(share_one([masses[place] for place in places]) for places in found.values())
     return Grouping(labels, tuple(map(tuple, found.values())), tuple(names), adds)
 
 
-def _share_one(masses: Sequence[int | None]) -> bool:
+def share_one(masses: Sequence[int | None]) -> bool:
+    """Return whether labels with these masses share one, so that their scores can be added."""
     return masses[0] is not None and len(set(masses)) == 1
 
 

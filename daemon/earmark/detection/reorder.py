@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -24,7 +25,7 @@ class ReorderBuffer(Generic[Item, Outcome]):
 
     Batches of different lengths and the windows of other sources overtake each other on the way through the model, but
     decisions must follow the sound. reserve() takes a place, resolve() fills it, and append() takes a place that needs
-    no outcome. Both of the latter return the items that have nothing unresolved before them any more.
+    no outcome. After both, released() yields what has nothing unresolved before it any more.
     """
 
     def __init__(self) -> None:
@@ -39,24 +40,24 @@ class ReorderBuffer(Generic[Item, Outcome]):
         self._places.append(ticket)
         return ticket
 
-    def append(self, item: Item) -> list[tuple[Item, Outcome | None]]:
+    def append(self, item: Item) -> None:
         """Take the next place for an item that has no outcome."""
-        ticket = self.reserve(item)
-        ticket.resolved = True
-        return self._release()
+        self.reserve(item).resolved = True
 
-    def resolve(self, ticket: Ticket[Item, Outcome], outcome: Outcome | None) -> list[tuple[Item, Outcome | None]]:
+    def resolve(self, ticket: Ticket[Item, Outcome], outcome: Outcome | None) -> None:
         """Fill a place with its outcome."""
         ticket.outcome, ticket.resolved = outcome, True
-        return self._release()
+
+    def released(self) -> Iterator[Ticket[Item, Outcome]]:
+        """Yield the tickets that have nothing unresolved before them, in order, and forget each as it is yielded."""
+        while self._places and self._places[0].resolved:
+            yield self._places.popleft()
+
+    def put_back(self, ticket: Ticket[Item, Outcome]) -> None:
+        """Let everything wait for the ticket that was yielded last, which needs another outcome."""
+        ticket.resolved = False
+        self._places.appendleft(ticket)
 
     def first_unresolved(self) -> Ticket[Item, Outcome] | None:
         """Return the ticket that everything waits for, or None where nothing waits."""
         return self._places[0] if self._places else None
-
-    def _release(self) -> list[tuple[Item, Outcome | None]]:
-        ready: list[tuple[Item, Outcome | None]] = []
-        while self._places and self._places[0].resolved:
-            ticket = self._places.popleft()
-            ready.append((ticket.item, ticket.outcome))
-        return ready

@@ -38,7 +38,7 @@ class Job:
     `captured` is the monotonic time of the last sample, or of the request's arrival. Live jobs grow stale and go
     first; one-shot jobs wait without limit. `reply` is called exactly once, unless the job is discarded, and must not
     raise. `attempts` is how many model processes may die under the job; a job that is suspected of killing them goes
-    `alone`.
+    `alone`. A live job that looks a `second` time at a window goes after all other live ones.
     """
 
     model: str
@@ -48,6 +48,7 @@ class Job:
     reply: Callable[[Outcome], None]
     attempts: int = ATTEMPTS
     alone: bool = False
+    second: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,6 +150,8 @@ class Batcher:
     Live jobs always go before one-shot jobs, and never in one batch with them, so that a clip that kills the model
     process takes no live window along. One-shot jobs therefore wait for as long as live sound alone keeps the engine
     busy. They are never dropped here: the clip API bounds their number and the time that they wait.
+    Second looks stand between both: they leave when no other live job waits, and grow stale and are pushed out as these
+    do, but before them. So they take nothing from the first look at any window.
     A batch of one-shot jobs holds at most `max_one_shot_samples`, or one job, because a live window that comes
     meanwhile waits for it.
 
@@ -175,38 +178,44 @@ class Batcher:
         self.went_stale = 0
         self.discarded = 0
         self._live = Queues()
+        self._second = Queues()
         self._one_shot = Queues()
+        self._all = (self._live, self._second, self._one_shot)  # which goes first
 
     def __len__(self) -> int:
-        return len(self._live) + len(self._one_shot)
+        return sum(map(len, self._all))
 
     @property
     def queued_live(self) -> int:
-        return len(self._live)
+        return len(self._live) + len(self._second)
 
     @property
     def oldest(self) -> Nanoseconds | None:
         """When the job that waits longest was captured. None if no job waits."""
-        found = [(queues, queues.oldest()) for queues in (self._live, self._one_shot)]
+        found = [(queues, queues.oldest()) for queues in self._all]
         return min((queues.first(key).captured for queues, key in found if key), default=None)
 
     def add(self, job: Job) -> Job | None:
-        """Queue `job`. Return the oldest live job if that was pushed out; it may be `job` itself."""
+        """Queue `job`. Return the oldest live job if that was pushed out; it may be `job` itself.
+
+        Second looks are pushed out first.
+        """
         self.added += 1
         if not job.live:
             self._one_shot.add(job)
             return None
-        self._live.add(job)
-        if len(self._live) <= self.queue:
+        (self._second if job.second else self._live).add(job)
+        if self.queued_live <= self.queue:
             return None
-        oldest = self._live.oldest()
+        crowded = self._second if len(self._second) else self._live
+        oldest = crowded.oldest()
         assert oldest is not None  # the queues hold at least `job`
         self.pushed_out += 1
-        return self._live.pop(oldest)[0]
+        return crowded.pop(oldest)[0]
 
     def take(self, now: Nanoseconds, without: Container[str] = ()) -> Batch | None:
         """Remove and return the next batch. None if no job waits, or if all wait for more until next_deadline()."""
-        for queues in (self._live, self._one_shot):
+        for queues in self._all:
             key = self._due(queues, now, without)
             if key is not None:
                 return self._pop(queues, key)
@@ -228,23 +237,23 @@ class Batcher:
 
         None if no job waits.
         """
-        keys = [(queues, queues.oldest(without=without)) for queues in (self._live, self._one_shot)]
+        keys = [(queues, queues.oldest(without=without)) for queues in self._all]
         return min((queues.first(key).captured + self.max_wait for queues, key in keys if key), default=None)
 
     def next_expiry(self) -> Nanoseconds | None:
         """Return when the oldest live job becomes stale. None if no live job waits."""
-        key = self._live.oldest()
-        return None if key is None else self._live.first(key).captured + self.max_age + 1
+        found = [(queues, queues.oldest()) for queues in (self._live, self._second)]
+        return min((queues.first(key).captured + self.max_age + 1 for queues, key in found if key), default=None)
 
     def stale(self, now: Nanoseconds) -> list[Job]:
         """Remove and return the live jobs captured more than `max_age` ago: nobody acts on a late label."""
-        jobs = self._live.older_than(now - self.max_age)
+        jobs = [job for queues in (self._live, self._second) for job in queues.older_than(now - self.max_age)]
         self.went_stale += len(jobs)
         return jobs
 
     def discard(self, predicate: Callable[[Job], bool]) -> list[Job]:
         """Remove and return the jobs that `predicate` is true of: their source went away, or their client hung up."""
-        jobs = self._live.remove(predicate) + self._one_shot.remove(predicate)
+        jobs = [job for queues in self._all for job in queues.remove(predicate)]
         self.discarded += len(jobs)
         return jobs
 
@@ -261,7 +270,7 @@ class Batcher:
         return Batch(key[0], jobs)
 
     def _max_jobs(self, queues: Queues, key: Key) -> int:
-        if queues is self._live:
+        if queues is not self._one_shot:
             return self.max_batch
         return max(1, min(self.max_batch, self.max_one_shot_samples // max(1, key[1])))
 

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
+from earmark.audio.resampled import resample
 from earmark.audio.types import SECOND, Floats, Nanoseconds, Window
 from earmark.checkpoints.checkpoint import Scoring
-from earmark.detection.detector import Draft, Unscored
+from earmark.detection.detector import Draft, Look, Unscored
 from earmark.detection.detectors import Detectors, Reserved
 from earmark.errors import WorkerError
 from earmark.inference.batch import Drop, Job, Outcome
+from earmark.inference.long_clips import padded
 from earmark.inference.scores import apply
 from earmark.listening.loop import call_if_open
 from earmark.windowing.messages import Message, SourceLevel
@@ -130,10 +132,33 @@ class Live:
         if self._ended:
             return
         try:
-            self._publish(self._detectors.answered(reserved, self._scores(window, scoring, outcome), self._clock()))
-            self._watch()
+            self._take(reserved, self._scores(window.model, scoring, outcome))
         finally:
             self._answered(window.source)
+            self._changed.set()
+
+    def _take(self, reserved: Reserved, scores: Floats | Unscored) -> None:
+        """Publish what follows from scores, and have another model look at what is doubtful."""
+        try:
+            self._publish(self._detectors.answered(reserved, scores, self._clock()))
+            self._watch()
+        finally:
+            if (doubtful := self._detectors.look(reserved)) is not None:
+                self._look(*doubtful)
+
+    def _look(self, reserved: Reserved, look: Look) -> None:
+        """Submit a window to the model that looks a second time."""
+        window, model = look.window, look.model
+        samples = padded(resample(window.samples, window.rate, model.rate), model.minimum)
+        reply = partial(self._settle_second, reserved, model.name, self._functions[model.name])
+        self._dispatcher.submit(Job(model.name, samples, window.live, window.captured, reply, second=True))
+
+    def _settle_second(self, reserved: Reserved, model: str, scoring: Scoring, outcome: Outcome) -> None:
+        if self._ended:
+            return
+        try:
+            self._take(reserved, self._scores(model, scoring, outcome))
+        finally:
             self._changed.set()
 
     def _watch(self) -> None:
@@ -149,11 +174,11 @@ class Live:
         self._publish(self._detectors.due(self._clock()))
         self._watch()
 
-    def _scores(self, window: Window, scoring: Scoring, outcome: Outcome) -> Floats | Unscored:
+    def _scores(self, model: str, scoring: Scoring, outcome: Outcome) -> Floats | Unscored:
         if isinstance(outcome, Drop):
             return Unscored(outcome.cause)
         try:
-            return apply(scoring, outcome, window.model)
+            return apply(scoring, outcome, model)
         except WorkerError as error:
             log.error("%s", error)
             return Unscored("worker")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -17,10 +17,13 @@ from earmark.config.labels import REJECTED
 from earmark.detection import decide
 from earmark.detection.detector import Detector, as_they_are
 from earmark.detection.groups import Grouping, grouping, wrong_groups
+from earmark.detection.rules import Rules, SecondRules, rules
+from earmark.detection.second import SecondModel
 from earmark.engines.wire import MAX_WINDOW_SAMPLES
 from earmark.errors import ConfigError, EarmarkError
 from earmark.hints import did_you_mean
 from earmark.inference.scores import masses
+from earmark.listening import verify
 from earmark.protocol import events
 from earmark.protocol.events import ClassifierInfo
 from earmark.windowing import windows
@@ -47,6 +50,7 @@ class Plan:
     sources: tuple[str, ...]
     clip_seconds: float = 0.0  # of the longest clip that is kept of it; 0: none is kept
     grouping: Grouping | None = None  # of its labels; None: each stands for itself
+    second: tuple[Checkpoint, SecondModel] | None = None  # what looks a second time
     head: Head | None = None  # of its label set, once the model has read that
 
     @property
@@ -56,6 +60,11 @@ class Plan:
     @property
     def scoring(self) -> Scoring:
         return self.checkpoint.scoring
+
+    @property
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """All that it needs: its own, and that of its second look."""
+        return (self.checkpoint,) if self.second is None else (self.checkpoint, self.second[0])
 
     @property
     def vad(self) -> config.Vad:
@@ -127,10 +136,18 @@ class Plan:
         return ClassifierInput(settings.name, settings.model, rate, settings.gate, self.vad, windowing(self.lengths))
 
     @property
-    def rules(self) -> decide.Rules:
+    def rules(self) -> Rules:
         settings, checkpoint = self.settings, self.checkpoint
         window = milliseconds(checkpoint.window or 0, checkpoint.rate)
-        return decide.rules(self.labels, self.deciding, gate=settings.gate, model_window=window)
+        return rules(self.labels, self.deciding, gate=settings.gate, model_window=window, second=self._second_rules)
+
+    @property
+    def _second_rules(self) -> SecondRules | None:
+        chosen = self.settings.verify
+        if chosen is None or self.second is None:
+            return None
+        _, model = self.second
+        return SecondRules(model.name, model.sure(chosen.sure), chosen.on)
 
     def detector(self, source: str, new_id: Callable[[], str]) -> Detector:
         """Make the detector of one more source, with a decider of its own."""
@@ -149,7 +166,18 @@ class Plan:
             frozenset(self.clips),
             self.grouping,
             as_they_are if self.head is None else self.head.scores,
+            None if self.second is None else self.second[1],
         )
+
+
+def checkpoints_of(plans: Iterable[Plan]) -> dict[str, Checkpoint]:
+    """Return the checkpoints that these plans need, by name."""
+    return {checkpoint.name: checkpoint for plan in plans for checkpoint in plan.checkpoints}
+
+
+def scorings(plans: Iterable[Plan]) -> dict[str, Scoring]:
+    """Return for each model of these plans how its logits become scores."""
+    return {name: checkpoint.scoring for name, checkpoint in checkpoints_of(plans).items()}
 
 
 async def with_heads(plans: Mapping[str, Plan], vectors: TextVectors) -> dict[str, Plan]:
@@ -187,10 +215,7 @@ def plan(
     """Return the plan of one classifier. Raises as plans() does."""
     where, classifier = f"classifier[{index}]", settings.classifier[index]
     name, chosen = classifier.model, classifier.decide
-    if name not in entries:
-        hint = did_you_mean(name, entries) or f"there are {', '.join(entries)}; others go under [[model]]"
-        raise ConfigError(f'{where}.model: there is no model "{name}"; {hint}')
-    checkpoint = read(entries[name])
+    checkpoint = read(_entry(f"{where}.model", name, entries))
     _check_labels(where, classifier, checkpoint)
     own = checkpoint.labels or (*classifier.labels, *classifier.background)
     for wrong in wrong_groups(own, classifier.groups, name):
@@ -210,7 +235,19 @@ def plan(
             raise ConfigError(f'{where}.{setting}: {name} has no label "{label}"{f"; {hint}" if hint else ""}')
     sources = classifier.sources or tuple(source.name for source in settings.source)
     clip_seconds = settings.clips.longest if classifier.clips else 0.0
-    return Plan(classifier, checkpoint, _lengths(where, classifier, checkpoint), sources, clip_seconds, groups)
+    lengths, second = _lengths(where, classifier, checkpoint), None
+    if (wanted := classifier.verify) is not None:
+        other = read(_entry(f"{where}.verify.model", wanted.model, entries))
+        second = other, verify.second(where, classifier, wanted, labels, checkpoint, other, lengths)
+    return Plan(classifier, checkpoint, lengths, sources, clip_seconds, groups, second)
+
+
+def _entry(where: str, name: str, entries: Mapping[str, Entry]) -> Entry:
+    """Return the model of that name. Raises ConfigError, which names the setting `where`."""
+    if name not in entries:
+        hint = did_you_mean(name, entries) or f"there are {', '.join(entries)}; others go under [[model]]"
+        raise ConfigError(f'{where}: there is no model "{name}"; {hint}')
+    return entries[name]
 
 
 def _check_labels(where: str, settings: config.Classifier, checkpoint: Checkpoint) -> None:

@@ -80,10 +80,28 @@ class Hello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
     classifiers: tuple[ClassifierInfo, ...]
 
 
+class SecondLook(msgspec.Struct, frozen=True):
+    """What another model said of a label in the same window: its score, and the threshold that confirms the label."""
+
+    model: str
+    score: float
+    threshold: float
+
+
+class Unconfirmed(msgspec.Struct, frozen=True):
+    """A label that would have gone on if another model had confirmed it, with what that said."""
+
+    label: str
+    model: str
+    score: float
+    threshold: float
+
+
 class Result(msgspec.Struct, frozen=True, tag_field="type", tag="result", omit_defaults=True):
     """The scores of one window. `start` and `end` are seconds in the source's stream, `lag` those since capture.
 
-    `start_time` and `end_time` are the same places in UTC.
+    `start_time` and `end_time` are the same places in UTC. `unconfirmed` has the labels that would have gone on if a
+    second look had confirmed them.
     """
 
     seq: int
@@ -96,6 +114,7 @@ class Result(msgspec.Struct, frozen=True, tag_field="type", tag="result", omit_d
     lag: float = msgspec.field(default_factory=lambda: 0.0)
     result: tuple[Score, ...] = msgspec.field(default_factory=lambda: ())
     suppressed: str = ""
+    unconfirmed: tuple[Unconfirmed, ...] = ()
     start_time: str = ""
     end_time: str = ""
 
@@ -103,7 +122,8 @@ class Result(msgspec.Struct, frozen=True, tag_field="type", tag="result", omit_d
 class Why(msgspec.Struct, frozen=True, omit_defaults=True):
     """The reasons for which a label went on: scores, threshold, the hits seen and needed, and the gate.
 
-    `member` is, where the label is a group, the member with the highest score in the newest window.
+    `member` is, where the label is a group, the member with the highest score in the newest window. `second` is the
+    second look that confirmed the label, if it needed one.
     """
 
     raw: float
@@ -113,6 +133,7 @@ class Why(msgspec.Struct, frozen=True, omit_defaults=True):
     needed: int
     gate: str
     member: Score | None = None
+    second: SecondLook | None = None
 
 
 class Label(msgspec.Struct, frozen=True, tag_field="type", tag="label", omit_defaults=True):

@@ -100,6 +100,13 @@ def _of_windows(now: Snapshot) -> Iterator[Metric]:
     yield _counter("earmark_windows_sent", "Windows that the model was given.", windows.classified)
     dropped = {"stale": windows.stale, "pushed_out": windows.pushed_out}
     yield _counters("earmark_windows_dropped", "Windows that the model was not given.", "reason", dropped)
+    text = "Windows at which a second model looked, by what became of them."
+    looks = {
+        "confirmed": now.second_looks.confirmed,
+        "refused": now.second_looks.refused,
+        "lost": now.second_looks.lost,
+    }
+    yield _counters("earmark_second_looks", text, "outcome", looks)
     yield _histograms("earmark_batch_windows", "Windows in a batch.", "", {"": windows.batches})
     yield _histograms(
         "earmark_inference_seconds", "Seconds for which a batch was with the model.", "model", windows.inference

@@ -13,7 +13,7 @@ from earmark.api.clips import ClipStats
 from earmark.archive.archive import ArchiveStats
 from earmark.broadcast.hub import HubStats
 from earmark.broadcast.publisher import PublisherStats
-from earmark.detection.detectors import DetectorsStats, LossCount
+from earmark.detection.detectors import DetectorsStats, LookCounts, LossCount
 from earmark.inference.dispatch import DispatcherStats
 from earmark.inference.engine import EndpointStats, EngineState, Phase, Placement, RemoteStats
 from earmark.journal.journal import JournalStats
@@ -93,6 +93,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     worker: WorkerInfo
     windows: DispatcherStats
     lost: dict[LossCause, LossCount]
+    second_looks: LookCounts
     clips: ClipStats
     connections: ServerStats
     subscribers: HubStats
@@ -163,6 +164,7 @@ def snapshot(
         ),
         windows=dispatcher,
         lost=detectors.lost,
+        second_looks=detectors.second_looks,
         clips=clips,
         connections=server,
         subscribers=hub,

@@ -6,18 +6,20 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 import numpy as np
 
 from earmark.analysis.offline import Offline, offline_plan
 from earmark.audio.types import Nanoseconds, Window
 from earmark.config import settings as config
-from earmark.detection.detector import Detector, Draft, Judged, Outcome
+from earmark.detection.detector import Detector, Draft, Outcome, Unscored, WindowTicket
 from earmark.detection.detectors import Detectors, Reserved
+from earmark.detection.judged import Judged
 from earmark.engines.supervisor import LocalEngine
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
-from earmark.listening.plan import Plan, with_heads
+from earmark.listening.plan import Plan, checkpoints_of, with_heads
 from earmark.recordings.recording import open_recording
 from earmark.tuning.replay import ScoredWindow, SoundEnded, Step
 from earmark.windowing.messages import GateClosed, SourceMessage
@@ -32,20 +34,27 @@ class KeepingDetectors(Detectors):
     def __init__(self, detectors: Mapping[tuple[str, str], Detector], sources: tuple[str, ...]) -> None:
         super().__init__(detectors, sources)
         self._places: defaultdict[str, list[Step | None]] = defaultdict(list)  # None: not scored yet, or never
-        self._waiting: dict[int, tuple[list[Step | None], int, Judged]] = {}  # by the id of what is reserved
+        self._waiting: dict[WindowTicket, tuple[list[Step | None], int, Judged]] = {}
+        for detector in detectors.values():
+            detector.look_always()
 
     def reserve(self, window: Window) -> Reserved:
         """Take the window's place."""
         reserved, places = super().reserve(window), self._places[window.classifier]
-        self._waiting[id(reserved)] = places, len(places), Judged.of(window)
+        self._waiting[reserved.ticket] = places, len(places), Judged.of(window)
         places.append(None)
         return reserved
 
     def answered(self, reserved: Reserved, outcome: Outcome, now: Nanoseconds) -> list[Draft]:
-        """Keep the scores in the window's place."""
-        places, index, judged = self._waiting.pop(id(reserved))
-        if isinstance(outcome, np.ndarray):
-            places[index] = ScoredWindow(judged, reserved.detector.scores(outcome))
+        """Keep the scores in the window's place, those of the first look and then those of the second."""
+        places, index, judged = self._waiting[reserved.ticket]
+        detector, before = reserved.detector, places[index]
+        if isinstance(before, ScoredWindow):
+            places[index] = replace(before, looked=detector.looked(outcome))
+        elif isinstance(outcome, np.ndarray):
+            places[index] = ScoredWindow(judged, detector.scores(outcome))
+        if isinstance(before, ScoredWindow) or isinstance(outcome, Unscored) or not detector.looks_always:
+            del self._waiting[reserved.ticket]
         return super().answered(reserved, outcome, now)
 
     def receive(self, message: SourceMessage, now: Nanoseconds) -> list[Draft]:
@@ -74,7 +83,7 @@ class Recorder:
         return asyncio.run(self._passes(path, passes))
 
     async def _passes(self, path: str, passes: Sequence[Sequence[Plan]]) -> list[dict[str, list[Step]]]:
-        checkpoints = {plan.checkpoint.name: plan.checkpoint for plans in passes for plan in plans}
+        checkpoints = checkpoints_of(plan for plans in passes for plan in plans)
         engine = LocalEngine(self._settings, list(checkpoints.values()))
         batcher = Batcher(max_batch=self._settings.max_batch)
         async with engine, Dispatcher(batcher, engine, depth=self._settings.depth) as dispatcher:

@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from earmark.audio.types import Floats, Milliseconds
-from earmark.detection.decide import Decider, Off, On, Rules, SlidingDecider, Suppressed, UtteranceDecider
-from earmark.detection.detector import Judged
+from earmark.detection.decide import Decider, SlidingDecider, UtteranceDecider
+from earmark.detection.judged import Judged
+from earmark.detection.rules import Off, On, Rules, Suppressed
 from earmark.protocol.events import OffReason
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredWindow:
-    """A window as the decider gets it, with its scores."""
+    """A window as the decider gets it, with its scores, and those of a second look if there was one."""
 
     judged: Judged
     scores: Floats
+    looked: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +70,15 @@ def decide_again(steps: Sequence[Step], rules: Rules, *, sliding: bool) -> Decid
         if isinstance(step, SoundEnded):
             decisions, at = decider.ended(step.at, step.reason), step.at
         else:
-            window = step.judged
-            decisions, at = (
-                decider.scored(
-                    window.start,
-                    window.end,
-                    step.scores,
-                    at=window.at,
-                    share=window.share,
-                    final=window.final,
-                    continued=window.continued,
-                ),
-                window.at,
-            )
+            decisions, at = step.judged.decided(decider, step.scores, step.looked), step.judged.at
         for decision in decisions:
             match decision:
                 case On(label, score, start, _, end) if end is not None:
                     found.append(Detection(label, start / 1000, end / 1000, score))
                 case Off(label, _, start, end, peak):
                     found.append(Detection(label, start / 1000, end / 1000, peak))
-                case Suppressed(label, reason) if isinstance(step, ScoredWindow):
+                case Suppressed(label, reason, second) if isinstance(step, ScoredWindow):
+                    reason = reason if second is None else f"no confirmation by {second.model}"
                     score = float(step.scores[rules.labels.index(label)])
                     rejected.append(Rejection(label, step.judged.start / 1000, round(score, 4), reason))
     for off in decider.ended(at, "source_lost"):

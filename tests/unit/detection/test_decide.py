@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from earmark.audio.types import Floats
 from earmark.config import settings as config
-from earmark.detection.decide import Decision, Off, On, Rules, SlidingDecider, Suppressed, UtteranceDecider, rules
-from earmark.protocol.events import OffReason, Why
+from earmark.detection.decide import SlidingDecider, UtteranceDecider
+from earmark.detection.rules import Decision, Off, On, Rules, SecondRules, Suppressed, rules
+from earmark.protocol.events import OffReason, SecondLook, Why
 
 # Scores and thresholds that must meet exactly are sums of powers of two, which floats hold exactly.
 
@@ -24,10 +29,17 @@ def probabilities(*scores: float) -> np.ndarray[tuple[int], np.dtype[np.float32]
 
 
 def hear(
-    decider: SlidingDecider | UtteranceDecider, start: float, end: float, *scores: float, **more: bool
+    decider: SlidingDecider | UtteranceDecider,
+    start: float,
+    end: float,
+    *scores: float,
+    final: bool = False,
+    continued: bool = False,
+    looked: Floats | None = None,
 ) -> list[Decision]:
-    """What is decided on the window or utterance from `start` to `end` seconds; `more`: final=, continued=."""
-    return decider.scored(moment(start), moment(end), probabilities(*scores), **more)
+    """What is decided on the window or utterance from `start` to `end` seconds."""
+    heard = probabilities(*scores)
+    return decider.scored(moment(start), moment(end), heard, final=final, continued=continued, looked=looked)
 
 
 def end(decider: SlidingDecider | UtteranceDecider, at: float, reason: OffReason = "quiet") -> list[Decision]:
@@ -597,3 +609,118 @@ def test_a_word_that_fired_rests_under_other_rules_too() -> None:
     decider.change(made(("stop", "go", "_unknown_"), gate="speech", on=0.95, refractory=0.4))
     assert what(hear(decider, 1.5, 1.9, 0.96, 0.1, 0)) == [("stop", "refractory")]
     assert what(hear(decider, 2.5, 2.9, 0.94, 0.1, 0)) == []
+
+
+def twice(*sure: float, needed: float = 0.5) -> SecondRules:
+    """A second look is needed below `sure`, which is a score per label."""
+    return SecondRules("a/second", probabilities(*sure), needed)
+
+
+def checked(decider: type[SlidingDecider] | type[UtteranceDecider], **changes: object) -> Any:
+    """A decider for stop and go, of which stop needs a second look below 0.9."""
+    settings: dict[str, object] = {"on": 0.6, "off": 0.4, "gate": "speech"} | changes
+    return decider(replace(made(("stop", "go"), **settings), second=twice(0.9, 0)))  # type: ignore[arg-type]
+
+
+DECIDERS = pytest.mark.parametrize("decider", [SlidingDecider, UtteranceDecider])
+
+
+@DECIDERS
+def test_a_doubtful_label_goes_on_with_the_reason_if_the_second_look_confirms_it(decider: Any) -> None:
+    (decision,) = hear(checked(decider), 1, 2, 0.75, 0.25, looked=probabilities(0.5, 0.0))
+    assert isinstance(decision, On)
+    assert decision.why == Why(0.75, 0.75, 0.6, 1, 1, "speech", second=SecondLook("a/second", 0.5, 0.5))
+    assert not decision.doubtful
+
+
+@DECIDERS
+def test_a_doubtful_label_does_not_go_on_if_the_second_look_does_not_confirm_it(decider: Any) -> None:
+    its = SecondLook("a/second", 0.4999, 0.5)
+    assert hear(checked(decider), 1, 2, 0.75, 0.25, looked=probabilities(0.49994, 1.0)) == [
+        Suppressed("stop", "not confirmed by a/second 0.50", its)
+    ]
+
+
+@DECIDERS
+def test_without_an_answer_a_doubtful_label_does_not_go_on(decider: Any) -> None:
+    assert hear(checked(decider), 1, 2, 0.75, 0.25, looked=probabilities(np.nan, np.nan)) == [
+        Suppressed("stop", "not confirmed by a/second: no answer")
+    ]
+
+
+@DECIDERS
+@pytest.mark.parametrize("scores", [(0.9, 0.1), (0.25, 0.75)])
+def test_a_sure_label_and_one_that_the_other_model_does_not_know_go_on_at_once(
+    decider: Any, scores: tuple[float, float]
+) -> None:
+    (decision,) = hear(checked(decider), 1, 2, *scores, looked=probabilities(0.0, np.nan))
+    assert isinstance(decision, On)
+    assert (decision.why.second, decision.doubtful) == (None, False)
+
+
+@DECIDERS
+def test_below_the_threshold_no_second_look_helps(decider: Any) -> None:
+    assert hear(checked(decider), 1, 2, 0.59, 0.41, looked=probabilities(1.0, 1.0)) == []
+
+
+@DECIDERS
+def test_that_a_label_is_doubtful_is_told_where_nobody_has_looked(decider: Any) -> None:
+    (decision,) = hear(checked(decider), 1, 2, 0.89, 0.11)
+    assert isinstance(decision, On)
+    assert decision.doubtful
+
+
+@DECIDERS
+def test_a_twin_decides_the_same_and_leaves_the_decider_as_it_is(decider: Any) -> None:
+    one = checked(decider, hits=2, smooth=2, refractory=5.0)
+    hear(one, 1, 2, 0.75, 0.25)
+    first = hear(one.twin(), 2, 3, 0.75, 0.25)
+    assert hear(one.twin(), 2, 3, 0.75, 0.25) == first == hear(one, 2, 3, 0.75, 0.25)
+
+
+def test_a_word_that_was_not_confirmed_does_not_make_the_next_one_rest() -> None:
+    decider = checked(UtteranceDecider, refractory=5.0)
+    hear(decider, 1, 2, 0.75, 0.25, looked=probabilities(0.0, 0.0))
+    assert what(hear(decider, 2, 3, 0.75, 0.25, looked=probabilities(1.0, 0.0))) == [("stop", "on")]
+
+
+def test_a_mood_that_was_not_confirmed_is_looked_at_again_in_the_next_window() -> None:
+    decider = checked(SlidingDecider)
+    hear(decider, 1, 2, 0.75, 0.25, looked=probabilities(0.0, 0.0))
+    assert what(hear(decider, 2, 3, 0.75, 0.25, looked=probabilities(1.0, 0.0))) == [("stop", "on")]
+
+
+def test_a_mood_that_is_on_needs_no_second_look_to_stay() -> None:
+    decider = checked(SlidingDecider)
+    hear(decider, 1, 2, 0.75, 0.25, looked=probabilities(1.0, 0.0))
+    assert hear(decider, 2, 3, 0.75, 0.25, looked=probabilities(0.0, 0.0)) == []
+
+
+def test_of_an_exclusive_set_the_second_best_goes_on_where_the_best_is_not_confirmed() -> None:
+    decider = checked(SlidingDecider, on=0.25, off=0.1)
+    assert what(hear(decider, 1, 2, 0.625, 0.375, looked=probabilities(0.0, 0.0))) == [
+        ("stop", "not confirmed by a/second 0.00"),
+        ("go", "on"),
+    ]
+
+
+def test_a_mood_that_is_not_confirmed_replaces_none() -> None:
+    decider = checked(SlidingDecider, on=0.25, off=0.1)
+    hear(decider, 1, 2, 0.25, 0.5)
+    decisions = hear(decider, 2, 3, 0.75, 0.25, looked=probabilities(0.0, 0.0))
+    assert what(decisions) == [("stop", "not confirmed by a/second 0.00")]
+
+
+@given(
+    scores=st.lists(st.tuples(st.floats(0, 1, width=32), st.floats(0, 1, width=32)), max_size=12),
+    exclusive=st.booleans(),
+)
+def test_if_everything_is_confirmed_the_decisions_are_those_without_a_second_look(
+    scores: list[tuple[float, float]], exclusive: bool
+) -> None:
+    rules_of = made(("stop", "go"), on=0.6, off=0.4, gate="open", exclusive=exclusive, smooth=2)
+    once, again = SlidingDecider(rules_of), SlidingDecider(replace(rules_of, second=twice(1.0, 1.0)))
+    for place, pair in enumerate(scores):
+        alone = hear(once, place, place + 1, *pair)
+        both = hear(again, place, place + 1, *pair, looked=probabilities(1.0, 1.0))
+        assert what(alone) == what(both)

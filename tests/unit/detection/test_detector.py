@@ -8,10 +8,12 @@ import pytest
 
 from earmark.audio.types import Span, Window
 from earmark.config import settings as config
-from earmark.detection.decide import Decider, SlidingDecider, UtteranceDecider, rules
-from earmark.detection.detector import Detector, Draft, Unscored
+from earmark.detection.decide import Decider, SlidingDecider, UtteranceDecider
+from earmark.detection.detector import Detector, Draft, Outcome, Unscored
 from earmark.detection.groups import grouping
-from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Score, Why
+from earmark.detection.rules import SecondRules, rules
+from earmark.detection.second import second_model
+from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Score, SecondLook, Unconfirmed, Why
 from earmark.windowing.messages import GateClosed
 
 LABELS = ("stop", "go")
@@ -444,3 +446,123 @@ def test_an_off_that_is_held_comes_out_when_the_labels_change() -> None:
 
 def answer_live(made: Detector, chosen: Window, stop: float) -> list[Draft]:
     return made.answered(made.ticket(replace(chosen, live=True)), scores(stop), now=0)
+
+
+SECOND = second_model("a/second", RATE, 1, LABELS, LABELS, {}, (0, 0))
+
+
+def checked(decider: type[SlidingDecider] | type[UtteranceDecider] = SlidingDecider) -> Detector:
+    """A detector that goes on with `stop` from 0.6, and below 0.9 only after a second look."""
+    settings = config.Decide(on=0.6, off=0.4, ignore=("go",), hits=1, smooth=1, margin=0.0, min_on=0.0)
+    made = decider(rules(LABELS, settings, second=SecondRules("a/second", SECOND.sure(0.9), 0.5)))
+    numbers = itertools.count(1)
+    return Detector("desk", "words", LABELS, made, lambda: f"id-{next(numbers)}", None, second=SECOND)
+
+
+def looked(made: Detector, outcome: Outcome) -> list[Draft]:
+    """Answer the second look that is wanted now."""
+    look = made.look()
+    assert look is not None
+    return made.answered(look.ticket, outcome, now=0)
+
+
+def test_a_doubtful_window_waits_for_a_second_look_with_its_sound_and_then_tells_both_scores() -> None:
+    made = checked()
+    assert answer(made, window(0, 1000), 0.75) == []
+    assert len(made) == 1
+    look = made.look()
+    assert look is not None
+    assert (look.model, len(look.window.samples), made.look()) == (SECOND, 1500, None)
+
+    drafts = made.answered(look.ticket, scores(0.625), now=0)
+
+    assert told(drafts) == ["result", "on"]
+    assert [draft.looked for draft in drafts] == ["confirmed", None]
+    on = drafts[1].event
+    assert isinstance(on, Label)
+    assert on.why is not None
+    assert (on.why.raw, on.why.second) == (0.75, SecondLook("a/second", 0.625, 0.5))
+    assert len(made) == 0
+
+
+@pytest.mark.parametrize("stop", [0.5, 0.95])
+def test_a_window_that_shows_nothing_doubtful_is_told_at_once(stop: float) -> None:
+    made = checked()
+    assert told(answer(made, window(0, 1000), stop))[0] == "result"
+    assert made.look() is None
+
+
+def test_a_label_that_is_not_confirmed_is_told_in_the_result_which_stays_one_where_windows_slide() -> None:
+    made = checked()
+    answer(made, window(0, 1000), 0.75)
+    (draft,) = looked(made, scores(0.21))
+    assert isinstance(draft.event, Result)
+    assert (draft.looked, draft.event.suppressed) == ("refused", "")
+    assert draft.event.unconfirmed == (Unconfirmed("stop", "a/second", 0.21, 0.5),)
+
+
+def test_a_command_that_is_not_confirmed_is_suppressed() -> None:
+    made = checked(UtteranceDecider)
+    answer(made, window(0, 1000, final=True), 0.75)
+    (draft,) = looked(made, scores(0.21))
+    assert isinstance(draft.event, Result)
+    assert draft.event.suppressed == "not confirmed by a/second 0.21"
+
+
+def test_a_second_look_that_is_lost_is_told_as_a_loss_and_the_label_does_not_go_on() -> None:
+    made = checked(UtteranceDecider)
+    answer(made, window(0, 1000, final=True), 0.75)
+    result, loss = looked(made, Unscored("worker"))
+    assert isinstance(result.event, Result)
+    assert isinstance(loss.event, Loss)
+    assert (result.looked, result.event.suppressed) == ("lost", "not confirmed by a/second: no answer")
+    assert (loss.event.cause, loss.event.start, loss.event.end) == ("worker", 0.0, 1.0)
+    assert result.event.unconfirmed == ()
+
+
+def test_what_comes_after_a_window_that_is_looked_at_again_waits_for_it() -> None:
+    made = checked()
+    answer(made, window(0, 1000), 0.75)
+    assert answer(made, window(1000, 2000), 0.5) == []
+    assert closes(made, 2.0, 7, "quiet") == []
+    assert told(looked(made, scores(1.0))) == ["result", "on", "result", "off quiet"]
+
+
+def test_windows_that_waited_are_looked_at_one_after_the_other() -> None:
+    made = checked()
+    answer(made, window(0, 1000), 0.75)
+    answer(made, window(1000, 2000), 0.75)
+    first = looked(made, scores(0.0))
+    assert [draft.event.start for draft in first if isinstance(draft.event, Result)] == [-0.5]
+    assert told(looked(made, scores(1.0))) == ["result", "on"]
+
+
+def test_at_the_end_a_second_look_that_was_not_answered_is_lost() -> None:
+    made = checked()
+    answer(made, window(0, 1000), 0.75)
+    assert told(made.end("shutdown", now=0)) == ["result", "loss"]
+    assert len(made) == 0
+
+
+def test_rules_that_change_during_a_second_look_decide() -> None:
+    made = checked()
+    answer(made, window(0, 1000), 0.75)
+    made.change(rules(LABELS, config.Decide(on=0.8, hits=1, smooth=1)), None)
+    assert told(looked(made, scores(1.0))) == ["result"]
+
+
+def test_a_recording_of_scores_looks_at_every_window() -> None:
+    made = checked()
+    made.look_always()
+    assert answer(made, window(0, 1000), 0.1) == []
+    assert told(looked(made, scores(0.1))) == ["result"]
+
+
+def test_an_error_with_one_window_costs_those_behind_it_and_does_not_keep_others_waiting() -> None:
+    made = detector()
+    first = made.ticket(window(0, 1000))
+    closes(made, 1.0, 7, "quiet")
+    with pytest.raises(ValueError, match="broadcast"):
+        made.answered(first, np.zeros(3, np.float32), now=0)
+    assert len(made) == 0
+    assert told(answer(made, window(1000, 2000), 0.9)) == ["result", "on"]

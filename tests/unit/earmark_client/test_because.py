@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import msgspec
 
-from earmark.protocol.events import Label, Result, Score, Why
+from earmark.protocol.events import Label, Result, Score, SecondLook, Unconfirmed, Why
 from earmark_client.answers import ClassifierStatus
 from earmark_client.because import label_reasons, result_reasons
 
@@ -54,6 +54,21 @@ def test_of_a_group_the_member_that_spoke_is_told() -> None:
     on = msgspec.structs.replace(command(), label="dog", why=why)
     lines = label_reasons(on, None, [], None, "")
     assert "It is a group, and Bark spoke in it: 0.61 in the newest window." in lines
+
+
+def test_a_second_look_is_told_whether_it_confirmed_or_not() -> None:
+    why = Why(0.9, 0.9, 0.8, 1, 1, "speech", second=SecondLook("a/second", 0.75, 0.5))
+    assert "a/second looked a second time and confirmed it: 0.75, with a threshold of 0.50." in label_reasons(
+        msgspec.structs.replace(command(), why=why), None, [], None, ""
+    )
+    refused = (Unconfirmed("stop", "a/second", 0.21, 0.5),)
+    doubted = msgspec.structs.replace(result(8, 0.9), suppressed="not confirmed by a/second 0.21", unconfirmed=refused)
+    lines = result_reasons(doubted, [], WORDS, "")
+    assert lines[1] == (
+        "stop would have gone on, but a/second looked a second time and did not confirm it: 0.21,"
+        " with a threshold of 0.50."
+    )
+    assert not any("suppressed" in line for line in lines)
 
 
 def test_its_length_is_named_first_where_it_was_nearly_too_long() -> None:

@@ -453,3 +453,47 @@ def test_nothing_is_lost_nothing_comes_twice_and_batches_are_of_one_kind_in_orde
             inside.remove(number)
     assert not inside
     assert len(batcher) == 0
+
+
+def test_second_looks_go_behind_all_other_live_jobs_however_old_they_are_and_before_clips() -> None:
+    batcher = Batcher()
+    batcher.add(job("clip", 0, live=False))
+    batcher.add(job("again", 0, second=True))
+    batcher.add(job("once", 9))
+    batcher.add(job("once more", 10))
+    assert [taken(batcher, 10), taken(batcher, 10), taken(batcher, 10)] == [["once", "once more"], ["again"], ["clip"]]
+
+
+def test_a_full_queue_loses_second_looks_first() -> None:
+    batcher = Batcher(queue=2)
+    batcher.add(job("once", 0))
+    batcher.add(job("again", 1, second=True))
+    assert [tag(pushed) for pushed in (batcher.add(job("new", 2)), batcher.add(job("newer", 3))) if pushed] == [
+        "again",
+        "once",
+    ]
+    assert [tag(pushed) for pushed in (batcher.add(job("again", 4, second=True)),) if pushed] == ["again"]
+
+
+def test_second_looks_grow_stale_as_other_live_jobs_do() -> None:
+    batcher = Batcher(max_age=0.01)
+    batcher.add(job("again", 0, second=True))
+    assert batcher.next_expiry() == 10 * MS + 1
+    assert batcher.stale(10 * MS) == []
+    assert tags(batcher.stale(11 * MS)) == ["again"]
+    assert (batcher.went_stale, batcher.queued_live) == (1, 0)
+
+
+def test_a_second_look_at_a_recording_waits_among_clips_and_is_never_dropped() -> None:
+    batcher = Batcher(queue=1, max_age=0.01)
+    batcher.add(job("clip", 1, live=False))
+    batcher.add(job("again", 0, live=False, second=True))
+    assert (batcher.stale(SECOND), batcher.queued_live) == ([], 0)
+    assert taken(batcher) == ["again", "clip"]
+
+
+def test_second_looks_are_discarded_as_others_are() -> None:
+    batcher = Batcher()
+    batcher.add(job("again", 0, second=True))
+    assert tags(batcher.discard(lambda each: True)) == ["again"]
+    assert len(batcher) == 0

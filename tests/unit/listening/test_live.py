@@ -15,9 +15,12 @@ import pytest
 from earmark.audio.types import SECOND, Floats, Samples, Span, Window
 from earmark.capture.health import Change
 from earmark.config import settings as config
-from earmark.detection.decide import SlidingDecider, rules
+from earmark.detection.decide import SlidingDecider
 from earmark.detection.detector import Detector, Draft
-from earmark.detection.detectors import Detectors
+from earmark.detection.detectors import Detectors, LookCounts
+from earmark.detection.rules import SecondRules, rules
+from earmark.detection.second import SecondModel, second_model
+from earmark.errors import WorkerDied
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
 from earmark.listening.live import Live
@@ -33,16 +36,41 @@ def first_samples(batch: Sequence[Samples]) -> Floats:
     return np.array([[samples[0], 1 - samples[0]] for samples in batch], np.float32)
 
 
+class TwoModels(FakeEngine):
+    """The model `a/second` says of each window what `again` says. `seconds` are the windows that it got."""
+
+    again: Callable[[], Awaitable[float]]
+    seconds: list[Samples]
+
+    async def classify(self, model: str, batch: Sequence[Samples], attempts: int) -> Floats:
+        if model != "a/second":
+            return await super().classify(model, batch, attempts)
+        self.seconds = [*getattr(self, "seconds", []), *batch]
+        score = await self.again()
+        return np.array([[score, 1 - score] for _ in batch], np.float32)
+
+
 class Bench:
     """Live with one source, `kitchen`, and one classifier, `words`. `told` is what was published, in short."""
 
-    def __init__(self, *, held: bool = False, queue: int = 100, min_on: int = 0) -> None:
-        self.engine = FakeEngine(first_samples, held=held)
+    def __init__(
+        self, *, held: bool = False, queue: int = 100, min_on: int = 0, second: SecondModel | None = None
+    ) -> None:
+        self.engine = TwoModels(first_samples, held=held)
         self.dispatcher = Dispatcher(Batcher(max_batch=1, queue=queue), self.engine, clock=lambda: SECOND)
-        made = rules(LABELS, config.Decide(on=0.5, off=0.25, smooth=1, hits=1, ignore=("no",)))
+        decide = config.Decide(on=0.5, off=0.25, smooth=1, hits=1, ignore=("no",))
+        twice = None if second is None else SecondRules("a/second", second.sure(0.9), 0.5)
+        made = rules(LABELS, decide, second=twice)
         numbers = itertools.count(1)
         detector = Detector(
-            "kitchen", "words", LABELS, SlidingDecider(made), lambda: f"id-{next(numbers)}", None, min_on
+            "kitchen",
+            "words",
+            LABELS,
+            SlidingDecider(made),
+            lambda: f"id-{next(numbers)}",
+            None,
+            min_on,
+            second=second,
         )
         self.detectors = Detectors({("kitchen", "words"): detector}, ("kitchen",))
         self.told: list[str] = []
@@ -50,7 +78,7 @@ class Bench:
         self.live = Live(
             self.detectors,
             self.dispatcher,
-            {"a/model": "none"},
+            {"a/model": "none", "a/second": "none"},
             self._publish,
             answered=self._count,
             clock=lambda: self.now,
@@ -87,9 +115,16 @@ def window(start: int, score: float = 0.1, *, live: bool = True) -> Window:
     return Window("kitchen", "words", "a/model", span, samples, RATE, (start + 1) * SECOND, live)
 
 
-def play(scene: Callable[[Bench], Awaitable[None]], *, held: bool = False, queue: int = 100, min_on: int = 0) -> None:
+def play(
+    scene: Callable[[Bench], Awaitable[None]],
+    *,
+    held: bool = False,
+    queue: int = 100,
+    min_on: int = 0,
+    second: SecondModel | None = None,
+) -> None:
     async def bounded() -> None:
-        bench = Bench(held=held, queue=queue, min_on=min_on)
+        bench = Bench(held=held, queue=queue, min_on=min_on, second=second)
         async with asyncio.timeout(10), bench.dispatcher:
             await scene(bench)
 
@@ -274,3 +309,121 @@ def test_messages_delivered_after_the_end_of_the_loop_are_dropped() -> None:
     play(scene)
     kept[0].live.deliver([window(0)])
     assert kept[0].told == []
+
+
+OTHER = second_model("a/second", RATE // 2, 600, LABELS, LABELS, {}, (None, None))
+
+
+async def no() -> float:
+    return 0.25
+
+
+async def yes() -> float:
+    return 0.75
+
+
+def test_a_doubtful_window_goes_to_the_second_model_at_its_rate_and_length() -> None:
+    async def scene(bench: Bench) -> None:
+        bench.engine.again = yes
+        bench.live.receive([window(0, 0.75), window(1, 0.1)])
+        await bench.dispatcher.drain()
+        assert bench.told == ["result 0", "on", "result 1", "off quiet"]
+        (heard,) = bench.engine.seconds
+        assert (len(heard), round(float(heard[250]), 2), float(heard[-1])) == (600, 0.75, 0.0)
+        assert bench.answered == 2
+        assert bench.detectors.stats().second_looks == LookCounts(confirmed=1, refused=0, lost=0)
+
+    play(scene, second=OTHER)
+
+
+def test_what_the_second_model_does_not_confirm_does_not_go_on() -> None:
+    async def scene(bench: Bench) -> None:
+        bench.engine.again = no
+        bench.live.receive([window(0, 0.75), window(1, 0.95)])
+        await bench.dispatcher.drain()
+        assert bench.told == ["result 0", "result 1", "on"]  # the second window is sure
+        assert bench.detectors.stats().second_looks == LookCounts(confirmed=0, refused=1, lost=0)
+
+    play(scene, second=OTHER)
+
+
+def test_a_second_model_that_dies_costs_a_loss_and_the_source_goes_on() -> None:
+    async def scene(bench: Bench) -> None:
+        async def dies() -> float:
+            raise WorkerDied("killed")
+
+        bench.engine.again = dies
+        bench.live.receive([window(0, 0.75), window(1, 0.95), SourceEnded("kitchen", "")])
+        await bench.live.until_done()
+        assert bench.told == ["result 0", "loss 0 worker", "result 1", "on", "off source_lost"]
+        assert bench.detectors.stats().second_looks == LookCounts(confirmed=0, refused=0, lost=1)
+        assert bench.detectors.stats().lost["worker"].times == 1
+
+    play(scene, second=OTHER)
+
+
+def test_a_second_model_that_answers_nonsense_is_a_loss() -> None:
+    async def scene(bench: Bench) -> None:
+        async def nonsense() -> float:
+            return float("nan")
+
+        bench.engine.again = nonsense
+        bench.live.receive([window(0, 0.75)])
+        await bench.dispatcher.drain()
+        assert bench.told == ["result 0", "loss 0 worker"]
+
+    play(scene, second=OTHER)
+
+
+def test_what_comes_after_a_slow_second_look_keeps_its_order_and_the_source_is_not_done_before() -> None:
+    async def scene(bench: Bench) -> None:
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> float:
+            asked.set()
+            await answer.wait()
+            return 0.75
+
+        bench.engine.again = slow
+        bench.live.receive([window(0, 0.75), window(1, 0.95), SourceEnded("kitchen", "")])
+        await asked.wait()
+        assert (bench.told, bench.live.done) == ([], False)
+        answer.set()
+        await bench.live.until_done()
+        assert bench.told == ["result 0", "on", "result 1", "off source_lost"]
+
+    play(scene, second=OTHER)
+
+
+def test_a_second_look_that_is_not_answered_at_the_end_is_lost() -> None:
+    async def scene(bench: Bench) -> None:
+        asked = asyncio.Event()
+
+        async def never() -> float:
+            asked.set()
+            await asyncio.Event().wait()
+            return 1.0
+
+        bench.engine.again = never
+        bench.live.receive([window(0, 0.75)])
+        await asked.wait()
+        await bench.live.wind_up(0)
+        assert bench.told == ["result 0", "loss 0 overload"]
+
+    play(scene, second=OTHER)
+
+
+def test_a_second_look_for_which_there_is_no_room_is_lost_at_once_and_not_the_window_that_waits() -> None:
+    async def scene(bench: Bench) -> None:
+        bench.engine.again = yes
+        bench.live.receive([window(0, 0.75)])
+        await bench.engine.began()
+        bench.live.receive([window(1, 0.95)])  # fills the queue
+        bench.engine.answer()
+        await bench.engine.began()
+        assert bench.told == ["result 0", "loss 0 overload"]
+        bench.engine.answer()
+        await bench.dispatcher.drain()
+        assert bench.told == ["result 0", "loss 0 overload", "result 1", "on"]
+
+    play(scene, held=True, queue=1, second=OTHER)

@@ -11,9 +11,9 @@ import pytest
 
 from earmark.audio.types import milliseconds
 from earmark.config import settings as config
-from earmark.detection import decide
+from earmark.detection.rules import NEVER
 from earmark.errors import ConfigError, WorkerError
-from earmark.listening.plan import default_model, plans, with_heads
+from earmark.listening.plan import default_model, plans, scorings, with_heads
 from earmark.protocol.events import LabelSet
 from earmark.zeroshot.text_vectors import TextVectors
 from tests.engines import FakeEngine, failing
@@ -146,6 +146,75 @@ def test_the_groups_must_fit_the_labels_that_the_settings_give_the_model(wav2vec
         plans(config.Config(classifier=(classifier,), model=(model,)))
 
 
+def second(folder: Path, changes: dict[str, Any] | None = None, /, **verify: Any) -> config.Config:
+    """earmark/commands, confirmed by the model in the folder, or by another one."""
+    chosen = config.Verify(**({"model": "a/model"} | verify))
+    classifier = config.Classifier(name="words", verify=chosen, **(changes or {}))
+    return config.Config(classifier=(classifier,), model=(config.Model(name="a/model", path=str(folder)),))
+
+
+def test_the_second_model_of_a_plan_is_loaded_too_and_its_rules_know_which_labels_it_confirms(wav2vec2: Path) -> None:
+    chosen = second(wav2vec2, sure=0.9, on=0.25, labels={"stop": ("sad",)})
+    (plan,) = plans(chosen)
+
+    assert [each.name for each in plan.checkpoints] == ["earmark/commands", "a/model"]
+    assert list(scorings([plan]).items()) == [("earmark/commands", "softmax"), ("a/model", "softmax")]
+    assert plan.rules.second is not None
+    sure = dict(zip(plan.labels, plan.rules.second.sure.tolist(), strict=True))
+    assert {label for label, threshold in sure.items() if threshold} == {"stop", "happy"}
+    assert (sure["stop"], plan.rules.second.model, plan.rules.second.on) == (pytest.approx(0.9), "a/model", 0.25)
+
+
+def test_the_members_of_a_group_are_confirmed_by_what_the_group_is_paired_with(wav2vec2: Path) -> None:
+    chosen = second(wav2vec2, {"groups": {"halt": ("stop", "off")}}, labels={"halt": ("sad",)})
+    (plan,) = plans(chosen)
+    assert plan.rules.second is not None
+    assert plan.rules.second.sure[plan.labels.index("halt")] == 1
+
+
+@pytest.mark.parametrize(
+    ("verify", "changes", "sentence"),
+    [
+        ({"model": "a/modal"}, {}, 'verify.model: there is no model "a/modal"; did you mean a/model?'),
+        (
+            {"model": "earmark/commands"},
+            {},
+            "verify.model: earmark/commands is the model of the classifier; another one",
+        ),
+        ({"labels": {"halt": ("sad",)}}, {}, 'verify.labels: words has no label "halt"'),
+        ({"labels": {"stop": ("sadd",)}}, {}, 'verify.labels.stop: a/model has no label "sadd"; did you mean sad?'),
+        (
+            {"labels": {"stop": ("sad",)}},
+            {"groups": {"halt": ("stop",)}},
+            'verify.labels: words has no label "stop"',
+        ),
+        (
+            {"model": "earmark/commands", "labels": {"dog_bark": ("yes",)}},
+            {"model": "earmark/sounds", "mode": "sliding"},
+            "verify.model: earmark/commands takes 1 s at most, and windows have up to 3 s; set `window`",
+        ),
+    ],
+)
+def test_a_second_look_that_cannot_be_is_said(
+    wav2vec2: Path, verify: dict[str, Any], changes: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plans(second(wav2vec2, changes, **verify))
+    assert str(caught.value).startswith(f"classifier[0].{sentence}")
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 32000])
+def test_the_second_model_may_take_a_lower_rate_and_none_that_is_higher(wav2vec2: Path, rate: int) -> None:
+    (wav2vec2 / "preprocessor_config.json").write_text(f'{{"sampling_rate": {rate}}}')
+    if rate > 16000:
+        with pytest.raises(ConfigError, match=r"verify\.model: a/model takes sound of 32000 Hz, and the windows"):
+            plans(second(wav2vec2))
+    else:
+        (plan,) = plans(second(wav2vec2))
+        assert plan.second is not None
+        assert plan.second[1].rate == rate
+
+
 def test_a_window_must_be_long_enough_for_the_model(wav2vec2: Path) -> None:
     with pytest.raises(ConfigError, match=r"a/model needs 0\.025 s at least"):
         plans(settings(wav2vec2, window=0.01))
@@ -182,7 +251,7 @@ def test_the_labels_of_a_model_that_takes_them_are_those_of_the_settings_and_the
     assert plan.info.labels == plan.labels == ("dog", "rain", "speech")
     assert plan.info.label_set == LabelSet(("dog", "rain"), ("speech",), "I hear {}")
     assert plan.clips == ("dog", "rain")
-    assert plan.rules.on.tolist() == pytest.approx([0.8, 0.8, decide.NEVER])
+    assert plan.rules.on.tolist() == pytest.approx([0.8, 0.8, NEVER])
     assert plan.deciding.ignore == (*config.Decide().ignore, "speech")
     assert (plan.lengths.window, plan.lengths.limit) == (48_000, 480_000)
 

@@ -11,7 +11,7 @@ from earmark.archive.archive import ArchiveStats
 from earmark.broadcast.hub import HubStats
 from earmark.broadcast.publisher import PublisherStats
 from earmark.capture.intake import IntakeStats
-from earmark.detection.detectors import DetectorsStats, LossCount
+from earmark.detection.detectors import DetectorsStats, LookCounts, LossCount
 from earmark.gating.sound_times import SoundStats
 from earmark.histogram import HistogramCounts
 from earmark.inference.dispatch import DispatcherStats
@@ -44,7 +44,9 @@ def recorded_daemon(engine: EngineState = READY) -> Snapshot:
         engine,
         publisher=PublisherStats(RECORDED["epoch"], 7, {"Journal": 2}),
         detectors=DetectorsStats(
-            (SourceInfo("desk", "listening", "demo.flac", 16000),), {"device": LossCount(times=2, seconds=3.5)}
+            (SourceInfo("desk", "listening", "demo.flac", 16000),),
+            {"device": LossCount(times=2, seconds=3.5)},
+            LookCounts(4, 2, 1),
         ),
         dispatcher=DispatcherStats(
             queued=0,

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from earmark.config.settings import Decide
-from earmark.detection import decide
-from earmark.detection.detector import Judged
+from earmark.detection.judged import Judged
+from earmark.detection.rules import rules
 from earmark.tuning.replay import Detection, ScoredWindow, SoundEnded, Step, decide_again
 from earmark.tuning.report import curve
 
@@ -25,21 +25,21 @@ def windows(happy: str) -> list[Step]:
 def test_a_label_that_lasts_is_decided_again_with_another_threshold() -> None:
     settings = Decide(on=0.8, off=0.5, hits=1, smooth=1, min_on=0.0, ignore=("sad",))
     steps = [*windows("1993"), SoundEnded(4000, "quiet")]
-    found = decide_again(steps, decide.rules(LABELS, settings), sliding=True)
+    found = decide_again(steps, rules(LABELS, settings), sliding=True)
     assert found.detections == (Detection("happy", 1.0, 4.0, 0.9),)
     higher = Decide(on=0.95, off=0.5, hits=1, smooth=1, ignore=("sad",))
-    assert decide_again(steps, decide.rules(LABELS, higher), sliding=True).detections == ()
+    assert decide_again(steps, rules(LABELS, higher), sliding=True).detections == ()
 
 
 def test_what_is_on_at_the_end_of_the_recording_is_a_detection() -> None:
     settings = Decide(on=0.8, off=0.5, hits=1, smooth=1, min_on=0.0, ignore=("sad",))
-    found = decide_again(windows("199"), decide.rules(LABELS, settings), sliding=True)
+    found = decide_again(windows("199"), rules(LABELS, settings), sliding=True)
     assert [each.end for each in found.detections] == [3.0]
 
 
 def test_a_command_that_comes_too_soon_again_is_told_with_the_reason() -> None:
     settings = Decide(on=0.8, refractory_ms=5000, ignore=("sad",))
-    found = decide_again(windows("19191"), decide.rules(LABELS, settings), sliding=False)
+    found = decide_again(windows("19191"), rules(LABELS, settings), sliding=False)
     assert [(each.label, each.start, each.end) for each in found.detections] == [("happy", 1.0, 2.0)]
     assert [(each.start, each.reason) for each in found.rejections] == [(3.0, "refractory")]
 

@@ -9,10 +9,13 @@ from typing import Self
 
 
 class Relay:
-    """Listens on a free port and passes everything on to `port` of this machine. `cuts` counts connections cut."""
+    """Listens on a free port and passes everything on to `port` of this machine, which may change.
+
+    `cuts` counts the connections that were cut.
+    """
 
     def __init__(self, port: int) -> None:
-        self._port = port
+        self.port = port
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None] | None] = set()
@@ -49,7 +52,7 @@ class Relay:
         task = asyncio.current_task()
         self._tasks.add(task)
         with contextlib.suppress(OSError):
-            onward, back = await asyncio.open_connection("127.0.0.1", self._port)
+            onward, back = await asyncio.open_connection("127.0.0.1", self.port)
             await asyncio.gather(self._pass(reader, back), self._pass(onward, writer))
         writer.transport.abort()  # also where nothing listens any more
         self._writers.discard(writer)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -30,11 +30,13 @@ from earmark.gateway.service import Service
 from earmark.history.recent import Recent
 from earmark.jetstream.connection import Connection
 from earmark.jetstream.login import NatsLogin
-from earmark_client import Client
+from earmark_client import AsyncClient, Client, Hello, Result
 from tests.browser import Browser
 from tests.browser import missing as no_browser
 from tests.daemon import environment
 from tests.natsserver import DEADLINE, MISSING, NatsServer, ask, node, until
+from tests.relay import Relay
+from tests.running import free_port
 from tests.serving import command, lasting, result
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
@@ -172,26 +174,35 @@ def test_a_server_that_is_killed_and_started_again_costs_nothing_within_the_outb
 def test_the_client_of_a_gateway_that_is_killed_goes_on_at_another_without_a_hole_or_a_duplicate(
     tmp_path: Path,
 ) -> None:
+    port = free_port()
+
     async def scenario(server: NatsServer) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            first = f"127.0.0.1:{free.getsockname()[1]}"
         file = tmp_path / "gateway.toml"
         file.write_text(f'[gateway]\nservers = ["{server.url}"]\n')
-        command_line = [sys.executable, "-m", "earmark", "--gateway", "--config", str(file), "--listen", first]
-        process = subprocess.Popen(command_line, env=environment(), stderr=subprocess.DEVNULL)
+        command_line = [sys.executable, "-m", "earmark", "--gateway", "--config", str(file)]
+        process = subprocess.Popen(
+            [*command_line, "--listen", f"127.0.0.1:{port}"], env=environment(), stderr=subprocess.DEVNULL
+        )
         try:
-            async with node(server.url) as home, gateway(server.url, recent=10) as second:
+            async with node(server.url) as home, gateway(server.url, recent=10) as second, Relay(port) as balancer:
                 home.hear(*(result(0) for _ in range(50)))
-                async with subscriber(first) as (hello, connection):
-                    home.hear(*(result(0) for _ in range(50)))
-                    seen = await seqs(connection, 30)
-                process.send_signal(signal.SIGKILL)
-                home.hear(*(result(0) for _ in range(300)))
-                async with subscriber(second, f"since={hello['epoch']}:{seen[-1]}") as (there, connection):
-                    home.hear(*(result(0) for _ in range(50)))
-                    assert there["epoch"] == hello["epoch"]
-                    assert await seqs(connection, 450 - seen[-1]) == list(range(seen[-1] + 1, 451))
+                came: list[int] = []
+                events = AsyncClient(balancer.host).events(types=("hello", "result"))
+                async with asyncio.timeout(DEADLINE), contextlib.aclosing(events):
+                    async for event in events:
+                        if isinstance(event, Hello):
+                            home.hear(*(result(0) for _ in range(0 if came else 50)))
+                            continue
+                        assert isinstance(event, Result), event
+                        came.append(event.seq)
+                        if event.seq >= 350:
+                            break
+                        if len(came) == 20:
+                            process.send_signal(signal.SIGKILL)
+                            balancer.port = int(second.rpartition(":")[2])
+                            home.hear(*(result(0) for _ in range(250)))
+                assert came == list(range(came[0], came[-1] + 1))
+                assert (events.counts.gaps, events.counts.connections) == (0, 2)
         finally:
             process.kill()
             process.wait()

@@ -153,16 +153,15 @@ class Churn:
             self._over.set()
 
     async def ask_together(self) -> None:
-        """Ask for the past, for clips and for the metrics, several at the same time."""
+        """Ask for the past and for clips, several at the same time."""
         past = [self._ask("GET", READS[number % 3]) for number in range(8)]
         clips = [  # FLAC: a short WAV file is decoded without a thread
             self._ask("POST", "/models/earmark/commands", self._clips[3], {"x-use-cache": "false"}) for _ in range(4)
         ]
         await asyncio.gather(*past, *clips)
-        await self._in_one_turn("/metrics")
 
     async def _in_one_turn(self, path: str) -> None:
-        """Send so many requests at once that all threads which the event loop may have for such work are needed."""
+        """Ask for a large answer so often at once that all threads which the event loop may have are needed for it."""
         async with contextlib.AsyncExitStack() as stack:
             streams = [await asyncio.open_connection("127.0.0.1", self._port) for _ in range(AT_ONCE)]
             for _, writer in streams:
@@ -184,6 +183,7 @@ class Churn:
                 *(self._ask("GET", path) for path in READS[:5]),
                 self._long_clips(),
             )
+            await self._in_one_turn(READS[1])
 
     async def _long_clips(self) -> None:
         """Have the longest clips classified at the same time, in the largest batches that the churn ever makes."""

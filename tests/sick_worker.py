@@ -4,6 +4,8 @@ With two arguments it stands in for the module that says whether a device is the
 
 The file that EARMARK_TEST_GPU names says how the GPU "cuda" is: `works`, `gone`, `full` or `broken`. The models really
 run on the CPU. A window whose first sample is one of those below does what the name says.
+
+With EARMARK_TEST_HELD, it is the real model process, which begins when the file of that name is gone.
 """
 
 from __future__ import annotations
@@ -76,7 +78,11 @@ def infect() -> None:
 if __name__ == "__main__":
     if len(sys.argv) == 3:  # asked for a device, as earmark.worker.device is
         sys.exit(gpu() == "gone")
+    held = os.environ.get("EARMARK_TEST_HELD", "")
+    while held and Path(held).exists():
+        time.sleep(0.02)
     from earmark.worker import serve
 
-    infect()
+    if not held:
+        infect()
     serve.main()

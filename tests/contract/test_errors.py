@@ -45,17 +45,27 @@ def small(tmp_path_factory: pytest.TempPathFactory, silence: Path) -> Iterator[C
 
 
 @pytest.fixture
-def slow(tmp_path: Path, models: Path, silence: Path) -> Iterator[Client]:
-    """A daemon that has just begun: its model process imports torch."""
+def held(tmp_path: Path) -> Path:
+    """A file. The model process of `slow` begins when it is gone."""
+    file = tmp_path / "held"
+    file.touch()
+    return file
+
+
+@pytest.fixture
+def slow(tmp_path: Path, models: Path, silence: Path, held: Path) -> Iterator[Client]:
+    """A daemon whose models are not loaded yet."""
     shutil.copytree(models / "wave", tmp_path / "wave")
     settings = tmp_path / "earmark.toml"
     model = f'[[model]]\nname = "acme/wave"\npath = "{tmp_path / "wave"}"\ndefault = true\n'
     settings.write_text(f'worker.engine = "torch"\n{model}')
-    with Daemon("--config", str(settings), "--file", str(silence), extra=warm.ALONE) as daemon:
+    extra = warm.ALONE | {"EARMARK_TEST_HELD": str(held)}
+    program = ("-m", "tests.sick_daemon")
+    with Daemon("--config", str(settings), "--file", str(silence), extra=extra, program=program) as daemon:
         yield Client(daemon.address)
 
 
-def test_a_model_that_is_loading_is_503_with_an_estimate_and_held_for_half_a_second(slow: Client) -> None:
+def test_a_model_that_is_loading_is_503_with_an_estimate_and_held_for_half_a_second(slow: Client, held: Path) -> None:
     began = time.monotonic()
     reply = slow.post(CLIP)
     assert time.monotonic() - began >= 0.5
@@ -68,6 +78,7 @@ def test_a_model_that_is_loading_is_503_with_an_estimate_and_held_for_half_a_sec
     assert slow.post(CLIP, "/").error == "Model acme/wave is currently loading"  # the default, asked for just now
     assert slow.get("/status/acme/wave").json["state"] == "Loading"
 
+    held.unlink()
     waits = [lambda path=path, yes=yes: slow.post(CLIP, path, x_wait_for_model=yes) for path, yes in WAITS]
     assert [reply.status for reply in together(waits)] == [200, 200, 200]
 

@@ -100,6 +100,22 @@ def test_a_sender_faster_than_its_sound_is_slowed_down_and_loses_nothing() -> No
     run(scenario)
 
 
+def test_what_a_fast_sender_left_behind_is_heard_before_another_may_send_or_dropped_when_the_source_is_paused() -> None:
+    async def scenario(serving: Serving, phone: Phone) -> None:
+        connection = await serving.connect("source=phone&format=f32le", AUDIO).__aenter__()
+        for _ in range(20):
+            await connection.send(pcm(ramp(0, RATE)))
+        connection.transport.close()  # what the kernel has taken is sent on
+        await serving.until(lambda: len(phone.samples()) > RATE)
+        assert phone.network.is_taken
+        with pytest.raises(websockets.exceptions.InvalidStatus, match="409"):
+            await serving.connect("source=phone", AUDIO).__aenter__()
+        phone.network.close()
+        await serving.until(lambda: not phone.network.is_taken)
+
+    run(scenario)
+
+
 def test_a_sender_that_comes_back_has_a_gap_before_its_sound() -> None:
     async def scenario(serving: Serving, phone: Phone) -> None:
         for lost in ("", "&lost=2.5"):

@@ -20,6 +20,7 @@ from earmark.config import settings as config
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.registry import Registry
+from earmark.zeroshot.text_vectors import TextVectors
 from tests.engines import FakeEngine
 from tests.posting import LABELS
 
@@ -78,7 +79,7 @@ async def clip_bench(settings: config.Http | None = None) -> AsyncIterator[ClipB
     registry = Registry(catalogue(config.Config()), MODEL, engine)
     dispatcher = Dispatcher(Batcher(), engine)
     async with dispatcher:
-        with Clips(settings, registry, ClipScorer(dispatcher, settings.wait)) as clips:
+        with Clips(settings, registry, ClipScorer(dispatcher, settings.wait), TextVectors(engine)) as clips:
             api = Api(clips, registry, lambda: "cpu", lambda: {}, {})
             yield ClipBench(engine, registry, clips, Starlette(routes=api.routes()))
 

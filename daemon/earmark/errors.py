@@ -8,6 +8,7 @@
     ├── ModelError               a folder is not a checkpoint, or is one that cannot be served
     ├── WorkerError              the model process died, hung or failed on this batch
     │   ├── WorkerDied           it died or hung, and may do so again with the same batch
+    │   ├── LabelsRefused        the model does not read labels, or not the ones that it was given
     │   └── Unavailable          an endpoint did not answer, or none is there; another one may answer
     ├── RequestError             an HTTP request is refused, with a status
     ├── JournalError             events cannot be kept, or what is kept cannot be read
@@ -55,6 +56,10 @@ class WorkerError(EarmarkError):
 
 class WorkerDied(WorkerError):
     """The model process died or hung during this batch."""
+
+
+class LabelsRefused(WorkerError):
+    """The model does not read the labels that it was given: they are too long, or its own are fixed."""
 
 
 class Unavailable(WorkerError):

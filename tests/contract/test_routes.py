@@ -6,6 +6,7 @@ import http.client
 
 import pytest
 
+from earmark.answers.sent import PARAMETERS
 from tests.posting import COMMANDS, LABELS, Client, encoded, noisy, word
 
 CLIP = encoded(word("yes"))
@@ -141,5 +142,5 @@ def test_one_connection_serves_many_requests(client: Client) -> None:
 
 def test_openapi_is_written_from_the_types(client: Client) -> None:
     schemas = client.get("/openapi.json").json["components"]["schemas"]
-    assert set(schemas["Parameters"]["properties"]) == {"top_k", "function_to_apply"}
+    assert set(schemas["Parameters"]["properties"]) == {*PARAMETERS}
     assert list(schemas["Score"]["properties"]) == ["score", "label"]

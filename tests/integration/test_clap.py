@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -181,7 +183,9 @@ def test_the_model_process_reads_labels_between_two_windows(unfused: Path, tmp_p
 
 def configured(folder: Path, clap: Path, **source: object) -> Path:
     """Write a configuration with one source and a classifier `sounds` with two labels and a background."""
-    source = {"kind": "file", "name": "room", "path": str(folder / "room.wav")} | source
+    source = {"kind": "file", "name": "room", **source}
+    if source["kind"] == "file":
+        source["path"] = str(folder / "room.wav")
     lines = [
         "[worker]\nthreads = 1\nmax_age = 60.0",  # this machine may be busy
         "[[source]]",
@@ -271,3 +275,56 @@ def test_the_check_tells_the_labels_and_what_is_wrong_with_them(tmp_path: Path, 
     settings.write_text(settings.read_text().replace(f"labels = {json.dumps(LABELS[:2])}\nbackground", "clips"))
     wrong = earmarkd("--check", "--config", str(settings))
     assert (wrong.returncode, "classifier[0].labels: test/clap takes its labels from here" in wrong.stderr) == (2, True)
+
+
+def post(daemon: Daemon, body: bytes, query: str = "") -> tuple[int, Any, bool]:
+    """Return the status and the JSON of an answer, and whether it was computed now."""
+    request = urllib.request.Request(f"http://{daemon.address}/models/test/clap{query}", body, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
+            return answer.status, json.load(answer), "x-compute-time" in answer.headers
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error), False
+
+
+def test_a_clip_is_answered_for_the_labels_of_its_request_as_by_the_pipeline(tmp_path: Path, unfused: Path) -> None:
+    samples = np.round(sounds(RATE)[1] * 2**15) / np.float32(2**15)
+    soundfile.write(tmp_path / "room.wav", samples, RATE, subtype="PCM_16")
+    audio = (tmp_path / "room.wav").read_bytes()
+    theirs = pipeline("zero-shot-audio-classification", str(unfused))
+    expected = theirs(samples, candidate_labels=list(LABELS), hypothesis_template="I hear {}")
+    wishes = {"candidate_labels": LABELS, "hypothesis_template": "I hear {}"}
+    as_json = json.dumps({"inputs": base64.b64encode(audio).decode(), "parameters": wishes}).encode()
+    as_query = f"?{urllib.parse.urlencode({**wishes, 'candidate_labels': ', '.join(LABELS)})}"
+    with Daemon("--config", str(configured(tmp_path, unfused, kind="network"))) as daemon:
+        daemon.logged("listening to")
+        status, found, is_new = post(daemon, as_json)
+        assert (status, is_new) == (200, True), found
+        assert [each["label"] for each in found] == [each["label"] for each in expected]
+        assert [each["score"] for each in found] == pytest.approx([each["score"] for each in expected], abs=1e-5)
+        assert post(daemon, audio, as_query) == (200, found, False)  # the same answer, kept
+        assert post(daemon, as_json) == (200, found, False)
+        status, other, is_new = post(daemon, audio, "?candidate_labels=rain,wind&top_k=1")
+        assert (status, len(other), is_new) == (200, 1, True)
+        assert post(daemon, audio, "?candidate_labels=wind")[1] == [{"score": 1.0, "label": "wind"}]
+        for query, sentence in (
+            ("", "`candidate_labels` is missing: test/clap has no labels of its own"),
+            ("?candidate_labels=a,a", 'Invalid value for `candidate_labels`: "a" stands there 2 times'),
+            (
+                f"?candidate_labels={'x' * 99}&hypothesis_template={'y' * 99}{{}}",
+                "Invalid value for `candidate_labels`",
+            ),
+        ):
+            status, refused, _ = post(daemon, audio, query)
+            assert (status, refused["error"].startswith(sentence)) == (400, True), refused
+        assert post(daemon, b"no audio", "?candidate_labels=a,b")[0] == 400
+        (told,) = [each for each in get(daemon, "/v1/models") if each["id"] == "test/clap"]
+        assert (told["takes_labels"], told["labels"], told["function"]) == (True, [], "softmax")
+        (info,) = get(daemon, "/info")["classifiers"]
+        assert info["label_set"]["background"] == list(LABELS[2:])
+
+
+def get(daemon: Daemon, path: str) -> Any:
+    with urllib.request.urlopen(f"http://{daemon.address}{path}", timeout=DEADLINE) as answer:
+        return json.load(answer)

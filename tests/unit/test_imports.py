@@ -96,7 +96,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stream": {"history", "broadcast", "server.connection", "server.handshake", "protocol"},
     "uplink": {"server.connection", "server.handshake", "capture.network", "audio", "config", "protocol"},
     "answers": {"checkpoints.checkpoint"},
+    "parameters": {"config.settings"},
     "api": {
+        "parameters",
+        "zeroshot",
         "answers",
         "server.responses",
         "poison",

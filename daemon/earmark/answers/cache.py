@@ -21,6 +21,7 @@ class Key:
     audio: bytes
     scoring: Scoring
     top_k: int
+    given: bytes = b""  # a hash of labels that the request has given
 
     @classmethod
     def of(
@@ -32,12 +33,13 @@ class Key:
         top_k: int | None,
         *,
         labels: int,
+        given: bytes = b"",
     ) -> Key:
-        """Return the key of a request to a model with so many labels.
+        """Return the key of a request with so many labels, which are those of the model or `given` ones.
 
         Requests with the same answer have the same key: every `top_k` from the number of labels on means all.
         """
-        return cls(model, revision, audio, scoring, labels if top_k is None else min(top_k, labels))
+        return cls(model, revision, audio, scoring, labels if top_k is None else min(top_k, labels), given)
 
 
 @dataclass(frozen=True, slots=True)

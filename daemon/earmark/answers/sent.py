@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-PARAMETERS = ("top_k", "function_to_apply")  # of the query: all that an answer depends on besides the body
+PARAMETERS = ("top_k", "function_to_apply", "candidate_labels", "hypothesis_template")
+"""All of the query that an answer depends on, besides the body."""
+
 DIGEST_BYTES = 32
 
 

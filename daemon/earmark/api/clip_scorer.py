@@ -17,6 +17,7 @@ from earmark.inference.batch import Drop, Job, Outcome
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.long_clips import cut, padded
 from earmark.inference.scores import apply
+from earmark.zeroshot.head import Head
 
 MAX_OUTSTANDING_WINDOWS = 64  # of one clip: two batches
 
@@ -44,14 +45,23 @@ class ClipScorer:
             outcomes.put_nowait(None)
 
     async def scores(
-        self, model: str, samples: Samples, *, max_samples: int, min_samples: int, scoring: Scoring, alone: bool
+        self,
+        model: str,
+        samples: Samples,
+        *,
+        max_samples: int,
+        min_samples: int,
+        scoring: Scoring,
+        alone: bool,
+        head: Head | None = None,
     ) -> Floats:
         """Return the scores of a clip: the mean over its windows of at most `max_samples` samples.
 
-        Windows of less than `min_samples` are padded. Not more than MAX_OUTSTANDING_WINDOWS wait at a time, each dated
-        by its own submission, so that an hour of sound does not keep the next client waiting for its end. Cancelled, it
-        leaves the queue. Raises WorkerDied if the model process dies under the clip with no other clip in the batch,
-        WorkerError if the model fails, and RequestError 503 if no outcome comes.
+        Windows of less than `min_samples` are padded. Where the model takes labels, a `head` makes scores of what it
+        answers. Not more than MAX_OUTSTANDING_WINDOWS wait at a time, each dated by its own submission, so that an hour
+        of sound does not keep the next client waiting for its end. Cancelled, it leaves the queue. Raises WorkerDied if
+        the model process dies under the clip with no other clip in the batch, WorkerError if the model fails, and
+        RequestError 503 if no outcome comes.
         """
         windows = deque(enumerate(cut(len(samples), max_samples)))
         count = len(windows)
@@ -70,7 +80,8 @@ class ClipScorer:
                 number, outcome = await self._next(outcomes)
                 job = outstanding.pop(number)
                 if not isinstance(outcome, Drop):
-                    total = total + apply(scoring, outcome, model)
+                    scores = apply(scoring, outcome, model)
+                    total = total + (scores if head is None else head.scores(scores))
                 elif outcome.died > 1:  # perhaps another clip of the batch killed the process
                     self._submit(number, replace(job, alone=True), outstanding)
                 else:

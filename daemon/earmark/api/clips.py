@@ -19,17 +19,21 @@ from earmark.answers.cache import Cache, Key
 from earmark.answers.sent import sent_key
 from earmark.api.clip_scorer import ClipScorer
 from earmark.api.decode import MB, Clip, Decoders, Limits
+from earmark.api.given_labels import LABELS, given_labels
 from earmark.api.loading import BUSY_DELAY_SECONDS, loaded
 from earmark.api.memory import Budget, Part, Reservation
 from earmark.api.request import MALFORMED, Options, ParsedRequest, encode_scores, parse_request, parse_switch
 from earmark.checkpoints.catalogue import Entry
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
-from earmark.errors import AudioError, RequestError, TooMuchAudio, WorkerDied, WorkerError
+from earmark.errors import AudioError, LabelsRefused, RequestError, TooMuchAudio, WorkerDied, WorkerError
 from earmark.inference.registry import Registry
 from earmark.poison.clips import MAX_DEATHS
 from earmark.poison.clips import Clip as PoisonClip
 from earmark.poison.remembered import FILE, RememberedClips
+from earmark.zeroshot.head import Head
+from earmark.zeroshot.label_set import LabelSet
+from earmark.zeroshot.text_vectors import TextVectors
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +77,17 @@ class Clips:
     """Answers requests for classification. Left, it has refused all that wait and ended the threads that decode."""
 
     def __init__(
-        self, settings: config.Http, registry: Registry, scorer: ClipScorer, poison: RememberedClips | None = None
+        self,
+        settings: config.Http,
+        registry: Registry,
+        scorer: ClipScorer,
+        vectors: TextVectors,
+        poison: RememberedClips | None = None,
     ) -> None:
         self._settings = settings
         self._registry = registry
         self._scorer = scorer
+        self._vectors = vectors
         # half for bodies, which come when they want, and half for clips, which can wait their turn
         self.bodies, self.decoded = (Budget(settings.memory_mb * MB // 2) for _ in range(2))
         self._parts: dict[str, Part] = {}  # of `bodies`, by address
@@ -168,6 +178,7 @@ class Clips:
         del body  # it may be 64 MB, and the queue long
         checkpoint = await self._loaded(entry, request.options, headers)
         parameters, options = request.parameters, request.options
+        given = given_labels(checkpoint, parameters)
         with Reservation(self.decoded, MEMORY) as room:
             decoding = self._decode(request.audio, checkpoint, room)
             del request
@@ -179,12 +190,13 @@ class Clips:
                 clip.digest,
                 checkpoint.scored_by(parameters.function_to_apply),
                 parameters.top_k,
-                labels=len(checkpoint.labels),
+                labels=len(given.names if given else checkpoint.labels),
+                given=given.digest if given else b"",
             )
             use_cache = options.use_cache and parse_switch(headers.get("x-use-cache"), True)
             answer, work = self._cache.get(key) if use_cache else None, None
             if answer is None:
-                answer = await self._score(checkpoint, clip, key)
+                answer = await self._score(checkpoint, clip, key, given)
                 work = time.monotonic() - began
                 self._cache.put(key, answer)
             if sent is not None and use_cache:  # a body may forbid the cache too, and then it always does
@@ -231,12 +243,25 @@ class Clips:
             raise RequestError(400, f"audio too short: {len(clip.samples)} samples, need at least {checkpoint.minimum}")
         return clip
 
-    async def _score(self, checkpoint: Checkpoint, clip: Clip, key: Key) -> bytes:
-        """Return the JSON of the answer. Raises RequestError 503, 422 or 500."""
+    async def _head(self, checkpoint: Checkpoint, given: LabelSet) -> Head:
+        """Return the head of the labels that a request gives. Raises RequestError 400, 503 or 500."""
+        try:
+            return await self._vectors.head(checkpoint, given)
+        except LabelsRefused as error:
+            raise RequestError(400, f"Invalid value for `{LABELS}`: {error}") from None
+        except WorkerDied as error:
+            raise RequestError(503, str(error), retry_after=RETRY_AFTER_SECONDS) from None
+        except WorkerError as error:
+            log.error("labels of a request were not read: %s", error)
+            raise RequestError(500, f"{checkpoint.name} failed on these labels; the log has the reason") from None
+
+    async def _score(self, checkpoint: Checkpoint, clip: Clip, key: Key, given: LabelSet | None) -> bytes:
+        """Return the JSON of the answer. Raises RequestError 503, 422, 500, or 400 for labels that were given."""
         poison = PoisonClip(key.model, key.revision, key.audio.hex())
         if self._poison.is_refused(poison):
             raise _deadly()
         deaths = self._poison.deaths(poison)
+        head = await self._head(checkpoint, given) if given else None
         try:
             scores = await self._scorer.scores(
                 checkpoint.name,
@@ -245,6 +270,7 @@ class Clips:
                 min_samples=checkpoint.window or 0,  # as Whisper's extractor pads; so that clips can share a batch
                 scoring=key.scoring,
                 alone=deaths > 0,
+                head=head,
             )
         except WorkerDied:
             if await self._poison.add_death(poison):
@@ -257,7 +283,7 @@ class Clips:
             raise RequestError(500, f"{checkpoint.name} failed on this clip; the log has the reason") from None
         if deaths:
             self._poison.forget(poison)
-        return encode_scores(checkpoint.labels, scores, key.top_k)
+        return encode_scores(given.names if given else checkpoint.labels, scores, key.top_k)
 
 
 def _deadly() -> RequestError:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 MAX_HEAD_BYTES = 16 * 1024  # of a part's own headers
-MAX_FIELD_BYTES = 1024  # of a text field; a longer one is no parameter
+MAX_FIELD_BYTES = 32 * 1024  # of a text field; a longer one is no parameter
 _NAME = re.compile(rb'^content-disposition:[^\r\n]*;\s*name="?([^";\r\n]+)', re.IGNORECASE | re.MULTILINE)
 _FILE = re.compile(rb"^content-disposition:[^\r\n]*;\s*filename\*?=", re.IGNORECASE | re.MULTILINE)
 # a part is a file though it has no file name if its type is no text, or if it is called like one (`curl -F "file=<x"`)

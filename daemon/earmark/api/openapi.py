@@ -60,6 +60,8 @@ def document(release: str) -> dict[str, Any]:
             "/models/{model}": {**ask, "parameters": [model]},
             "/models/{model}/pipeline/audio-classification": _same("classifyByTask", post, model),
             "/pipeline/audio-classification/{model}": _same("classifyByPipeline", post, model),
+            "/models/{model}/pipeline/zero-shot-audio-classification": _same("classifyLabelsByTask", post, model),
+            "/pipeline/zero-shot-audio-classification/{model}": _same("classifyLabelsByPipeline", post, model),
             "/hf-inference/models/{model}": _same("classifyByProvider", post, model),
             "/status/{model}": {
                 "parameters": [model],
@@ -92,6 +94,8 @@ def _post(clip: object, error: object, scores: object, function: object) -> dict
         "parameters": [
             _parameter("top_k", "query", {"type": "integer", "minimum": 0}, "As in the body, which goes before it"),
             _parameter("function_to_apply", "query", function, "As in the body, which goes before it"),
+            _parameter("candidate_labels", "query", STRING, "Labels between commas, for a model that takes them"),
+            _parameter("hypothesis_template", "query", STRING, "The text that it reads for each, with {} in it"),
             _parameter("x-use-cache", "header", yes, "false: compute it anew"),
             _parameter("x-wait-for-model", "header", yes, "true: wait while the model is loading, instead of 503"),
             _parameter("x-load-model", "header", {"enum": ["0", "1"]}, "0: do not begin to load the model"),

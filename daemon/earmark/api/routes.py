@@ -26,8 +26,10 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 CLASSIFY_PATHS = (
     "/models/{model:path}/pipeline/audio-classification",
+    "/models/{model:path}/pipeline/zero-shot-audio-classification",
     "/models/{model:path}",
     "/pipeline/audio-classification/{model:path}",
+    "/pipeline/zero-shot-audio-classification/{model:path}",
     "/hf-inference/models/{model:path}",
 )
 

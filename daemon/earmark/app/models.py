@@ -61,7 +61,8 @@ class Models:
         self.registry = Registry(entries, default_model(settings), self.engine)
         engines = ", ".join(f"{name} {versions().get(name, '')}" for name in ENGINES.values())
         poison = RememberedClips(state, f"{__version__}, {engines}")
-        self.clips = Clips(settings.http, self.registry, ClipScorer(self.dispatcher, settings.http.wait), poison)
+        scorer = ClipScorer(self.dispatcher, settings.http.wait)
+        self.clips = Clips(settings.http, self.registry, scorer, self.vectors, poison)
         self.analyses = Analyses(self.clips, plans, self.engine, self.dispatcher, settings.http)
 
     def device(self) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from earmark.audio.types import Floats
 from earmark.engines import wire
 from earmark.engines.growth import Growth
-from earmark.errors import WorkerError
+from earmark.errors import LabelsRefused, WorkerError
 from earmark.launching.launch import Child, Launcher
 from earmark.placement.choice import Engine
 from earmark.placement.resident import resident
@@ -112,7 +112,10 @@ class WorkerProcess:
         return await self._answer(lambda number: wire.Classify(number, model, slot, count, length))
 
     async def encode(self, model: str, texts: Sequence[str]) -> Floats:
-        """Return the vectors of texts, a row each. Raises Died, and WorkerError if the model failed on them."""
+        """Return the vectors of texts, a row each.
+
+        Raises Died, LabelsRefused if the model does not read them, and WorkerError if it failed on them.
+        """
         return await self._answer(lambda number: wire.Encode(number, model, tuple(texts)))
 
     async def _answer(self, request: Callable[[int], wire.Classify | wire.Encode]) -> Floats:
@@ -198,11 +201,11 @@ class WorkerProcess:
                     answer.set_exception(Died(guilty=True))
                 else:
                     answer.set_result(reply)
-            case wire.Failure(number=number, error=error):
+            case wire.Failure(number=number, error=error, refused=refused):
                 self._judge_memory()
                 answer = self._answered(number)
                 if not answer.done():
-                    answer.set_exception(WorkerError(error))
+                    answer.set_exception(LabelsRefused(error) if refused else WorkerError(error))
             case wire.Beat():
                 if self._judge_memory():
                     self._fail_first()

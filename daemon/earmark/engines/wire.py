@@ -142,10 +142,11 @@ class Logits(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failure(msgspec.Struct, frozen=True, tag=True):
-    """Request `number` failed, and the process lives on; `error` is a sentence."""
+    """Request `number` failed, and the process lives on; `error` is a sentence. `refused`: the texts are at fault."""
 
     number: int
     error: str
+    refused: bool = False
 
 
 class Broken(msgspec.Struct, frozen=True, tag=True):

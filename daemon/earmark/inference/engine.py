@@ -89,8 +89,8 @@ class Engine(Protocol):
         """Return vectors of shape (texts, width) for a model that takes labels at run time.
 
         What classify() returns of such a model are rows of the same width. The product of a row with the vector of a
-        text is the logit of that label. Raises as classify() does, and WorkerError if the labels of the model are fixed
-        or a text is too long for it.
+        text is the logit of that label. Raises as classify() does, and LabelsRefused if the labels of the model are
+        fixed or a text is too long for it.
         """
         ...
 

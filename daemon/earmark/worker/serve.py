@@ -346,7 +346,7 @@ class ModelServer:
                 raise KeyError(request.model)
             vectors = served.model.encode(request.texts)
         except EarmarkError as error:
-            self._send(wire.Failure(request.number, str(error)))
+            self._send(wire.Failure(request.number, str(error), refused=True))
         except Exception as error:
             if served is not None and served.runtime.is_broken(error):
                 self._send(wire.Broken(sentence(error)))

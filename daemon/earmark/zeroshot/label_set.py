@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from earmark.config.labels import PLACE, TEMPLATE
 
@@ -23,6 +26,12 @@ class LabelSet:
     def names(self) -> tuple[str, ...]:
         """All labels, in the order of the scores."""
         return (*self.labels, *self.background)
+
+    @property
+    def digest(self) -> bytes:
+        """A hash of all of it."""
+        told = msgspec.msgpack.encode((self.labels, self.background, self.template))
+        return hashlib.blake2b(told, digest_size=32).digest()
 
     @property
     def texts(self) -> tuple[str, ...]:

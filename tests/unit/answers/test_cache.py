@@ -18,6 +18,8 @@ def key(audio: bytes = b"a", top_k: int | None = None, function: Function = "sof
 def test_requests_with_the_same_answer_have_the_same_key() -> None:
     assert key() == key(top_k=5) == key(top_k=99, function="softmax")
     assert key() != key(top_k=4)
+    given = [Key.of("m", "r", b"a", "none", None, labels=2, given=digest) for digest in (b"", b"1", b"2")]
+    assert len({*given}) == 3
     assert key() != key(function="sigmoid")
     assert key() != key(b"b")
 

@@ -26,6 +26,8 @@ def test_requests_that_differ_in_anything_that_matters_have_keys_of_their_own(sa
         ("m", "r", b"body", {"top_k": ""}),
         ("m", "r", b"body", {"function_to_apply": "3"}),
         ("m", "r", b"body", {"top_k": "3", "function_to_apply": "none"}),
+        ("m", "r", b"body", {"candidate_labels": "a,b"}),
+        ("m", "r", b"body", {"candidate_labels": "a,b", "hypothesis_template": "{}"}),
     ]
     keys = [sent_key(model, revision, body, same | query) for model, revision, body, query in requests]
     assert all(one != other for one, other in itertools.combinations(keys, 2))

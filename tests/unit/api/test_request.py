@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from earmark.api.request import (
     ErrorBody,
     Options,
-    Parameters,
     ParsedRequest,
     Status,
     encode_scores,
@@ -23,6 +22,7 @@ from earmark.api.request import (
     parse_switch,
 )
 from earmark.errors import RequestError
+from earmark.parameters.parameters import Parameters
 
 
 def body(**content: Any) -> bytes:

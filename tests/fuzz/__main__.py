@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 
+from earmark.supervision import allocator
 from tests.fuzz.kept import keep
 from tests.fuzz.run import SLICES, Report, minimised, run
 from tests.fuzz.target import Target
@@ -43,6 +44,7 @@ def in_child(name: str, inputs: int, seed: int) -> int:
     child = os.fork()
     if child == 0:
         code = 1
+        allocator.return_freed()  # as the daemon does
         try:
             code = in_process(ALL[name](), inputs, seed, about_to)
         finally:

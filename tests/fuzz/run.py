@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from earmark.supervision import allocator
 from tests.fuzz.mutate import Inputs, smaller
 from tests.fuzz.target import Broken, Target
 
@@ -91,6 +92,7 @@ def run(
             report.outcomes[outcome] += 1
             if number * SLICES % inputs < SLICES:
                 gc.collect()
+                allocator.return_free_pages()  # as the daemon does
                 report.memory.append(target.resident())
                 tell(f"{number} inputs, {len(report.outcomes)} outcomes, {len(report.defects)} defects")
         settle(target, report)

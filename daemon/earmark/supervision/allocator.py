@@ -42,6 +42,13 @@ async def keep_returning(library: Any = None, pause: Callable[[float], Awaitable
     library = library or _library()
     while hasattr(library, "malloc_trim"):
         await pause(TRIM_SECONDS)
+        return_free_pages(library)
+
+
+def return_free_pages(library: Any = None) -> None:
+    """Have the C library return the pages in which nothing lies. Does nothing without glibc."""
+    library = library or _library()
+    if hasattr(library, "malloc_trim"):
         library.malloc_trim(0)
 
 

@@ -162,6 +162,10 @@ _MODEL = {
     "bytes": 24_000_000,
     "state": "loaded",
     "why": "",
+    "function": "softmax",
+    "values": [],
+    "remarks": [],
+    "takes_labels": False,
 }
 NOT_READY = answer({"listening": Need(False, {"source office": "lost for 42 s"}), "clips": Need(True)})[0]
 

@@ -310,10 +310,13 @@ class ModelServer:
                 )
             chosen.free_memory()  # loading takes more than what is loaded
         except EarmarkError as error:
-            raise Refusal(str(error), device=not device) from error
+            reason = str(error)
+            if request.path in reason:  # it may be told to clients, who are told no path
+                reason = f"{name}: {_without_path(reason, request)}"
+            raise Refusal(reason, device=not device) from error
         except Exception as error:
             logger.warning("%s was not loaded", name, exc_info=True)
-            reason = sentence(error).replace(request.path, "the checkpoint")
+            reason = _without_path(sentence(error), request)
             at_fault = device != "cpu" and (chosen.is_short_of_memory(error) or chosen.is_broken(error))
             raise Refusal(f"{name}: cannot be loaded: {reason}", device=at_fault) from error
         count = model.threads if device == "cpu" else 0
@@ -359,6 +362,10 @@ class ModelServer:
     def _send(self, reply: wire.Reply) -> None:
         with self._sending:
             self._connection.sendall(wire.frame(reply))
+
+
+def _without_path(sentence: str, request: wire.Load) -> str:
+    return sentence.replace(request.path, "the checkpoint")
 
 
 def is_out_of_memory(served: Served, request: wire.Classify, error: Exception) -> bool:

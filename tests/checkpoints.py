@@ -22,7 +22,8 @@ Weights = dict[str, npt.NDArray[np.float32]]
 LABELS = ("down", "go", "left", "no", "off")
 RATE = 16000
 
-SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+WIDTH = 32
+SMALL = {"hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
 CONVOLUTIONS = {"conv_dim": (16,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
 HEAD = {"classifier_proj_size": 16}
 NAMED = {
@@ -114,14 +115,86 @@ def save_with_head(folder: Path, output: str, kind: str = "wav2vec2-layer", **co
     """A random checkpoint of `kind` whose head is `classifier.dense` and `classifier.OUTPUT`, as authors other than
     transformers' name them; `config` goes into config.json as it is. Returns the head's weights.
     """
+    rows = {"classifier.dense": (WIDTH, WIDTH), f"classifier.{output}": (len(LABELS), WIDTH)}
+    return save_with_layers(folder, rows, kind, **config)
+
+
+def save_with_age_and_gender(folder: Path, kind: str = "wav2vec2-layer", **config: Any) -> Weights:
+    """A random checkpoint like audeering's of age and gender; its config.json names the genders alone."""
+    rows = {"age.dense": (WIDTH, WIDTH), "age.out_proj": (1, WIDTH)}
+    rows |= {"gender.dense": (WIDTH, WIDTH), "gender.out_proj": (3, WIDTH)}
+    genders = {"id2label": {"0": "female", "1": "male", "2": "child"}, "architectures": ["AgeGenderModel"]}
+    return save_with_layers(folder, rows, kind, **(genders | config))
+
+
+def save_with_attention(folder: Path, kind: str = "wav2vec2", **config: Any) -> Weights:
+    """A random checkpoint like smart-turn-v2, whose config.json names no labels."""
+    rows: dict[str, tuple[int, ...]] = {"pool_attention.0": (256, WIDTH), "pool_attention.2": (1, 256)}
+    rows |= {"classifier.0": (256, WIDTH), "classifier.1": (256,), "classifier.4": (64, 256), "classifier.6": (1, 64)}
+    return save_with_layers(folder, rows, kind, **({"architectures": ["Wav2Vec2ForEndpointing"]} | config))
+
+
+def save_speechbrain(folder: Path, labels: tuple[str, ...] = ("neu", "ang", "hap", "sad")) -> tuple[Any, Any]:
+    """A random checkpoint as SpeechBrain keeps one. Returns its network and the weight of its last layer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+    settings = SMALL | CONVOLUTIONS | {"num_attention_heads": 1}  # the number that its converter takes for this width
+    network = tf.Wav2Vec2Model(tf.Wav2Vec2Config(**settings)).eval()
+    output = torch.randn(len(labels), WIDTH)
+    with torch.no_grad():
+        for weight in network.parameters():
+            if weight.dim() > 1:
+                weight.mul_(4)
+    torch.save({f"model.{name}": weight for name, weight in network.state_dict().items()}, folder / "wav2vec2.ckpt")
+    torch.save({"0.w.weight": output}, folder / "model.ckpt")
+    lines = [f"'{label}' => {index}" for index, label in enumerate(labels)]
+    (folder / "label_encoder.txt").write_text("\n".join([*lines, "=" * 16, "'starting_index' => 0"]) + "\n")
+    (folder / "hyperparams.yaml").write_text(HYPERPARAMS)
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n# Moods\n")
+    return network, output.numpy()
+
+
+HYPERPARAMS = """\
+# Model: WAV2VEC base for Emotion Recognition
+HPARAMS_NEEDED: ["encoder_dim", "out_n_neurons", "label_encoder", "softmax"]
+wav2vec2_hub: facebook/wav2vec2-base
+encoder_dim: 768
+out_n_neurons: 4
+
+wav2vec2: !new:speechbrain.lobes.models.huggingface_transformers.wav2vec2.Wav2Vec2
+    source: !ref <wav2vec2_hub>
+    output_norm: True
+    freeze: True
+    save_path: wav2vec2_checkpoints
+
+avg_pool: !new:speechbrain.nnet.pooling.StatisticsPooling
+    return_std: False
+
+output_mlp: !new:speechbrain.nnet.linear.Linear
+    input_size: !ref <encoder_dim>
+    n_neurons: !ref <out_n_neurons>
+    bias: False
+
+model: !new:torch.nn.ModuleList
+    - [!ref <output_mlp>]
+
+softmax: !new:speechbrain.nnet.activations.Softmax
+label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
+"""
+
+
+def save_with_layers(folder: Path, shapes: Mapping[str, tuple[int, ...]], kind: str, **config: Any) -> Weights:
+    """A random checkpoint of `kind` whose head is these layers; `config` goes into config.json as it is.
+
+    Returns the head's weights.
+    """
     save(folder, kind)
     stock = load_file(folder / "model.safetensors")
-    width, random = SMALL["hidden_size"], np.random.default_rng(2)
-    shapes = {"dense.weight": (width, width), "dense.bias": (width,)}
-    shapes |= {f"{output}.weight": (len(LABELS), width), f"{output}.bias": (len(LABELS),)}
-    head = {
-        f"classifier.{name}": random.normal(0, width**-0.5, shape).astype(np.float32) for name, shape in shapes.items()
-    }
+    random = np.random.default_rng(2)
+    head: Weights = {}
+    for layer, shape in shapes.items():
+        head[f"{layer}.weight"] = random.normal(0, WIDTH**-0.5, shape).astype(np.float32)
+        head[f"{layer}.bias"] = random.normal(0, WIDTH**-0.5, shape[:1]).astype(np.float32)
     body = {name: weight for name, weight in stock.items() if not name.startswith(("classifier", "projector"))}
     write_weights(folder, body | head)
     edit_config(folder, config)

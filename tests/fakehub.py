@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-LARGE = (".safetensors", ".bin")  # kept in LFS, so that the Hub knows their SHA-256
+LARGE = (".safetensors", ".bin", ".ckpt")  # kept in LFS, so that the Hub knows their SHA-256
 
 
 class FakeHub:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from earmark.audio.types import Floats
 from earmark.checkpoints import exported, reader
 from earmark.checkpoints.checkpoint import default_function
 from earmark.checkpoints.exported import FILES, INPUT, OUTPUT
+from earmark.converting.convert import convert_speechbrain
 from earmark.errors import ModelError
 from earmark.inference.scores import apply, softmax
 from earmark.learning.find import read_recording
@@ -101,12 +103,30 @@ def test_int8_is_near_and_says_what_it_is(kind: str, tmp_path: Path, tones: Path
     assert exported.complaint(run.session(file).get_modelmeta().custom_metadata_map, folder, "int8") == ""
 
 
-@pytest.mark.parametrize("output", ["output", "out_proj"])
-def test_heads_of_other_authors_are_exported_too(output: str, tmp_path: Path, tones: Path) -> None:
-    checkpoints.save_with_head(tmp_path, output)
+def converted(folder: Path) -> None:
+    """Save a checkpoint that was converted from SpeechBrain's."""
+    theirs = folder / "theirs"
+    checkpoints.save_speechbrain(theirs)
+    convert_speechbrain(folder, *(theirs / name for name in ("wav2vec2.ckpt", "model.ckpt", "label_encoder.txt")))
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        lambda path: checkpoints.save_with_head(path, "output"),
+        lambda path: checkpoints.save_with_head(path, "out_proj"),
+        checkpoints.save_with_age_and_gender,
+        checkpoints.save_with_attention,
+        converted,
+    ],
+    ids=["affine", "tanh", "age and gender", "attention", "normed"],
+)
+def test_heads_of_other_authors_are_exported_too(save: Callable[[Path], object], tmp_path: Path, tones: Path) -> None:
+    save(tmp_path)
     file, _ = make(tmp_path, recordings=tones)
-    expected = model.load("test/tiny", tmp_path, CPU, "fp32").classify(clips(2, RATE))
-    assert np.abs(answer(file, clips(2, RATE)) - expected).max() < 1e-4
+    loaded = model.load("test/tiny", tmp_path, CPU, "fp32")
+    for length in (RATE, 11_003):
+        assert np.abs(answer(file, clips(2, length)) - loaded.classify(clips(2, length))).max() < 1e-4
 
 
 def test_weights_in_several_files_stay_there(tmp_path: Path, tones: Path) -> None:

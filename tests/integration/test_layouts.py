@@ -7,19 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from safetensors.numpy import load_file
-from transformers import AutoConfig, AutoModel
 
 from earmark.audio.types import Floats
 from earmark.checkpoints import reader
+from earmark.converting.convert import convert_speechbrain
 from earmark.errors import ModelError
+from earmark.inference.scores import apply
 from earmark.worker import model
 from tests import checkpoints
-
-Doubles = npt.NDArray[np.float64]
+from tests.author_heads import Doubles, ages_and_genders, attended, frames, logits, output_norm
 
 CPU = torch.device("cpu")
 KINDS = [kind for kind in checkpoints.MAKERS if kind not in ("ast", "whisper")]
@@ -36,27 +35,6 @@ def clips(count: int, length: int = 8000) -> Floats:
     pitch = 150 + 40 * np.arange(count)[:, None]
     tones = 0.3 * np.sin(2 * np.pi * pitch * np.arange(length) / checkpoints.RATE)
     return (tones + 0.02 * np.random.default_rng(1).standard_normal((count, length))).astype(np.float32)
-
-
-def frames(path: Path, samples: Floats) -> Doubles:
-    """Return the frames that the network without its head makes of the samples, one clip after the other."""
-    config = AutoConfig.from_pretrained(path)
-    stored = load_file(path / "model.safetensors")
-    bare = AutoModel.from_config(config).eval()
-    weights = {name.partition(".")[2]: torch.from_numpy(weight) for name, weight in stored.items()}
-    absent = bare.load_state_dict(weights, strict=False).missing_keys
-    assert [name for name in absent if name != "masked_spec_embed"] == []
-    scaled = (samples - samples.mean(-1, keepdims=True)) / np.sqrt(samples.var(-1, keepdims=True) + 1e-7)
-    with torch.inference_mode():
-        rows = [bare(torch.from_numpy(row[None])).last_hidden_state[0].double().numpy() for row in scaled]
-    return np.stack(rows)
-
-
-def logits(pooled: Doubles, head: checkpoints.Weights, output: str, bend: Callable[[Doubles], Doubles]) -> Doubles:
-    """Compute the head's formula in double precision."""
-    inner = bend(pooled @ head["classifier.dense.weight"].T.astype(float) + head["classifier.dense.bias"])
-    found: Doubles = inner @ head[f"classifier.{output}.weight"].T.astype(float) + head[f"classifier.{output}.bias"]
-    return found
 
 
 def straight(values: Doubles) -> Doubles:
@@ -84,6 +62,63 @@ def test_the_tanh_familys_head_bends_between_dense_and_out_proj(tmp_path: Path, 
     expected = logits(pooled, head, "out_proj", np.tanh)
     assert np.abs(load(tmp_path).classify(clips(3)) - expected).max() < 1e-5
     assert np.abs(logits(pooled, head, "out_proj", straight) - expected).max() > 0.01
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2", "wav2vec2-layer"])
+def test_age_and_gender_are_two_tanh_heads_and_the_age_is_a_value(tmp_path: Path, kind: str) -> None:
+    head = checkpoints.save_with_age_and_gender(tmp_path, kind)
+    expected = ages_and_genders(frames(tmp_path, clips(3)).mean(axis=1), head)
+    found = reader.read(tmp_path)
+    assert (found.labels, found.values) == (("age", "female", "male", "child"), ("age",))
+    assert np.abs(apply(found.scoring, load(tmp_path).classify(clips(3)), "m") - expected).max() < 1e-5
+    assert expected.std(axis=0).max() > 0.01
+
+
+@pytest.mark.parametrize("length", [8000, 41_234])
+def test_attention_is_over_the_frames_of_sound_in_a_window_that_is_padded_to_sixteen_seconds(
+    tmp_path: Path, length: int
+) -> None:
+    head = checkpoints.save_with_attention(tmp_path)
+    expected, attention = attended(tmp_path, clips(2, length), head)
+    found = reader.read(tmp_path)
+    assert (found.labels, found.scoring, found.limit) == (("complete",), "sigmoid", 16 * checkpoints.RATE)
+    assert np.abs(load(tmp_path).classify(clips(2, length)) - expected).max() < 1e-5
+    assert np.ptp(expected) > 1e-4
+    assert np.count_nonzero(attention) == pytest.approx(length / 320, abs=2)
+    assert attention.max() > 1.1 * attention[attention > 0].min()
+
+
+def test_attention_takes_a_window_of_sixteen_seconds_whole(tmp_path: Path) -> None:
+    head = checkpoints.save_with_attention(tmp_path)
+    sound = clips(1, 16 * checkpoints.RATE)
+    assert np.abs(load(tmp_path).classify(sound) - attended(tmp_path, sound, head)[0]).max() < 1e-5
+
+
+def convert(folder: Path, made: Path) -> None:
+    """Convert a checkpoint of SpeechBrain."""
+    made.mkdir()
+    convert_speechbrain(made, *(folder / name for name in ("wav2vec2.ckpt", "model.ckpt", "label_encoder.txt")))
+
+
+@pytest.mark.parametrize("loudness", [1, 0.01])
+def test_a_converted_checkpoint_of_speechbrain_norms_samples_and_frames_as_that_does(
+    tmp_path: Path, loudness: float
+) -> None:
+    network, output = checkpoints.save_speechbrain(tmp_path / "theirs")
+    convert(tmp_path / "theirs", tmp_path / "ours")
+    sound = clips(3) * np.float32(loudness)
+    expected = output_norm(network, output, sound)
+    found = reader.read(tmp_path / "ours")
+    assert (found.labels, found.scoring, found.rate) == (("neu", "ang", "hap", "sad"), "softmax", 16_000)
+    assert np.abs(load(tmp_path / "ours").classify(sound) - expected).max() < 1e-5
+    assert expected.std(axis=0).max() > 0.01
+
+
+def test_a_last_layer_of_speechbrain_for_other_labels_is_refused(tmp_path: Path) -> None:
+    checkpoints.save_speechbrain(tmp_path / "theirs")
+    torch.save({"0.w.weight": torch.zeros(5, checkpoints.WIDTH)}, tmp_path / "theirs" / "model.ckpt")
+    with pytest.raises(ModelError, match=r"^model\.ckpt does not hold one weight, 0\.w\.weight, of the shape \(4, 32"):
+        convert(tmp_path / "theirs", tmp_path / "ours")
 
 
 @pytest.mark.parametrize("output", OUTPUTS.values())
@@ -129,10 +164,18 @@ def test_a_regression_of_the_tanh_family_answers_its_values_unchanged(tmp_path: 
     assert load(tmp_path).classify(clips(1)).shape == (1, 5)
 
 
-@pytest.mark.parametrize("output", OUTPUTS.values())
+OWN: dict[str, Callable[[Path], checkpoints.Weights]] = {
+    "affine": lambda path: checkpoints.save_with_head(path, "output"),
+    "tanh": lambda path: checkpoints.save_with_head(path, "out_proj"),
+    "age and gender": checkpoints.save_with_age_and_gender,
+    "attention": checkpoints.save_with_attention,
+}
+
+
+@pytest.mark.parametrize("own", OWN)
 @pytest.mark.parametrize("precision", ["int8", "bf16"])
-def test_other_heads_take_other_precisions(tmp_path: Path, output: str, precision: str) -> None:
-    checkpoints.save_with_head(tmp_path, output)
+def test_other_heads_take_other_precisions(tmp_path: Path, own: str, precision: str) -> None:
+    OWN[own](tmp_path)
     exact = load(tmp_path).classify(clips(4))
     coarse = model.load("test/tiny", tmp_path, CPU, precision).classify(clips(4))
     assert coarse.dtype == np.float32
@@ -140,19 +183,21 @@ def test_other_heads_take_other_precisions(tmp_path: Path, output: str, precisio
 
 
 @pytest.mark.parametrize(
-    ("output", "gone", "named"),
+    ("own", "gone", "named"),
     [
-        ("output", "classifier.dense.bias", r"projector\.bias$"),
-        ("output", "classifier.output.bias", r"classifier\.bias$"),
-        ("out_proj", "classifier.dense.bias", r"classifier\.dense\.bias$"),
-        ("out_proj", "classifier.out_proj.bias", r"classifier\.out_proj\.bias$"),
-        ("output", "classifier.output.weight", r"classifier\.bias, classifier\.weight, projector\.bias, projector\.w"),
+        ("affine", "classifier.dense.bias", r"projector\.bias$"),
+        ("affine", "classifier.output.bias", r"classifier\.bias$"),
+        ("tanh", "classifier.dense.bias", r"classifier\.dense\.bias$"),
+        ("tanh", "classifier.out_proj.bias", r"classifier\.out_proj\.bias$"),
+        ("affine", "classifier.output.weight", r"classifier\.bias, classifier\.weight, projector\.bias, projector\.w"),
+        ("age and gender", "gender.dense.bias", r"gender\.dense\.bias$"),
+        ("attention", "classifier.1.weight", r"classifier\.1\.weight$"),
     ],
 )
 def test_half_a_head_is_refused_with_the_names_of_the_other_half(
-    tmp_path: Path, output: str, gone: str, named: str
+    tmp_path: Path, own: str, gone: str, named: str
 ) -> None:
-    checkpoints.save_with_head(tmp_path, output)
+    OWN[own](tmp_path)
     weights = load_file(tmp_path / "model.safetensors")
     del weights[gone]
     checkpoints.write_weights(tmp_path, weights)
@@ -160,9 +205,9 @@ def test_half_a_head_is_refused_with_the_names_of_the_other_half(
         load(tmp_path)
 
 
-@pytest.mark.parametrize("output", OUTPUTS.values())
-def test_a_head_with_one_layer_more_is_refused_by_its_name(tmp_path: Path, output: str) -> None:
-    checkpoints.save_with_head(tmp_path, output)
+@pytest.mark.parametrize("own", OWN)
+def test_a_head_with_one_layer_more_is_refused_by_its_name(tmp_path: Path, own: str) -> None:
+    OWN[own](tmp_path)
     weights = load_file(tmp_path / "model.safetensors")
     checkpoints.write_weights(tmp_path, weights | {"classifier.norm.weight": np.ones(32, np.float32)})
     with pytest.raises(ModelError, match=r"a head unknown here, with the weights classifier\.norm\.weight$"):

@@ -20,8 +20,10 @@ from safetensors.torch import load_file
 from earmark.checkpoints import manifest, reader, store
 from earmark.config.file import parse
 from earmark.errors import ModelError
+from earmark.foreign import speechbrain
 from earmark.worker import model
 from tests import checkpoints
+from tests.author_heads import output_norm
 from tests.daemon import DEADLINE, environment
 from tests.fakehub import COMMIT, FakeHub
 
@@ -256,6 +258,99 @@ def test_bytes_other_than_the_hub_names_are_refused(tmp_path: Path, hub: FakeHub
     done = pull(MODEL)
     assert (done.returncode, "is not the file that the Hub names" in done.stderr) == (1, True)
     assert left_over(tmp_path) == []
+
+
+@pytest.fixture
+def moods(source: Path) -> tuple[Path, Any, Any]:
+    """The model's repository as one of SpeechBrain: its folder, network and last layer."""
+    for file in source.iterdir():
+        file.unlink()
+    return source, *checkpoints.save_speechbrain(source)
+
+
+def test_a_checkpoint_of_speechbrain_is_converted_and_answers_as_that_does(
+    tmp_path: Path, moods: tuple[Path, Any, Any], pull: Any
+) -> None:
+    _, network, output = moods
+    done = pull(MODEL)
+    assert (done.returncode, "converting the checkpoint of SpeechBrain" in done.stderr) == (0, True)
+    assert "earmark: answers with 4 labels: neu, ang, hap, sad\nearmark: function: softmax\n" in done.stderr
+    folder = store.folder(models(tmp_path), MODEL, COMMIT)
+    found = reader.read(folder, MODEL)
+    assert (found.labels, found.licence, found.revision) == (("neu", "ang", "hap", "sad"), "apache-2.0", COMMIT)
+    clip = np.random.default_rng(0).normal(0, 0.1, (1, 8000)).astype(np.float32)
+    ours = model.load(MODEL, folder, torch.device("cpu"), "fp32").classify(clip)
+    assert np.abs(ours - output_norm(network, output, clip)).max() < 1e-5
+    assert sorted(manifest.check(folder).converted) == sorted(speechbrain.FILES)
+    assert not {*speechbrain.FILES} & {*os.listdir(folder)}
+    assert "already there" in pull(MODEL).stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "sentence"),
+    [
+        (
+            "hyperparams.yaml",
+            "bias: False",
+            "bias: True",
+            "a network that is unknown here; output_mlp.bias should",
+        ),
+        ("label_encoder.txt", "=> 3", "=> 4", "it should name one label for each of 0, 1, 2, ..."),
+    ],
+)
+def test_files_of_speechbrain_that_are_otherwise_are_refused_before_the_weights_are_fetched(
+    moods: tuple[Path, Any, Any], hub: FakeHub, pull: Any, file: str, before: str, after: str, sentence: str
+) -> None:
+    place = moods[0] / file
+    assert before in place.read_text()
+    place.write_text(place.read_text().replace(before, after))
+    done = pull(MODEL)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"earmark: {MODEL}: {file}: {sentence}")
+    assert "wav2vec2.ckpt" not in hub.fetched()
+
+
+def test_code_in_a_checkpoint_of_speechbrain_does_not_run(
+    tmp_path: Path, moods: tuple[Path, Any, Any], pull: Any
+) -> None:
+    torch.save({"0.w.weight": Evil(tmp_path / "mark")}, moods[0] / "model.ckpt")
+    done = pull(MODEL)
+    assert (done.returncode, "model.ckpt is not a file of weights and nothing else" in done.stderr) == (1, True)
+    assert not (tmp_path / "mark").exists()
+    assert left_over(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("save", "lines"),
+    [
+        (
+            checkpoints.save_with_age_and_gender,
+            (
+                "answers with 4 labels: age (a value), female, male, child",
+                "function: none (age), softmax (female, male, child)",
+                "takes sound of 16000 Hz, in windows of 0.025 s or more",
+            ),
+        ),
+        (
+            checkpoints.save_with_attention,
+            (
+                "answers with 1 label: complete",
+                "function: sigmoid",
+                "takes sound of 16000 Hz, in windows of 0.025 s or more, 16 s at most",
+                f"{MODEL}: always encodes 16 s, so a window of 1 s costs as much as one of 16 s; ",
+            ),
+        ),
+    ],
+    ids=["age and gender", "attention"],
+)
+def test_what_a_model_will_answer_is_told_when_it_is_pulled(
+    source: Path, pull: Any, save: Any, lines: tuple[str, ...]
+) -> None:
+    save(source)
+    done = pull(MODEL)
+    assert done.returncode == 0
+    for line in lines:
+        assert f"earmark: {line}" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "devices": {"audio.types"},
     "recordings": {"audio"},
     "capture": {"devices", "recordings", "audio", "config", "protocol"},
-    "checkpoints": {"config"},
+    "foreign": set(),
+    "checkpoints": {"foreign", "config"},
+    "converting": {"foreign"},
     "gating": {"audio", "config"},
     "windowing": {"gating", "capture.intake", "capture.items", "capture.health", "audio", "config", "protocol"},
     "poison": set(),
@@ -195,7 +197,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "config",
         "protocol",
     },
-    "app": set(PACKAGES) - {"worker", "runtimes", "exporting", "serving", "learning", "tuning", "commands"},
+    "app": set(PACKAGES)
+    - {"worker", "runtimes", "exporting", "converting", "serving", "learning", "tuning", "commands"},
 }
 """Package to the packages and modules that it may import besides its own and EVERYWHERE."""
 
@@ -406,7 +409,7 @@ SHELLS: dict[str, str] = {
 }
 """Modules that are not pure, and the one thing that each of them owns. Those of PROCESSES are not listed."""
 
-PROCESSES = ("worker", "exporting")
+PROCESSES = ("worker", "exporting", "converting")
 """Packages that each run in a process of their own, and may import torch."""
 
 HEAVY = {"torch", "transformers", "torchaudio"}

@@ -125,6 +125,13 @@ def _check_models(settings: config.Config, report: Report) -> list[Checkpoint]:
         with report.collecting():
             chosen = plan(settings, index, entries, read)
             report.lines.append(_told(chosen))
+            values, asked = chosen.values, chosen.settings.decide.labels
+            if values and values == chosen.labels and not asked:
+                report.warnings.append(
+                    f"classifier[{index}].decide.labels: {chosen.checkpoint.name} answers with values and no"
+                    f" probabilities, so that no label goes on; give those that should a threshold here, such as"
+                    f" {{ {values[0]} = 0.7 }}"
+                )
             needed |= checkpoints_of([chosen])
     report.warnings += [remark for checkpoint in needed.values() for remark in checkpoint.remarks]
     if not settings.source:

@@ -154,7 +154,10 @@ class Reconfigurer:
 
     def classifiers(self) -> tuple[ClassifierStatus, ...]:
         """Return every classifier and the settings in force."""
-        return tuple(classifier_status(each.info, each.settings.decide, each.vad) for each in self.plans.values())
+        return tuple(
+            classifier_status(each.info, each.settings.decide, each.vad, each.checkpoint.values)
+            for each in self.plans.values()
+        )
 
     def unsaved(self, name: str) -> Mapping[str, Sequence[str]]:
         """Return the settings of a classifier that PATCHes changed since the configuration was read."""

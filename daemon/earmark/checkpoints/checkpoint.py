@@ -57,7 +57,8 @@ class Checkpoint:
 
     `path` is its folder. `window` is the one length that the model always works on (Whisper pads to it), None if it
     takes any. `limit` is the longest input in one go, None if only memory limits it; `minimum` is the shortest.
-    `parts` are those of a head whose labels do not all become scores by one function. `function` and `own_labels` come
+    `parts` are those of a head whose labels do not all become scores by one function, and `is_padded` tells of one that
+    pads every window to the limit. `function` and `own_labels` come
     from named(): what the settings say, and the labels that config.json has in that case.
     `revision` is the commit if the folder is a snapshot of the Hub's cache or comes from `earmark pull`, else empty.
     There are no `labels` where it `takes_labels`.
@@ -75,6 +76,7 @@ class Checkpoint:
     revision: str = ""
     licence: str = ""
     parts: tuple[Part, ...] = ()
+    is_padded: bool = False
     function: Function | None = None
     own_labels: tuple[str, ...] = ()
 
@@ -129,7 +131,7 @@ class Checkpoint:
                 f"{self.name}: its labels have no names ({_listed(self.labels)});"
                 f" set `labels` of its [[model]], {len(self.labels)} names in their order"
             )
-        encoded = self.limit if self.model_type in ENCODES_ALL else None
+        encoded = self.limit if self.is_padded or self.model_type in ENCODES_ALL else None
         if encoded and encoded >= LONG_SECONDS * self.rate:
             seconds = f"{encoded / self.rate:.4g} s"
             found.append(
@@ -147,7 +149,7 @@ class Checkpoint:
             takes += f", {self.limit / self.rate:.4g} s at most"
         if self.window:
             takes = f"{self.window / self.rate:.4g} s, to which shorter ones are padded"
-        answers = f"{len(labels)} labels: {_listed(labels, IN_A_LINE)}"
+        answers = f"{len(labels)} label{'s' if len(labels) > 1 else ''}: {_listed(labels, IN_A_LINE)}"
         if self.takes_labels:
             answers = "labels that it takes at run time, in words: those of a [[classifier]] or of a request"
         return (

@@ -13,7 +13,7 @@ FILE = "manifest.json"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """`revision` is the commit of 40 digits. `converted` has the files that were converted to safetensors, if any."""
+    """`revision` is the commit of 40 digits. `converted` has the files that were converted, if any."""
 
     id: str
     revision: str

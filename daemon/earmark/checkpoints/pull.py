@@ -19,9 +19,13 @@ from earmark.checkpoints import child, hub_client, manifest, reader, store
 from earmark.checkpoints.checkpoint import COMMIT, Checkpoint
 from earmark.config.toml import toml
 from earmark.errors import ModelError
+from earmark.foreign import speechbrain
+from earmark.plain_file import read_bytes
 
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
-OPTIONAL_FILES = (*reader.EXTRACTOR_FILES, "README.md")
+CONVERT, TRY = "earmark.converting.convert", "earmark.worker.try_out"  # where torch is imported
+README = "README.md"
+OPTIONAL_FILES = (*reader.EXTRACTOR_FILES, README)
 PART = re.compile(r"model-\d{5}-of-\d{5}\.safetensors|model\.safetensors\.index\.json")
 PICKLED_PART = re.compile(r"pytorch_model-\d{5}-of-\d{5}\.bin")
 
@@ -85,6 +89,9 @@ def _fill(staged: Path, listing: hub_client.Listing, tell: Tell) -> None:
     The configuration is checked before the weights are fetched.
     """
     model = listing.model
+    if speechbrain.is_one(listing.files):
+        _fill_from_speechbrain(staged, listing, tell)
+        return
     for name in ("config.json", *(name for name in OPTIONAL_FILES if name in listing.files)):
         if name not in listing.files:
             raise ModelError(f"{model}: holds no {name}; it is not a model of transformers")
@@ -109,14 +116,43 @@ def _fill(staged: Path, listing: hub_client.Listing, tell: Tell) -> None:
     converted = {}
     if names[0].endswith(".bin"):
         tell("converting them to safetensors")
-        _run(model, staged, "convert", str(staged), *map(str, fetched))
+        _run(model, staged, CONVERT, "pickles", str(staged), *map(str, fetched))
         converted = {name: manifest.sha256(file) for name, file in zip(names, fetched, strict=True)}
     else:
         for name, file in zip(names, fetched, strict=True):
             _link_or_copy(file, staged / name)
     tell("trying it out")
-    _run(model, staged, "try", model, str(staged))
+    _run(model, staged, TRY, model, str(staged))
     manifest.write(staged, model, listing.revision, converted)
+
+
+def _fill_from_speechbrain(staged: Path, listing: hub_client.Listing, tell: Tell) -> None:
+    """Convert a checkpoint of SpeechBrain, whose files of text are checked before the weights are fetched."""
+    model, fetched = listing.model, dict[str, Path]()
+    for name in (speechbrain.SETTINGS, speechbrain.LABELS):
+        fetched[name] = hub_client.fetch(listing, name)
+    if README in listing.files:
+        shutil.copyfile(hub_client.fetch(listing, README), staged / README)
+    try:
+        speechbrain.require_known(_text(fetched[speechbrain.SETTINGS]))
+        speechbrain.labels(_text(fetched[speechbrain.LABELS]))
+    except ModelError as error:
+        raise _public(model, staged, error) from None
+    weights = (speechbrain.ENCODER, speechbrain.HEAD)
+    tell(f"fetching the weights: {', '.join(weights)}")
+    for name in weights:
+        fetched[name] = _checked(listing, name, hub_client.fetch(listing, name, bar=True))
+    tell("converting the checkpoint of SpeechBrain")
+    order = (*weights, speechbrain.LABELS)
+    _run(model, staged, CONVERT, "speechbrain", str(staged), *(str(fetched[name]) for name in order))
+    tell("trying it out")
+    _run(model, staged, TRY, model, str(staged))
+    converted = {name: manifest.sha256(file) for name, file in fetched.items()}
+    manifest.write(staged, model, listing.revision, converted)
+
+
+def _text(file: Path) -> str:
+    return read_bytes(file, speechbrain.MAX_BYTES)[0].decode("utf-8", "replace")
 
 
 def _weights(listing: hub_client.Listing) -> list[str]:
@@ -138,10 +174,10 @@ def _checked(listing: hub_client.Listing, name: str, file: Path) -> Path:
     return file
 
 
-def _run(model: str, staged: Path, *arguments: str) -> None:
-    """Run worker/try_out.py. Raises ModelError with its sentence."""
+def _run(model: str, staged: Path, module: str, *arguments: str) -> None:
+    """Run a module that needs torch. Raises ModelError with its sentence."""
     try:
-        child.run("earmark.worker.try_out", *arguments)
+        child.run(module, *arguments)
     except ModelError as error:
         raise _public(model, staged, error) from None
 

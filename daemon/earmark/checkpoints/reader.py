@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from earmark.checkpoints.checkpoint import CLAP, COMMIT, Checkpoint
+from earmark.checkpoints.head_layouts import LAYOUTS, OWN_CLASSES, Layout, head
 from earmark.checkpoints.lengths import Lengths, lengths
 from earmark.checkpoints.model_card import licence
+from earmark.checkpoints.weights import weight_names
 from earmark.errors import ModelError
 from earmark.plain_file import read_bytes
 
@@ -59,10 +61,13 @@ def read(path: Path, name: str = "") -> Checkpoint:
     _require_weights(path)
     extractor = _extractor(path)
     rate = _rate(path, extractor)
-    labels = _labels(path, config)
+    layout = _layout(path, model_type)
+    labels = layout.labels(_labels(path, config))
     if model_type in LABELLED:
         require_tokenizer(path)
     found = _lengths(path, model_type, config, extractor, rate)
+    if layout.padded_seconds:
+        found = found._replace(limit=round(layout.padded_seconds * rate))
     return Checkpoint(
         name=name or path.name,
         path=str(path),
@@ -75,6 +80,8 @@ def read(path: Path, name: str = "") -> Checkpoint:
         minimum=found.minimum,
         revision=_revision(path),
         licence=_licence(path),
+        parts=layout.parts,
+        is_padded=layout.padded_seconds > 0,
     )
 
 
@@ -156,8 +163,9 @@ def _model_type(path: Path, config: dict[str, Any]) -> str:
         raise ModelError(f"{path}: model type {model_type!r} does not classify audio; those that do: {known}")
     # Authors name classes of their own (Wav2Vec2ForSpeechClassification, EmotionModel), and whether their head fits
     # shows when the weights are loaded. So only the names of transformers' own classes for other tasks are refused.
-    known_name = named.startswith(ARCHITECTURES[model_type].partition("For")[0]) or "For" in named or not named
-    if known_name and (not named.endswith("Classification") or named.endswith("FrameClassification")):
+    is_known = named.startswith(ARCHITECTURES[model_type].partition("For")[0]) or "For" in named or not named
+    is_known = is_known and named not in OWN_CLASSES
+    if is_known and (not named.endswith("Classification") or named.endswith("FrameClassification")):
         raise ModelError(
             f"{path}: {named} is not an audio classifier; a {model_type} that is one is a {ARCHITECTURES[model_type]}"
         )
@@ -173,6 +181,14 @@ def _require_weights(path: Path) -> None:
             " convert them to model.safetensors"
         )
     raise ModelError(f"{path} holds no model.safetensors; fetch the weights too")
+
+
+def _layout(path: Path, model_type: str) -> Layout:
+    """Return the layout of the head. Weights that cannot be read are told when they are loaded; here they are stock."""
+    try:
+        return LAYOUTS[head(model_type, weight_names(path.name, path))]
+    except ModelError:
+        return LAYOUTS["stock"]
 
 
 def _labels(path: Path, config: dict[str, Any]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 Times and durations are whole milliseconds in the source's stream: events tell milliseconds, the settings of durations
 are no finer, and integers compare exactly, however long the stream is. Samples would not do: one rule holds for sources
 and models of any rate. The caller makes them from sample positions; nothing here reads a clock.
-Scores come as (labels,) arrays of probabilities in the order of `labels`.
+Scores come as (labels,) arrays in the order of `labels`: probabilities, and values, such as an age, of a regression.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ class UtteranceDecider:
     """Decide once per utterance.
 
     The best label fires if it is clear enough, the utterance is not too long, and the same label has not just fired.
+    Labels with values fire beside it, each by itself.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -54,26 +55,43 @@ class UtteranceDecider:
 
         `looked` are the scores of a second look (see Rules.refusal()). Without them, everything counts as confirmed.
         """
+        values = self.rules.values
+        order = [index for index in np.argsort(-scores, kind="stable").tolist() if not values[index]]
+        decisions: list[Decision] = []
+        for index in (*order[:1], *(index for index, is_value in enumerate(values) if is_value)):
+            rival = None if values[index] or len(order) < 2 else float(scores[order[1]])
+            decisions += self._judged(index, float(scores[index]), rival, start, end, looked, is_part=continued)
+        return decisions
+
+    def _judged(
+        self,
+        index: int,
+        score: float,
+        rival: float | None,
+        start: Milliseconds,
+        end: Milliseconds,
+        looked: Floats | None,
+        *,
+        is_part: bool,
+    ) -> list[Decision]:
+        """Decide on a label that has this score, and on `is_part` of an utterance; `rival` is the second best score."""
         rules, settings = self.rules, self.rules.settings
-        order = np.argsort(-scores, kind="stable")
-        best = int(order[0])
-        score, threshold = float(scores[best]), float(rules.on[best])
-        label = rules.labels[best]
+        threshold, label = float(rules.on[index]), rules.labels[index]
         if score < threshold:
             return []
-        if rules.longest and (continued or end - start > rules.longest):
+        if rules.longest and (is_part or end - start > rules.longest):
             return [Suppressed(label, "long")]
-        if len(order) > 1 and score - float(scores[order[1]]) < settings.margin:
+        if rival is not None and score - rival < settings.margin:
             return [Suppressed(label, "margin")]
-        last = self._fired.get(best)
+        last = self._fired.get(index)
         if last is not None and start - last < settings.refractory_ms:
             return [Suppressed(label, "refractory")]
-        if refused := rules.refusal(best, score, looked):
+        if refused := rules.refusal(index, score, looked):
             return [refused]
-        self._fired[best] = end
-        told, second = four_digits(score), rules.confirmation(best, score, looked)
+        self._fired[index] = end
+        told, second = four_digits(score), rules.confirmation(index, score, looked)
         why = Why(told, told, four_digits(threshold), 1, 1, rules.gate, second=second)
-        return [On(label, told, start, why, end, doubtful=looked is None and rules.is_doubtful(best, score))]
+        return [On(label, told, start, why, end, doubtful=looked is None and rules.is_doubtful(index, score))]
 
     def ended(self, at: Milliseconds, reason: OffReason) -> list[Decision]:
         """Note that the sound ended. No label stays on after its utterance, so nothing goes off."""
@@ -204,8 +222,9 @@ class SlidingDecider:
                 break
             decisions += refused.values()
             ready = [index for index in ready if index not in refused]
-        if rules.settings.exclusive and rising:
-            decisions += [self._off(rival, end, "replaced") for rival in list(self._active)]
+        if rules.settings.exclusive and not all(rules.values[index] for index in rising):
+            rivals = [index for index in self._active if not rules.values[index]]
+            decisions += [self._off(rival, end, "replaced") for rival in rivals]
         for index in rising:
             hits = self._hits[index]
             on = self._on(index, hits, scores, smoothed, looked)
@@ -214,12 +233,21 @@ class SlidingDecider:
         return decisions
 
     def _rising(self, ready: list[int], at: Milliseconds, smoothed: Floats) -> list[int]:
-        """Return which of those that are ready go on: all, or of an exclusive set the best, if no rival hinders it."""
-        if not self.rules.settings.exclusive or not ready:
+        """Return which of those that are ready go on.
+
+        That is all, or of an exclusive set the values and the best of the others, if no rival hinders it.
+        """
+        values = self.rules.values
+        if not self.rules.settings.exclusive:
             return ready
-        best, rivals = max(ready, key=lambda index: smoothed[index]), self._active.items()
+        apart = [index for index in ready if values[index]]
+        best = max((index for index in ready if not values[index]), key=lambda index: smoothed[index], default=None)
+        if best is None:
+            return apart
+        rivals = [(rival, active) for rival, active in self._active.items() if not values[rival]]
         is_best = all(smoothed[best] > smoothed[rival] for rival, _ in rivals)
-        return [best] if is_best and all(at - active.since >= self.rules.min_on for _, active in rivals) else []
+        is_free = is_best and all(at - active.since >= self.rules.min_on for _, active in rivals)
+        return [best, *apart] if is_free else apart
 
     def _on(self, index: int, hits: _Hits, scores: Floats, smoothed: Floats, looked: Floats | None) -> On:
         rules, score = self.rules, four_digits(smoothed[index])

@@ -5,7 +5,7 @@ Times and durations are whole milliseconds in the source's stream, as in decide.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from earmark.audio.types import Floats, Milliseconds
 from earmark.config import settings as config
 from earmark.protocol.events import OffReason, SecondLook, Why
 
-NEVER = 2.0  # a threshold that no probability reaches
+NEVER = np.inf  # a threshold that no score reaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ class SecondRules:
 class Rules:
     """When a label goes on and off.
 
-    What is computed from the settings has a field; all else is read from `settings`.
+    What is computed from the settings has a field; all else is read from `settings`. `values` tells which labels have
+    values, such as an age, instead of probabilities: each goes on by its own threshold, and never competes with others.
     """
 
     labels: tuple[str, ...]
@@ -41,6 +42,7 @@ class Rules:
     gate: str
     on: Floats  # per label; NEVER where a label never goes on
     off: Floats  # per label
+    values: tuple[bool, ...]  # per label
     longest: Milliseconds  # 0: any length
     min_on: Milliseconds
     max_on: Milliseconds  # 0: no limit
@@ -116,13 +118,18 @@ def rules(
     gate: str = "open",
     model_window: Milliseconds = 0,
     second: SecondRules | None = None,
+    values: Collection[str] = (),
 ) -> Rules:
-    """Make the rules for a model with these labels.
+    """Make the rules for a model with these labels, of which `values` have values instead of probabilities.
 
-    A label's own `on` moves its `off` along, so that the distance stays. `model_window` is how much sound the model
-    takes at once, which is `longest` where the settings name none; 0: any length.
+    A value goes on only if it has a threshold of its own. A label's own `on` moves its `off` along, so that the
+    distance stays. `model_window` is how much sound the model takes at once, which is `longest` where the settings
+    name none; 0: any length.
     """
-    thresholds = [NEVER if label in settings.ignore else settings.labels.get(label, settings.on) for label in labels]
+    thresholds = [
+        NEVER if label in settings.ignore else settings.labels.get(label, NEVER if label in values else settings.on)
+        for label in labels
+    ]
     distance = max(0.0, settings.on - settings.off)
     on = np.array(thresholds, dtype=np.float32)
     return Rules(
@@ -131,6 +138,7 @@ def rules(
         gate,
         on,
         off=np.maximum(on - np.float32(distance), 0),
+        values=tuple(label in values for label in labels),
         longest=milliseconds_of(settings.longest) or model_window,
         min_on=milliseconds_of(settings.min_on),
         max_on=milliseconds_of(settings.max_on),

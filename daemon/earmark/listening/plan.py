@@ -106,6 +106,15 @@ class Plan:
         return self.checkpoint.labels if self.label_set is None else self.label_set.names
 
     @property
+    def values(self) -> tuple[str, ...]:
+        """The published labels whose scores are values and no probabilities."""
+        if self.grouping is None:
+            return self.checkpoint.values
+        names, values = self.grouping.names, self.checkpoint.values
+        published = zip(self.grouping.labels, self.grouping.members, strict=True)
+        return tuple(label for label, places in published if any(names[place] in values for place in places))
+
+    @property
     def deciding(self) -> config.Decide:
         """How it decides. Labels of the background never go on."""
         chosen = self.settings.decide
@@ -139,7 +148,14 @@ class Plan:
     def rules(self) -> Rules:
         settings, checkpoint = self.settings, self.checkpoint
         window = milliseconds(checkpoint.window or 0, checkpoint.rate)
-        return rules(self.labels, self.deciding, gate=settings.gate, model_window=window, second=self._second_rules)
+        return rules(
+            self.labels,
+            self.deciding,
+            gate=settings.gate,
+            model_window=window,
+            second=self._second_rules,
+            values=self.values,
+        )
 
     @property
     def _second_rules(self) -> SecondRules | None:

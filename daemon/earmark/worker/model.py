@@ -20,6 +20,7 @@ from transformers import AutoFeatureExtractor
 
 from earmark import cores
 from earmark.checkpoints import reader
+from earmark.checkpoints.head_layouts import PREFIXES
 from earmark.errors import ModelError
 from earmark.runtimes import limits
 from earmark.runtimes.runtime import Parts, noise
@@ -28,7 +29,6 @@ from earmark.worker.device import int8_engine
 
 # Weights that only training uses: the embedding of masked time steps
 HARMLESS = ("masked_spec_embed",)
-HEAD = ("classifier.", "projector.")  # how the names of a head's weights begin
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
@@ -122,7 +122,7 @@ def load(name: str, path: Path, device: torch.device, precision: str) -> AudioMo
     mismatched = [key for key, *_ in info["mismatched_keys"]]
     if missing or mismatched:
         raise ModelError(f"{name}: the checkpoint does not hold the weights {_listed([*missing, *mismatched])}")
-    if left_over := [key for key in info["unexpected_keys"] if key.startswith(HEAD)]:
+    if left_over := [key for key in info["unexpected_keys"] if key.startswith(PREFIXES)]:
         raise ModelError(f"{name}: the checkpoint has a head unknown here, with the weights {_listed(left_over)}")
     extractor = AutoFeatureExtractor.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     network, dtype = _at_precision(network.eval(), device, precision)

@@ -283,6 +283,19 @@ def test_labels_without_names_are_a_warning_whoever_uses_the_model(folder: Path)
     assert verify(named, WHOLE).warnings == []
 
 
+def test_a_regression_for_which_no_label_can_go_on_is_a_warning(folder: Path) -> None:
+    write_weights(folder)
+    described = json.loads((folder / "config.json").read_text()) | {"problem_type": "regression"}
+    (folder / "config.json").write_text(json.dumps(described))
+    model, classifier = Model(name="a/b", path=str(folder)), Classifier(name="c", model="a/b")
+    assert warned(Config(model=(model,), classifier=(classifier,))) == (
+        "classifier[0].decide.labels: a/b answers with values and no probabilities, so that no label goes on;"
+        " give those that should a threshold here, such as { happy = 0.7 }"
+    )
+    asked = msgspec.structs.replace(classifier, decide=config.Decide(labels={"sad": 0.5}))
+    assert verify(Config(model=(model,), classifier=(asked,)), WHOLE).warnings == []
+
+
 def test_a_model_that_only_requests_use_is_a_warning_if_it_cannot_be_read() -> None:
     told = warned(Config(model=(Model(name="acme/doorbells", path="/nowhere"),)))
     assert told.startswith("model[0]: requests for it will fail: /nowhere is not a folder; ")

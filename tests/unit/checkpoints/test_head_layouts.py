@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.checkpoints.head_layouts import head, wrong_head
+from earmark.checkpoints.head_layouts import LAYOUTS, head, wrong_head
 
 STOCK = {"wav2vec2.masked_spec_embed", "projector.weight", "projector.bias", "classifier.weight", "classifier.bias"}
 DENSE = {"classifier.dense.weight", "classifier.dense.bias"}
@@ -16,6 +16,12 @@ DENSE = {"classifier.dense.weight", "classifier.dense.bias"}
         (STOCK, "stock"),
         (DENSE | {"classifier.output.weight", "classifier.output.bias"}, "affine"),
         (DENSE | {"classifier.out_proj.weight", "classifier.out_proj.bias"}, "tanh"),
+        (
+            {"age.dense.weight", "age.out_proj.weight", "gender.dense.weight", "gender.out_proj.weight"},
+            "age and gender",
+        ),
+        ({"pool_attention.0.weight", "classifier.0.weight"}, "attention"),
+        ({"output_mlp.weight"}, "normed"),
         (DENSE, "stock"),
         ({"classifier.output.weight"}, "stock"),
         (set[str](), "stock"),
@@ -25,9 +31,11 @@ def test_the_names_tell_the_head(names: set[str], expected: str) -> None:
     assert head("wav2vec2", names) == expected
 
 
-@pytest.mark.parametrize("model_type", ["audio-spectrogram-transformer", "whisper"])
-def test_models_without_frames_have_stock_heads(model_type: str) -> None:
-    assert head(model_type, DENSE | {"classifier.output.weight"}) == "stock"
+@pytest.mark.parametrize(
+    ("model_type", "own"), [("audio-spectrogram-transformer", "spectrogram"), ("whisper", "stock")]
+)
+def test_models_without_frames_have_heads_of_transformers(model_type: str, own: str) -> None:
+    assert head(model_type, DENSE | {"classifier.output.weight"}) == own
 
 
 def shapes(*layers: str, labels: int = 5) -> dict[str, tuple[int, ...]]:
@@ -45,6 +53,7 @@ HEADS = [
     ("hubert", ("classifier.dense", "classifier.output")),
     ("wavlm", ("classifier.dense", "classifier.out_proj")),
     ("audio-spectrogram-transformer", ("classifier.layernorm", "classifier.dense")),
+    ("wav2vec2", (*(f"pool_attention.{n}" for n in (0, 2)), *(f"classifier.{n}" for n in (0, 1, 4, 6)))),
 ]
 
 
@@ -71,3 +80,33 @@ def test_a_layer_more_is_told_by_its_name() -> None:
     assert wrong_head("wav2vec2", found, 5) == (
         "the checkpoint has a head unknown here, with the weights classifier.norm.weight"
     )
+
+
+def test_both_outputs_of_two_heads_count_and_a_layer_without_bias_needs_none() -> None:
+    two = shapes("age.dense", "age.out_proj", labels=1) | shapes("gender.dense", "gender.out_proj", labels=3)
+    assert wrong_head("wav2vec2", two, 4) == ""
+    assert wrong_head("wav2vec2", two, 3) == "its head gives 4 scores, but config.json names 3 labels"
+    assert wrong_head("wav2vec2", {"output_mlp.weight": (4, 32)}, 4) == ""
+
+
+@pytest.mark.parametrize(
+    ("named", "labels"),
+    [
+        (("female", "male", "child"), ("age", "female", "male", "child")),
+        (("f", "m", "c"), ("age", "f", "m", "c")),
+        (("years", "f", "m", "c"), ("years", "f", "m", "c")),
+        (("LABEL_0", "LABEL_1"), ("age", "female", "male", "child")),
+    ],
+)
+def test_the_age_stands_before_the_labels_that_the_checkpoint_names(
+    named: tuple[str, ...], labels: tuple[str, ...]
+) -> None:
+    assert LAYOUTS["age and gender"].labels(named) == labels
+
+
+@pytest.mark.parametrize(
+    ("named", "label"),
+    [(("LABEL_0", "LABEL_1"), "complete"), (("LABEL_0",), "complete"), (("done",), "done"), (("a", "b"), "complete")],
+)
+def test_attention_has_one_label_whatever_is_named(named: tuple[str, ...], label: str) -> None:
+    assert LAYOUTS["attention"].labels(named) == (label,)

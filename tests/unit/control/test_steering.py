@@ -12,6 +12,13 @@ def test_a_status_has_the_threshold_of_each_label_that_can_go_on() -> None:
     assert status.thresholds == {"yes": 0.8, "no": 0.6}
 
 
+def test_a_value_has_a_threshold_only_if_it_was_given_one() -> None:
+    status = classifier_status(INFO, Decide(on=0.8), Vad(), ("yes",))
+    assert status.thresholds == {"no": 0.8}
+    asked = classifier_status(INFO, Decide(on=0.8, labels={"yes": 0.3}), Vad(), ("yes", "no"))
+    assert asked.thresholds == {"yes": 0.3}
+
+
 def test_a_status_tells_what_the_classifier_is_and_its_settings() -> None:
     decide, vad = Decide(on=0.7), Vad(threshold=0.4)
     status = classifier_status(INFO, decide, vad)

@@ -724,3 +724,39 @@ def test_if_everything_is_confirmed_the_decisions_are_those_without_a_second_loo
         alone = hear(once, place, place + 1, *pair)
         both = hear(again, place, place + 1, *pair, looked=probabilities(1.0, 1.0))
         assert what(alone) == what(both)
+
+
+def aged(**more: object) -> Rules:
+    """Rules of a model that answers with an age, a value, and with two probabilities."""
+    chosen = config.Decide(**({"on": 0.5, "off": 0.25, "smooth": 1, "hits": 1, "margin": 0.25} | more))  # type: ignore[arg-type]
+    return rules(("age", "female", "male"), chosen, values={"age"})
+
+
+def test_a_value_never_goes_on_unless_it_has_a_threshold_of_its_own() -> None:
+    for decider in (UtteranceDecider(aged()), SlidingDecider(aged())):
+        assert what(hear(decider, HOUR, HOUR + 1, 7.0, 0.0, 0.25)) == []
+    asked = aged(labels={"age": 0.5})
+    for decider in (UtteranceDecider(asked), SlidingDecider(asked)):
+        assert what(hear(decider, HOUR, HOUR + 1, 0.5, 0.0, 0.25)) == [("age", "on")]
+    ignored = aged(labels={"age": 0.5}, ignore=("age",))
+    assert what(hear(SlidingDecider(ignored), HOUR, HOUR + 1, 7.0, 0.0, 0.25)) == []
+
+
+def test_a_value_does_not_compete_with_probabilities_in_an_utterance() -> None:
+    assert what(hear(UtteranceDecider(aged()), HOUR, HOUR + 1, 0.75, 0.75, 0.25)) == [("female", "on")]
+    asked = UtteranceDecider(aged(labels={"age": 0.5}))
+    assert what(hear(asked, HOUR, HOUR + 1, 0.75, 0.75, 0.25)) == [("female", "on"), ("age", "on")]
+    assert what(hear(asked, HOUR, HOUR + 1, 0.75, 0.5, 0.5)) == [("female", "margin"), ("age", "refractory")]
+
+
+def test_a_value_is_on_beside_the_one_label_of_an_exclusive_set() -> None:
+    decider = SlidingDecider(aged(labels={"age": 0.5}, min_on=0.0))
+    assert what(hear(decider, HOUR, HOUR + 1, 0.75, 0.75, 0.25)) == [("female", "on"), ("age", "on")]
+    assert what(hear(decider, HOUR, HOUR + 2, 0.5, 0.25, 0.75)) == [("female", "replaced"), ("male", "on")]
+    assert what(hear(decider, HOUR, HOUR + 3, 0.0, 0.25, 0.75)) == [("age", "quiet")]
+
+
+def test_a_regression_without_thresholds_decides_nothing() -> None:
+    for decider in (UtteranceDecider, SlidingDecider):
+        made = decider(rules(("arousal", "valence"), config.Decide(), values=("arousal", "valence")))
+        assert hear(made, HOUR, HOUR + 1, 0.9, 0.9) == []

@@ -10,7 +10,13 @@ import sys
 
 # Their first argument has the engines, and the fourth the process that they die with
 SERVING = ("earmark.worker.serve", "tests.sick_worker")
-MODULES = (*SERVING, "earmark.worker.fit", "earmark.worker.try_out", "earmark.worker.device")
+MODULES = (
+    *SERVING,
+    "earmark.worker.fit",
+    "earmark.worker.try_out",
+    "earmark.converting.convert",
+    "earmark.worker.device",
+)
 
 
 def begin(address: str, module: str, arguments: list[str]) -> None:

@@ -1,0 +1,1 @@
+"""What `earmark pull` makes of files that the daemon does not read, in a process of its own, with torch."""

@@ -115,8 +115,7 @@ def _tuned(plan: Plan, steps: list[Step], truth: tuple[Truth, ...] | None, progr
     from earmark.tuning.choose import sweep
     from earmark.tuning.variants import decisions
 
-    never = {*plan.deciding.ignore, *({*plan.values} - plan.deciding.labels.keys())}
-    labels = [label for label in plan.labels if label not in never]
+    labels = [label for label in plan.labels if label not in plan.deciding.ignore]
     decide = decisions(plan, steps)
     shown = progress.show
     return sweep(decide, plan.settings.decide, labels, truth, lambda share: shown(f"deciding {share:.0%}"))

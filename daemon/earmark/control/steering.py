@@ -70,13 +70,15 @@ class ClassifierStatus(msgspec.Struct, frozen=True):
     label_set: LabelSet | msgspec.UnsetType = msgspec.UNSET
 
 
-def classifier_status(info: ClassifierInfo, decide: Decide, vad: Vad, values: Collection[str] = ()) -> ClassifierStatus:
+def classifier_status(
+    info: ClassifierInfo, decide: Decide, vad: Vad, reserved: Collection[str] = ()
+) -> ClassifierStatus:
     """Return the status of the classifier that `info` describes, with these settings in force.
 
-    Its labels with `values` instead of probabilities go on only if they have a threshold of their own.
+    Those of its labels that are `reserved` go on only if they have a threshold of their own.
     """
     never = {*decide.ignore, *(info.label_set.background if info.label_set else ())}
-    never |= {*values} - decide.labels.keys()
+    never |= {*reserved} - decide.labels.keys()
     thresholds = {label: decide.labels.get(label, decide.on) for label in info.labels if label not in never}
     return ClassifierStatus(
         info.name,

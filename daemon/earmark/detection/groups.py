@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from earmark.audio.types import Floats
@@ -36,6 +36,11 @@ class Grouping:
                 result[index] = min(1.0, float(its.sum())) if self.adds[index] else its.max()
         return result
 
+    def made_of(self, names: Collection[str]) -> tuple[str, ...]:
+        """Return the published labels of which all members are among these labels of the model."""
+        pairs = zip(self.labels, self.members, strict=True)
+        return tuple(label for label, places in pairs if all(self.names[place] in names for place in places))
+
     def spoke(self, label: str, given: Floats) -> tuple[str, float] | None:
         """Return the member of a group with the highest score, and that score; None if the label is no group."""
         places = self.members[self.labels.index(label)]
@@ -67,8 +72,11 @@ def share_one(masses: Sequence[int | None]) -> bool:
     return masses[0] is not None and len(set(masses)) == 1
 
 
-def wrong_groups(names: Sequence[str], groups: Groups, model: str) -> Iterator[str]:
-    """Yield what is wrong with groups of the labels of a model, in sentences that begin with the name of the group."""
+def wrong_groups(names: Sequence[str], groups: Groups, model: str, values: Collection[str] = ()) -> Iterator[str]:
+    """Yield what is wrong with groups of the labels of a model, in sentences that begin with the name of the group.
+
+    `values` are the labels whose scores are no probabilities, such as an age, and mean nothing together with others.
+    """
     owner: dict[str, str] = {}
     for group, members in groups.items():
         if not group.strip() or not group.isprintable():
@@ -81,6 +89,8 @@ def wrong_groups(names: Sequence[str], groups: Groups, model: str) -> Iterator[s
             elif member in owner:
                 where = f"{owner[member]} too" if owner[member] != group else "it twice"
                 yield f'{group}: "{member}" is in {where}, and a label stands in one group'
+            if member in values and len(members) > 1:
+                yield f'{group}: "{member}" has a value and no probability, and stands in no group with others'
             owner.setdefault(member, group)
     for group in groups:
         if group in names and group not in owner:

@@ -110,15 +110,20 @@ class Plan:
         """The published labels whose scores are values and no probabilities."""
         if self.grouping is None:
             return self.checkpoint.values
-        names, values = self.grouping.names, self.checkpoint.values
-        published = zip(self.grouping.labels, self.grouping.members, strict=True)
-        return tuple(label for label, places in published if any(names[place] in values for place in places))
+        return self.grouping.made_of(self.checkpoint.values)
+
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """The published labels that go on only if they have a threshold of their own."""
+        never = (*self.settings.decide.ignore, *self.settings.background)
+        return (*self.values, *(self.grouping.made_of(never) if self.grouping is not None else ()))
 
     @property
     def deciding(self) -> config.Decide:
-        """How it decides. Labels of the background never go on."""
+        """How it decides. Labels of the background never go on, and those that are reserved need a threshold."""
         chosen = self.settings.decide
-        return msgspec.structs.replace(chosen, ignore=(*chosen.ignore, *self.settings.background))
+        reserved = (label for label in self.reserved if label not in chosen.labels)
+        return msgspec.structs.replace(chosen, ignore=(*chosen.ignore, *self.settings.background, *reserved))
 
     @property
     def info(self) -> ClassifierInfo:
@@ -234,7 +239,7 @@ def plan(
     checkpoint = read(_entry(f"{where}.model", name, entries))
     _check_labels(where, classifier, checkpoint)
     own = checkpoint.labels or (*classifier.labels, *classifier.background)
-    for wrong in wrong_groups(own, classifier.groups, name):
+    for wrong in wrong_groups(own, classifier.groups, name, checkpoint.values):
         raise ConfigError(f"{where}.groups.{wrong}")
     scoring: Scoring = "softmax" if checkpoint.takes_labels else checkpoint.scoring
     groups = grouping(own, classifier.groups, masses(scoring, len(own)))

@@ -105,6 +105,18 @@ def test_what_is_wrong_with_groups_is_said(groups: Groups, sentences: list[str])
     assert list(wrong_groups(NAMES, groups, "a/model")) == sentences
 
 
+def test_a_value_stands_in_no_group_with_others() -> None:
+    assert list(wrong_groups(NAMES, {"dog": ("Dog", "Bark")}, "a/model", ("Bark",))) == [
+        'dog: "Bark" has a value and no probability, and stands in no group with others'
+    ]
+    assert not list(wrong_groups(NAMES, {"bark": ("Bark",)}, "a/model", ("Bark",)))
+
+
+def test_which_labels_are_made_of_others_alone() -> None:
+    assert made(DOG).made_of(("Dog", "Bark", "Bow-wow", "Rain")) == ("dog", "Rain")
+    assert made(DOG).made_of(("Dog", "Bark")) == ()
+
+
 def test_a_group_takes_the_name_of_a_label_that_stands_in_another_one() -> None:
     groups = {"Rain": ("Dog", "Bark"), "wet": ("Rain",)}
     assert not list(wrong_groups(NAMES, groups, "a/model"))

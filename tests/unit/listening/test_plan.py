@@ -139,6 +139,27 @@ def test_what_does_not_fit_groups_is_said(wav2vec2: Path, changes: dict[str, Any
     assert str(caught.value) == sentence
 
 
+def test_a_group_of_labels_that_never_go_on_does_not_either_unless_it_has_a_threshold() -> None:
+    groups = {"nothing": ("_unknown_", "_silence_"), "either": ("yes", "no")}
+    (plan,) = plans(settings(groups=groups))
+    assert (plan.reserved, "nothing" in plan.deciding.ignore, "either" in plan.deciding.ignore) == (
+        ("nothing",),
+        True,
+        False,
+    )
+    (asked,) = plans(settings(groups=groups, decide=config.Decide(labels={"nothing": 0.9})))
+    assert "nothing" not in asked.deciding.ignore
+
+
+def test_the_values_of_a_regression_are_reserved_and_one_may_be_called_otherwise(wav2vec2: Path) -> None:
+    described = json.loads((wav2vec2 / "config.json").read_text())
+    (wav2vec2 / "config.json").write_text(json.dumps(described | {"problem_type": "regression"}))
+    (plan,) = plans(settings(wav2vec2, groups={"joy": ("happy",)}))
+    assert plan.values == plan.reserved == ("joy", "sad")
+    with pytest.raises(ConfigError, match=r'groups\.mood: "happy" has a value and no probability'):
+        plans(settings(wav2vec2, groups={"mood": ("happy", "sad")}))
+
+
 def test_the_groups_must_fit_the_labels_that_the_settings_give_the_model(wav2vec2: Path) -> None:
     classifier = config.Classifier(name="words", model="a/model", groups={"mood": ("happy",)})
     model = config.Model(name="a/model", path=str(wav2vec2), labels=("glad", "sorry"))

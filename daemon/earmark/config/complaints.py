@@ -123,6 +123,10 @@ def useless(config: Config) -> Iterator[str]:
             if getattr(group, name) != _default(kind, name):
                 path = f"decide.{name}" if kind is Decide else name
                 yield f'{where}.{path}: has no effect with mode = "{mode}"'
+        if classifier.verify is not None:
+            ons = [classifier.decide.on, *classifier.decide.labels.values()]
+            if classifier.verify.sure <= min(ons):
+                yield f"{where}.verify.sure: no label is looked at a second time, for each needs {min(ons):g} to go on"
         for name, gates in GATE_ONLY.items():
             if gate not in gates and getattr(classifier.vad, name) != _default(Vad, name):
                 yield f'{where}.vad.{name}: has no effect with gate = "{gate}"'

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
-from typing import Literal, assert_never
+from typing import assert_never
 
 import msgspec
 import numpy as np
 
 from earmark.audio.types import Floats, Milliseconds, Nanoseconds, Window, milliseconds, seconds
 from earmark.detection.decide import Decider, SlidingDecider
-from earmark.detection.groups import Grouping
 from earmark.detection.judged import Judged
-from earmark.detection.reorder import ReorderBuffer, Ticket
+from earmark.detection.meaning import Meaning
+from earmark.detection.outcomes import Look, Looked, Outcome, Twice, Unscored, WindowTicket
+from earmark.detection.reorder import ReorderBuffer
 from earmark.detection.rules import Decision, Off, On, Rules, Suppressed
-from earmark.detection.second import SecondModel
 from earmark.inference.scores import ranked
 from earmark.protocol.endpoints import CLIPS
 from earmark.protocol.events import (
@@ -25,15 +25,11 @@ from earmark.protocol.events import (
     LossCause,
     OffReason,
     Result,
-    Score,
     SecondLook,
     Source,
     Unconfirmed,
 )
 from earmark.windowing.messages import GateClosed
-
-Looked = Literal["confirmed", "refused", "lost"]
-"""What became of a second look: a label went on by it, or none did, or the other model gave no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,46 +48,6 @@ class Draft:
     looked: Looked | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unscored:
-    """A window for which the model gave no scores."""
-
-    cause: LossCause
-
-
-Outcome = Floats | Unscored
-"""The outcome of a window: what the model answered, or the cause for which it answered nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Twice:
-    """The outcomes of a window that two models saw."""
-
-    first: Floats
-    second: Outcome
-
-
-WindowTicket = Ticket[Window | GateClosed, Outcome | Twice]
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A window at which another model shall look: its sound is in the ticket."""
-
-    ticket: WindowTicket
-    window: Window
-    model: SecondModel
-
-
-Scoring = Callable[[Floats], Floats]
-"""What makes the scores of a window of what the model answered."""
-
-
-def as_they_are(scores: Floats) -> Floats:
-    """Return the scores: whoever hands over the outcomes has made them."""
-    return scores
-
-
 _NO_SAMPLES = np.zeros(0, dtype=np.float32)
 
 
@@ -105,40 +61,32 @@ class Detector:
     A label of a live source stays on for `min_on` after `now`, the time at which the draft of its `on` came out: where
     the sound ends sooner, the `off` is held until due() gives it or another label goes on. The caller asks next_due().
 
-    `labels` are those that are published: with a `grouping`, what that makes of the labels of the model.
-    `scoring` makes scores of the outcomes when it is their turn; without it they are scores already.
-
-    With a `second` model, a window that shows a doubtful label waits once more, in its place: look() gives it to the
-    caller, and answered() takes what that model made of it. Without an answer the label does not go on.
+    `meaning` makes scores of the outcomes when it is their turn. With a second model in it, a window with a doubtful
+    label waits once more, in its place: look() gives it to the caller, and answered() takes what that model made of it.
+    Without an answer the label does not go on.
     """
 
     def __init__(
         self,
         source: str,
         classifier: str,
-        labels: tuple[str, ...],
+        meaning: Meaning,
         decider: Decider,
         new_id: Callable[[], str],
         top_k: int | None,
         min_on: Milliseconds = 0,
         clips: Set[str] = frozenset(),
-        grouping: Grouping | None = None,
-        scoring: Scoring = as_they_are,
-        second: SecondModel | None = None,
     ) -> None:
         self.source = source
         self.classifier = classifier
-        self._labels = labels
+        self.meaning = meaning
         self._decider = decider
         self._new_id = new_id
         self._top_k = top_k
         self._clips = clips  # labels whose sound is kept
-        self._grouping = grouping
-        self._scoring = scoring
-        self._second = second
         self.looks_always = False
-        self._doubted: tuple[WindowTicket, Floats] | None = None  # what waits for a second look, and the first scores
-        self._look: Look | None = None  # for look(), once
+        self._doubted: Look | None = None  # for which everything waits
+        self._look: Look | None = None  # the same, until look() has given it to the caller
         self._min_on: Nanoseconds = min_on * 1_000_000
         self._held: list[tuple[Nanoseconds, Draft]] = []  # each `off` that is held, and until when
         self._shown_until: dict[str, Nanoseconds] = {}  # id of a label that is on → before which it must not go off
@@ -164,37 +112,21 @@ class Detector:
         """
         left = GateClosed(self.source, self.classifier, self._heard_to / 1000, now, "reload")
         drafts = self._release() + self._shown(self._closed(left), now)
-        self._labels, self._decider = other._labels, other._decider
-        self._scoring, self._grouping, self._second = other._scoring, other._grouping, other._second
+        self.meaning, self._decider = other.meaning, other._decider
         self._top_k, self._clips, self._min_on = other._top_k, other._clips, other._min_on
         return drafts
 
-    def scores(self, outcome: Floats) -> Floats:
-        """Return a score for each label, of what the model answered."""
-        return self._grouped(self._scoring(outcome))
-
-    def _grouped(self, given: Floats) -> Floats:
-        return given if self._grouping is None else self._grouping.scores(given)
-
-    def looked(self, outcome: Outcome | None) -> Floats | None:
-        """Return a score for each label, of what the second model gave: NaN for all if it gave nothing."""
-        if self._second is None or outcome is None:
-            return None
-        if isinstance(outcome, Unscored):
-            return np.full(len(self._labels), np.nan, np.float32)
-        return self._second.scores(outcome)
-
     def ticket(self, window: Window) -> WindowTicket:
         """Take the window's place in the order."""
-        if self._second is None:
+        if self.meaning.second is None:
             window = replace(window, samples=_NO_SAMPLES)  # it may wait for long
         return self._waiting.reserve(window)
 
     def answered(self, ticket: WindowTicket, outcome: Outcome, now: Nanoseconds) -> list[Draft]:
         """Take the outcome of a window, or that of the second look at it. The caller asks look() then."""
-        if self._doubted is not None and ticket is self._doubted[0]:
-            (_, first), self._doubted, self._look = self._doubted, None, None
-            self._waiting.resolve(ticket, Twice(first, outcome))
+        if (doubted := self._doubted) is not None and doubted.ticket is ticket:
+            self._doubted = self._look = None
+            self._waiting.resolve(ticket, Twice(doubted.first, outcome))
         else:
             self._waiting.resolve(ticket, outcome)
         return self._drafts(now)
@@ -206,7 +138,7 @@ class Detector:
 
     def look_always(self) -> None:
         """Look at every window a second time, so that it can be decided by any thresholds later."""
-        self.looks_always = self._second is not None
+        self.looks_always = self.meaning.second is not None
 
     def close(self, closed: GateClosed, now: Nanoseconds) -> list[Draft]:
         """Let every label go off once the windows before this are answered."""
@@ -263,13 +195,13 @@ class Detector:
                 raise AssertionError("a window is released with its outcome")
 
     def _doubts(self, window: Window, first: Floats) -> bool:
-        return self.looks_always or Judged.of(window).is_doubtful(self._decider, self.scores(first))
+        return self.looks_always or Judged.of(window).is_doubtful(self._decider, self.meaning.scores(first))
 
     def _wait(self, ticket: WindowTicket, window: Window, first: Floats) -> None:
         """Have everything wait for the second look at a window."""
-        assert self._second is not None  # else no label is doubtful
+        assert self.meaning.second is not None  # else no label is doubtful
         self._waiting.put_back(ticket)
-        self._doubted, self._look = (ticket, first), Look(ticket, window, self._second)
+        self._doubted = self._look = Look(ticket, window, self.meaning.second, first)
 
     def _shown(self, drafts: Sequence[Draft], now: Nanoseconds, *, live: bool = False) -> list[Draft]:
         """Return the drafts, without each `off` that comes too soon for its `on` to be seen. That one is held."""
@@ -302,11 +234,10 @@ class Detector:
         return [self._label(each, closed.captured, at) for each in decisions if not isinstance(each, Suppressed)]
 
     def _scored(self, window: Window, answer: Floats, looked: Outcome | None = None) -> list[Draft]:
-        given = self._scoring(answer)
-        judged, scores = Judged.of(window), self._grouped(given)
+        judged, scores = Judged.of(window), self.meaning.scores(answer)
         self._heard_to = max(self._heard_to, judged.end)
-        decided = judged.decided(self._decider, scores, self.looked(looked))
-        decisions = [self._told_of(each, given) if isinstance(each, On) else each for each in decided]
+        decided = judged.decided(self._decider, scores, self.meaning.looked(looked))
+        decisions = [self._told_of(each, answer) if isinstance(each, On) else each for each in decided]
         suppressed = [each for each in decisions if isinstance(each, Suppressed)]
         told_start, told_end = self._told(window)
         result = Result(
@@ -317,7 +248,7 @@ class Detector:
             start=told_start,
             end=told_end,
             final=judged.final,
-            result=ranked(self._labels, scores, self._top_k),
+            result=ranked(self.meaning.labels, scores, self._top_k),
             suppressed=self._suppressed(suppressed),
             unconfirmed=tuple(_unconfirmed(each.label, each.second) for each in suppressed if each.second is not None),
         )
@@ -334,13 +265,10 @@ class Detector:
             return ""
         return next((each.reason for each in suppressed), "")
 
-    def _told_of(self, on: On, given: Floats) -> On:
+    def _told_of(self, on: On, answer: Floats) -> On:
         """Return the decision with the member that spoke, if its label is a group."""
-        spoke = None if self._grouping is None else self._grouping.spoke(on.label, given)
-        if spoke is None:
-            return on
-        member = Score(round(spoke[1], 4), spoke[0])
-        return replace(on, why=msgspec.structs.replace(on.why, member=member))
+        member = self.meaning.member(on.label, answer)
+        return on if member is None else replace(on, why=msgspec.structs.replace(on.why, member=member))
 
     def _told(self, window: Window) -> tuple[float, float]:
         """Return the start and end in seconds that a result tells: of the window if windows slide, else of the sound"""

@@ -13,8 +13,9 @@ from typing import Protocol
 from earmark.audio.resampled import resample
 from earmark.audio.types import SECOND, Floats, Nanoseconds, Window
 from earmark.checkpoints.checkpoint import Scoring
-from earmark.detection.detector import Draft, Look, Unscored
+from earmark.detection.detector import Draft
 from earmark.detection.detectors import Detectors, Reserved
+from earmark.detection.outcomes import Look, Unscored
 from earmark.errors import WorkerError
 from earmark.inference.batch import Drop, Job, Outcome
 from earmark.inference.long_clips import padded

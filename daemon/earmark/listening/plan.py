@@ -15,8 +15,9 @@ from earmark.checkpoints.checkpoint import Checkpoint, Scoring
 from earmark.config import settings as config
 from earmark.config.labels import REJECTED
 from earmark.detection import decide
-from earmark.detection.detector import Detector, as_they_are
+from earmark.detection.detector import Detector
 from earmark.detection.groups import Grouping, grouping, wrong_groups
+from earmark.detection.meaning import Meaning, as_they_are
 from earmark.detection.rules import Rules, SecondRules, rules
 from earmark.detection.second import SecondModel
 from earmark.engines.wire import MAX_WINDOW_SAMPLES
@@ -170,6 +171,16 @@ class Plan:
         _, model = self.second
         return SecondRules(model.name, model.sure(chosen.sure), chosen.on)
 
+    @property
+    def meaning(self) -> Meaning:
+        """What the answers of its models mean."""
+        return Meaning(
+            self.labels,
+            as_they_are if self.head is None else self.head.scores,
+            self.grouping,
+            None if self.second is None else self.second[1],
+        )
+
     def detector(self, source: str, new_id: Callable[[], str]) -> Detector:
         """Make the detector of one more source, with a decider of its own."""
         settings, rules = self.settings, self.rules
@@ -179,15 +190,12 @@ class Plan:
         return Detector(
             source,
             settings.name,
-            self.labels,
+            self.meaning,
             decider,
             new_id,
             settings.top_k or None,
             rules.min_on,
             frozenset(self.clips),
-            self.grouping,
-            as_they_are if self.head is None else self.head.scores,
-            None if self.second is None else self.second[1],
         )
 
 

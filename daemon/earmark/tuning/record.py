@@ -13,9 +13,10 @@ import numpy as np
 from earmark.analysis.offline import Offline, offline_plan
 from earmark.audio.types import Nanoseconds, Window
 from earmark.config import settings as config
-from earmark.detection.detector import Detector, Draft, Outcome, Unscored, WindowTicket
+from earmark.detection.detector import Detector, Draft
 from earmark.detection.detectors import Detectors, Reserved
 from earmark.detection.judged import Judged
+from earmark.detection.outcomes import Outcome, Unscored, WindowTicket
 from earmark.engines.supervisor import LocalEngine
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
@@ -50,9 +51,9 @@ class KeepingDetectors(Detectors):
         places, index, judged = self._waiting[reserved.ticket]
         detector, before = reserved.detector, places[index]
         if isinstance(before, ScoredWindow):
-            places[index] = replace(before, looked=detector.looked(outcome))
+            places[index] = replace(before, looked=detector.meaning.looked(outcome))
         elif isinstance(outcome, np.ndarray):
-            places[index] = ScoredWindow(judged, detector.scores(outcome))
+            places[index] = ScoredWindow(judged, detector.meaning.scores(outcome))
         if isinstance(before, ScoredWindow) or isinstance(outcome, Unscored) or not detector.looks_always:
             del self._waiting[reserved.ticket]
         return super().answered(reserved, outcome, now)

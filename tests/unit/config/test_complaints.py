@@ -18,6 +18,7 @@ from earmark.config.settings import (
     Mqtt,
     Server,
     Vad,
+    Verify,
 )
 
 
@@ -237,6 +238,10 @@ def test_the_longest_window_is_no_shorter_than_the_usual_one(window: float, max_
         (
             {"gate": "open", "mode": "sliding", "vad": Vad(min_speech_ms=0)},
             'classifier[0].vad.min_speech_ms: has no effect with gate = "open"',
+        ),
+        (
+            {"decide": Decide(on=0.9, labels={"stop": 0.8}), "verify": Verify(model="a/second", sure=0.8)},
+            "classifier[0].verify.sure: no label is looked at a second time, for each needs 0.8 to go on",
         ),
     ],
 )

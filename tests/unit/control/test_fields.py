@@ -21,6 +21,8 @@ def test_decide_vad_and_paused_pass() -> None:
     [
         ({"hop": 0.5}, "hop: a PATCH cannot change it; write it in the configuration, and reload"),
         ({"model": "x"}, "model: a PATCH cannot change it; write it in the configuration, and reload"),
+        ({"groups": {}}, "groups: a PATCH cannot change it; write it in the configuration, and reload"),
+        ({"verify": {}}, "verify: a PATCH cannot change it; write it in the configuration, and reload"),
         ({"decid": {}}, "decid: no such field; did you mean decide?"),
         ({"x": {}}, "x: no such field; there are decide, vad, labels, background, template"),
         ({"decide": 0.5}, "decide: it must be an object"),

@@ -9,8 +9,10 @@ import pytest
 from earmark.audio.types import Span, Window
 from earmark.config import settings as config
 from earmark.detection.decide import Decider, SlidingDecider, UtteranceDecider
-from earmark.detection.detector import Detector, Draft, Outcome, Unscored
+from earmark.detection.detector import Detector, Draft
 from earmark.detection.groups import grouping
+from earmark.detection.meaning import Meaning
+from earmark.detection.outcomes import Outcome, Unscored
 from earmark.detection.rules import SecondRules, rules
 from earmark.detection.second import second_model
 from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Score, SecondLook, Unconfirmed, Why
@@ -49,13 +51,14 @@ def detector(
     }
     made: Decider = decider(rules(LABELS, config.Decide(**(settings | changes)), gate="speech"))  # type: ignore[arg-type]
     numbers = itertools.count(1)
-    return Detector("desk", "words", LABELS, made, lambda: f"id-{next(numbers)}", top_k, held)
+    return Detector("desk", "words", Meaning(LABELS), made, lambda: f"id-{next(numbers)}", top_k, held)
 
 
 def test_the_why_of_a_group_tells_the_member_that_spoke() -> None:
     made_rules = rules(("animal", "Rain"), config.Decide(on=0.6, hits=1, smooth=1), gate="level")
     groups = grouping(("Dog", "Cat", "Rain"), {"animal": ("Dog", "Cat")}, (0, 0, 0))
-    made = Detector("desk", "words", made_rules.labels, SlidingDecider(made_rules), lambda: "id", None, grouping=groups)
+    meaning = Meaning(made_rules.labels, grouping=groups)
+    made = Detector("desk", "words", meaning, SlidingDecider(made_rules), lambda: "id", None)
 
     heard = made.answered(made.ticket(window(0, 500)), np.array([0.25, 0.5, 0.25], np.float32), now=0)
 
@@ -318,7 +321,7 @@ def test_labels_of_one_name_go_on_and_off_each_for_itself() -> None:
     names = ("bird", "bird", "other")
     decider = SlidingDecider(rules(names, config.Decide(on=0.4, off=0.3, hits=1, smooth=1, exclusive=False)))
     numbers = itertools.count(1)
-    made = Detector("desk", "words", names, decider, lambda: f"id-{next(numbers)}", None)
+    made = Detector("desk", "words", Meaning(names), decider, lambda: f"id-{next(numbers)}", None)
     ends: list[tuple[str, str | None, float]] = []
     for end, first, second in ((1000, 0.5, 0.0), (2000, 0.5, 0.5), (3000, 0.0, 0.5), (4000, 0.0, 0.0)):
         outcome = np.array([first, second, 0.0], np.float32)
@@ -408,7 +411,7 @@ def test_the_events_of_a_label_whose_sound_is_kept_tell_where_it_will_be() -> No
 def relabelled(labels: tuple[str, ...]) -> Detector:
     """Make a detector for other labels, whose scores are twice what the model answered."""
     made = SlidingDecider(rules(labels, config.Decide(on=0.6, off=0.4, hits=1, smooth=1, min_on=0.0)))
-    return Detector("desk", "words", labels, made, lambda: "id-9", None, scoring=lambda answers: 2 * answers)
+    return Detector("desk", "words", Meaning(labels, lambda answers: 2 * answers), made, lambda: "id-9", None)
 
 
 def test_other_labels_end_what_is_on_and_are_judged_by_the_next_outcome() -> None:
@@ -456,7 +459,8 @@ def checked(decider: type[SlidingDecider] | type[UtteranceDecider] = SlidingDeci
     settings = config.Decide(on=0.6, off=0.4, ignore=("go",), hits=1, smooth=1, margin=0.0, min_on=0.0)
     made = decider(rules(LABELS, settings, second=SecondRules("a/second", SECOND.sure(0.9), 0.5)))
     numbers = itertools.count(1)
-    return Detector("desk", "words", LABELS, made, lambda: f"id-{next(numbers)}", None, second=SECOND)
+    meaning = Meaning(LABELS, second=SECOND)
+    return Detector("desk", "words", meaning, made, lambda: f"id-{next(numbers)}", None)
 
 
 def looked(made: Detector, outcome: Outcome) -> list[Draft]:
@@ -542,6 +546,23 @@ def test_at_the_end_a_second_look_that_was_not_answered_is_lost() -> None:
     answer(made, window(0, 1000), 0.75)
     assert told(made.end("shutdown", now=0)) == ["result", "loss"]
     assert len(made) == 0
+
+
+def test_at_the_end_every_window_that_waited_behind_a_second_look_is_told() -> None:
+    made = checked()
+    for second in range(3):
+        answer(made, window(1000 * second, 1000 * second + 1000), 0.75)
+    made.ticket(window(3000, 4000))
+    assert told(made.end("shutdown", now=0)) == ["result", "loss"] * 3 + ["loss"]
+    assert (len(made), made.look()) == (0, None)
+
+
+def test_labels_that_change_during_a_second_look_are_judged_by_both_answers() -> None:
+    made = checked()
+    answer(made, window(0, 1000), 0.75)
+    other = checked()
+    assert made.relabel(other, now=5) == []
+    assert told(looked(made, scores(1.0))) == ["result", "on"]
 
 
 def test_rules_that_change_during_a_second_look_decide() -> None:

@@ -10,8 +10,10 @@ from earmark.audio.types import SECOND, Span, Window
 from earmark.capture.health import Change
 from earmark.config import settings as config
 from earmark.detection.decide import SlidingDecider
-from earmark.detection.detector import Detector, Draft, Unscored
+from earmark.detection.detector import Detector, Draft
 from earmark.detection.detectors import Detectors, LossCount
+from earmark.detection.meaning import Meaning
+from earmark.detection.outcomes import Unscored
 from earmark.detection.rules import rules
 from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Source, SourceInfo, SourceState
 from earmark.windowing.messages import AudioLost, ClassifierChanged, GateClosed, SourceChanged, SourceEnded
@@ -22,7 +24,9 @@ PAIRS = (("kitchen", "words"), ("kitchen", "moods"), ("hall", "words"))
 
 def detector(source: str, classifier: str, numbers: Iterator[int], on: float = 0.5) -> Detector:
     made = rules(("yes", "no"), config.Decide(on=on, off=0.25, smooth=1, hits=1, ignore=("no",)))
-    return Detector(source, classifier, ("yes", "no"), SlidingDecider(made), lambda: f"id-{next(numbers)}", None)
+    return Detector(
+        source, classifier, Meaning(("yes", "no")), SlidingDecider(made), lambda: f"id-{next(numbers)}", None
+    )
 
 
 def two_sources() -> Detectors:

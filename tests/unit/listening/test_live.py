@@ -18,6 +18,7 @@ from earmark.config import settings as config
 from earmark.detection.decide import SlidingDecider
 from earmark.detection.detector import Detector, Draft
 from earmark.detection.detectors import Detectors, LookCounts
+from earmark.detection.meaning import Meaning
 from earmark.detection.rules import SecondRules, rules
 from earmark.detection.second import SecondModel, second_model
 from earmark.errors import WorkerDied
@@ -65,12 +66,11 @@ class Bench:
         detector = Detector(
             "kitchen",
             "words",
-            LABELS,
+            Meaning(LABELS, second=second),
             SlidingDecider(made),
             lambda: f"id-{next(numbers)}",
             None,
             min_on,
-            second=second,
         )
         self.detectors = Detectors({("kitchen", "words"): detector}, ("kitchen",))
         self.told: list[str] = []

@@ -60,7 +60,7 @@ def daemon(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     path = folder / "earmark.toml"
     path.write_text(
         "journal = false\n"
-        f'[worker]\nengine = "oip"\nmax_age = 5.0\nmax_batch = {MAX_BATCH}\n'
+        f'[worker]\nengine = "oip"\nmax_age = 10.0\nmax_batch = {MAX_BATCH}\n'
         f'[worker.remote]\nendpoints = ["127.0.0.1:{cluster.port}"]\napplication = "{{model}}"\n'
         f"in_flight = {IN_FLIGHT}\n{sources}"
         '[[classifier]]\nname = "words"\ngate = "open"\nmode = "sliding"\nhop = 1.0\n'
@@ -90,6 +90,19 @@ def waits(daemon: Daemon) -> bool:
     """Whether the daemon waits for the endpoint now; for a tenth of a second it is not asked again."""
     time.sleep(0.1)
     return bool(endpoint(daemon)["in_flight"])
+
+
+def heard(daemon: Daemon, rounds: int = 5) -> None:
+    """Wait for results of every source that come from now on; what it lost before has been told then."""
+    daemon.events += daemon.new_events()
+    left = {f"s{number}": rounds for number in range(SOURCES)}
+
+    def is_last(event: dict[str, Any]) -> bool:
+        if event["type"] == "result":
+            left[event["source"]] -= 1
+        return max(left.values()) <= 0
+
+    daemon.until(is_last)
 
 
 def in_order(events: Sequence[dict[str, Any]]) -> None:
@@ -122,22 +135,29 @@ assert isinstance(app(found.args), serve.Application)
 
 
 def all_are_told(events: Sequence[dict[str, Any]]) -> None:
-    """Assert that a loss tells each window without a result, and no other one, up to the last result of its source."""
-    starts, losses = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
+    """Assert that losses tell each window without a result, and no other one, up to the last result of its source."""
+    starts, lost = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
+    cut = set[str]()  # sources of which a busy machine did not read all sound, after which windows begin anew
     for event in events:
-        if event["type"] in ("result", "loss"):
-            (starts if event["type"] == "result" else losses)[event["source"]].append(round(event["start"], 2))
-    for source, each in starts.items():
+        if event["type"] == "result":
+            starts[event["source"]].append(round(event["start"], 2))
+        elif event["type"] == "loss" and "classifier" in event:
+            lost[event["source"]].append(round(event["start"], 2))
+        elif event["type"] == "loss":
+            cut.add(event["source"])
+    for source in starts.keys() - cut:
+        each = starts[source]
         missing = [
             round(before + hops, 2) for before, after in pairwise(each) for hops in range(1, round(after - before))
         ]
-        assert [start for start in losses[source] if start < each[-1]] == missing
+        assert [start for start in lost[source] if start < each[-1]] == missing
 
 
 def worker_losses(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The windows that were lost because of the endpoint. A machine that is too busy loses others (`overload`)."""
     losses = [event for event in events if event["type"] == "loss"]
-    assert {event["cause"] for event in losses} <= {"worker"}
-    return losses
+    assert {event["cause"] for event in losses} <= {"worker", "overload"}
+    return [event for event in losses if event["cause"] == "worker"]
 
 
 def test_scores_of_twenty_sources_and_of_a_clip_are_those_of_the_model_process_here(daemon: Daemon) -> None:
@@ -189,10 +209,10 @@ def test_a_killed_replica_costs_no_more_than_the_batches_that_were_in_flight(dae
     first, *others = cluster.replicas()
     assert len(others) == 1
     first.suspend()
-    until(lambda: all(waits(daemon) for _ in range(15)))  # a batch is with it
+    until(lambda: all(waits(daemon) for _ in range(8)))  # a batch is with it
     first.kill()
     until(lambda: not waits(daemon))
-    daemon.until(lambda event: event["type"] == "result", 5 * SOURCES)
+    heard(daemon)
 
     lost, batches = worker_losses(daemon.events[before:]), endpoint(daemon)["failed"] - failed
     assert len(lost) <= min(batches, IN_FLIGHT) * MAX_BATCH
@@ -212,8 +232,8 @@ def test_a_daemon_outlives_the_whole_cluster_says_so_and_resumes_by_itself(daemo
 
     with tempfile.TemporaryDirectory(prefix="ray") as folder:
         with serving(Path(folder), *PORTS, replicas=1, model=MODEL):
-            daemon.until(lambda event: event["type"] == "result", 3 * SOURCES)
             client.ready()
+            heard(daemon, 2)
             assert endpoint(daemon)["ready"] is True
             worker_losses(daemon.events)
             all_are_told(daemon.events)

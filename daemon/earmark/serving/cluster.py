@@ -19,7 +19,7 @@ from earmark.serving.applications import SERVICER, Arguments, Where, route
 from earmark.serving.ray_app import application_of
 
 Tell = Callable[[str], None]
-TRIES = 3  # of starting Ray
+TRIES = 5  # of starting Ray
 
 
 def start(models: Sequence[Arguments], settings: Config, where: Where, tell: Tell) -> None:

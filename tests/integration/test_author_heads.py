@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from tests.posting import Client, as_json, encoded
 CLIP = (0.3 * np.sin(np.arange(16_000) ** 1.3 / 500)).astype(np.float32)
 SETTINGS = """
 journal = false
+
+[worker]
+threads = 1
 
 [[source]]
 kind = "command"
@@ -127,3 +131,20 @@ def test_a_value_never_goes_on_and_what_makes_scores_is_shown(
     assert models["test/ages"]["values"] == ["age"]
     assert models["test/turns"]["remarks"][0].startswith("test/turns: always encodes 16 s")
     assert "always encodes 16 s" in daemon.logged("test/turns: always")
+
+
+def test_a_reload_names_the_labels_otherwise_at_once_and_no_answer_from_before_is_given(
+    expected: tuple[Path, dict[str, Scores]], daemon: Daemon, heard: dict[str, Any]
+) -> None:
+    client, clip, path = Client(daemon.address), encoded(CLIP, subtype="FLOAT"), "/models/test/named"
+    before = [client.post(clip, path, content_type="audio/wav").scores for _ in range(2)][-1]
+    settings = expected[0] / "earmark.toml"
+    settings.write_text(settings.read_text().replace(NAMES["named"], 'labels = ["v", "w", "x", "y", "z"]'))
+    daemon.process.send_signal(signal.SIGHUP)
+    told = daemon.until(lambda event: event["type"] == "config")
+    assert told["classifiers"][-1]["labels"] == list("vwxyz")
+    after = client.post(clip, path, content_type="audio/wav").scores
+    logits = {label: np.log(score / (1 - score)) for label, score in before.items()}
+    powers = np.exp([logits[label] for label in "abcde"])
+    assert after == pytest.approx(dict(zip("vwxyz", powers / powers.sum(), strict=True)), abs=1e-5)
+    assert client.get("/info").json["models"]["functions"]["test/named"] == "softmax"

@@ -125,7 +125,8 @@ class Live:
         self._publish(self._detectors.end("shutdown", self._clock()))
 
     def _submit(self, window: Window) -> None:
-        reply = partial(self._settle, window, self._detectors.reserve(window), self._functions[window.model])
+        scoring = self._functions[window.model]
+        reply = partial(self._settle, window, self._detectors.reserve(window), scoring)
         self._dispatcher.submit(Job(window.model, window.samples, window.live, window.captured, reply))
 
     def _settle(self, window: Window, reserved: Reserved, scoring: Scoring, outcome: Outcome) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from earmark.audio.types import SECOND, Floats, Samples, Span, Window
 from earmark.capture.health import Change
+from earmark.checkpoints.checkpoint import Scoring
 from earmark.config import settings as config
 from earmark.detection.decide import SlidingDecider
 from earmark.detection.detector import Detector, Draft
@@ -73,12 +74,13 @@ class Bench:
             min_on,
         )
         self.detectors = Detectors({("kitchen", "words"): detector}, ("kitchen",))
+        self.functions: dict[str, Scoring] = {"a/model": "none", "a/second": "none"}
         self.told: list[str] = []
         self.answered = 0
         self.live = Live(
             self.detectors,
             self.dispatcher,
-            {"a/model": "none", "a/second": "none"},
+            self.functions,
             self._publish,
             answered=self._count,
             clock=lambda: self.now,
@@ -139,6 +141,18 @@ def test_a_window_becomes_a_result_and_what_is_decided_by_its_score() -> None:
         assert bench.answered == 2
 
     play(scene)
+
+
+def test_another_function_of_a_model_holds_for_the_windows_that_come_after_it() -> None:
+    async def scene(bench: Bench) -> None:
+        bench.live.receive([window(0, 0.1)])
+        bench.functions["a/model"] = "sigmoid"  # of 0.1, which is 0.52
+        bench.live.receive([window(1, 0.1)])
+        bench.engine.release()
+        await bench.dispatcher.drain()
+        assert bench.told == ["result 0", "result 1", "on"]
+
+    play(scene, held=True)
 
 
 def test_an_off_that_is_held_is_published_by_a_timer() -> None:

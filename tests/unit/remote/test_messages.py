@@ -101,3 +101,11 @@ def test_what_differs_is_named(found: Described, columns: int, reason: str) -> N
 def test_the_same_model_passes_and_so_does_one_of_which_nothing_is_said() -> None:
     compare(MOODS, Described(MOODS.labels, MOODS.rate, MOODS.revision), 2)
     compare(MOODS, Described(), 2)
+
+
+def test_labels_that_the_settings_name_otherwise_are_those_of_the_model_or_its_new_ones_at_the_endpoint() -> None:
+    named = MOODS.named(("calm", "angry"), None, "model[0]")
+    compare(named, Described(MOODS.labels), 2)
+    compare(named, Described(("calm", "angry")), 2)
+    with pytest.raises(ModelError, match="its label 0 is 'angry', and that of house/moods is 'low'"):
+        compare(named, Described(("angry", "calm")), 2)

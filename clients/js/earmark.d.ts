@@ -8,6 +8,8 @@ export interface SourceInfo { name: string; state: SourceState; device?: string;
 export interface ClassifierInfo {
   name: string; model: string; labels: string[]; sources: string[]; gate: string; mode: "utterance" | "sliding";
   window: number; hop: number; ends_in: "on" | "off"; clips: string[];
+  /** There where the model takes its labels at run time. */
+  label_set?: { labels: string[]; background: string[]; template: string };
 }
 interface Numbered { seq: number; time: string; source: string }
 interface Placed { start: number; end: number; start_time?: string; end_time?: string }
@@ -123,7 +125,10 @@ export class Earmark {
   info(): Promise<Record<string, unknown>>;
   sources(): Promise<Record<string, unknown>>;
   classifiers(): Promise<Record<string, unknown>>;
-  patchClassifier(name: string, changes: { decide?: object; vad?: object }): Promise<Record<string, unknown>>;
+  patchClassifier(
+    name: string,
+    changes: { decide?: object; vad?: object; labels?: string[]; background?: string[]; template?: string },
+  ): Promise<Record<string, unknown>>;
   patchSource(name: string, changes: { paused: boolean }): Promise<Record<string, unknown>>;
 }
 export function address(text: string): URL;

@@ -140,7 +140,10 @@ export class Earmark {
     return this.request("GET", "v1/classifiers");
   }
 
-  /** Change the decisions or the gate of a classifier: {decide: {...}, vad: {...}}. Needs a token with scope admin. */
+  /**
+   * Change the decisions or the gate of a classifier, or labels that are given at run time: {decide: {...}, vad: {...},
+   * labels: [...], background: [...], template}. Needs a token with scope admin.
+   */
   patchClassifier(name, changes) {
     return this._patch(`v1/classifiers/${encodeURIComponent(name)}`, changes);
   }

@@ -27,7 +27,7 @@ let drawn = 0;
 const page = {
   store,
   draw,
-  view: { tuning: null, open: null, paused: false, selected: null, filter: {}, menu: false, notes: new Map(), twins: new Set() },
+  view: { tuning: null, typing: null, open: null, paused: false, selected: null, filter: {}, menu: false, notes: new Map(), twins: new Set() },
   theme: document.documentElement.dataset.theme,
   nextTheme() {
     page.theme = THEMES[(THEMES.indexOf(page.theme) + 1) % THEMES.length];

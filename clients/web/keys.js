@@ -10,7 +10,7 @@ export function keys(page) {
     " ": () => (view.paused = !view.paused),
     "/": () => document.querySelector("#filter-label")?.focus(),
     Enter: () => toggle(),
-    Escape: () => (view.tuning = view.open = null),
+    Escape: () => (view.tuning = view.typing = view.open = null),
   };
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;

@@ -174,7 +174,12 @@ function takeParts(store, event) {
   const lost = (name) => store.sources.get(name)?.lost ?? {};
   const source = (each) => ({ ...each, lost: lost(each.name), lag: store.sources.get(each.name)?.lag });
   store.sources = new Map(event.sources.map((each) => [each.name, source(each)]));
+  const before = store.classifiers;
   store.classifiers = new Map(event.classifiers.map((each) => [each.name, each]));
+  for (const { classifier, key } of store.pairs()) {
+    const known = before.get(classifier.name)?.labels;
+    if (known && known.join("|") !== classifier.labels.join("|")) [store.now, store.results].forEach((scores) => scores.delete(key));
+  }
 }
 
 function spanOf(event, to) {

@@ -27,6 +27,13 @@ export const of = (table, label) => (table && Object.hasOwn(table, label) ? tabl
 
 export const has = (key) => key in strings;
 
+/** Labels as they are typed: one a line, or between commas where all stand in one line. */
+export const listed = (text) =>
+  text.trim().split(/\n/.test(text.trim()) ? /\n/ : /,/).map((label) => label.trim()).filter(Boolean);
+
+/** Why the daemon has refused a change. */
+export const refusal = ({ status, message }) => (has(`refused.${status}`) ? `${t(`refused.${status}`)} ${message}` : message);
+
 /** A score with two digits. */
 export const score = (value) => (value === undefined || value === null ? "–" : value.toFixed(2));
 

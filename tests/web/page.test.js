@@ -6,7 +6,7 @@ import { toCsv } from "../../clients/web/csv.js";
 import { compare, replay, replayGate, rulesOf } from "../../clients/web/decide.js";
 import { Series } from "../../clients/web/series.js";
 import { KEPT, Store, keyOf } from "../../clients/web/store.js";
-import { connection, gapSentence, plain, t, useStrings, verdict, whySentence } from "../../clients/web/words.js";
+import { connection, gapSentence, listed, plain, refusal, t, useStrings, verdict, whySentence } from "../../clients/web/words.js";
 
 const STRINGS = JSON.parse(readFileSync(new URL("../../clients/web/strings.json", import.meta.url)));
 useStrings(STRINGS);
@@ -83,6 +83,16 @@ test("lost sound is summed by cause, and a new hello keeps the sums", () => {
   store.take(HELLO, START);
   assert.deepEqual(store.sources.get("desk").lost, { device: 3 });
   assert.deepEqual(store.losses[0], { source: "desk", classifier: undefined, from: START + 7500, to: START + 9000, cause: "device" });
+});
+
+test("scores of labels that a classifier has no more are forgotten, and others stay", () => {
+  const store = heard(result(3, { happy: 0.9 }));
+  store.take({ type: "config", seq: 2, time: iso(4), cause: "api", sources: HELLO.sources, classifiers: HELLO.classifiers }, START);
+  assert.equal(store.now.size, 1);
+  const classifiers = [{ ...HELLO.classifiers[0], labels: ["angry", "glad"] }];
+  store.take({ type: "config", seq: 3, time: iso(5), cause: "api", sources: HELLO.sources, classifiers }, START);
+  assert.equal(store.now.size, 0);
+  assert.equal(store.series("emotion|desk").points.length, 0);
 });
 
 test("a recording that is read at speed is placed by the time of publication", () => {
@@ -264,6 +274,18 @@ test("a label may have the name of what every object has", () => {
   const points = ["constructor", "toString", "__proto__"].map((label, index) => ({ at: index * 1000, scores: Object.fromEntries([[label, 0.9]]) }));
   assert.deepEqual(replay(points, rulesOf(status)).fired.map(({ label }) => label), ["constructor", "toString", "__proto__"]);
   assert.match(verdict({ top: [{ label: "constructor", score: 0.9 }], suppressed: "" }, status, 0, false), /constructor/);
+});
+
+test("labels are typed one a line, or between commas where there is one line", () => {
+  assert.deepEqual(listed(" a dog barking, rain ,, "), ["a dog barking", "rain"]);
+  assert.deepEqual(listed("a dog, far away\n\n  rain\n"), ["a dog, far away", "rain"]);
+  assert.deepEqual(listed("rain\n"), ["rain"]);
+  assert.deepEqual(listed(" \n "), []);
+});
+
+test("a refusal is the daemon's sentence, behind what the page knows of its status", () => {
+  assert.equal(refusal({ status: 400, message: "labels: a label is empty" }), "labels: a label is empty");
+  assert.match(refusal({ status: 403, message: "no" }), /scope admin.* no$/);
 });
 
 test("a label does not turn the direction of what stands beside it", () => {

@@ -4,6 +4,7 @@ import { html, nothing } from "../vendor/lit-html.js";
 import { replay, rulesOf } from "../decide.js";
 import { of, plain, score, t, verdict } from "../words.js";
 import { bars, ROW, ROWS } from "./bars.js";
+import { labelsButton, labelsForm } from "./labels.js";
 import { knobs, trial } from "./tuner.js";
 
 const HITS_OVER = 60; // newest results over which the hits so far are counted
@@ -30,11 +31,13 @@ function card(page, pair, pairs) {
   const on = activeLabels(store, key);
   const several = pairs.filter((other) => other.classifier.name === classifier.name).length > 1;
   const tuned = view.tuning?.key === key;
+  const wide = tuned || (view.typing?.key === key && classifier.label_set);
   return html`
-    <article class="card now ${tuned ? "tuned" : ""}" data-classifier=${classifier.name} data-source=${source}>
+    <article class="card now ${wide ? "tuned" : ""}" data-classifier=${classifier.name} data-source=${source}>
       <div class="head">
         <h3>${classifier.name}${several ? html` <small>${source}</small>` : nothing}</h3>
         <p class="how">${t(`mode.${classifier.mode}`, classifier)}</p>
+        ${labelsButton(page, pair)}
         <button class="quiet small tune" aria-expanded=${tuned} ?disabled=${!status} @click=${() => tune(page, key)}>
           ${t(tuned ? "tuner.close" : "tuner.open")}
         </button>
@@ -47,7 +50,7 @@ function card(page, pair, pairs) {
           ${twin(now, status)}
           ${tuned ? knobs(page, pair, status) : nothing}
         </div>
-        ${tuned ? trial(page, pair, status) : nothing}
+        ${tuned ? trial(page, pair, status) : labelsForm(page, pair)}
       </div>
     </article>
   `;
@@ -64,6 +67,7 @@ const twin = (now, status) => html`
 
 function tune(page, key) {
   const { view } = page;
+  view.typing = null;
   view.tuning = view.tuning?.key === key ? null : { key, label: "", changes: {}, gate: false, toml: "", note: "" };
   page.draw();
 }

@@ -2,7 +2,7 @@
 
 import { html, nothing } from "../vendor/lit-html.js";
 import { compare, replay, replayGate, rulesOf } from "../decide.js";
-import { has, of, score, seconds, t } from "../words.js";
+import { of, refusal, score, seconds, t } from "../words.js";
 import { chart } from "./chart.js";
 import { ask } from "./token.js";
 
@@ -146,7 +146,7 @@ async function send(page, name, changes, undone) {
     const note = t(undone ? "tuner.applied" : "tuner.undone") + restart;
     Object.assign(tuning, { changes: {}, toml: undone ? (answer.toml ?? "") : "", note, failed: false, undo: undone });
   } catch (error) {
-    Object.assign(tuning, { note: has(`refused.${error.status}`) ? `${t(`refused.${error.status}`)} ${error.message}` : error.message, failed: true });
+    Object.assign(tuning, { note: refusal(error), failed: true });
     ask(page, error);
   }
   tuning.busy = false;

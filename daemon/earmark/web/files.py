@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 UNSERVED = {"package.json"}  # it tells Node.js that these are modules
+COMMENT = re.compile(rb"^[ \t]*(//[^\n]*|/\*\*((?!\*/).)*\*/[ \t]*)$", re.MULTILINE | re.DOTALL)  # in lines of its own
 PLACE = "HASH"  # stands for the hash in the index, which alone has no hash in its name
 
 
@@ -47,7 +49,7 @@ class Page:
 def load(folders: Mapping[str, Path] = FOLDERS) -> Page:
     """Read all files of the page."""
     files = {
-        prefix + file.relative_to(folder).as_posix(): File(file.read_bytes(), MEDIA_TYPES[file.suffix])
+        prefix + file.relative_to(folder).as_posix(): File(_sent(file), MEDIA_TYPES[file.suffix])
         for prefix, folder in folders.items()
         for file in sorted(folder.rglob("*"))
         if file.is_file() and file.suffix in MEDIA_TYPES and file.name not in UNSERVED
@@ -58,3 +60,11 @@ def load(folders: Mapping[str, Path] = FOLDERS) -> Page:
         digest.update(f"{name}\0{len(file.content)}\0".encode() + file.content)
     short = digest.hexdigest()[:16]
     return Page(index.replace(PLACE.encode(), short.encode()), short, files)
+
+
+def _sent(file: Path) -> bytes:
+    """Return a file as browsers get it: own modules without their comments, which are a tenth, with as many lines."""
+    content = file.read_bytes()
+    if file.suffix != ".js" or file.parent.name == "vendor":  # whose comments have its licence
+        return content
+    return COMMENT.sub(lambda found: b"\n" * found[0].count(b"\n"), content)

@@ -42,6 +42,19 @@ def test_a_changed_index_has_another_hash(tmp_path: Path) -> None:
     assert small(tmp_path / "a").digest != small(tmp_path / "b", index="<script src=page/HASH/app.js async>").digest
 
 
+def test_modules_are_sent_without_the_lines_of_their_comments_and_keep_their_numbers(tmp_path: Path) -> None:
+    script = (
+        '// one\n/** two\n * three */\nconst a = "// no"; // kept\n  /** four */ b();\n  // five\n  /** six */\nc();'
+    )
+    page = small(tmp_path / "a", script=script)
+    assert page.files["app.js"].content.decode() == '\n\n\nconst a = "// no"; // kept\n  /** four */ b();\n\n\nc();'
+
+
+def test_what_others_wrote_is_sent_with_its_licence(page: Page) -> None:
+    for name in ("vendor/lit-html.js", "vendor/uplot.js"):
+        assert page.files[name].content == (FOLDERS[""] / name).read_bytes()
+
+
 def test_the_page_is_small(page: Page) -> None:
     packed = {name: len(gzip.compress(file.content)) for name, file in page.files.items()}
     packed.pop("docs.css")  # the page at /docs loads it, and this one does not

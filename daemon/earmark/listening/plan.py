@@ -25,6 +25,7 @@ from earmark.errors import ConfigError, EarmarkError
 from earmark.hints import did_you_mean
 from earmark.inference.scores import masses
 from earmark.listening import verify
+from earmark.listening.lengths import window_lengths
 from earmark.protocol import events
 from earmark.protocol.events import ClassifierInfo
 from earmark.windowing import windows
@@ -33,9 +34,6 @@ from earmark.zeroshot.head import Head
 from earmark.zeroshot.label_set import LabelSet
 from earmark.zeroshot.text_vectors import TextVectors
 
-WINDOW_SECONDS = 1.0  # if neither the settings nor the model name a length
-LIMIT_SECONDS = 10.0  # of an utterance, likewise
-GRID_SECONDS = 0.25  # by which windows of utterances grow
 LABEL_SET = ("labels", "background", "template")  # the settings that a model with labels of its own does not take
 EVERY = "*"  # in `clips`: every label
 MARGIN_SECONDS = 5.0  # of sound kept beyond what a window needs: more than an intake holds when it comes late
@@ -264,7 +262,7 @@ def plan(
             raise ConfigError(f'{where}.{setting}: {name} has no label "{label}"{f"; {hint}" if hint else ""}')
     sources = classifier.sources or tuple(source.name for source in settings.source)
     clip_seconds = settings.clips.longest if classifier.clips else 0.0
-    lengths, second = _lengths(where, classifier, checkpoint), None
+    lengths, second = window_lengths(where, classifier, checkpoint, MAX_WINDOW_SAMPLES), None
     if (wanted := classifier.verify) is not None:
         other = read(_entry(f"{where}.verify.model", wanted.model, entries))
         second = other, verify.second(where, classifier, wanted, labels, checkpoint, other, lengths)
@@ -294,40 +292,3 @@ def _check_labels(where: str, settings: config.Classifier, checkpoint: Checkpoin
                 f"{where}.{setting}: {settings.model} has labels of its own; only a model takes others that takes its"
                 " labels at run time (CLAP)"
             )
-
-
-def _lengths(where: str, settings: config.Classifier, checkpoint: Checkpoint) -> windows.Lengths:
-    """Return the lengths of the windows. Raises ConfigError, which names the setting `where`."""
-    rate = checkpoint.rate
-    longest = checkpoint.window or checkpoint.limit
-    window = round(settings.window * rate) or checkpoint.window or round(WINDOW_SECONDS * rate)
-    limit = round(settings.max_window * rate) or longest or max(round(LIMIT_SECONDS * rate), window)
-    for name, length in (("window", window), ("max_window", limit)):
-        if longest and length > longest:
-            raise ConfigError(
-                f"{where}.{name}: {settings.model} takes {longest / rate:g} s at most, not {length / rate:g} s"
-            )
-    if limit < window:
-        raise ConfigError(
-            f"{where}.max_window: {limit / rate:g} s is shorter than the model's window, {window / rate:g} s"
-        )
-    pre_roll = settings.vad.pre_roll_ms * rate // 1000
-    if settings.mode == "utterance" and 2 * pre_roll > limit:
-        raise ConfigError(
-            f"{where}.vad.pre_roll_ms: {settings.vad.pre_roll_ms} leaves too little of a window of {limit / rate:g} s"
-            " for the sound itself; at most half of it"
-        )
-    if max(window, limit) > MAX_WINDOW_SAMPLES:
-        name, length = ("window", window) if window > MAX_WINDOW_SAMPLES else ("max_window", limit)
-        raise ConfigError(
-            f"{where}.{name}: {length / rate:g} s is too long; {MAX_WINDOW_SAMPLES / rate:g} s at most at {rate} Hz"
-        )
-    if window < checkpoint.minimum:
-        raise ConfigError(f"{where}.window: {settings.model} needs {checkpoint.minimum / rate:g} s at least")
-    return windows.Lengths(
-        window,
-        limit,
-        max(1, round(settings.hop * rate)),
-        pre_roll,
-        round(GRID_SECONDS * rate),
-    )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from earmark.engines.process import HUNG_SECONDS
+from earmark.engines.silence import HUNG_SECONDS
 from tests.daemon import ROOT, Daemon
 from tests.manager import Manager
 from tests.posting import Client

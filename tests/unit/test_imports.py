@@ -327,6 +327,8 @@ SHELLS: dict[str, str] = {
     "inference.announced": "nothing; it wakes who waits for a state",
     "inference.dispatch": "the task that sends batches",
     "standin.backed": "the task that starts and ends the process that stands in",
+    "engines.sending": "the slots that are free",
+    "engines.silence": "the timer of a process that sends nothing",
     "engines.placing": "nothing; it asks placement.gpu and placement.known_threads",
     "launching.early": "a model process that waits for its engine",
     "runtimes.limits": "the memory of the model process",

@@ -13,6 +13,7 @@ import numpy as np
 from earmark.audio.types import Floats
 from earmark.engines import wire
 from earmark.engines.growth import Growth
+from earmark.engines.silence import SilenceTimer
 from earmark.errors import LabelsRefused, WorkerError
 from earmark.launching.launch import Child, Launcher
 from earmark.placement.choice import Engine
@@ -20,11 +21,7 @@ from earmark.placement.resident import resident
 
 LOADING_TIMEOUT_SECONDS = 300.0  # within which a process that loads must tell something of a model
 STOP_TIMEOUT_SECONDS = 1.0  # for the process to end by itself; then it is killed
-SILENT_SECONDS = 1.5  # without a beat, after which the process may hang. Before a live window is too old
-HUNG_SECONDS = 5.0  # without a beat, after which it does hang
-HUNG_LOADING_SECONDS = 30.0  # the same while it loads a model, where one call into a library may take seconds
 MB = 1e6
-LATE_SECONDS = 0.25  # of a timer: then it was the daemon that did not run
 
 
 class Died(Exception):
@@ -57,7 +54,7 @@ class WorkerProcess:
         self._launcher = launcher
         self._timeout_seconds = timeout  # for one batch
         self._on_reply = on_reply
-        self._on_silence = on_silence
+        self._silence = SilenceTimer(on_silence, self._kill_because, lambda: bool(self._loading))
         self._growth = growth
         self._on_outgrown = on_outgrown
         self._waiting: dict[int, asyncio.Future[wire.Logits]] = {}  # in the order of the requests
@@ -66,10 +63,7 @@ class WorkerProcess:
         self._begin_timer: asyncio.TimerHandle | None = None
         self._batch_timer: asyncio.TimerHandle | None = None  # for the batch that the process is at work on
         self._loading_timer: asyncio.TimerHandle | None = None
-        self._silence_timer: asyncio.TimerHandle | None = None
-        self._heard_at = 0.0  # when the newest message came
         self._is_serving = False
-        self._is_silent = False
         self._pid: int | None = None
         self._retirement = ""  # why it is to end after the batches that it has; empty if it is not
         self._died_at_work = False  # whether it ended before all batches were answered
@@ -137,7 +131,7 @@ class WorkerProcess:
             while True:
                 header = await self._reader.readexactly(wire.HEADER)
                 reply = wire.decode_reply(await self._reader.readexactly(int.from_bytes(header, "big")))
-                self._hear()
+                self._silence.heard(timed=self._is_serving)
                 self._receive(reply)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -150,7 +144,7 @@ class WorkerProcess:
     @property
     def heard_at(self) -> float:
         """When the newest message came, by the clock of the event loop; 0 before the first one."""
-        return self._heard_at
+        return self._silence.heard_at
 
     def retire(self, reason: str) -> None:
         """Have the process end once the batches that it has are answered. `reason` goes on as that of ended().
@@ -217,7 +211,7 @@ class WorkerProcess:
                 self._child.serves(pid)
                 self._is_serving = True
                 self._begin_timer = self._restarted(self._begin_timer, None)
-                self._hear()
+                self._silence.heard(timed=self._is_serving)
                 self._time_loading()
                 self._on_reply(reply)
             case _:
@@ -291,38 +285,7 @@ class WorkerProcess:
         self._batch_timer = self._restarted(self._batch_timer, None)
         self._loading_timer = self._restarted(self._loading_timer, None)
         self._begin_timer = self._restarted(self._begin_timer, None)
-        if self._silence_timer is not None:
-            self._silence_timer.cancel()
-
-    def _hear(self) -> None:
-        """Note that the process has sent something, and time its silence from now on."""
-        self._heard_at = asyncio.get_running_loop().time()
-        if self._is_silent:
-            self._is_silent = False
-            self._on_silence(False)
-        if self._is_serving:
-            self._time_silence(SILENT_SECONDS)
-
-    def _time_silence(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        if self._silence_timer is not None:
-            self._silence_timer.cancel()
-        self._silence_timer = loop.call_later(seconds, self._check_silence, loop.time() + seconds)
-
-    def _check_silence(self, due: float) -> None:
-        """Judge how long the process has been silent, at the time `due`. A silent process is killed at last."""
-        now = asyncio.get_running_loop().time()
-        if now - due > LATE_SECONDS:  # the daemon itself was held up, and what came meanwhile may be unread
-            self._time_silence(SILENT_SECONDS)
-            return
-        limit, silent = HUNG_LOADING_SECONDS if self._loading else HUNG_SECONDS, now - self._heard_at
-        if silent >= limit:
-            self._kill_because(f"has sent nothing for {limit:g} s and was killed")
-            return
-        if not self._loading and not self._is_silent:
-            self._is_silent = True
-            self._on_silence(True)
-        self._time_silence(max(0.01, limit - silent))
+        self._silence.stop()
 
     def _restarted(self, timer: asyncio.TimerHandle | None, seconds: float | None) -> asyncio.TimerHandle | None:
         """Cancel the timer. Return one that kills the process after `seconds`, or None."""

@@ -10,8 +10,6 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
-import numpy as np
-
 from earmark.audio.types import Floats, Samples
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
@@ -19,8 +17,10 @@ from earmark.engines import wire
 from earmark.engines.deaths import Deaths, Ended
 from earmark.engines.growth import Growth
 from earmark.engines.placing import Placing
-from earmark.engines.process import MB, SILENT_SECONDS, Died, WorkerProcess
-from earmark.errors import ModelError, WorkerDied, WorkerError
+from earmark.engines.process import MB, WorkerProcess
+from earmark.engines.sending import Sending
+from earmark.engines.silence import SILENT_SECONDS
+from earmark.errors import ModelError, WorkerError
 from earmark.inference.announced import Announced, OnChange
 from earmark.inference.batch import ATTEMPTS
 from earmark.inference.engine import EngineState, Phase, RemoteStats
@@ -73,7 +73,7 @@ class LocalEngine:
         self._slots: wire.Slots
         self._launcher: Launcher
         self._log: WorkerLog
-        self._free: asyncio.Queue[int] = asyncio.Queue()
+        self._sending: Sending
         self._supervision: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
@@ -83,8 +83,7 @@ class LocalEngine:
         self._log = WorkerLog(None if begun is None else begun.log)
         template = None if begun is None else Template(begun.process, begun.control)
         self._launcher = Launcher(self._slots, self._log.descriptor, spare=self._settings.spare, template=template)
-        for slot in range(wire.SLOTS):
-            self._free.put_nowait(slot)
+        self._sending = Sending(self._slots, self._process_with)
         self._supervision = asyncio.create_task(self._supervise(), name="worker")
         for checkpoint in self._checkpoints.values():
             _log_remarks(checkpoint)
@@ -182,40 +181,11 @@ class LocalEngine:
         processes died, WorkerError when the model fails on the batch, and ModelError for a model that is unknown or
         was refused.
         """
-        rows = wire.capacity(len(batch[0]))
-        starts = range(0, len(batch), rows)
-        parts = [await self._classify(model, batch[start : start + rows], attempts) for start in starts]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-    async def _classify(self, model: str, batch: Sequence[Samples], attempts: int) -> Floats:
-        """Classify a batch that fits into a slot."""
-        slot = await self._free.get()
-        try:
-            self._slots.write(slot, batch)  # the slot outlives the process
-            deaths = 0
-            while deaths < attempts:
-                process = await self._process_with(model)
-                try:
-                    return await process.classify(model, slot, len(batch), len(batch[0]))
-                except Died as death:
-                    deaths += death.guilty
-            times = "" if attempts == 1 else f" {attempts} times"
-            raise WorkerDied(f"{model}: the model process died{times} under the same batch of {len(batch)}")
-        finally:
-            self._free.put_nowait(slot)
+        return await self._sending.classify(model, batch, attempts)
 
     async def encode(self, model: str, texts: Sequence[str]) -> Floats:
-        """Return a vector for each text; see Engine. Waits while the process starts. Raises as classify() does.
-
-        Texts need no slot, and wait behind the batches that are with the process already.
-        """
-        while True:
-            process = await self._process_with(model)
-            try:
-                return await process.encode(model, texts)
-            except Died as death:
-                if death.guilty:
-                    raise WorkerDied(f"{model}: the model process died while it read {len(texts)} labels") from None
+        """Return a vector for each text; see Engine. Waits while the process starts. Raises as classify() does."""
+        return await self._sending.encode(model, texts)
 
     async def _process_with(self, model: str) -> WorkerProcess:
         """Wait for a process that has loaded `model`, and return it."""

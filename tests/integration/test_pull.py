@@ -353,6 +353,35 @@ def test_what_a_model_will_answer_is_told_when_it_is_pulled(
         assert f"earmark: {line}" in done.stderr
 
 
+def test_a_model_that_takes_its_labels_at_run_time_is_pulled_with_its_tokenizer_and_says_so(
+    tmp_path: Path, source: Path, pull: Any
+) -> None:
+    shutil.rmtree(source)
+    checkpoints.save_clap(source, seconds=2)
+    (source / "training.json").touch()  # of no use here
+    done = pull(MODEL)
+    assert done.returncode == 0, done.stderr
+    assert "answers with labels that it takes at run time, in words: those of a [[classifier]]" in done.stderr
+    assert done.stdout.endswith(
+        "# It takes its labels at run time: write `labels` into the [[classifier]] that names it\n"
+    )
+    assert tomllib.loads(done.stdout)["model"][0]["name"] == MODEL
+    folder = store.newest(models(tmp_path), MODEL)
+    assert {*os.listdir(folder)} == {*os.listdir(source), "manifest.json"} - {"training.json"}
+    assert reader.read(folder).takes_labels
+
+
+def test_a_model_that_takes_labels_and_brings_no_tokenizer_is_refused_before_its_weights_are_fetched(
+    source: Path, hub: FakeHub, pull: Any
+) -> None:
+    shutil.rmtree(source)
+    (checkpoints.save_clap(source, seconds=2) / "tokenizer.json").unlink()
+    done = pull(MODEL)
+    assert done.returncode == 1
+    assert "holds no tokenizer.json, and not both vocab.json and merges.txt" in done.stderr
+    assert "model.safetensors" not in hub.fetched()
+
+
 @pytest.mark.parametrize(
     ("arguments", "extra", "sentence"),
     [

@@ -66,6 +66,8 @@ def make(
     Raises EarmarkError, with the file that was there before untouched.
     """
     found = reader.read(folder, name)
+    if found.takes_labels:
+        raise ModelError(f"{name}: takes its labels at run time, and only torch runs such models")
     target, staged = folder / FILES[kind], folder / f".{FILES[kind]}.new"
     torch.set_num_threads(1)
     tell(f"exporting {name}")

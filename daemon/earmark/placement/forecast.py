@@ -81,6 +81,7 @@ def forecast(worker: config.Worker, checkpoints: Collection[Checkpoint], machine
     found, engines = Forecast(), set[Engine]()
     if worker.engine == "oip":
         found.lines += [f"model {each.name}: {', '.join(worker.remote.endpoints)}" for each in checkpoints]
+        found.errors += [only_on_torch(each.name) for each in checkpoints if each.takes_labels]
         if absent := [name for name in REMOTE_PACKAGES if not machine.has_package(name)]:
             found.errors.append(ModelError(f"{absent[0]} is not installed: pip install 'earmark[oip]'"))
         if worker.fallback == "cpu":
@@ -93,7 +94,9 @@ def forecast(worker: config.Worker, checkpoints: Collection[Checkpoint], machine
         engines.add(choice.engine)
         found.lines.append(f"model {checkpoint.name}: {PACKAGES[choice.engine][0]}, because {choice.why}")
         file = FILES[kind_of(worker.precision)]
-        if choice.engine == "onnx" and not (Path(checkpoint.path) / file).is_file():
+        if choice.engine == "onnx" and checkpoint.takes_labels:
+            found.errors.append(only_on_torch(checkpoint.name))
+        elif choice.engine == "onnx" and not (Path(checkpoint.path) / file).is_file():
             found.errors.append(no_export(checkpoint.name, file))
     needed = [name for engine in sorted(engines) for name in PACKAGES[engine]]
     if absent := [name for name in needed if not machine.has_package(name)]:
@@ -107,6 +110,11 @@ def forecast(worker: config.Worker, checkpoints: Collection[Checkpoint], machine
             else:
                 found.warnings.append(f"{error}; the models would run on the CPU")
     return found
+
+
+def only_on_torch(name: str) -> ModelError:
+    """Return the error of a model that takes its labels at run time, on an engine that has no way for them."""
+    return ModelError(f'{name}: takes its labels at run time, and runs on torch here; set worker.engine = "auto"')
 
 
 def no_export(name: str, file: str) -> ModelError:

@@ -13,7 +13,7 @@ import onnxruntime
 from earmark.audio.types import Floats
 from earmark.checkpoints.exported import FILES, INPUT, OUTPUT, complaint, exported, kind_of
 from earmark.errors import ModelError
-from earmark.placement.forecast import no_export
+from earmark.placement.forecast import no_export, only_on_torch
 from earmark.runtimes import limits
 from earmark.runtimes.runtime import Parts, Wanted, noise
 
@@ -80,6 +80,8 @@ def load(wanted: Wanted) -> OnnxModel:
     """Load the exported network of a checkpoint. Raises ModelError if there is none, or not one of this checkpoint."""
     kind = kind_of(wanted.precision)
     name, file = wanted.name, exported(wanted.folder, kind)
+    if not wanted.labels:
+        raise only_on_torch(name)
     if file is None:
         raise no_export(name, FILES[kind])
     try:

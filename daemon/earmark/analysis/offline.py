@@ -87,7 +87,7 @@ class Offline:
                 messages = self._messages.copy()
                 self._messages.clear()
                 self._live.receive(messages)
-                await self._until(lambda: len(self._jobs) < MOST_WAITING)
+                await self._until(lambda: len(self._jobs) < MOST_WAITING and not self._live.looks)
                 yield self._taken()
             await self._until(lambda: self._live.done)
             yield self._taken()

@@ -131,6 +131,11 @@ class Detector:
             self._waiting.resolve(ticket, outcome)
         return self._drafts(now)
 
+    @property
+    def looks(self) -> bool:
+        """Whether everything waits for a second look."""
+        return self._doubted is not None
+
     def look(self) -> Look | None:
         """Return the window at which the second model shall look now, once; None if there is none."""
         look, self._look = self._look, None

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
@@ -13,7 +14,7 @@ from typing import Protocol
 from earmark.audio.resampled import resample
 from earmark.audio.types import SECOND, Floats, Nanoseconds, Window
 from earmark.checkpoints.checkpoint import Scoring
-from earmark.detection.detector import Draft
+from earmark.detection.detector import Detector, Draft
 from earmark.detection.detectors import Detectors, Reserved
 from earmark.detection.outcomes import Look, Unscored
 from earmark.errors import WorkerError
@@ -42,8 +43,9 @@ class Live:
     Everything but deliver() runs on the event loop. `functions` has for each model how its logits become scores, which
     holds for windows that are submitted from then on; the caller may change it. `answered` is called with the name of a
     window's source once the window was scored or given up, so that a recording that is read faster than it sounds waits
-    for the engine. `level` is called with each level of a source. The caller owns the segmenter and the dispatcher, and
-    calls wind_up() when the segmenter has ended and the dispatcher has not.
+    for the engine; where others wait behind a second look, once that was answered too. `level` is called with each
+    level of a source. The caller owns the segmenter and the dispatcher, and calls wind_up() when the segmenter has
+    ended and the dispatcher has not.
     """
 
     def __init__(
@@ -64,10 +66,16 @@ class Live:
         self._answered = answered
         self._level = level
         self._clock = clock
+        self._owed: Counter[Detector] = Counter()  # windows that were scored and wait behind a second look
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._ended = False
         self._timer: asyncio.TimerHandle | None = None  # for the next `off` that is held
+
+    @property
+    def looks(self) -> bool:
+        """Whether windows that were scored wait behind a second look."""
+        return bool(self._owed)
 
     @property
     def done(self) -> bool:
@@ -136,8 +144,15 @@ class Live:
         try:
             self._take(reserved, self._scores(window.model, scoring, outcome))
         finally:
-            self._answered(window.source)
-            self._changed.set()
+            self._owed[reserved.detector] += 1
+            self._pay(reserved.detector)
+
+    def _pay(self, detector: Detector) -> None:
+        """Say that the windows of a detector were answered, unless they wait behind a second look."""
+        if not detector.looks:
+            for _ in range(self._owed.pop(detector, 0)):
+                self._answered(detector.source)
+        self._changed.set()
 
     def _take(self, reserved: Reserved, scores: Floats | Unscored) -> None:
         """Publish what follows from scores, and have another model look at what is doubtful."""
@@ -161,7 +176,7 @@ class Live:
         try:
             self._take(reserved, self._scores(model, scoring, outcome))
         finally:
-            self._changed.set()
+            self._pay(reserved.detector)
 
     def _watch(self) -> None:
         """Set the timer to the next `off` that is held."""

@@ -401,10 +401,11 @@ def test_what_comes_after_a_slow_second_look_keeps_its_order_and_the_source_is_n
         bench.engine.again = slow
         bench.live.receive([window(0, 0.75), window(1, 0.95), SourceEnded("kitchen", "")])
         await asked.wait()
-        assert (bench.told, bench.live.done) == ([], False)
+        assert (bench.told, bench.live.done, bench.live.looks, bench.answered) == ([], False, True, 0)
         answer.set()
         await bench.live.until_done()
         assert bench.told == ["result 0", "on", "result 1", "off source_lost"]
+        assert (bench.live.looks, bench.answered) == (False, 2)
 
     play(scene, second=OTHER)
 

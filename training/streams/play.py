@@ -102,7 +102,7 @@ def as_toml(classifier: Classifier, checkpoint: Path | None = None) -> str:
 
 
 def _table(values: dict[str, Any], name: str) -> str:
-    plain = [f"{key} = {toml(value)}\n" for key, value in values.items() if not isinstance(value, dict)]
+    plain = [f"{key} = {toml(value)}\n" for key, value in values.items() if not isinstance(value, dict | None)]
     tables = [
         f"[{name}.{key}]\n" + _table(value, f"{name}.{key}") for key, value in values.items() if isinstance(value, dict)
     ]

@@ -21,6 +21,7 @@ from earmark_client.request import ForPrograms, bearer, send
 TIMEOUT = 120.0  # seconds for one change; a reload may load models
 GROUPS = ("decide", "vad")
 LABELS = ("decide", "labels")
+GIVEN_LISTS, TEMPLATE = ("labels", "background"), "template"  # where the model takes its labels at run time
 
 SOURCES_EXAMPLES = """\
 examples:
@@ -41,6 +42,7 @@ examples:
   earmark set commands decide.labels.stop=0.9       for one label
   earmark set commands decide.labels.stop=null      and as for all others again
   earmark set commands vad.hangover_ms=200 vad.threshold=0.4
+  earmark set house labels="a dog barking, rain"    where the model takes its labels at run time
 The change lasts until the next reload or restart. The lines that would keep it, and the changes before it, are
 printed: put them into the daemon's configuration, in the [[classifier]] that has this name there. A daemon with tokens
 wants one with the scope admin.
@@ -81,7 +83,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "changes",
         metavar="KEY=VALUE",
         nargs="*",
-        help="decide.… or vad.…, as in the configuration; without any, show them",
+        help="decide.…, vad.…, labels, background or template, as in the configuration; without any, show them",
     )
     changed.set_defaults(run=run_set)
     add("reload", "let a daemon read its configuration again", RELOAD_EXAMPLES).set_defaults(run=run_reload)
@@ -172,7 +174,8 @@ def classifier(daemon: Address, name: str, token: str | None) -> dict[str, Any]:
 
 def assignments(shown: Mapping[str, Any]) -> Sequence[str]:
     """Return the settings of a classifier as parse_changes() takes them."""
-    return [
+    given = [f"{name}={_text(value)}" for name, value in (shown.get("label_set") or {}).items()]
+    return given + [
         f"{group}.{name}={_text(value)}"
         for group in GROUPS
         for key, told in shown[group].items()
@@ -192,13 +195,19 @@ def told(answer: Mapping[str, Any]) -> Sequence[str]:
     return lines or ["nothing changed"]
 
 
-def parse_changes(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
+def parse_changes(assignments: Iterable[str]) -> dict[str, Any]:
     """Return `decide.on=0.7` and the like as the JSON of a PATCH. Raises SubscriptionError.
 
-    A value is JSON, or else a text. Dots and `=` may be part of a label: `decide.labels.a=b=0.9`.
+    A value is JSON, or else a text. Dots and `=` may be part of a label: `decide.labels.a=b=0.9`. Labels that are given
+    are a list as JSON has it, or stand between commas.
     """
-    changes: dict[str, dict[str, Any]] = {}
+    changes: dict[str, Any] = {}
     for assignment in assignments:
+        key, _, value = assignment.partition("=")
+        if key in (*GIVEN_LISTS, TEMPLATE) and "=" in assignment:
+            found = _value(value)  # {} is JSON, too
+            changes[key] = _listed(value) if key != TEMPLATE else found if isinstance(found, str) else value
+            continue
         key, equals, value = assignment.rpartition("=")
         group, _, name = key.partition(".")
         if not equals or group not in GROUPS or not name:
@@ -226,6 +235,12 @@ def _value(text: str) -> Any:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
         return text
+
+
+def _listed(text: str) -> list[Any]:
+    """Return a list of JSON, or the texts between commas."""
+    found = _value(text)
+    return found if isinstance(found, list) else [label for each in text.split(",") if (label := each.strip())]
 
 
 def _text(value: object) -> str:

@@ -319,12 +319,17 @@ def test_a_clip_is_answered_for_the_labels_of_its_request_as_by_the_pipeline(tmp
             status, refused, _ = post(daemon, audio, query)
             assert (status, refused["error"].startswith(sentence)) == (400, True), refused
         assert post(daemon, b"no audio", "?candidate_labels=a,b")[0] == 400
-        (told,) = [each for each in get(daemon, "/v1/models") if each["id"] == "test/clap"]
+        said = get(daemon, "/v1/analyze?classifiers=sounds", audio)
+        results = [each for each in map(json.loads, said.splitlines()) if each["type"] == "result"]
+        best = theirs(samples, candidate_labels=list(LABELS))
+        assert [each["label"] for each in results[0]["result"]] == [each["label"] for each in best]
+        (told,) = [each for each in json.loads(get(daemon, "/v1/models")) if each["id"] == "test/clap"]
         assert (told["takes_labels"], told["labels"], told["function"]) == (True, [], "softmax")
-        (info,) = get(daemon, "/info")["classifiers"]
+        (info,) = json.loads(get(daemon, "/info"))["classifiers"]
         assert info["label_set"]["background"] == list(LABELS[2:])
 
 
-def get(daemon: Daemon, path: str) -> Any:
-    with urllib.request.urlopen(f"http://{daemon.address}{path}", timeout=DEADLINE) as answer:
-        return json.load(answer)
+def get(daemon: Daemon, path: str, body: bytes | None = None) -> str:
+    with urllib.request.urlopen(f"http://{daemon.address}{path}", body, timeout=DEADLINE) as answer:
+        found: bytes = answer.read()
+        return found.decode()

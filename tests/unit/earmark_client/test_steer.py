@@ -57,3 +57,17 @@ def test_sources_are_a_table() -> None:
         "a       listening  USB     16000 Hz",
         "door    lost                         it is? gone",
     ]
+
+
+def test_labels_that_are_given_are_a_list_or_stand_between_commas_and_a_template_is_a_text() -> None:
+    assert parse_changes(["labels= a dog = barking, rain,", 'background=["speech, far"]', "template=I hear {}="]) == {
+        "labels": ["a dog = barking", "rain"],
+        "background": ["speech, far"],
+        "template": "I hear {}=",
+    }
+    assert parse_changes(["background="]) == {"background": []}
+    label_set = {"labels": ["a", "b"], "background": ["c, d"], "template": "{}"}
+    lines = assignments({"name": "house", "label_set": label_set, "decide": {}, "vad": {}})
+    assert lines == ['labels=["a","b"]', 'background=["c, d"]', 'template="{}"']
+    assert parse_changes(lines) == label_set
+    assert parse_changes(["template={}"]) == {"template": "{}"}

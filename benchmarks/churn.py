@@ -49,7 +49,6 @@ HANDSHAKE = (
     "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
 )
 POSTS = ("/models/earmark/commands", "/v1/analyze")
-AT_ONCE = 24  # requests
 LONG_AT_ONCE = 4  # clips of twelve seconds
 MOST_OF_THE_PAST = 3000  # events that a subscriber asks for
 BLOCK = 3200  # bytes of sound in one message of a sender
@@ -160,16 +159,6 @@ class Churn:
         ]
         await asyncio.gather(*past, *clips)
 
-    async def _in_one_turn(self, path: str) -> None:
-        """Ask for a large answer so often at once that all threads which the event loop may have are needed for it."""
-        async with contextlib.AsyncExitStack() as stack:
-            streams = [await asyncio.open_connection("127.0.0.1", self._port) for _ in range(AT_ONCE)]
-            for _, writer in streams:
-                stack.callback(writer.close)
-            for _, writer in streams:
-                writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-            await asyncio.gather(*(reader.read() for reader, _ in streams))
-
     async def all_at_once(self) -> None:
         """Ask for the largest answers at the same time, more of them than ever come together in the churn.
 
@@ -183,7 +172,6 @@ class Churn:
                 *(self._ask("GET", path) for path in READS[:5]),
                 self._long_clips(),
             )
-            await self._in_one_turn(READS[1])
 
     async def _long_clips(self) -> None:
         """Have the longest clips classified at the same time, in the largest batches that the churn ever makes."""

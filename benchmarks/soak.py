@@ -152,7 +152,12 @@ class Soak:
         """Have the daemon use all threads that it may have: it starts them when they are first needed together."""
         for stall_s in (2.5, 2.0):  # which replaces all programs at once
             self._settings.write(ON, (), stall_s)
-            await asyncio.to_thread(Client(f"127.0.0.1:{self._running.port}").ask, "POST", "/v1/reload")
+            client = Client(f"127.0.0.1:{self._running.port}")
+            asked = await asyncio.to_thread(
+                client.ask, "POST", "/v1/reload", "{}", {"content-type": "application/json"}
+            )
+            if asked.status != 200:
+                raise RuntimeError(f"the reload was refused: {asked.body!r}")
         await self._churn.ask_together()
 
     def _calm(self) -> None:

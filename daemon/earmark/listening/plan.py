@@ -247,6 +247,11 @@ def plan(
     own = checkpoint.labels or (*classifier.labels, *classifier.background)
     for wrong in wrong_groups(own, classifier.groups, name, checkpoint.values):
         raise ConfigError(f"{where}.groups.{wrong}")
+    for group, members in classifier.groups.items():
+        never = {*members} & {*classifier.background}
+        if never and never != {*members}:
+            sentence = f'"{min(never)}" is of the background, which never goes on, and other members are not'
+            raise ConfigError(f"{where}.groups.{group}: {sentence}")
     scoring: Scoring = "softmax" if checkpoint.takes_labels else checkpoint.scoring
     groups = grouping(own, classifier.groups, masses(scoring, len(own)))
     labels = own if groups is None else groups.labels

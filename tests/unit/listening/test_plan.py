@@ -277,6 +277,26 @@ def test_the_labels_of_a_model_that_takes_them_are_those_of_the_settings_and_the
     assert (plan.lengths.window, plan.lengths.limit) == (48_000, 480_000)
 
 
+def test_labels_in_words_stand_as_one_and_none_of_them_with_one_of_the_background(tmp_path: Path) -> None:
+    (plan,) = plans(labelled(tmp_path, groups={"weather": ("rain",)}))
+    assert plan.labels == ("dog", "weather", "speech")
+    assert plan.grouping is not None
+    assert plan.grouping.adds == (True, True, True)  # a label set shares one mass
+    (quiet,) = plans(labelled(tmp_path, groups={"talk": ("speech",)}))
+    assert quiet.rules.on[quiet.labels.index("talk")] == NEVER
+    with pytest.raises(
+        ConfigError, match=r'groups\.talk: "speech" is of the background, which never goes on, and other'
+    ):
+        plans(labelled(tmp_path, groups={"talk": ("speech", "dog")}))
+
+
+def test_a_model_that_takes_its_labels_at_run_time_confirms_none(tmp_path: Path) -> None:
+    (clap,) = labelled(tmp_path).model
+    classifier = config.Classifier(name="words", model="earmark/emotion", verify=config.Verify(model=clap.name))
+    with pytest.raises(ConfigError, match=r"verify\.model: .* takes its labels at run time and cannot confirm any"):
+        plans(config.Config(classifier=(classifier,), model=(clap,)))
+
+
 def test_other_classifiers_say_nothing_of_a_label_set() -> None:
     (plan,) = plans(settings())
     assert (plan.label_set, plan.info.label_set) == (None, msgspec.UNSET)

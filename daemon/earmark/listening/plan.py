@@ -21,7 +21,7 @@ from earmark.detection.meaning import Meaning, as_they_are
 from earmark.detection.rules import Rules, SecondRules, rules
 from earmark.detection.second import SecondModel
 from earmark.engines.wire import MAX_WINDOW_SAMPLES
-from earmark.errors import ConfigError, EarmarkError
+from earmark.errors import ConfigError, LabelsRefused, ModelError
 from earmark.hints import did_you_mean
 from earmark.inference.scores import masses
 from earmark.listening import verify
@@ -210,13 +210,13 @@ def scorings(plans: Iterable[Plan]) -> dict[str, Scoring]:
 async def with_heads(plans: Mapping[str, Plan], vectors: TextVectors) -> dict[str, Plan]:
     """Return the plans with the heads of their label sets, in the same order. The models are loaded, or loading.
 
-    Raises ConfigError, which names the setting, if a model cannot read the labels.
+    Raises ConfigError, which names the setting, if a model does not read the labels, and WorkerError if it fails.
     """
     found: dict[str, Plan] = {}
     for index, (name, each) in enumerate(plans.items()):
         try:
             head = await vectors.head(each.checkpoint, each.label_set) if each.label_set else None
-        except EarmarkError as error:
+        except (LabelsRefused, ModelError) as error:
             raise ConfigError(f"classifier[{index}].labels: {error}") from None
         found[name] = dataclasses.replace(each, head=head)
     return found

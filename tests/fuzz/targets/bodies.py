@@ -15,11 +15,15 @@ import msgspec
 from starlette.requests import Request
 
 from earmark.api.compressed import decoder
+from earmark.api.given_labels import given_labels
 from earmark.api.request import parse_request
 from earmark.changes.patch import patched
+from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
+from earmark.config.labels import MAX_LABELS
 from earmark.control import fields
 from earmark.control.body import read_object
+from earmark.engines import wire
 from earmark.errors import ConfigError, RequestError
 from tests.fuzz.grammar import json_text
 from tests.fuzz.target import Broken, Target
@@ -35,8 +39,15 @@ WORDS = (
     "use_cache",
     "wait_for_model",
     "softmax",
+    "candidate_labels",
+    "hypothesis_template",
+    "a dog, rain,,",
+    "I hear {}",
     INPUTS,
 )
+PARAMETERS = (b"top_k", b"function_to_apply", b"candidate_labels", b"hypothesis_template")
+LABELLED = {"candidate_labels", "hypothesis_template"}
+CLAP = Checkpoint("a/clap", "/models/clap", (), 48000, "clap", None, None, 480000, 1)
 MAX_BODY = 200_000
 MAX_UNPACKED = 4_000_000
 
@@ -81,6 +92,8 @@ class Clip(Target):
             b"\n" + json.dumps({"inputs": INPUTS, "parameters": {"top_k": 2, "function_to_apply": "none"}}).encode(),
             b"\n" + json.dumps({"inputs": INPUTS, "options": {"use_cache": False}}).encode(),
             b"top_k=2&function_to_apply=sigmoid\n" + CLIP,
+            b"\n" + json.dumps({"inputs": INPUTS, "parameters": {"candidate_labels": ["a dog", "rain"]}}).encode(),
+            b"candidate_labels=a dog,rain&hypothesis_template=I hear {}\n" + CLIP,
             b"\n" + form,
             b"\n" + form.replace(b'; filename="a.wav"', b"\r\nContent-Type: audio/wav"),
         ]
@@ -88,7 +101,7 @@ class Clip(Target):
     def grow(self, chance: Random) -> bytes:
         query = b"&".join(
             b"%s=%s"
-            % (chance.choice((b"top_k", b"function_to_apply")), chance.choice((b"2", b"none", b"-1", b"x", b"")))
+            % (chance.choice(PARAMETERS), chance.choice((b"2", b"none", b"-1", b"x", b"", b"a,b", b"{}", b"a" * 101)))
             for _ in range(chance.randrange(3))
         )
         if chance.random() < 0.6:
@@ -121,6 +134,11 @@ class Clip(Target):
         counted: list[int] = []
         try:
             request = parse_request(body, query, counted.append)
+            if query.keys() & LABELLED or b"candidate_labels" in body:
+                given = given_labels(CLAP, request.parameters)
+                if given is None or len(given.digest) != 32 or len(given.texts) > MAX_LABELS:
+                    raise Broken(f"labels that no model could read: {given}")
+                wire.frame(wire.Encode(1, CLAP.name, given.texts))
         except RequestError as error:
             answer = msgspec.json.encode({"error": str(error)})
             if error.status != 400 or len(answer) > 4000:
@@ -189,7 +207,7 @@ class Patch(Target):
     max_bytes = 65_536
     slow = 0.2
     words: Sequence[bytes] = (
-        *(json.dumps(name).encode() + b":" for name in ("decide", "vad", "paused", "labels", "ignore")),
+        *(json.dumps(name).encode() + b":" for name in (*fields.CLASSIFIER_FIELDS, "paused", "ignore")),
         *(json.dumps(name).encode() + b":" for name in NAMES),
         *(
             b"{",
@@ -225,6 +243,7 @@ class Patch(Target):
                 {"decide": {"labels": {"stop": 0.9, "go": None}, "ignore": ["unknown"], "exclusive": False}},
                 {"decide": msgspec.to_builtins(config.Decide())},
                 {"vad": msgspec.to_builtins(config.Vad())},
+                {"labels": ["a dog", "rain"], "background": ["speech"], "template": "I hear {}"},
                 {"paused": True},
                 {},
             )
@@ -238,7 +257,10 @@ class Patch(Target):
                 for _ in range(chance.randrange(4))
             ]
             tables.append(f'"{table}":{{{",".join(values)}}}')
-        return ("{" + ",".join(tables[: chance.randrange(3)]) + "}").encode(errors="replace")
+        texts = ("a dog", "rain", "{}", " ", "x" * 101, "stop")
+        tables += [f'"{name}":{json_text(chance, texts, 2)}' for name in ("labels", "background", "template")]
+        chance.shuffle(tables)
+        return ("{" + ",".join(tables[: chance.randrange(5)]) + "}").encode(errors="replace")
 
     def feed(self, data: bytes) -> str:
         try:

@@ -23,7 +23,7 @@ from earmark.checkpoints.checkpoint import Scoring
 from earmark.config import settings as config
 from earmark.detection.detector import Draft
 from earmark.detection.detectors import Detectors
-from earmark.errors import ConfigError, WorkerError
+from earmark.errors import ConfigError, LabelsRefused, WorkerDied
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.registry import Registry
@@ -438,12 +438,23 @@ def test_a_reload_changes_labels_as_a_patch_does_and_tells_once(tmp_path: Path) 
 
 def test_labels_that_the_model_cannot_read_change_nothing(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
-        bench.engine.vectors = failing(WorkerError("a/clap: 'frog' has 600 tokens, and 512 are the most"))
+        bench.engine.vectors = failing(LabelsRefused("a/clap: 'frog' has 600 tokens, and 512 are the most"))
         with pytest.raises(ConfigError, match=r"^labels: a/clap: 'frog' has 600 tokens, and 512 are the most$"):
             await bench.reconfigurer.patch_classifier("sounds", {"labels": ["frog", "rain"]})
         answer(bench, 0, "g")
         assert in_short(bench) == ["heard dog"]
         assert bench.reconfigurer.unsaved("sounds") == {"decide": [], "vad": []}
+
+    play_sounds(tmp_path, scene)
+
+
+def test_a_model_process_that_fails_on_labels_is_no_fault_of_theirs_and_changes_nothing(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        bench.engine.vectors = failing(WorkerDied("a/clap: the model process died while it read 1 labels"))
+        with pytest.raises(WorkerDied):
+            await bench.reconfigurer.patch_classifier("sounds", {"labels": ["frog", "rain"]})
+        answer(bench, 0, "g")
+        assert in_short(bench) == ["heard dog"]
 
     play_sounds(tmp_path, scene)
 

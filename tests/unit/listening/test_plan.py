@@ -12,7 +12,7 @@ import pytest
 from earmark.audio.types import milliseconds
 from earmark.config import settings as config
 from earmark.detection.rules import NEVER
-from earmark.errors import ConfigError, WorkerError
+from earmark.errors import ConfigError, LabelsRefused
 from earmark.listening.plan import default_model, plans, scorings, with_heads
 from earmark.protocol.events import LabelSet
 from earmark.zeroshot.text_vectors import TextVectors
@@ -355,7 +355,7 @@ def test_the_heads_are_those_of_the_label_sets(tmp_path: Path) -> None:
 def test_labels_that_the_model_cannot_read_are_an_error_at_their_setting(tmp_path: Path) -> None:
     async def scene() -> None:
         engine = FakeEngine()
-        engine.vectors = failing(WorkerError("a/model: cannot read"))
+        engine.vectors = failing(LabelsRefused("a/model: cannot read"))
         (plan,) = plans(labelled(tmp_path))
         with pytest.raises(ConfigError, match=r"^classifier\[0\]\.labels: a/model: cannot read$"):
             await with_heads({plan.name: plan}, TextVectors(engine))

@@ -8,16 +8,15 @@ Each runs in a process of its own, so that what one has loaded does not change t
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 from benchmarks.each import NAMES, USUAL, measure
-from benchmarks.machine import Machine, print_head
-from benchmarks.table import Row, as_json, print_table
+from benchmarks.machine import Machine
+from benchmarks.report import tell
+from benchmarks.table import Row
 
 
 def main() -> int:
@@ -39,19 +38,6 @@ def main() -> int:
     finally:  # also after Ctrl-C: the rows that were measured before it
         tell(machine, rows, options.json)
     return 1 if failed else 0
-
-
-def tell(machine: Machine, rows: list[Row], file: str | None) -> None:
-    """Print what was measured, and write it to `file` if that is named."""
-    told = machine.told()
-    if file is not None:
-        text = json.dumps({"machine": told, "rows": as_json(rows)}, indent=2, ensure_ascii=False)
-        if file == "-":
-            print(text)
-            return
-        Path(file).write_text(text + "\n")
-    print_head(told)
-    print_table(rows)
 
 
 def succeeds(name: str, quick: bool, rows: list[Row]) -> bool:

@@ -4,9 +4,9 @@ The ways take turns in each round: the model process here; a server of the Open 
 Ray Serve with one replica, and with two. Each model has one thread. Other work on the machine makes a way only slower,
 so a round goes over all ways several times and takes the best of each, and the table has the medians of the rounds.
 
-    python -m benchmarks.scale [--quick]
+    python -m benchmarks.scale [--quick] [--json FILE] [models nats]
 
-Ray is left out where it is not installed.
+`nats` is in benchmarks/gateways.py. Ray and NATS are left out where they are not installed.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.machine import Machine, print_head
+from benchmarks import gateways
+from benchmarks.machine import Machine
 from benchmarks.oip_server import MAX_BATCH, MODEL
 from benchmarks.process import free_port
-from benchmarks.table import Row, median_row, print_table
+from benchmarks.report import tell
+from benchmarks.table import Row, median_row
 from earmark.audio.types import Samples
 from earmark.checkpoints import reader
 from earmark.config.settings import Remote, Worker
@@ -149,15 +151,29 @@ async def measure(rounds: int) -> list[Row]:
 
 
 def run(quick: bool = False) -> list[Row]:
-    """Measure, and return the table's rows."""
+    """Measure the models, and return the table's rows."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return asyncio.run(measure(6 if quick else 12))
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="The cost of models elsewhere.")
+PARTS = {"models": run, "nats": gateways.run}
+
+
+def main() -> None:
+    """Measure the parts that are named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description="The cost of things elsewhere.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"which ones, of {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    parser.add_argument(
+        "--json", metavar="FILE", help="write the figures to FILE too, or to standard output if it is -"
+    )
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     machine = Machine()
-    measured = run(parser.parse_args().quick)
-    print_head(machine.told())
-    print_table(measured)
+    rows = [row for name in options.parts or PARTS for row in PARTS[name](options.quick)]
+    tell(machine, rows, options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -45,7 +45,7 @@ class Costs:
     network: float = 0.002  # one way, between two machines
     store: float = 50e-6  # of NATS, to keep an event
     send: float = 2e-6  # of NATS, to send it to one gateway
-    receive: float = 1.3e-6  # of a gateway, to decode an event and to encode it
+    receive: float = 28e-6  # of a gateway, to read an event from NATS
     choose: float = 9.2e-6  # of a gateway, to find who wants an event, among 10,000 distinct filters by source
     deliver: float = 10.27e-6  # of a gateway, for an event and subscriber
     subscriber_kb: float = 16.85  # memory of a gateway, for each subscriber
@@ -58,9 +58,9 @@ SOURCES = {
     "window": "docs/benchmarks.md, 2026-11-22: embedded model, fp32, through the worker, on two cores",
     "batch": "an assumption",
     "network": "an assumption",
-    "store": "an assumption: 20,000 events a second into a stream on a disk",
-    "send": "an assumption: 500,000 messages a second to those who read",
-    "receive": "decode() and encode() of a result, timed on 2026-11-27",
+    "store": "an assumption, between 7 µs in a burst and 340 µs one by one (benchmarks.scale nats, 2026-11-27)",
+    "send": "an assumption, between 2.4 µs in a burst and 27 µs one by one (benchmarks.scale nats, 2026-11-27)",
+    "receive": "benchmarks.scale nats, run of 2026-11-27: each gateway more, an event in a burst",
     "choose": "Hub.publish() of an event with 10,000 filters by source, timed on 2026-11-27",
     "deliver": "docs/benchmarks.md, 2026-11-26: CPU of an event and subscriber, 5,000 subscribers",
     "subscriber_kb": "docs/benchmarks.md, 2026-11-26: memory of one, 5,000 subscribers",

@@ -56,7 +56,8 @@ request = (
     b"GET /v1/events?sources=desk HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n"
     b"Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\\r\\n\\r\\n"
 )
-poll, sockets = select.epoll(), {}
+MARK = b'"start":'
+poll, sockets, rests = select.epoll(), {}, {}
 for _ in range(count):
     sock = socket.create_connection(("127.0.0.1", port))
     sock.sendall(request)
@@ -88,7 +89,13 @@ while True:
         if not data:
             sys.exit("a subscriber was closed")
         received = now()
-        for part in data.split(b'"start":')[1:]:
+        *parts, last = (rests.get(number, b"") + data).split(MARK)
+        if parts and b"," not in last:
+            rests[number] = MARK + last  # the number is not there yet, or not all of it
+        else:
+            rests[number] = last[1 - len(MARK) :]
+            parts.append(last)
+        for part in parts[1:]:
             delays.append(received - float(part[: part.index(b",")]))
 """
 

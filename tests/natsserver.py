@@ -63,6 +63,12 @@ class NatsServer:
         return f"nats://127.0.0.1:{self.port}"
 
     @property
+    def pid(self) -> int:
+        """The process that runs now."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def version(self) -> tuple[int, ...]:
         """The first two numbers of it: 2.9 is (2, 9)."""
         assert PROGRAM is not None

@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -364,6 +365,38 @@ def test_when_the_stream_is_made_anew_the_gateway_goes_on_and_its_clients_are_to
 
     play(tmp_path, scenario)
     assert "gateway: the stream EARMARK was made anew, so its numbers begin anew" in caplog.messages
+
+
+def test_when_nats_comes_back_without_its_newest_events_clients_come_again_and_get_those_that_are_sent_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, copy, kept = tmp_path / "jetstream", tmp_path / "copy", Recent("e")
+
+    async def scenario(server: NatsServer) -> None:
+        async with gateway(server.url) as address, contextlib.AsyncExitStack() as stack:
+            async with node(server.url, kept) as home:
+                home.hear(*(result(0) for _ in range(5)))
+                await home.until_sent()
+                await asyncio.to_thread(server.kill)
+                shutil.copytree(store, copy)
+                await asyncio.to_thread(server.start)
+                hello, connection = await stack.enter_async_context(subscriber(address))
+                home.hear(*(result(0) for _ in range(5)))
+                assert await seqs(connection, 5) == [6, 7, 8, 9, 10]
+                await asyncio.to_thread(server.kill)
+            shutil.rmtree(store)
+            copy.rename(store)
+            await asyncio.to_thread(server.start)
+            async with asyncio.timeout(DEADLINE):
+                await connection.wait_closed()
+            assert (connection.close_code, connection.close_reason) == (1001, "the stream has lost its end")
+            async with node(server.url, kept) as home:
+                await until(lambda: home.stats.sent == 5)
+                async with subscriber(address, f"since={hello['epoch']}:5") as (_, connection):
+                    assert await seqs(connection, 5) == [6, 7, 8, 9, 10]
+
+    play(tmp_path, scenario)
+    assert "gateway: the stream EARMARK has lost its end, from 6 on" in caplog.messages
 
 
 def test_a_reload_changes_what_a_gateway_serves_and_who_may_come_and_names_what_needs_a_restart(

@@ -223,6 +223,9 @@ class StreamFeed:
         if self._recent.epoch and self._events is not None and epoch != self._recent.epoch:
             log.warning("gateway: the stream %s was made anew, so its numbers begin anew", settings.stream)
             self._forget("the stream was made anew")
+        elif self._events is not None and info.state.last_seq < self._recent.newest:
+            log.warning("gateway: the stream %s has lost its end, from %d on", settings.stream, info.state.last_seq + 1)
+            self._forget("the stream has lost its end")
         self._keep(info)
         if self._events is None:
             start = max(self.gone.oldest, info.state.last_seq + 1 - self._preload)

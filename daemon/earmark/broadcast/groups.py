@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from earmark.broadcast.subscriber import Subscriber
 from earmark.broadcast.subscription import Subscription
 
+MOST_INDEXED = 100
+"""Sources of a filter that the index holds: each takes 230 bytes there, and a client may name thousands."""
+
 
 @dataclass(slots=True)
 class Group:
@@ -39,11 +42,14 @@ class Group:
 
 
 class Groups:
-    """All groups, with an index by source, so that an event is held against the filters alone that it can concern."""
+    """All groups, with an index by source, so that an event is held against the filters alone that it can concern.
+
+    A filter that names more than MOST_INDEXED sources stands with those that name none, and events are held against it.
+    """
 
     def __init__(self) -> None:
         self._all: dict[Subscription, Group] = {}
-        self._of_any: dict[Subscription, Group] = {}  # the filters that name no source
+        self._of_any: dict[Subscription, Group] = {}  # the filters that name no source, or very many
         self._of_source: dict[str, dict[Subscription, Group]] = {}  # the others, once for each source that they name
 
     def __len__(self) -> int:
@@ -90,10 +96,10 @@ class Groups:
         for index in self._indexes(subscription):
             del index[subscription]
         for source in subscription.sources:
-            if not self._of_source[source]:
+            if not self._of_source.get(source, True):
                 del self._of_source[source]
 
     def _indexes(self, subscription: Subscription) -> list[dict[Subscription, Group]]:
-        if not subscription.sources:
+        if not 0 < len(subscription.sources) <= MOST_INDEXED:
             return [self._of_any]
         return [self._of_source.setdefault(source, {}) for source in subscription.sources]

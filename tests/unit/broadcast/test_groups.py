@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.broadcast.groups import Groups
+from earmark.broadcast.groups import MOST_INDEXED, Groups
 from earmark.broadcast.subscriber import Subscriber
 from earmark.broadcast.subscription import parse
 from tests.transports import HandTransport
@@ -37,6 +37,20 @@ def test_equal_filters_are_one_group_which_goes_with_its_last_member() -> None:
     groups.remove(two)
     groups.remove(two)
     assert (len(groups), groups.concerned(["desk"])) == (0, [])
+
+
+def test_a_filter_of_very_many_sources_is_found_for_each_and_takes_no_place_in_the_index() -> None:
+    groups = Groups()
+    few, many = ([f"room {number}" for number in range(count)] for count in (MOST_INDEXED, MOST_INDEXED + 1))
+    indexed, other = subscriber(sources=few), subscriber(sources=many)
+    groups.add(indexed)
+    groups.add(other)
+    assert [len(group.subscription.sources) for group in groups.concerned(["room 0"])] == [len(many), len(few)]
+    assert [len(group.subscription.sources) for group in groups.concerned(["attic"])] == [len(many)]
+    groups.remove(other)
+    assert [list(group.ready) for group in groups.concerned(["room 0"])] == [[indexed]]
+    groups.remove(indexed)
+    assert (len(groups), groups.concerned(["room 0", "attic"])) == (0, [])
 
 
 def test_who_falls_behind_stays_in_the_group_and_keeps_up_again() -> None:

@@ -136,6 +136,8 @@ def test_a_text_that_is_too_long_and_a_model_with_labels_of_its_own_are_refused_
     assert ours.encode(["x" * 126]).shape == (1, 24)
     with pytest.raises(ModelError, match=r"^test/clap: 'x{40}' has 129 tokens, and 128 are the most$"):
         ours.encode(["short", "x" * 127])
+    with pytest.raises(ModelError, match=r"^test/clap: 'é{40}' has 162 tokens"):  # two bytes each
+        ours.encode(["x" * 100, "é" * 80])
     fixed = model.load("test/whisper", checkpoints.save(tmp_path / "whisper"), CPU, "fp32")
     with pytest.raises(ModelError, match="test/whisper: its labels are fixed; it reads no texts"):
         fixed.encode(["rain"])
@@ -307,6 +309,7 @@ def test_a_clip_is_answered_for_the_labels_of_its_request_as_by_the_pipeline(tmp
         assert post(daemon, as_json) == (200, found, False)
         status, other, is_new = post(daemon, audio, "?candidate_labels=rain,wind&top_k=1")
         assert (status, len(other), is_new) == (200, 1, True)
+        assert post(daemon, audio, "?candidate_labels=rain&candidate_labels=wind&top_k=1")[1] == other
         assert post(daemon, audio, "?candidate_labels=wind")[1] == [{"score": 1.0, "label": "wind"}]
         for query, sentence in (
             ("", "`candidate_labels` is missing: test/clap has no labels of its own"),

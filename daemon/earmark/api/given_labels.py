@@ -18,8 +18,7 @@ MAX_CHARACTERS = MAX_LABELS * (MAX_LABEL_LENGTH + 2)  # of labels between commas
 def given_labels(checkpoint: Checkpoint, parameters: Parameters) -> LabelSet | None:
     """Return the labels that a request gives, or None for a model that has its own.
 
-    Raises RequestError 400, which names the parameter: if the model takes labels and there are none, if it has its own
-    and others are given, or if something is wrong with them.
+    Raises RequestError 400, which names the parameter, if labels are missing, not taken, or wrong.
     """
     if not checkpoint.takes_labels:
         if parameters.candidate_labels is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from earmark.parameters.parameters import gathered
+
 MAX_HEAD_BYTES = 16 * 1024  # of a part's own headers
 MAX_FIELD_BYTES = 32 * 1024  # of a text field; a longer one is no parameter
 _NAME = re.compile(rb'^content-disposition:[^\r\n]*;\s*name="?([^";\r\n]+)', re.IGNORECASE | re.MULTILINE)
@@ -37,12 +39,12 @@ def first_file(body: bytes) -> memoryview | None:
 
 def fields(body: bytes) -> dict[str, str]:
     """Return the text fields of a form, by their names."""
-    found: dict[str, str] = {}
+    found: list[tuple[str, str]] = []
     for start, head_end, part_end in _parts(body):
         name = _NAME.search(body, start, head_end)
         if name and part_end - head_end - 4 <= MAX_FIELD_BYTES and not _FILE.search(body, start, head_end):
-            found[name[1].decode(errors="replace")] = body[head_end + 4 : part_end].decode(errors="replace")
-    return found
+            found.append((name[1].decode(errors="replace"), body[head_end + 4 : part_end].decode(errors="replace")))
+    return gathered(found)
 
 
 def _parts(body: bytes) -> Iterator[tuple[int, int, int]]:

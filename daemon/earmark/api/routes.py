@@ -17,6 +17,7 @@ from earmark.api.request import MAX_QUOTED, ErrorBody, Status
 from earmark.checkpoints.catalogue import Entry, unknown
 from earmark.errors import RequestError
 from earmark.inference.registry import Registry, State
+from earmark.parameters.parameters import gathered
 from earmark.protocol.endpoints import MODELS, OPENAPI
 from earmark.server.responses import json_response
 
@@ -86,7 +87,7 @@ class Api:
 
     async def _answer(self, entry: Entry, request: Request, memory: Reservation) -> ClipAnswer:
         body = await read_body(request, self._clips.max_body_bytes, memory)
-        work = self._clips.classify(entry, body, request.query_params, request.headers, memory)
+        work = self._clips.classify(entry, body, gathered(request.query_params.multi_items()), request.headers, memory)
         del body  # `work` alone holds it, and lets go of it early
         return await while_connected(request, work)
 

@@ -30,12 +30,13 @@ def wrong_label_set(labels: Sequence[str], background: Sequence[str], template: 
                 yield setting, f'"{label[:20]}…" has {len(label)} characters; {MAX_LABEL_LENGTH} is the most'
             elif label != label.strip() or not label.isprintable():
                 yield setting, f"{label!r} has spaces at its ends, or characters that cannot be seen"
+    included, all_told = (", background included", " with the background") if background else ("", "")
     for label, count in Counter([*labels, *background]).items():
         if count > 1:
             where = "labels" if label in labels else "background"
-            yield where, f'"{label[:MAX_LABEL_LENGTH]}" stands there {count} times, background included'
+            yield where, f'"{label[:MAX_LABEL_LENGTH]}" stands there {count} times{included}'
     if (count := len(labels) + len(background)) > MAX_LABELS:
-        yield "labels", f"there are {count} with the background; {MAX_LABELS} is the most"
+        yield "labels", f"there are {count}{all_told}; {MAX_LABELS} is the most"
     if background and not labels:
         yield "labels", "there is only a background, and that never goes on"
     if template.count(PLACE) != 1 or "{" in template.replace(PLACE, "") or "}" in template.replace(PLACE, ""):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -75,6 +75,12 @@ def parameters_in(raw: msgspec.Raw) -> Parameters:
         raise _wrong_function(_function(raw)) from None
     except (msgspec.DecodeError, RecursionError):
         raise RequestError(400, NO_OBJECT) from None
+
+
+def gathered(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return the parameters of a query or a form. Labels that come one by one add up; of all else the last counts."""
+    labels = [value for name, value in pairs if name == "candidate_labels"]
+    return dict(pairs) | ({"candidate_labels": ",".join(labels)} if labels else {})
 
 
 def with_query(chosen: Parameters, query: Mapping[str, str]) -> Parameters:

@@ -60,7 +60,7 @@ class Reader:
         """Return the vectors of shape (texts, width), float32. Raises ModelError if a text is too long."""
         tokens = self._tokenizer(list(texts), return_tensors="pt", padding=True)
         if (length := tokens["input_ids"].shape[1]) > self._most:
-            longest = max(texts, key=len)
+            longest = texts[int(tokens["attention_mask"].sum(dim=1).argmax())]
             raise ModelError(f"{self._name}: {longest[:40]!r} has {length} tokens, and {self._most} are the most")
         taken = {name: tokens[name].to(self._device) for name in ("input_ids", "attention_mask")}
         with torch.inference_mode():

@@ -47,7 +47,7 @@ def test_a_model_without_labels_asks_for_them() -> None:
         (Parameters(candidate_labels=" , "), "Invalid value for `candidate_labels`: there are none"),
         (
             Parameters(candidate_labels=("a", "a")),
-            'Invalid value for `candidate_labels`: "a" stands there 2 times, background included',
+            'Invalid value for `candidate_labels`: "a" stands there 2 times',
         ),
         (
             Parameters(candidate_labels=("a",), hypothesis_template="b"),

@@ -32,7 +32,7 @@ def test_label_sets_within_the_bounds_are_taken(
         ((" rain",), (), TEMPLATE, ("labels", "' rain' has spaces at its ends, or characters that cannot be seen")),
         (("r\0",), (), TEMPLATE, ("labels", "'r\\x00' has spaces at its ends, or characters that cannot be seen")),
         (("a", "x" * 101), (), TEMPLATE, ("labels", f'"{"x" * 20}…" has 101 characters; 100 is the most')),
-        (("a", "b", "a"), (), TEMPLATE, ("labels", '"a" stands there 2 times, background included')),
+        (("a", "b", "a"), (), TEMPLATE, ("labels", '"a" stands there 2 times')),
         (("a", "b"), ("a",), TEMPLATE, ("labels", '"a" stands there 2 times, background included')),
         (("a", "b"), ("c", "c"), TEMPLATE, ("background", '"c" stands there 2 times, background included')),
         (ALL_TAKEN, ("one more",), TEMPLATE, ("labels", "there are 257 with the background; 256 is the most")),

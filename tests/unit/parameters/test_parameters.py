@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from earmark.errors import RequestError
-from earmark.parameters.parameters import MAX_LABELS_BYTES, Parameters, parameters_in, with_query
+from earmark.parameters.parameters import MAX_LABELS_BYTES, Parameters, gathered, parameters_in, with_query
 
 
 def read(content: Any, **query: str) -> Parameters:
@@ -55,3 +55,9 @@ def test_more_labels_than_a_model_could_read_are_refused_before_they_are_read() 
         sentence = f"Invalid value for `{name}`: it is longer than 400000 bytes"
         assert refusal({name: [""] * (MAX_LABELS_BYTES // 2)}) == sentence
     assert read({"unknown": ["x"] * MAX_LABELS_BYTES}) == Parameters()
+
+
+def test_labels_that_come_one_by_one_add_up_and_of_all_else_the_last_counts() -> None:
+    pairs = [("top_k", "1"), ("candidate_labels", "a dog"), ("top_k", "2"), ("candidate_labels", "rain,wind")]
+    assert gathered(pairs) == {"top_k": "2", "candidate_labels": "a dog,rain,wind"}
+    assert gathered([("candidate_labels", "")]) == {"candidate_labels": ""}

@@ -9,7 +9,7 @@
     ├── WorkerError              the model process died, hung or failed on this batch
     │   ├── WorkerDied           it died or hung, and may do so again with the same batch
     │   ├── LabelsRefused        the model does not read labels, or not the ones that it was given
-    │   └── Unavailable          an endpoint did not answer, or none is there; another one may answer
+    │   └── Unavailable          nobody answered in time, or none is there; another one may, or later
     ├── RequestError             an HTTP request is refused, with a status
     ├── JournalError             events cannot be kept, or what is kept cannot be read
     ├── ArchiveError             clips cannot be kept or deleted
@@ -63,7 +63,7 @@ class LabelsRefused(WorkerError):
 
 
 class Unavailable(WorkerError):
-    """An endpoint did not answer, or there is none to ask; another one may answer."""
+    """Nobody answered in time, or there is none to ask; another endpoint may answer, or the same one later."""
 
 
 class RequestError(EarmarkError):

@@ -26,7 +26,7 @@ from earmark.api.request import MALFORMED, Options, ParsedRequest, encode_scores
 from earmark.checkpoints.catalogue import Entry
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
-from earmark.errors import AudioError, LabelsRefused, RequestError, TooMuchAudio, WorkerDied, WorkerError
+from earmark.errors import AudioError, LabelsRefused, RequestError, TooMuchAudio, Unavailable, WorkerDied, WorkerError
 from earmark.inference.registry import Registry
 from earmark.poison.clips import MAX_DEATHS
 from earmark.poison.clips import Clip as PoisonClip
@@ -246,10 +246,10 @@ class Clips:
     async def _head(self, checkpoint: Checkpoint, given: LabelSet) -> Head:
         """Return the head of the labels that a request gives. Raises RequestError 400, 503 or 500."""
         try:
-            return await self._vectors.head(checkpoint, given)
+            return await self._vectors.head(checkpoint, given, asked=True)
         except LabelsRefused as error:
             raise RequestError(400, f"Invalid value for `{LABELS}`: {error}") from None
-        except WorkerDied as error:
+        except (WorkerDied, Unavailable) as error:
             raise RequestError(503, str(error), retry_after=RETRY_AFTER_SECONDS) from None
         except WorkerError as error:
             log.error("labels of a request were not read: %s", error)

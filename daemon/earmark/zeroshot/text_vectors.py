@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,7 +12,7 @@ import numpy as np
 
 from earmark.audio.types import Floats
 from earmark.checkpoints.checkpoint import Checkpoint
-from earmark.errors import WorkerError
+from earmark.errors import Unavailable, WorkerError
 from earmark.zeroshot.head import Head
 from earmark.zeroshot.label_set import LabelSet, parts
 
@@ -34,7 +35,8 @@ class Encoder(Protocol):
 class TextVectors:
     """Makes heads of label sets, and keeps the vectors that were used last, so that a label is read once.
 
-    One label set is read at a time, and a few texts of it in one go, because the live windows wait behind them.
+    Those of requests are read one after the other, and those of the settings go past them. A few texts are read in one
+    go, because the live windows wait behind them.
     """
 
     def __init__(self, engine: Encoder) -> None:
@@ -46,37 +48,35 @@ class TextVectors:
         """Return how many vectors are kept."""
         return len(self._kept)
 
-    async def head(self, checkpoint: Checkpoint, chosen: LabelSet) -> Head:
-        """Return the head of a label set, for a model that is loaded or loading.
+    async def head(self, checkpoint: Checkpoint, chosen: LabelSet, *, asked: bool = False) -> Head:
+        """Return the head of a label set, for a model that is loaded or loading. `asked`: a request gave it.
 
-        Raises WorkerError or ModelError if the model cannot read the texts, or not within READ_SECONDS.
+        Raises WorkerError or ModelError if the model cannot read the texts, and Unavailable if not within READ_SECONDS.
         """
-        texts = chosen.texts
         try:
-            async with asyncio.timeout(READ_SECONDS), self._turn:
-                await self._read(checkpoint, [text for text in texts if self._key(checkpoint, text) not in self._kept])
-                head = Head(np.stack([self._taken(self._key(checkpoint, text)) for text in texts]))
+            async with asyncio.timeout(READ_SECONDS), self._turn if asked else contextlib.nullcontext():
+                head = Head(await self._read(checkpoint, chosen.texts))
         except TimeoutError:
-            raise WorkerError(f"{checkpoint.name}: has not read the labels within {READ_SECONDS:g} s") from None
+            raise Unavailable(f"{checkpoint.name}: has not read the labels within {READ_SECONDS:g} s") from None
         self._shrink()
         return head
 
-    async def _read(self, checkpoint: Checkpoint, texts: list[str]) -> None:
-        for some in parts(texts, MOST_TEXTS):
+    async def _read(self, checkpoint: Checkpoint, texts: Sequence[str]) -> Floats:
+        keys = {text: self._key(checkpoint, text) for text in texts}
+        found = {text: self._kept[key] for text, key in keys.items() if key in self._kept}
+        for some in parts([text for text in texts if text not in found], MOST_TEXTS):
             vectors = await self._engine.encode(checkpoint.name, some)
             if len(vectors) != len(some) or not np.isfinite(vectors).all():
                 raise WorkerError(f"{checkpoint.name}: the vectors of its labels are not finite, or not all there")
-            self._kept |= {
-                self._key(checkpoint, text): np.array(vector) for text, vector in zip(some, vectors, strict=True)
-            }
+            found |= {text: np.array(vector) for text, vector in zip(some, vectors, strict=True)}
+            self._kept |= {keys[text]: found[text] for text in some}
+        for text, key in keys.items():  # they count as used now, and another label set may have pushed some out
+            self._kept[key] = found[text]
+            self._kept.move_to_end(key)
+        return np.stack([found[text] for text in texts])
 
     def _key(self, checkpoint: Checkpoint, text: str) -> Key:
         return checkpoint.name, checkpoint.path, checkpoint.revision, text
-
-    def _taken(self, key: Key) -> Floats:
-        """Return a vector, which counts as used now."""
-        self._kept.move_to_end(key)
-        return self._kept[key]
 
     def _shrink(self) -> None:
         while len(self._kept) > MOST_KEPT:

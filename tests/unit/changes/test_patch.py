@@ -87,7 +87,7 @@ def test_another_label_set_leaves_out_what_the_settings_say_of_labels_that_are_g
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"labels": ["a", "a"]}, 'labels: "a" stands there 2 times, background included'),
+        ({"labels": ["a", "a"]}, 'labels: "a" stands there 2 times'),
         ({"labels": ["a"]}, "labels: one alone always has the score 1;"),
         ({"labels": 3}, "labels: must be a list (it is 3)"),
         ({"labels": ["a", 3]}, "labels[1]: must be a text (it is 3)"),

@@ -11,7 +11,7 @@ import pytest
 
 from earmark.audio.types import Floats
 from earmark.checkpoints.checkpoint import Checkpoint
-from earmark.errors import ModelError, WorkerError
+from earmark.errors import ModelError, Unavailable, WorkerError
 from earmark.zeroshot import text_vectors
 from earmark.zeroshot.label_set import LabelSet
 from earmark.zeroshot.text_vectors import MOST_TEXTS, TextVectors
@@ -59,14 +59,54 @@ def test_many_labels_are_read_a_few_at_a_time_so_that_live_windows_come_between(
     run(scene)
 
 
-def test_two_who_want_the_same_labels_have_them_read_once() -> None:
+def test_two_requests_that_want_the_same_labels_have_them_read_once() -> None:
     async def scene(engine: FakeEngine, vectors: TextVectors) -> None:
         chosen = LabelSet(("a", "b"), template="{}")
-        one, other = await asyncio.gather(vectors.head(CLAP, chosen), vectors.head(CLAP, chosen))
+        one, other = await asyncio.gather(*(vectors.head(CLAP, chosen, asked=True) for _ in range(2)))
         assert (one.vectors == other.vectors).all()
         assert engine.texts == [["a", "b"]]
 
     run(scene)
+
+
+def test_the_labels_of_the_settings_go_past_those_of_requests() -> None:
+    class Held(FakeEngine):
+        """Answers for texts of requests, which are long, once it is released."""
+
+        released = asyncio.Event()
+
+        async def encode(self, model: str, texts: Sequence[str]) -> Floats:
+            vectors = await super().encode(model, texts)
+            if len(texts[0]) > 1:
+                await self.released.wait()
+            return vectors
+
+    async def scene() -> None:
+        engine = Held()
+        vectors = TextVectors(engine)
+        asked = [vectors.head(CLAP, LabelSet((f"{name} a", f"{name} b"), template="{}"), asked=True) for name in "xyz"]
+        requests = [asyncio.create_task(each) for each in asked]
+        async with asyncio.timeout(5):
+            await asyncio.sleep(0)
+            assert len((await vectors.head(CLAP, LabelSet(("a", "b"), template="{}"))).vectors) == 2
+            assert engine.texts == [["x a", "x b"], ["a", "b"]]
+            engine.released.set()
+            await asyncio.gather(*requests)
+        assert engine.texts[2:] == [["y a", "y b"], ["z a", "z b"]]
+
+    asyncio.run(scene())
+
+
+def test_a_label_set_that_is_read_for_too_long_is_refused_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_vectors, "READ_SECONDS", 0.01)
+
+    class Silent(FakeEngine):
+        async def encode(self, model: str, texts: Sequence[str]) -> Floats:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    with pytest.raises(Unavailable, match=r"a/clap: has not read the labels within 0\.01 s"):
+        asyncio.run(TextVectors(Silent()).head(CLAP, LabelSet(("a", "b"))))
 
 
 def not_finite(texts: Sequence[str]) -> Floats:

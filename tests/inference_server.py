@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -11,9 +11,9 @@ import grpc.aio
 import numpy as np
 
 from earmark.audio.types import Floats
-from earmark.errors import WorkerError
+from earmark.errors import EarmarkError
 from earmark.remote import open_inference
-from earmark.remote.messages import Described, infer_response, samples_of
+from earmark.remote.messages import Described, infer_response, samples_of, texts_of
 from earmark.serving.servicer import add_to_server
 
 Model = Callable[[Floats], Floats]
@@ -35,6 +35,7 @@ class InferenceServer:
     ) -> None:
         self.models = dict(models)
         self.told = dict(told or {})
+        self.readers: dict[str, Callable[[Sequence[str]], Floats]] = {}  # of texts, by model
         self.port = port
         self.batches: list[int] = []
         self.metadata: list[dict[str, str]] = []
@@ -76,6 +77,9 @@ class InferenceServer:
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)
         try:
+            if (texts := texts_of(request)) is not None:
+                told = self.told.get(request.model_name, Described())
+                return infer_response(request, self.readers[request.model_name](texts), told)
             samples = samples_of(request)
             self.batches.append(len(samples))
             await self.held.wait()
@@ -83,7 +87,7 @@ class InferenceServer:
                 await context.abort(self.failure, "told to fail")
             logits = self.models[request.model_name](samples)
             return infer_response(request, logits, self.told.get(request.model_name, Described()))
-        except WorkerError as error:
+        except EarmarkError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         finally:
             self._at_once -= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ import pytest
 from earmark.audio.types import Floats
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config.settings import Remote, Worker
-from earmark.errors import ModelError, Unavailable, WorkerError
+from earmark.errors import LabelsRefused, ModelError, Unavailable, WorkerError
 from tests import certificates
 
 grpc = pytest.importorskip("grpc", reason="the extra oip is not installed")
@@ -331,5 +331,34 @@ def test_over_tls_only_a_server_with_the_right_certificate_is_asked(tmp_path: Pa
                     await engine.ready()
                     assert len(await engine.classify(NAME, windows(2))) == 2
         await server.stop()
+
+    play(scene)
+
+
+CLAP = replace(CHECKPOINT, name="house/clap", labels=(), model_type="clap")
+
+
+def test_a_model_that_takes_labels_has_its_texts_read_by_the_endpoint_that_serves_it() -> None:
+    def lengths(texts: Sequence[str]) -> Floats:
+        if any(len(text) > 20 for text in texts):
+            raise ModelError(f"{CLAP.name}: a text is too long")
+        return np.array([[len(text), text.count("ä")] for text in texts], np.float32)
+
+    async def scene() -> None:
+        server = InferenceServer({CLAP.name: levels, NAME: levels}, {CLAP.name: Described((), RATE)})
+        server.readers[CLAP.name] = lengths
+        await server.start()
+        settings = Worker(engine="oip", remote=Remote(endpoints=(server.address,)))
+        try:
+            async with RemoteEngine(settings, [CLAP, CHECKPOINT]) as engine:
+                await engine.ready()
+                assert (await engine.classify(CLAP.name, windows(2))).shape == (2, 2)
+                assert (await engine.encode(CLAP.name, ["Säge", ""])).tolist() == [[4, 1], [0, 0]]
+                with pytest.raises(LabelsRefused, match=r"house/clap: a text is too long"):
+                    await engine.encode(CLAP.name, ["x" * 21])
+                with pytest.raises(ModelError, match="no such model"):
+                    await engine.encode("house/none", ["x"])
+        finally:
+            await server.stop()
 
     play(scene)

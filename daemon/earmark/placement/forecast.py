@@ -81,7 +81,6 @@ def forecast(worker: config.Worker, checkpoints: Collection[Checkpoint], machine
     found, engines = Forecast(), set[Engine]()
     if worker.engine == "oip":
         found.lines += [f"model {each.name}: {', '.join(worker.remote.endpoints)}" for each in checkpoints]
-        found.errors += [only_on_torch(each.name) for each in checkpoints if each.takes_labels]
         if absent := [name for name in REMOTE_PACKAGES if not machine.has_package(name)]:
             found.errors.append(ModelError(f"{absent[0]} is not installed: pip install 'earmark[oip]'"))
         if worker.fallback == "cpu":

@@ -17,12 +17,12 @@ import grpc.aio
 from earmark.audio.types import Floats, Samples
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config.settings import Remote
-from earmark.errors import EarmarkError, ModelError, Unavailable, WorkerError
+from earmark.errors import EarmarkError, LabelsRefused, ModelError, Unavailable, WorkerError
 from earmark.inference.engine import EndpointStats
 from earmark.plain_file import read_bytes
 from earmark.remote import open_inference
 from earmark.remote.application import application
-from earmark.remote.messages import compare, described, infer_request, logits_of
+from earmark.remote.messages import compare, described, infer_request, logits_of, texts_request
 
 logger = logging.getLogger(__name__)
 
@@ -124,14 +124,26 @@ class Endpoint:
 
     async def classify(self, model: str, batch: Sequence[Samples]) -> Floats:
         """Return the logits of a batch. Raises WorkerError if the model fails on it, else Unavailable."""
+        return await self._infer(model, infer_request(self._remote_name(model), batch), len(batch))
+
+    async def encode(self, model: str, texts: Sequence[str]) -> Floats:
+        """Return the vectors of texts. Raises LabelsRefused if the model does not read them, else Unavailable."""
+        try:
+            return await self._infer(model, texts_request(self._remote_name(model), texts), len(texts))
+        except Unavailable:
+            raise
+        except WorkerError as error:
+            raise LabelsRefused(str(error)) from None
+
+    async def _infer(self, model: str, request: Any, rows: int) -> Floats:
+        """Return the rows that answer a request. Raises WorkerError if the model fails on it, else Unavailable."""
         self.in_flight += 1
         try:
             async with self._room:
                 if not self.is_ready:  # it went away while the batch waited for room
                     raise Unavailable(self.detail)
-                request = infer_request(self._remote_name(model), batch)
                 response = await self._call("ModelInfer", model, request, self._timeout)
-            logits = logits_of(response, len(batch))
+            logits = logits_of(response, rows)
         except Unavailable as error:
             self._failed += 1
             if self.is_ready:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence, Set
+from collections.abc import Awaitable, Callable, Sequence, Set
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -148,6 +148,17 @@ class RemoteEngine:
         again: one of its replicas may have died. Raises Unavailable when that fails too or there is none, WorkerError
         if the model fails on the batch, and ModelError for a model that is unknown or was refused.
         """
+        return await self._ask(model, attempts, lambda endpoint: endpoint.classify(model, batch))
+
+    async def encode(self, model: str, texts: Sequence[str]) -> Floats:
+        """Return vectors of shape (texts, width); see Engine. Asks as classify() does.
+
+        Raises LabelsRefused if the endpoint or its model does not read the texts.
+        """
+        return await self._ask(model, TRIES, lambda endpoint: endpoint.encode(model, texts))
+
+    async def _ask(self, model: str, attempts: int, ask: Callable[[Endpoint], Awaitable[Floats]]) -> Floats:
+        """Return what an endpoint answers. Raises what classify() raises."""
         failures: list[Unavailable] = []
         asked: set[str] = set()
         for _ in range(min(TRIES, max(1, attempts))):
@@ -159,7 +170,7 @@ class RemoteEngine:
             self._retried += bool(asked)
             asked.add(endpoint.address)
             try:
-                return await endpoint.classify(model, batch)
+                return await ask(endpoint)
             except Unavailable as error:
                 failures.append(error)
         if failures:
@@ -169,10 +180,6 @@ class RemoteEngine:
         if model in self.state.refused:
             raise ModelError(self.state.refused[model])
         raise Unavailable(f"{model}: {self.state.detail or 'no endpoint serves it now'}")
-
-    async def encode(self, model: str, texts: Sequence[str]) -> Floats:
-        """Raise WorkerError: the Open Inference Protocol has no request for it."""
-        raise WorkerError(f'{model}: takes its labels at run time, and worker.engine = "oip" passes none on')
 
     def _choose(self, model: str, asked: Set[str]) -> Endpoint | None:
         """Return the endpoint with the fewest batches in flight, of those that serve the model and were not asked."""

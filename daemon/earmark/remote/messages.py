@@ -1,6 +1,7 @@
 """A batch as a request of the Open Inference Protocol, and the logits in its response.
 
 The input is `samples`, FP32 of shape (windows, length); the output is `logits`, FP32 of shape (windows, labels).
+A model that takes its labels at run time also takes `texts`, BYTES of shape (texts), and answers vectors as `logits`.
 Contents are raw, because lists of numbers take several times as long. What a server of Earmark knows of a model comes
 with each response, as parameters; other servers send none.
 """
@@ -21,7 +22,8 @@ from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.errors import ModelError, WorkerError
 from earmark.remote import open_inference
 
-INPUT, OUTPUT = "samples", "logits"
+INPUT, TEXTS, OUTPUT = "samples", "texts", "logits"
+MAX_TEXTS, MAX_TEXT_BYTES = 256, 4096
 LABELS, RATE, REVISION = "labels", "sampling_rate", "revision"  # parameters of a response
 
 
@@ -42,6 +44,47 @@ def infer_request(model: str, batch: Sequence[Samples] | Floats) -> Any:
     request.outputs.add(name=OUTPUT)
     request.raw_input_contents.append(samples.tobytes())
     return request
+
+
+def texts_request(model: str, texts: Sequence[str]) -> Any:
+    """Return the request for the vectors of texts."""
+    request = open_inference.ModelInferRequest(model_name=model)
+    request.inputs.add(name=TEXTS, datatype="BYTES", shape=[len(texts)])
+    request.outputs.add(name=OUTPUT)
+    encoded = [text.encode() for text in texts]
+    request.raw_input_contents.append(b"".join(len(each).to_bytes(4, "little") + each for each in encoded))
+    return request
+
+
+def texts_of(request: Any) -> list[str] | None:
+    """Return the texts of a request, or None if it has none. Raises WorkerError if they are not what they should be."""
+    names = [each.name for each in request.inputs]
+    if TEXTS not in names:
+        return None
+    place = names.index(TEXTS)
+    if place < len(request.raw_input_contents):
+        found = _split(request.raw_input_contents[place])
+    else:
+        found = list(request.inputs[place].contents.bytes_contents)
+    if not 0 < len(found) <= MAX_TEXTS or max(map(len, found)) > MAX_TEXT_BYTES:
+        raise WorkerError(f"{TEXTS!r} must hold 1 to {MAX_TEXTS} texts of {MAX_TEXT_BYTES} bytes at most")
+    try:
+        return [each.decode() for each in found]
+    except UnicodeDecodeError:
+        raise WorkerError(f"{TEXTS!r} holds what is no UTF-8") from None
+
+
+def _split(raw: bytes) -> list[bytes]:
+    """Return the texts in raw contents, each of which stands behind its length."""
+    found: list[bytes] = []
+    place = 0
+    while place < len(raw) and len(found) <= MAX_TEXTS:
+        end = place + 4 + int.from_bytes(raw[place : place + 4], "little")
+        if end > len(raw):
+            raise WorkerError(f"{TEXTS!r} breaks off")
+        found.append(raw[place + 4 : end])
+        place = end
+    return found
 
 
 def samples_of(request: Any, max_values: int = 1 << 28) -> Floats:
@@ -94,6 +137,8 @@ def described(response: Any) -> Described:
 def compare(checkpoint: Checkpoint, found: Described, columns: int) -> None:
     """Raise ModelError, which says what differs, if the model behind an endpoint is not the one of `checkpoint`."""
     labels = checkpoint.own_labels or checkpoint.labels
+    if checkpoint.takes_labels:  # it answers vectors, of as many numbers as it likes
+        columns = len(labels)
     if columns != len(labels):
         raise ModelError(f"it answers with {columns} scores, and {checkpoint.name} has {len(labels)} labels")
     if found.labels is not None and len(found.labels) != len(labels):

@@ -22,7 +22,7 @@ from earmark.config import settings as config
 from earmark.errors import ModelError, WorkerError
 from earmark.remote import open_inference
 from earmark.remote.application import application
-from earmark.remote.messages import INPUT, OUTPUT, Described, infer_response, samples_of
+from earmark.remote.messages import INPUT, OUTPUT, TEXTS, Described, infer_response, samples_of, texts_of
 
 MAX_REQUESTS = 64  # at a replica at once; Ray's default of 5 would keep batches from growing
 
@@ -67,14 +67,20 @@ class ServedModel:
         self._require(request.name, grpc_context)
         response = open_inference.ModelMetadataResponse(name=request.name, platform="earmark")
         response.inputs.add(name=INPUT, datatype="FP32", shape=[-1, self._checkpoint.window or -1])
-        response.outputs.add(name=OUTPUT, datatype="FP32", shape=[-1, len(self._checkpoint.labels)])
+        response.outputs.add(name=OUTPUT, datatype="FP32", shape=[-1, len(self._checkpoint.labels) or -1])
+        if self._checkpoint.takes_labels:
+            response.inputs.add(name=TEXTS, datatype="BYTES", shape=[-1])
         return response
 
     async def ModelInfer(self, request: Any, grpc_context: Any) -> Any:
         self._require(request.model_name, grpc_context)
         try:
+            if (texts := texts_of(request)) is not None:
+                async with self._one_at_a_time:
+                    vectors = await asyncio.to_thread(self._model.encode, texts)
+                return infer_response(request, vectors, self._described)
             samples = samples_of(request)
-        except WorkerError as error:
+        except (ModelError, WorkerError) as error:
             grpc_context.set_code(grpc.StatusCode.INVALID_ARGUMENT)
             grpc_context.set_details(str(error))
             raise

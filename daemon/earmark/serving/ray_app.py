@@ -13,7 +13,6 @@ import msgspec
 from earmark.checkpoints.catalogue import catalogue
 from earmark.config.file import load
 from earmark.config.settings import Config
-from earmark.errors import ModelError
 from earmark.remote.application import application
 from earmark.serving.applications import Arguments
 from earmark.serving.deployment import Deployment
@@ -28,8 +27,6 @@ def app(arguments: dict[str, Any]) -> Any:
 def application_of(chosen: Arguments, settings: Config) -> Any:
     """Return the application of a model by these settings. Raises ModelError if it is not there."""
     checkpoint = catalogue(settings)[chosen.model].read()
-    if checkpoint.takes_labels:
-        raise ModelError(f"{checkpoint.name}: takes its labels at run time, which no request of the protocol gives")
     worker = settings.worker
     count: dict[str, Any] = {"num_replicas": chosen.replicas}
     if chosen.most_replicas > chosen.replicas:

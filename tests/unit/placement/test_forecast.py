@@ -41,7 +41,7 @@ def test_a_model_that_takes_labels_runs_on_torch_alone(tmp_path: Path, engine: A
     worker = Worker(engine=engine, remote=Remote(endpoints=("localhost:1",)))
     found = forecast(worker, [read(clap_folder(tmp_path), "a/clap")], Machine())
     sentence = 'a/clap: takes its labels at run time, and runs on torch here; set worker.engine = "auto"'
-    assert [str(error) for error in found.errors] == ([sentence] if engine in ("onnx", "oip") else [])
+    assert [str(error) for error in found.errors] == ([sentence] if engine == "onnx" else [])
 
 
 def test_of_a_model_that_is_not_there_nothing_is_known() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,18 @@ from earmark.errors import ModelError, WorkerError
 pytest.importorskip("google.protobuf", reason="the extra oip is not installed")
 
 from earmark.remote import messages
-from earmark.remote.messages import Described, compare, described, infer_request, infer_response, logits_of
+from earmark.remote.messages import (
+    MAX_TEXT_BYTES,
+    MAX_TEXTS,
+    Described,
+    compare,
+    described,
+    infer_request,
+    infer_response,
+    logits_of,
+    texts_of,
+    texts_request,
+)
 
 BATCH = np.random.default_rng(0).normal(0, 1, (3, 50)).astype(np.float32)
 LOGITS = np.array([[1.5, -2.25], [0, 3e-8], [7, 8]], np.float32)
@@ -109,3 +121,40 @@ def test_labels_that_the_settings_name_otherwise_are_those_of_the_model_or_its_n
     compare(named, Described(("calm", "angry")), 2)
     with pytest.raises(ModelError, match="its label 0 is 'angry', and that of house/moods is 'low'"):
         compare(named, Described(("angry", "calm")), 2)
+
+
+def test_texts_come_through_unchanged_and_a_batch_has_none() -> None:
+    request = texts_request("clap", ["Säge", "", "a dog"])
+    sent = type(request).FromString(request.SerializeToString())
+    assert (sent.model_name, list(sent.inputs[0].shape), sent.inputs[0].datatype) == ("clap", [3], "BYTES")
+    assert texts_of(sent) == ["Säge", "", "a dog"]
+    del sent.raw_input_contents[:]
+    sent.inputs[0].contents.bytes_contents.extend([b"rain"])
+    assert texts_of(sent) == ["rain"]
+    assert texts_of(infer_request("moods", BATCH)) is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"", "must hold 1 to 256 texts of 4096 bytes at most"),
+        (bytes(4) * (MAX_TEXTS + 1), "must hold 1 to 256 texts"),
+        ((MAX_TEXT_BYTES + 1).to_bytes(4, "little") + bytes(MAX_TEXT_BYTES + 1), "must hold 1 to 256 texts"),
+        (b"\x05\0\0\0rain", "breaks off"),
+        (b"\xff\xff\xff\xffrain", "breaks off"),
+        (b"\x01\0", "breaks off"),
+        (b"\x01\0\0\0\xff", "holds what is no UTF-8"),
+    ],
+)
+def test_texts_that_cannot_be_right_are_refused(raw: bytes, reason: str) -> None:
+    request = texts_request("clap", ["a"])
+    request.raw_input_contents[0] = raw
+    with pytest.raises(WorkerError, match=reason):
+        texts_of(request)
+
+
+def test_a_model_that_takes_labels_may_answer_any_number_of_values() -> None:
+    clap = replace(MOODS, labels=(), model_type="clap")
+    compare(clap, Described((), 8000), 512)
+    with pytest.raises(ModelError, match="it names 2 labels, and house/moods has 0"):
+        compare(clap, Described(("low", "high")), 2)

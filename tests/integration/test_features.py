@@ -132,7 +132,7 @@ class Louder(tf.Wav2Vec2FeatureExtractor):  # type: ignore[misc]  # transformers
         tf.WhisperFeatureExtractor(padding_side="left"),
         tf.SeamlessM4TFeatureExtractor(stride=3),
         tf.SeamlessM4TFeatureExtractor(padding_side="left"),
-        tf.ClapFeatureExtractor(),
+        tf.SpeechT5FeatureExtractor(),
         object(),
     ],
     ids=["loudness", "dither", "mask", "left", "stride", "left of stacked bands", "another kind", "no extractor"],

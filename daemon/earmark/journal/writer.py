@@ -136,7 +136,7 @@ class Writer:
                 store.check()
             self._move(store)
             more = store.prune(milliseconds(self._utc() - self._max_age), self._max_bytes)
-            self.events, self.bytes, self.oldest = store.events, store.bytes, store.oldest
+            self._note(store)
         except (sqlite3.Error, Damaged, OSError) as error:
             self._fail(error)
             self._work.set()  # to try again
@@ -163,9 +163,12 @@ class Writer:
         rows = [each for record in records if (each := row(record.text, record.on_score)) is not None]
         for begin in range(0, len(rows), GROUP_EVENTS):
             store.add(rows[begin : begin + GROUP_EVENTS])
-        self.oldest = store.oldest  # before the ring forgets them: at no moment do the two seem to lack them
+        self._note(store)  # before the ring forgets them: at no moment do the two seem to lack them
         if not self._is_cut():
             self._ring.release(end)
+
+    def _note(self, store: Store) -> None:
+        self.events, self.bytes, self.oldest = store.events, store.bytes, store.oldest
 
     def _fail(self, error: Exception) -> None:
         self.errors += 1

@@ -27,6 +27,7 @@ from earmark.recordings.plain import PlainWav
 from earmark.recordings.wav import read_wav
 
 RATES = range(1000, 768_001)  # Hz; a header that names another is wrong
+RESAMPLED_VALUES = 2**17  # about as many come of a block that is resampled in one go
 SECONDS_PER_BYTE = 0.002  # of a file that is compressed well: Opus at 4 kbit/s
 RAW_ENDINGS = (".raw", ".pcm")  # of files that nothing but a command source can read
 CLIP_NAME = "the clip"  # in errors about the sound that a client sent
@@ -100,12 +101,16 @@ class Recording:
         self._file.close()
 
     def _decode(self) -> Iterator[Samples]:
-        """Yield blocks at the rate of the first, whatever the rates of what follows it."""
+        """Yield blocks at the rate of the first, whatever the rates of what follows it; what is no rate is damage."""
         resampler: soxr.ResampleStream | None = None
         rate = self.rate
         while (part := self._part) is not None:
-            heard = 0.0
+            heard, false_rate = 0.0, 0
             for block in part.blocks():
+                if block.rate != self.rate and block.rate not in RATES:
+                    self._damaged += block.rate != false_rate
+                    false_rate = block.rate
+                    continue
                 heard += len(block.frames) / block.rate
                 self.channels = max(self.channels, block.frames.shape[1])
                 if block.rate != rate:
@@ -113,9 +118,13 @@ class Recording:
                     rate = block.rate
                     resampler = None if rate == self.rate else soxr.ResampleStream(rate, self.rate, 1, dtype="float32")
                 samples = mono(block.frames, self._channel)
-                samples = samples if resampler is None else resampler.resample_chunk(samples)
-                self._heard += len(samples)
-                yield samples
+                # A second of a low rate may be a hundred megabytes at that of the first
+                step = len(samples) if resampler is None else max(1, RESAMPLED_VALUES * rate // self.rate)
+                for start in range(0, len(samples), step):
+                    piece = samples[start : start + step]
+                    piece = piece if resampler is None else resampler.resample_chunk(piece)
+                    self._heard += len(piece)
+                    yield piece
             self._judge(part, heard)
             part.close()
             self._part = next(self._parts, None)

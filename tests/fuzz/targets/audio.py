@@ -17,7 +17,7 @@ from earmark.api.decode import Limits, decode
 from earmark.api.memory import Budget, Full, Reservation
 from earmark.errors import AudioError, RequestError, TooMuchAudio
 from earmark.recordings import sndfile
-from earmark.recordings.recording import CLIP_NAME, Recording
+from earmark.recordings.recording import CLIP_NAME, RATES, Recording
 from tests.audiofiles import encoded, flac_of_unknown_length, mp3_frames, muxed, tone
 from tests.fuzz.target import Broken, Target
 
@@ -151,6 +151,9 @@ class PlainAudio(Audio):
         except Exception as error:  # as decode() does
             self._judge(error)
             return "400 a decoder failed on it"
+        if recording.rate not in RATES:
+            recording.close()
+            return "400 is not a sample rate"  # as open_clip() says
         heard = 0
         try:
             while heard < MAX_SECONDS * recording.rate and len(block := recording.read(2**17)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import threading
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from earmark.api.decode import Limits, decode
 from earmark.api.memory import Budget, Reservation
 from earmark.audio.types import Samples
 from earmark.errors import AudioError, TooMuchAudio
-from earmark.recordings import ffmpeg, sndfile
+from earmark.recordings import ffmpeg, ogg, sndfile
 from earmark.recordings.decoder import NeedsFFmpeg
 from earmark.recordings.recording import OPENERS, Opener, Recording, open_clip, open_recording
 from tests.audiofiles import RATE, encoded, flac_of_unknown_length, mp3_frames, muxed, tone
@@ -43,6 +44,35 @@ def hear(content: bytes, openers: Sequence[Opener] = OPENERS) -> tuple[Samples, 
 
 def seconds(content: bytes, openers: Sequence[Opener] = OPENERS) -> float:
     return len(hear(content, openers)[0]) / RATE
+
+
+def vorbis_at(rate: int, seconds: float = 1.0) -> bytes:
+    """Vorbis whose header names this rate."""
+    file = encoded(tone(seconds), "OGG", "VORBIS")
+    first = next(ogg.pages(io.BytesIO(file)))
+    packet = file[first.body : first.end]
+    named = packet[:12] + rate.to_bytes(4, "little") + packet[16:]
+    return ogg.numbered(ogg.paged([named], first.serial, begins=True), first.number) + file[first.end :]
+
+
+@pytest.mark.parametrize("rate", [1, 999, 768_001, 2_000_000_000])
+def test_what_is_joined_and_names_no_sample_rate_is_left_out(rate: int, openers: Sequence[Opener]) -> None:
+    samples, warning = hear(vorbis_at(16000) + vorbis_at(rate) + vorbis_at(8000), openers)
+    assert len(samples) == pytest.approx(3 * RATE, abs=2000)
+    assert "damaged in 1 place, which were left out; 3 recordings in one file" in warning
+
+
+def test_a_low_rate_after_a_high_one_is_resampled_a_piece_at_a_time(openers: Sequence[Opener]) -> None:
+    recording = Recording(io.BytesIO(vorbis_at(768_000, 0.1) + vorbis_at(1000, 30.0)), "it", openers)
+    tracemalloc.start()
+    try:
+        for _ in range(40):
+            assert len(recording.read(2**17)) == 2**17
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        recording.close()
+    assert peak < 30_000_000
 
 
 def wav(data: int, riff: int | None = None) -> bytes:

@@ -187,9 +187,11 @@ def test_the_client_of_a_gateway_that_is_killed_goes_on_at_another_without_a_hol
         try:
             async with node(server.url) as home, gateway(server.url, recent=10) as second, Relay(port) as balancer:
                 home.hear(*(result(0) for _ in range(50)))
+                async with subscriber(f"127.0.0.1:{port}"):
+                    pass  # from here on the first gateway serves
                 came: list[int] = []
                 events = AsyncClient(balancer.host).events(types=("hello", "result"))
-                async with asyncio.timeout(DEADLINE), contextlib.aclosing(events):
+                async with asyncio.timeout(2 * DEADLINE), contextlib.aclosing(events):
                     async for event in events:
                         if isinstance(event, Hello):
                             home.hear(*(result(0) for _ in range(0 if came else 50)))

@@ -155,7 +155,15 @@ class Reconfigurer:
     def classifiers(self) -> tuple[ClassifierStatus, ...]:
         """Return every classifier and the settings in force."""
         return tuple(
-            classifier_status(each.info, each.settings.decide, each.vad, each.reserved) for each in self.plans.values()
+            classifier_status(
+                each.info,
+                each.settings.decide,
+                each.vad,
+                each.reserved,
+                each.settings.groups,
+                each.settings.verify,
+            )
+            for each in self.plans.values()
         )
 
     def unsaved(self, name: str) -> Mapping[str, Sequence[str]]:

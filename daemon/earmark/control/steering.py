@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from earmark.config.settings import Decide, Source, Vad
+from earmark.config.settings import Decide, Source, Vad, Verify
 from earmark.protocol.events import ClassifierInfo, LabelSet, SourceState
 
 
@@ -53,7 +53,8 @@ class ClassifierStatus(msgspec.Struct, frozen=True):
 
     `thresholds` has the score at which each label goes on; labels that never go on are left out. `decide` and `vad`
     are as the configuration has them, with defaults filled in; a PATCH takes the same. `label_set` is there where the
-    model takes its labels at run time, and then a PATCH takes its fields, too.
+    model takes its labels at run time, and then a PATCH takes its fields, too. `groups` and `verify` are there where
+    the configuration has them; a reload changes them.
     """
 
     name: str
@@ -68,10 +69,17 @@ class ClassifierStatus(msgspec.Struct, frozen=True):
     decide: Decide
     vad: Vad
     label_set: LabelSet | msgspec.UnsetType = msgspec.UNSET
+    groups: Mapping[str, tuple[str, ...]] | msgspec.UnsetType = msgspec.UNSET
+    verify: Verify | msgspec.UnsetType = msgspec.UNSET
 
 
 def classifier_status(
-    info: ClassifierInfo, decide: Decide, vad: Vad, reserved: Collection[str] = ()
+    info: ClassifierInfo,
+    decide: Decide,
+    vad: Vad,
+    reserved: Collection[str] = (),
+    groups: Mapping[str, tuple[str, ...]] | None = None,
+    verify: Verify | None = None,
 ) -> ClassifierStatus:
     """Return the status of the classifier that `info` describes, with these settings in force.
 
@@ -93,6 +101,8 @@ def classifier_status(
         decide,
         vad,
         info.label_set,
+        groups or msgspec.UNSET,
+        verify or msgspec.UNSET,
     )
 
 

@@ -1,6 +1,8 @@
 """control/steering.py"""
 
-from earmark.config.settings import Command, Decide, File, Vad
+import msgspec
+
+from earmark.config.settings import Command, Decide, File, Vad, Verify
 from earmark.control.steering import classifier_status, shown
 from earmark.protocol.events import ClassifierInfo
 
@@ -17,6 +19,14 @@ def test_a_value_has_a_threshold_only_if_it_was_given_one() -> None:
     assert status.thresholds == {"no": 0.8}
     asked = classifier_status(INFO, Decide(on=0.8, labels={"yes": 0.3}), Vad(), ("yes", "no"))
     assert asked.thresholds == {"yes": 0.3}
+
+
+def test_a_status_has_groups_and_a_second_look_only_where_there_are_any() -> None:
+    plain = msgspec.to_builtins(classifier_status(INFO, Decide(), Vad()))
+    groups, verify = {"word": ("yes", "no")}, Verify("a/model", sure=0.9)
+    told = msgspec.to_builtins(classifier_status(INFO, Decide(), Vad(), groups=groups, verify=verify))
+    assert told.keys() - plain.keys() == {"groups", "verify"}
+    assert (told["groups"], told["verify"]["model"], told["verify"]["sure"]) == (groups, "a/model", 0.9)
 
 
 def test_a_status_tells_what_the_classifier_is_and_its_settings() -> None:

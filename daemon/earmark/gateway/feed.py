@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -24,6 +24,7 @@ from earmark.jetstream.connection import Attempts, Connection, NatsError, failur
 from earmark.jetstream.login import NatsLogin
 from earmark.jetstream.subjects import hellos, node_in, nodes_stream, served
 from earmark.protocol.events import Gap, Hello
+from earmark.supervision import ending
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -201,7 +202,8 @@ class StreamFeed:
                 log.exception("the gateway met an error; it connects anew")
                 self._disconnected(server, "an error")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), attempts.pause())
+                async with asyncio.timeout(attempts.pause()):
+                    await self._changed.wait()
 
     def _disconnected(self, server: str, why: str) -> None:
         if not self._changed.is_set() and (self._connection is not None or why != self._detail):
@@ -219,6 +221,8 @@ class StreamFeed:
     async def _begin(self, connection: Connection) -> None:
         settings = self.settings
         info = await _info(connection, settings.stream)
+        if self._changed.is_set():  # meanwhile, and then this is not what is served
+            raise NatsError("the settings have changed")
         epoch = self._epoch(info)
         if self._recent.epoch and self._events is not None and epoch != self._recent.epoch:
             log.warning("gateway: the stream %s was made anew, so its numbers begin anew", settings.stream)
@@ -270,7 +274,7 @@ class StreamFeed:
             await self._changed.wait()
             raise NatsError("the settings have changed")
 
-        await _first(self._events.follow(connection), self._states.follow(connection), look(), wait(), change())
+        await ending.first(self._events.follow(connection), self._states.follow(connection), look(), wait(), change())
 
     def _take(self, seq: int, message: Msg) -> None:
         self._pass(seq - 1)
@@ -313,16 +317,3 @@ async def _info(connection: Connection, stream: str) -> StreamInfo:
         return await connection.jetstream.stream_info(stream)
     except nats.js.errors.NotFoundError:
         raise NatsError(f'there is no stream {stream} yet; [[publish]] kind = "nats" of a daemon makes it') from None
-
-
-async def _first(*coroutines: Coroutine[object, object, None]) -> None:
-    """Run all until one ends, which ends the others, and raise what it raised."""
-    tasks = [asyncio.create_task(each) for each in coroutines]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-    for task in done:
-        task.result()

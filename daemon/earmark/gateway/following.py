@@ -119,7 +119,8 @@ class Following:
         while True:
             if came.empty():
                 try:
-                    message = await asyncio.wait_for(came.get(), 3 * self._heartbeat)
+                    async with asyncio.timeout(3 * self._heartbeat):
+                        message = await came.get()
                 except TimeoutError:
                     return
                 taken = 0

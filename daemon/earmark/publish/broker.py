@@ -159,7 +159,8 @@ class Broker:
                 pause = FIRST_PAUSE
             if not self._closing.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._closing.wait(), pause * random.uniform(0.5, 1.0))
+                    async with asyncio.timeout(pause * random.uniform(0.5, 1.0)):
+                        await self._closing.wait()
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     @property
@@ -272,7 +273,8 @@ class Broker:
         due = self._present.next_due()
         seconds = None if due is None else max(0.0, due - self._clock() / SECOND)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
         self._wake.clear()
 
     async def _publish(self, client: aiomqtt.Client, message: Message) -> None:

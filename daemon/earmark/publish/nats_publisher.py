@@ -136,7 +136,8 @@ class NatsPublisher:
                 self._forget()
             if not self._closing.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._closing.wait(), attempts.pause())
+                    async with asyncio.timeout(attempts.pause()):
+                        await self._closing.wait()
 
     @property
     def _told(self) -> str:
@@ -195,7 +196,8 @@ class NatsPublisher:
         if self._in_flight:
             due = min(due, self._in_flight[0][1] + int(ANSWER_SECONDS * SECOND) + 1)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), max(0.0, (due - self._clock()) / SECOND))
+            async with asyncio.timeout(max(0.0, (due - self._clock()) / SECOND)):
+                await self._wake.wait()
 
     def _take_receipts(self) -> None:
         """Go on to the last event whose receipt has come with those of all before it. Raises what a receipt says."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
+
+AGAIN_SECONDS = 15.0  # more than a task needs that says goodbye to a server
 
 
 def listen(add: Callable[..., object], stop: asyncio.Event, exit_now: Callable[[int], object] = os._exit) -> None:
@@ -24,7 +26,25 @@ def listen(add: Callable[..., object], stop: asyncio.Event, exit_now: Callable[[
         add(number, act, number)
 
 
-async def end(task: asyncio.Task[Any]) -> None:
-    """Cancel the task, and wait until it has ended."""
-    task.cancel()
-    await asyncio.wait([task])
+async def end(*tasks: asyncio.Task[Any], again: float = AGAIN_SECONDS) -> None:
+    """Cancel the tasks, and wait until they have ended.
+
+    They are cancelled anew every `again` seconds: asyncio.wait_for() of Python 3.11, which libraries call, swallows a
+    cancellation that comes together with what it waits for.
+    """
+    pending = {*tasks}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=again)
+
+
+async def first(*coroutines: Coroutine[object, object, None], again: float = AGAIN_SECONDS) -> None:
+    """Run all until one ends, which ends the others, and raise what it raised."""
+    tasks = [asyncio.create_task(each) for each in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end(*tasks, again=again)
+    for task in done:
+        task.result()

@@ -9,6 +9,7 @@ const [executablePath, ...args] = process.argv.slice(2);
 const PATIENCE = 40_000; // ms
 const problems = []; // whatever the page complains of
 let requests = [];
+let said = []; // on the console, and requests that failed; for the sentence about what did not become true
 
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", ...args] });
 let page;
@@ -20,8 +21,11 @@ const act = {
     await context.grantPermissions(["microphone", "clipboard-read", "clipboard-write"]);
     page = await context.newPage();
     page.setDefaultTimeout(PATIENCE);
+    said = [];
+    page.on("requestfailed", (request) => said.push(`${request.url()}: ${request.failure()?.errorText}`));
     page.on("pageerror", (error) => problems.push(String(error)));
     page.on("console", (message) => {
+      said.push(message.text());
       if (message.type() === "error" && /Content Security Policy|TypeError|SyntaxError/.test(message.text())) problems.push(message.text());
     });
     page.on("request", (request) => requests.push(request.url()));
@@ -33,8 +37,13 @@ const act = {
     for (const end = Date.now() + PATIENCE; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
       const found = await act.value({ of: holds });
       if (found) return found;
-      if (Date.now() > end) throw new Error(`it did not become true: ${holds}`);
+      if (Date.now() > end) throw new Error(`it did not become true: ${holds}; ${await act.state()}`);
     }
+  },
+  /** What may tell why something did not become true. */
+  async state() {
+    const connection = await act.value({ of: "JSON.stringify(store.connection ?? 'the page has not begun')" });
+    return `connection: ${connection}; said: ${said.slice(-5).join(" | ") || "nothing"}`;
   },
   value: ({ of }) => page.evaluate(`(() => { const { store, view, stream } = globalThis.earmark ?? { store: {} }; return ${of} })()`),
   click: ({ on }) => page.locator(on).first().click(),

@@ -209,6 +209,18 @@ def test_what_is_no_longer_configured_is_taken_back_also_in_the_next_run(tmp_pat
         asyncio.run(run(broker.port))
 
 
+def test_a_label_that_goes_off_because_it_is_gone_leaves_nothing_at_the_broker(tmp_path: Path) -> None:
+    async def scenario(house: House, seen: Witness) -> None:
+        house.hear(lasting("1", "happy"))
+        await seen.until_told(HAPPY, "ON")
+        house.classifiers = tuple(replace(each, labels=("new",)) for each in CLASSIFIERS)
+        house.hear(off("1", "happy"), Config(0, "", (), (), "api"))
+        await seen.until_told(f"{DESK}/emotion/label/new", "OFF")
+        assert HAPPY not in seen.latest
+
+    play(tmp_path, scenario)
+
+
 def test_a_reload_begins_changes_and_ends_publishers(tmp_path: Path) -> None:
     async def run(port: int) -> None:
         one, other = settings(port), settings(port, name="other", node="attic", discovery=False)

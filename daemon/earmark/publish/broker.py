@@ -69,6 +69,7 @@ class Broker:
         self._topics = Topics(settings.prefix, login.node)
         self._present = Present(self._topics, settings.every if settings.results else None)
         self._outbox = Outbox(settings.outbox, settings.outbox_kb * 1000)
+        self._states: frozenset[str] = frozenset()  # the topics of all states, as they were announced
         self._discovery = Discovery(self._topics, settings.discovery_prefix, __version__, settings.qos)
         path = folder / f"mqtt-{login.node}-{settings.name}.json" if folder is not None else None
         self._memory = Memory(path, login.address)
@@ -279,6 +280,8 @@ class Broker:
 
     async def _publish(self, client: aiomqtt.Client, message: Message) -> None:
         state = message.kind is Kind.STATE
+        if state and message.topic not in self._states:
+            return  # of a label that is gone: its topic was taken back
         if not state and self._clock() - message.at > self.settings.late * SECOND:
             self._dropped["late"] += 1
             return
@@ -293,7 +296,8 @@ class Broker:
     async def _tell(self, client: aiomqtt.Client) -> None:
         """Announce what there is, take back what there was, and have all states sent."""
         devices = self._discovery.devices(self._present.layout) if self.settings.discovery else {}
-        topics = self._present.topics() if self.settings.retain else []
+        self._states = frozenset(self._present.topics())
+        topics = sorted(self._states) if self.settings.retain else []
         known = await asyncio.to_thread(self._memory.read)
         now = platforms(devices)
         # both are remembered until the one has taken the other's place

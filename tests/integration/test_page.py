@@ -230,7 +230,7 @@ def test_a_daemon_with_tokens_gives_the_page_and_asks_for_one(browser: Browser, 
 
 
 def test_the_page_works_under_any_path_of_a_proxy_and_begins_with_what_was(browser: Browser) -> None:
-    with Played(100) as played:
+    with Played(20) as played:
         browser.do("open", url=played.url)
         browser.until(f"{FAR} >= 2")
         browser.do("open", url=played.behind_proxy)

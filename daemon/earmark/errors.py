@@ -6,6 +6,7 @@
     │   └── AudioError           bytes are not audio, or are audio of a kind that Earmark cannot decode
     │       └── TooMuchAudio     audio decodes to more than a limit allows
     ├── ModelError               a folder is not a checkpoint, or is one that cannot be served
+    │   └── ModelSettingError    what `[[model]]` says of a checkpoint does not fit it                   (exit code 2)
     ├── WorkerError              the model process died, hung or failed on this batch
     │   ├── WorkerDied           it died or hung, and may do so again with the same batch
     │   ├── LabelsRefused        the model does not read labels, or not the ones that it was given
@@ -48,6 +49,12 @@ class TooMuchAudio(AudioError):
 
 class ModelError(EarmarkError):
     """A folder is not a checkpoint, or is one that cannot be served."""
+
+
+class ModelSettingError(ModelError):
+    """What `[[model]]` says of a checkpoint does not fit it."""
+
+    exit_code = 2
 
 
 class WorkerError(EarmarkError):

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from earmark.config.settings import Function
-from earmark.errors import ModelError
+from earmark.errors import ModelSettingError
 
 CLAP = "clap"
 """The model type of a network for sounds and one for texts that meet in one space, so that a text may be a label."""
@@ -161,16 +161,16 @@ class Checkpoint:
     def named(self, labels: tuple[str, ...], function: Function | None, where: str) -> Checkpoint:
         """Return the checkpoint as the settings at `where` have it; an empty `labels` and None leave it as it is.
 
-        Raises ModelError, which names the setting, if there are not as many labels as the checkpoint has.
+        Raises ModelSettingError, which names the setting, if there are not as many labels as the checkpoint has.
         """
         if self.takes_labels and (labels or function):
-            raise ModelError(
+            raise ModelSettingError(
                 f"{where}.{'labels' if labels else 'function'}: {self.name} takes its labels at run time, and softmax"
                 " makes their scores; write `labels` into the [[classifier]] that names it"
             )
         own = self.own_labels or self.labels
         if labels and len(labels) != len(own):
-            raise ModelError(
+            raise ModelSettingError(
                 f"{where}.labels: {len(labels)} names, and {self.name} has {len(own)} labels ({_listed(own)})"
             )
         return replace(self, labels=labels or own, own_labels=own, function=function)

@@ -84,6 +84,7 @@ def test_a_wrong_number_of_labels_names_the_setting_and_the_number_that_is_right
     with pytest.raises(ModelError) as caught:
         moods("LABEL_0", "LABEL_1").named(("calm",), None, "model[3]")
     assert str(caught.value) == "model[3].labels: 1 names, and a/b has 2 labels (LABEL_0, LABEL_1)"
+    assert caught.value.exit_code == 2  # as of every mistake in the configuration
 
 
 def test_labels_without_names_are_a_remark_that_names_the_setting() -> None:

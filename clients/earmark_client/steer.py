@@ -43,6 +43,7 @@ examples:
   earmark set commands decide.labels.stop=null      and as for all others again
   earmark set commands vad.hangover_ms=200 vad.threshold=0.4
   earmark set house labels="a dog barking, rain"    where the model takes its labels at run time
+  earmark set house labels='["a siren, far away", "rain"]' background="speech, silence"
 The change lasts until the next reload or restart. The lines that would keep it, and the changes before it, are
 printed: put them into the daemon's configuration, in the [[classifier]] that has this name there. A daemon with tokens
 wants one with the scope admin.
@@ -199,7 +200,7 @@ def parse_changes(assignments: Iterable[str]) -> dict[str, Any]:
     """Return `decide.on=0.7` and the like as the JSON of a PATCH. Raises SubscriptionError.
 
     A value is JSON, or else a text. Dots and `=` may be part of a label: `decide.labels.a=b=0.9`. Labels that are given
-    are a list as JSON has it, or stand between commas.
+    are a list as JSON has it, or stand between commas; `null` is none.
     """
     changes: dict[str, Any] = {}
     for assignment in assignments:
@@ -211,7 +212,10 @@ def parse_changes(assignments: Iterable[str]) -> dict[str, Any]:
         key, equals, value = assignment.rpartition("=")
         group, _, name = key.partition(".")
         if not equals or group not in GROUPS or not name:
-            raise SubscriptionError(f"{assignment!r} is not decide.KEY=VALUE or vad.KEY=VALUE, such as decide.on=0.7")
+            others = ", ".join(f"{each}=" for each in (*GIVEN_LISTS, TEMPLATE))
+            raise SubscriptionError(
+                f"{assignment!r} is not decide.KEY=VALUE or vad.KEY=VALUE, such as decide.on=0.7, nor one of {others}"
+            )
         within, _, label = name.partition(".")
         if (group, within) == LABELS and label:
             changes.setdefault(group, {}).setdefault(within, {})[label] = _value(value)
@@ -238,8 +242,10 @@ def _value(text: str) -> Any:
 
 
 def _listed(text: str) -> list[Any]:
-    """Return a list of JSON, or the texts between commas."""
+    """Return a list of JSON, nothing for null, or the texts between commas."""
     found = _value(text)
+    if found is None:
+        return []
     return found if isinstance(found, list) else [label for each in text.split(",") if (label := each.strip())]
 
 

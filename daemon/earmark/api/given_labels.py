@@ -28,7 +28,7 @@ def given_labels(checkpoint: Checkpoint, parameters: Parameters) -> LabelSet | N
         raise RequestError(
             400,
             f"`{LABELS}` is missing: {checkpoint.name} has no labels of its own, and takes them from `parameters`"
-            f" or from the query, as in ?{LABELS}=a dog barking,rain",
+            f" or from the query, as in ?{LABELS}=a+dog+barking,rain",
         )
     if parameters.function_to_apply not in (None, "softmax"):
         raise RequestError(

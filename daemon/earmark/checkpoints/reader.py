@@ -55,7 +55,9 @@ def read(path: Path, name: str = "") -> Checkpoint:
     Raises ModelError, in one sentence that names the folder, if it could not be served.
     """
     if not path.is_dir():
-        raise ModelError(f"{path} is not a folder; a checkpoint is one, with config.json and model.safetensors in it")
+        sentence = f"{path} is not a folder; a checkpoint is one, with config.json and model.safetensors in it"
+        fetched = f"; `earmark pull {name}` fetches it if the Hugging Face Hub has it"
+        raise ModelError(sentence + (fetched if "/" in name and not path.exists() else ""))
     config = _json(path, "config.json", "is this a Hugging Face checkpoint?")
     model_type = _model_type(path, config)
     _require_weights(path)

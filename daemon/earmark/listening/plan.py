@@ -294,6 +294,6 @@ def _check_labels(where: str, settings: config.Classifier, checkpoint: Checkpoin
     for setting in LABEL_SET:
         if getattr(settings, setting) != getattr(config.Classifier(name=settings.name), setting):
             raise ConfigError(
-                f"{where}.{setting}: {settings.model} has labels of its own; only a model takes others that takes its"
-                " labels at run time (CLAP)"
+                f"{where}.{setting}: {settings.model} has labels of its own; only a model that takes its labels"
+                " at run time (CLAP) takes others"
             )

@@ -36,7 +36,7 @@ def test_a_model_with_labels_of_its_own_takes_no_others_and_ignores_a_template()
 def test_a_model_without_labels_asks_for_them() -> None:
     assert refusal(Parameters()) == (
         "`candidate_labels` is missing: a/clap has no labels of its own, and takes them from `parameters` or from the"
-        " query, as in ?candidate_labels=a dog barking,rain"
+        " query, as in ?candidate_labels=a+dog+barking,rain"
     )
 
 

@@ -116,6 +116,15 @@ def test_what_is_not_a_folder_is_refused(tmp_path: Path) -> None:
     assert "is not a folder" in refusal(tmp_path / "absent")
 
 
+def test_a_folder_that_is_absent_is_told_with_the_command_that_fetches_a_model_of_the_hub(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="; `earmark pull acme/doorbells` fetches it if the Hugging Face Hub has it"):
+        read(tmp_path / "absent", "acme/doorbells")
+    (tmp_path / "file").touch()
+    for path, name in ((tmp_path / "absent", "mine"), (tmp_path / "file", "acme/doorbells")):
+        with pytest.raises(ModelError, match=r"model\.safetensors in it$"):
+            read(path, name)
+
+
 @pytest.mark.parametrize("file", ["config.json", "preprocessor_config.json", "model.safetensors"])
 def test_a_missing_file_is_named(tmp_path: Path, file: str) -> None:
     path = folder(tmp_path)

@@ -65,7 +65,7 @@ def test_labels_that_are_given_are_a_list_or_stand_between_commas_and_a_template
         "background": ["speech, far"],
         "template": "I hear {}=",
     }
-    assert parse_changes(["background="]) == {"background": []}
+    assert parse_changes(["background="]) == parse_changes(["background=null"]) == {"background": []}
     label_set = {"labels": ["a", "b"], "background": ["c, d"], "template": "{}"}
     lines = assignments({"name": "house", "label_set": label_set, "decide": {}, "vad": {}})
     assert lines == ['labels=["a","b"]', 'background=["c, d"]', 'template="{}"']

@@ -334,8 +334,8 @@ def test_a_model_with_labels_of_its_own_takes_no_others(changes: dict[str, Any])
         plans(settings(**changes))
     (setting,) = changes
     assert str(caught.value) == (
-        f"classifier[0].{setting}: earmark/commands has labels of its own; only a model takes others that takes"
-        " its labels at run time (CLAP)"
+        f"classifier[0].{setting}: earmark/commands has labels of its own; only a model that takes its labels"
+        " at run time (CLAP) takes others"
     )
 
 

@@ -80,7 +80,7 @@ def result_reasons(
         because = SUPPRESSED.get(result.suppressed, result.suppressed)
         lines.append(f"{best.label} would have gone on, but it was suppressed: {because}.")
     elif status is None:
-        lines.append("There is no classifier of that name any more, so its thresholds are not known.")
+        lines.append("Its thresholds are not known: the classifier is gone, or this is a gateway, which knows none.")
     elif threshold is None:
         lines.append(f"No label went on: {best.label} is one that never does (`ignore`).")
     elif best.score < threshold:

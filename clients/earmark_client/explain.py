@@ -120,7 +120,14 @@ def _results(epoch: str, before: int, source: str, classifier: str) -> Steps[lis
 
 
 def _status(classifier: str) -> Steps[ClassifierStatus | None]:
-    return next((each for each in (yield from calls.classifiers()) if each.name == classifier), None)
+    """Ask for the settings in force; None if the classifier is gone, or at a gateway, which has none."""
+    try:
+        found = yield from calls.classifiers()
+    except Refused as refused:
+        if refused.status != HTTPStatus.NOT_FOUND:
+            raise
+        return None
+    return next((each for each in found if each.name == classifier), None)
 
 
 def _changed(epoch: str, seq: int) -> Steps[str]:

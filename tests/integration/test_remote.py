@@ -258,6 +258,7 @@ def test_an_engine_that_finds_nobody_waits_and_says_for_whom() -> None:
         engine = RemoteEngine(Worker(engine="oip", remote=Remote(endpoints=(server.address,))), [CHECKPOINT])
         async with engine:
             await until(lambda: "cannot be reached" in engine.state.detail)
+            assert engine.state.detail.startswith(f"no endpoint answers: {server.address} (it cannot be reached")
             assert engine.state.phase == "starting"
             again = InferenceServer({NAME: levels}, port=server.port)
             await again.start()

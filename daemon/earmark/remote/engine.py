@@ -237,7 +237,8 @@ class RemoteEngine:
             logger.error("%s", detail)
 
     def _waits_for(self) -> str:
-        return "no endpoint answers: " + "; ".join(f"{each.address} ({each.detail})" for each in self._endpoints)
+        reasons = ((each.address, each.detail.removeprefix(f"{each.address}: ")) for each in self._endpoints)
+        return "no endpoint answers: " + "; ".join(f"{address} ({reason})" for address, reason in reasons)
 
     def _reasons(self) -> list[str]:
         return [reason for model, reason in self.state.refused.items() if model in self._needed]

@@ -7,41 +7,28 @@ import contextlib
 import getpass
 import shutil
 import signal
-import socket
-import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import aiomqtt
 
-from tests.ports import until_taken
-
-DEADLINE = 30.0  # seconds, for whatever a test waits for
+from tests.ports import DEADLINE, PortServer
 
 MISSING = "mosquitto is not installed" if shutil.which("mosquitto") is None else ""
 
 
-class Mosquitto:
+class Mosquitto(PortServer):
     """A broker on a free port, which it keeps over stop() and start(). It forgets everything when it is stopped."""
 
     def __init__(self, folder: Path, *lines: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        super().__init__(folder / "mosquitto.log")
         self._file = folder / "mosquitto.conf"
-        self._log = folder / "mosquitto.log"
         settings = lines or ("allow_anonymous true",)
         listener = f"listener {self.port} 127.0.0.1"
         self._file.write_text("\n".join([f"user {getpass.getuser()}", "log_dest stderr", listener, *settings, ""]))
-        self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it, and return when it takes connections."""
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(["mosquitto", "-c", str(self._file)], stderr=log, stdin=subprocess.DEVNULL)
-        until_taken(self._process, self.port, self._log, DEADLINE)
+    def command(self) -> Sequence[str]:
+        return ["mosquitto", "-c", str(self._file)]
 
     def freeze(self, frozen: bool) -> None:
         """Stop it with SIGSTOP, or let it go on."""
@@ -50,19 +37,7 @@ class Mosquitto:
 
     def stop(self) -> None:
         """End it with SIGTERM."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(DEADLINE)
-            self._process = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+        self.end()
 
 
 class Witness:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import os
 import shutil
-import socket
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -28,10 +26,8 @@ from earmark.protocol.events import Numbered
 from earmark.publish.daemon import Daemon
 from earmark.publish.publishing import Publishing
 from earmark.publish.stats import PublishStats
-from tests.ports import until_taken
+from tests.ports import DEADLINE, PortServer
 from tests.serving import CLASSIFIERS, SOURCES
-
-DEADLINE = 30.0  # seconds, for whatever a test waits for
 
 PROGRAM = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin")
 MISSING = (
@@ -43,20 +39,18 @@ MISSING = (
 )
 
 
-class NatsServer:
+class NatsServer(PortServer):
     """A server on a free port, which it and its streams keep over kill() and start()."""
 
+    ENDED_BY = signal.SIGKILL
+
     def __init__(self, folder: Path, *lines: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        super().__init__(folder / "nats.log")
         self._file = folder / "nats.conf"
-        self._log = folder / "nats.log"
         store = json.dumps(str(folder / "jetstream"))
         self._file.write_text(
             "\n".join([f"listen: 127.0.0.1:{self.port}", f"jetstream {{ store_dir: {store} }}", *lines, ""])
         )
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -75,30 +69,13 @@ class NatsServer:
         told = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout
         return tuple(map(int, told.split("v")[-1].split(".")[:2]))
 
-    def start(self) -> None:
-        """Start it, and return when it takes connections."""
+    def command(self) -> Sequence[str]:
         assert PROGRAM is not None
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [PROGRAM, "-c", str(self._file)], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=os.environ
-            )
-        until_taken(self._process, self.port, self._log, DEADLINE)
+        return [PROGRAM, "-c", str(self._file)]
 
     def kill(self) -> None:
         """End it with SIGKILL."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(DEADLINE)
-            self._process = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
+        self.end()
 
 
 async def ask(url: str, question: Callable[[Any], Awaitable[Any]], **login: Any) -> Any:

@@ -3,10 +3,55 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+DEADLINE = 30.0  # seconds, for whatever a test waits for
+
+
+class PortServer:
+    """A program that listens on a free port, which it keeps over end() and start(). Leaving the context ends it."""
+
+    ENDED_BY = signal.SIGTERM
+
+    def __init__(self, log: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> Sequence[str]:
+        """What starts it."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start it, and return when it takes connections."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        until_taken(self._process, self.port, self._log, DEADLINE)
+
+    def end(self) -> None:
+        """End it with ENDED_BY, if it runs."""
+        if self._process is not None:
+            self._process.send_signal(self.ENDED_BY)
+            self._process.wait(DEADLINE)
+            self._process = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
 
 
 def until_taken(process: subprocess.Popen[bytes], port: int, log: Path, seconds: float) -> None:

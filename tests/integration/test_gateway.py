@@ -35,7 +35,8 @@ from earmark_client import AsyncClient, Client, Hello, Result
 from tests.browser import Browser
 from tests.browser import missing as no_browser
 from tests.daemon import environment
-from tests.natsserver import DEADLINE, MISSING, NatsServer, ask, node, until
+from tests.natsserver import MISSING, NatsServer, ask, node, until
+from tests.ports import DEADLINE
 from tests.relay import Relay
 from tests.running import free_port
 from tests.serving import command, lasting, result

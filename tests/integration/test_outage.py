@@ -19,7 +19,8 @@ from earmark.config.settings import Config, Gateway, Server
 from earmark.gateway.service import Service
 from earmark_client import AsyncClient
 from tests.daemon import Daemon
-from tests.natsserver import DEADLINE, MISSING, NatsServer, until
+from tests.natsserver import MISSING, NatsServer, until
+from tests.ports import DEADLINE
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 

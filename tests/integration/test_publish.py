@@ -28,7 +28,8 @@ from earmark.publish.daemon import Daemon as Described
 from earmark.publish.publishing import Publishing, logins
 from tests.daemon import ROOT, Daemon, environment
 from tests.homeassistant import accepted
-from tests.mosquitto import DEADLINE, MISSING, Mosquitto, Witness, witness
+from tests.mosquitto import MISSING, Mosquitto, Witness, witness
+from tests.ports import DEADLINE
 from tests.serving import CLASSIFIERS, SOURCES, TIME, command, lasting, result
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)

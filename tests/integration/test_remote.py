@@ -159,12 +159,12 @@ def test_a_batch_that_one_endpoint_fails_is_answered_by_the_other() -> None:
         first, second = InferenceServer({NAME: levels}), InferenceServer({NAME: levels})
         async with serving(first, second) as engine:
             await engine.ready()
-            await until(lambda: all(each.ready for each in engine.endpoints()))
+            await until(lambda: all(each.ready for each in engine.remote().endpoints))
             first.failure = grpc.StatusCode.UNAVAILABLE
             results = [await engine.classify(NAME, windows(2, seed)) for seed in range(4)]
             assert [len(each) for each in results] == [2] * 4
-            assert engine.retried >= 1
-            failed = {each.address: each.failed for each in engine.endpoints()}
+            assert engine.remote().retried >= 1
+            failed = {each.address: each.failed for each in engine.remote().endpoints}
             assert failed[first.address] >= 1
             assert failed[second.address] == 0
 
@@ -190,7 +190,7 @@ def test_a_batch_under_which_a_replica_died_is_sent_to_the_same_endpoint_again_i
             await engine.ready()
             server.dying = 1
             assert len(await engine.classify(NAME, windows(3))) == 3
-            assert engine.retried == 1
+            assert engine.remote().retried == 1
             server.dying = 100
             with pytest.raises(Unavailable, match="the replica died"):
                 await engine.classify(NAME, windows(3))
@@ -204,11 +204,11 @@ def test_an_endpoint_that_hangs_costs_a_deadline_and_the_other_answers() -> None
         first, second = InferenceServer({NAME: levels}), InferenceServer({NAME: levels})
         async with serving(first, second, timeout=0.5) as engine:
             await engine.ready()
-            await until(lambda: all(each.ready for each in engine.endpoints()))
+            await until(lambda: all(each.ready for each in engine.remote().endpoints))
             first.held.clear()
             results = await asyncio.gather(*(engine.classify(NAME, windows(1, seed)) for seed in range(4)))
             assert [len(each) for each in results] == [1] * 4
-            assert sum(each.late for each in engine.endpoints()) >= 1
+            assert sum(each.late for each in engine.remote().endpoints) >= 1
             first.held.set()
 
     play(scene)
@@ -273,12 +273,12 @@ def test_a_server_that_cannot_take_the_batch_is_not_asked_twice() -> None:
         servers = [InferenceServer({NAME: levels}) for _ in range(2)]
         async with serving(*servers) as engine:
             await engine.ready()
-            await until(lambda: all(each.ready for each in engine.endpoints()))
+            await until(lambda: all(each.ready for each in engine.remote().endpoints))
             for each in servers:
                 each.failure = grpc.StatusCode.INVALID_ARGUMENT
             with pytest.raises(WorkerError, match="told to fail"):
                 await engine.classify(NAME, windows(1))
-            assert engine.retried == 0
+            assert engine.remote().retried == 0
             assert engine.state.phase == "ready"
 
     play(scene)
@@ -293,11 +293,11 @@ def test_no_more_batches_than_configured_are_at_an_endpoint_at_once() -> None:
             calls = [asyncio.ensure_future(engine.classify(NAME, windows(1, seed))) for seed in range(8)]
             while server.most_at_once < 3:
                 await asyncio.sleep(0)
-            assert engine.endpoints()[0].in_flight == 8
+            assert engine.remote().endpoints[0].in_flight == 8
             server.held.set()
             await asyncio.gather(*calls)
             assert server.most_at_once == 3
-            assert engine.endpoints()[0].in_flight == 0
+            assert engine.remote().endpoints[0].in_flight == 0
 
     play(scene)
 

@@ -16,7 +16,7 @@ from earmark.config import settings as config
 from earmark.errors import ModelError, Unavailable, WorkerError
 from earmark.inference.announced import Announced, OnChange
 from earmark.inference.batch import ATTEMPTS
-from earmark.inference.engine import EndpointStats, EngineState, RemoteStats
+from earmark.inference.engine import EngineState, RemoteStats
 from earmark.remote.endpoint import Endpoint, Late
 
 logger = logging.getLogger(__name__)
@@ -82,18 +82,9 @@ class RemoteEngine:
         """As many as all endpoints take together."""
         return self._in_flight * len(self._endpoints)
 
-    @property
-    def retried(self) -> int:
-        """The batches that were sent a second time."""
-        return self._retried
-
-    def endpoints(self) -> tuple[EndpointStats, ...]:
-        """Return what is known of each endpoint."""
-        return tuple(each.stats() for each in self._endpoints)
-
     def remote(self) -> RemoteStats:
         """Return what is known of all endpoints."""
-        return RemoteStats(self.endpoints(), self._retried)
+        return RemoteStats(tuple(each.stats() for each in self._endpoints), self._retried)
 
     def silence(self) -> float:
         """Return 0: there is no process here that could hang."""

@@ -40,6 +40,8 @@ const act = {
       if (Date.now() > end) throw new Error(`it did not become true: ${holds}; ${await act.state()}`);
     }
   },
+  /** Wait until the page shows what it knows: it draws in an animation frame, 100 ms after the last at the latest (app.js). */
+  drawn: () => page.evaluate(() => new Promise((done) => setTimeout(() => requestAnimationFrame(done), 100))),
   /** What may tell why something did not become true. */
   async state() {
     const connection = await act.value({ of: "JSON.stringify(store.connection ?? 'the page has not begun')" });
@@ -114,10 +116,13 @@ const act = {
   requests: () => requests,
 };
 
+const LOOKS = ["axe", "overhang", "press", "shot", "touch", "value"]; // they do not wait for what they look at
+
 for await (const line of createInterface({ input: process.stdin })) {
   const { do: name, ...given } = JSON.parse(line);
   let answer;
   try {
+    if (LOOKS.includes(name)) await act.drawn();
     answer = { value: (await act[name](given)) ?? null };
   } catch (error) {
     answer = { error: String(error.message ?? error) };

@@ -216,7 +216,10 @@ class Sender:
         async with asyncio.timeout(CLOSE_SECONDS if self._outbox.owed else None):
             await (await connection.ping())
         self._outbox.unconfirmed = 0
-        return not self._outbox.owed
+        if self._outbox.owed:
+            return False
+        connection.close_timeout = self._timeout  # the daemon closes when it has heard all but the last of it
+        return True
 
     def _confirmed(self, count: int, pong: asyncio.Future[float]) -> None:
         if not pong.cancelled() and pong.exception() is None:

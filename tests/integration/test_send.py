@@ -172,6 +172,21 @@ def test_a_second_sender_is_refused_and_told_why(daemon: Daemon) -> None:
     asyncio.run(main())
 
 
+def test_a_sender_that_comes_just_after_another_waits_until_that_one_was_heard(daemon: Daemon) -> None:
+    second = 32_000  # bytes
+    refused: list[EarmarkError] = []
+
+    async def main() -> list[float]:
+        async with earmark_client.Sender("phone", daemon.address) as first:
+            await first.send(bytes(3 * second))  # faster than it sounds, so some of it waits when the client has gone
+        async with earmark_client.Sender("phone", daemon.address, on_failure=refused.append) as next_one:
+            await next_one.send(bytes(second))
+        return [first.lost, next_one.lost]
+
+    assert asyncio.run(main()) == [0, 0]
+    assert refused == []
+
+
 def test_a_sender_goes_on_with_the_next_daemon_and_tells_what_was_lost(folder: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

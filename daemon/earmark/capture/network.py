@@ -70,11 +70,11 @@ class Network:
 
     @property
     def is_taken(self) -> bool:
-        """Whether a client is sending."""
-        return self._feed is not None
+        """Whether a client is sending. One that has gone is not, though what it sent may still be delivered."""
+        return self._feed is not None and not self._feed.has_gone
 
     def connect(self, client: str, sound: Sound) -> Feed | None:
-        """Return the feed of a client that has connected, or None if there is another one. `client` is for people."""
+        """Return the feed of a client that has connected, or None while there is another. `client` is for people."""
         if self._feed is not None:
             return None
         if sound.lost is not None:
@@ -105,6 +105,7 @@ class Feed:
         self._delivery = Delivery(network.settings.stall_s, network.clock())
         self._lull: Lull = ""
         self._begun = False
+        self.has_gone = False  # set by the caller, who still delivers what has come
         self.held = 0.0  # seconds for which the client had to wait
 
     def pieces(self, message: bytes) -> Iterator[Samples]:

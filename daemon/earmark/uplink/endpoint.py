@@ -19,7 +19,8 @@ from earmark.uplink.parameters import Announced, parse
 log = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 1024 * 1024  # 2.7 s at 48 kHz in stereo as floats
-MAX_WAITING_MESSAGES = 1  # what waits when a client goes away is still heard, and no other may send meanwhile
+MAX_WAITING_MESSAGES = 1  # what waits when a client goes away is still heard, and the next client waits meanwhile
+HEARD_SECONDS = 10.0  # for which it waits at most
 MAX_MESSAGES_PER_SECOND = 2000  # of 20 ms each: 10 s that a client has kept come within one
 MAX_SENDERS = 256
 RETRY_AFTER_SECONDS = 5  # of a client for whose source there is a pause
@@ -79,12 +80,13 @@ class SenderConversation:
     def __init__(self, network: Network, announced: Announced) -> None:
         self._network = network
         self._announced = announced
+        self._feed: Feed | None = None
 
     async def converse(self, connection: WebSocketConnection) -> None:
         """Take the client's sound until one of the two ends."""
         peer = connection.remote_address
         client, said = str(peer[0]) if isinstance(peer, tuple) else "a client", self._announced
-        feed = self._network.connect(client, Sound(said.rate, said.channels, said.format, said.lost))
+        self._feed = feed = await self._connect(client)
         if feed is None:  # two came at the same moment
             connection.end(TRY_AGAIN_LATER, "another client is sending")
             return
@@ -95,6 +97,17 @@ class SenderConversation:
             ended = connection.close_code in (NORMAL_CLOSURE, GOING_AWAY, NO_STATUS)
             feed.end("has ended" if ended else "was cut off")
             log.info("%s sends no sound for %s any more; it was held back for %.1f s", client, said.source, feed.held)
+
+    async def _connect(self, client: str) -> Feed | None:
+        """Take the place of a client that has gone, when what it sent was heard. None if there is no such place."""
+        said = self._announced
+        sound = Sound(said.rate, said.channels, said.format, said.lost)
+        deadline = asyncio.get_running_loop().time() + HEARD_SECONDS
+        while (feed := self._network.connect(client, sound)) is None:
+            if self._network.is_taken or asyncio.get_running_loop().time() > deadline:
+                return None
+            await asyncio.sleep(CHECK_SECONDS)
+        return feed
 
     async def _receive(self, connection: WebSocketConnection, feed: Feed) -> None:
         while not self._network.closed:
@@ -133,4 +146,7 @@ class SenderConversation:
 
     def resumed(self) -> None: ...
 
-    def ended(self) -> None: ...
+    def ended(self) -> None:
+        """Let another client come: what this one sent is delivered to its end before."""
+        if self._feed is not None:
+            self._feed.has_gone = True

@@ -13,8 +13,18 @@ from tests.mutants.mutations import Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
 LEAST_MUTANTS = 5  # a module with fewer, or without any function, holds types and constants
-# Settings and messages are data, whose tests are those of their users; the worker's tests need models
-LEFT_OUT = ("__main__", "config", "config.settings", "core.events", "protocol.events", "worker", "worker.*")
+# Settings and messages are data, whose tests are those of their users; the tests of what runs on torch need models
+LEFT_OUT = (
+    "__main__",
+    "config",
+    "config.settings",
+    "core.events",
+    "protocol.events",
+    "worker",
+    "worker.*",
+    "fitting",
+    "fitting.*",
+)
 
 
 @dataclass(frozen=True, slots=True)

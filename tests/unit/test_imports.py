@@ -181,7 +181,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "supervision": {"inference.engine", "broadcast.sink", "audio.types", "protocol"},
     "web": {"server.responses", "protocol"},
     "learning": {"windowing", "gating", "capture", "recordings", "audio", "checkpoints", "config"},
-    "worker": {"engines.wire", "runtimes", "placement", "checkpoints", "learning", "audio"},
+    "worker": {"engines.wire", "runtimes", "placement", "checkpoints", "audio"},
+    "fitting": {"worker", "learning", "audio"},
     "exporting": {"worker", "checkpoints", "learning.find", "inference.scores", "audio"},
     "commands": {
         "serving",
@@ -198,7 +199,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "protocol",
     },
     "app": set(PACKAGES)
-    - {"worker", "runtimes", "exporting", "converting", "serving", "learning", "tuning", "commands"},
+    - {"worker", "runtimes", "fitting", "exporting", "converting", "serving", "learning", "tuning", "commands"},
 }
 """Package to the packages and modules that it may import besides its own and EVERYWHERE."""
 
@@ -411,7 +412,7 @@ SHELLS: dict[str, str] = {
 }
 """Modules that are not pure, and the one thing that each of them owns. Those of PROCESSES are not listed."""
 
-PROCESSES = ("worker", "exporting", "converting")
+PROCESSES = ("worker", "fitting", "exporting", "converting")
 """Packages that each run in a process of their own, and may import torch."""
 
 HEAVY = {"torch", "transformers", "torchaudio"}

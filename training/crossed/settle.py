@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers import WhisperForAudioClassification
 
-from earmark.worker.fit import Head, put_on, regression
+from earmark.fitting.head import Head, put_on, regression
 
 STEPS = 60  # of L-BFGS
 BATCH = 32

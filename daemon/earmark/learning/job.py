@@ -1,4 +1,4 @@
-"""The input of the process that learns (`earmark.worker.fit`): examples and backgrounds, in one file."""
+"""The input of the process that learns (`earmark.fitting.fit`): examples and backgrounds, in one file."""
 
 from __future__ import annotations
 

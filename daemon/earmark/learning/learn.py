@@ -1,6 +1,6 @@
 """Make a checkpoint that the daemon can serve from recordings of a user's own words or sounds.
 
-The examples are prepared here; the network is in a process of its own, see worker/fit.py. The model's folder appears
+The examples are prepared here; the network is in a process of its own, see fitting/fit.py. The model's folder appears
 under its name when it is complete, and not before.
 """
 
@@ -162,13 +162,13 @@ def _background(path: Path, rate: int, window: int, tell: Tell) -> Samples | Non
 
 
 def _fit(job: Job, file: Path, staged: Path, tell: Tell) -> Evaluation:
-    """Run worker/fit.py, which alone imports torch, in a process. Raises ModelError with its sentence."""
+    """Run fitting/fit.py, which alone imports torch, in a process. Raises ModelError with its sentence."""
     job.write(file)
     per_label = Counter(job.truth)
     counts = ", ".join(f"{label} {per_label[index]}" for index, label in enumerate(job.labels))
     tell(f"learning from {len(job.examples)} examples: {counts}")
     tell("starting to learn: 0%")  # the process imports torch first
-    child.run("earmark.worker.fit", str(file), str(staged), tell=tell)
+    child.run("earmark.fitting.fit", str(file), str(staged), tell=tell)
     return msgspec.json.decode((staged / EVALUATION).read_bytes(), type=Evaluation)
 
 

@@ -12,7 +12,7 @@ import sys
 SERVING = ("earmark.worker.serve", "tests.sick_worker")
 MODULES = (
     *SERVING,
-    "earmark.worker.fit",
+    "earmark.fitting.fit",
     "earmark.worker.try_out",
     "earmark.converting.convert",
     "earmark.worker.device",

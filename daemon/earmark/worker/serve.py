@@ -13,7 +13,7 @@ forks the next one for the descriptor that comes there.
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import functools
 import gc
 import json
 import logging
@@ -25,24 +25,19 @@ import sys
 import threading
 import time
 import traceback
-import warnings
-from pathlib import Path
-from typing import BinaryIO, NamedTuple, NoReturn, cast
+from typing import BinaryIO, cast
 
-import msgspec
-
-from earmark import cores
 from earmark.engines import wire
 from earmark.errors import EarmarkError
-from earmark.placement import processor
-from earmark.placement.choice import Engine, precision_of
-from earmark.runtimes import limits, threads
-from earmark.runtimes.runtime import IMPORTS, MODULES, Model, Runtime, Wanted, runtime
+from earmark.placement.choice import Engine
+from earmark.runtimes import limits
+from earmark.runtimes.runtime import IMPORTS, runtime
 from earmark.sparing import Sparing
+from earmark.worker.forking import die_with, serve_forked
+from earmark.worker.loading import Loader, Refusal, Served, sentence
 
 logger = logging.getLogger(__name__)
 
-PR_SET_PDEATHSIG = 1
 # Batches of many sizes leave the heap in pieces: after 400 of them glibc kept 80 MB more than the models take, after
 # 600 of up to 32 windows 570 MB. To return that takes 2 to 10 ms, and the next batch is not slower. To give smaller
 # blocks pages of their own (M_MMAP_THRESHOLD), as the daemon does, costs large batches a quarter of their speed
@@ -69,7 +64,7 @@ def main() -> None:
         gc.freeze()  # else a collection after an unload goes over 340,000 objects that torch has, which takes a second
         if control:
             with socket.socket(fileno=control[0]) as orders:
-                serve_forked(connection, memory, orders)
+                serve_forked(connection, orders, functools.partial(serve, memory=memory))
         elif connection is not None:
             serve(connection, memory)
 
@@ -89,62 +84,6 @@ def log_to_daemon() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(Record())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-
-
-def serve_forked(connection: socket.socket | None, memory: int, orders: socket.socket) -> None:
-    """Fork a process that serves the connection, and another one for each that `orders` brings, until its end.
-
-    This process has no threads of its own, and touches no GPU, so that its forks may do as they like.
-    """
-    connection = connection or ordered(orders)
-    while connection is not None:
-        pid = fork()
-        if pid == 0:
-            orders.close()
-            run_fork(connection, memory)
-        connection.close()
-        # The status is told before the process is reaped, so that the daemon never kills another one of that id
-        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        assert ended is not None  # it waited
-        status = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
-        orders.send(str(status).encode())
-        connection = ordered(orders)
-        os.waitpid(pid, 0)
-
-
-def ordered(orders: socket.socket) -> socket.socket | None:
-    """Wait for the next connection. None at the end of the daemon."""
-    _, descriptors, *_ = socket.recv_fds(orders, 16, 1)
-    return socket.socket(fileno=descriptors[0]) if descriptors else None
-
-
-def fork() -> int:
-    """Return os.fork()."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that there are threads: OpenBLAS has some, and takes care of them itself
-        return os.fork()
-
-
-def run_fork(connection: socket.socket, memory: int) -> NoReturn:
-    """Serve the connection in a process that was just forked, and end that without returning to what it copied."""
-    status = 1
-    try:
-        die_with(os.getppid())
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the daemon is gone
-            serve(connection, memory)
-        status = 0
-    except BaseException:
-        logger.critical("it ends: an error that nobody expected", exc_info=True)
-    finally:
-        os._exit(status)
-
-
-def die_with(parent: int) -> None:
-    """Have this process killed when the parent dies, even if it hangs in a GPU call. Linux only."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # the parent died before the line above
-            sys.exit(1)
 
 
 def serve(connection: socket.socket, memory: int) -> None:
@@ -175,23 +114,6 @@ def receive(requests: BinaryIO) -> wire.Request | None:
     return wire.decode_request(body) if len(header) == wire.HEADER and len(body) == size else None
 
 
-class Refusal(Exception):
-    """A model cannot be served, for a reason in a sentence. `device` is whether the GPU is at fault."""
-
-    def __init__(self, sentence: str, *, device: bool = False) -> None:
-        super().__init__(sentence)
-        self.device = device
-
-
-class Served(NamedTuple):
-    """A model that is served, with its runtime. `length` is that of a usual window, in samples."""
-
-    model: Model
-    runtime: Runtime
-    device: str
-    length: int
-
-
 class ModelServer:
     """Loads and unloads models, and classifies batches with them.
 
@@ -202,6 +124,7 @@ class ModelServer:
     def __init__(self, settings: wire.Start, connection: socket.socket, slots: wire.Slots) -> None:
         self._settings = settings
         self._connection = connection
+        self._loader = Loader(settings, self._tell)
         self._slots = slots
         self._models: dict[str, Served] = {}
         self._returns = Sparing(1, RETURN_SECONDS)
@@ -264,10 +187,10 @@ class ModelServer:
 
     def _load(self, request: wire.Load) -> None:
         """Load a model and warm it up. A failure concerns this model alone."""
-        self._send(wire.Progress("loading", f"loading {request.model}"))
+        self._tell(f"loading {request.model}")
         limits.unbound_data()
         try:
-            served, reply = self._loaded(request)
+            served, reply = self._loader.load(request)
         except Refusal as error:
             self._send(wire.Refused(request.model, str(error), error.device))
         else:
@@ -275,53 +198,6 @@ class ModelServer:
             if served.device == "cpu":  # a GPU's driver maps more than it uses
                 limits.bound_data(self._settings.memory)
             self._send(reply)
-
-    def _loaded(self, request: wire.Load) -> tuple[Served, wire.Loaded]:
-        """Load a model with the engine that was chosen, or else with torch if that may be. Raises Refusal."""
-        if request.engine == "torch" or request.strict:
-            return self._loaded_with(request.engine, request, request.why)
-        try:
-            return self._loaded_with(request.engine, request, request.why)
-        except Refusal as error:
-            logger.warning("%s; torch runs it instead", error)
-            why = str(error).removeprefix(f"{request.model}: ")
-            return self._loaded_with("torch", msgspec.structs.replace(request, threads=0), why)
-
-    def _loaded_with(self, engine: Engine, request: wire.Load, why: str) -> tuple[Served, wire.Loaded]:
-        name, device = request.model, ""
-        if MODULES[engine] not in sys.modules:
-            self._send(wire.Progress("loading", f"{IMPORTS[engine]} for {name}"))
-        try:
-            chosen = runtime(engine)
-        except ImportError as error:
-            logger.warning("%s was not loaded", name, exc_info=True)
-            raise Refusal(f"{name}: {error.name or engine} is not installed: pip install 'earmark[daemon]'") from None
-        try:
-            device = chosen.choose(self._settings.device)
-            precision, told = precision_of(self._settings.precision, device, processor.flags())
-            is_measured = device == "cpu" and not (request.threads or self._settings.threads)
-            count = self._settings.threads or request.threads or (1 if is_measured else cores.usable())
-            folder = Path(request.path)
-            model = chosen.load(Wanted(name, folder, request.labels, device, precision, count))
-            model.warm_up(request.length, self._settings.max_batch)
-            if is_measured:
-                model = threads.fastest(
-                    model, request.length, cores.usable(), self._settings.max_batch, time.perf_counter
-                )
-            chosen.free_memory()  # loading takes more than what is loaded
-        except EarmarkError as error:
-            reason = str(error)
-            if request.path in reason:  # it may be told to clients, who are told no path
-                reason = f"{name}: {_without_path(reason, request)}"
-            raise Refusal(reason, device=not device) from error
-        except Exception as error:
-            logger.warning("%s was not loaded", name, exc_info=True)
-            reason = _without_path(sentence(error), request)
-            at_fault = device != "cpu" and (chosen.is_short_of_memory(error) or chosen.is_broken(error))
-            raise Refusal(f"{name}: cannot be loaded: {reason}", device=at_fault) from error
-        count = model.threads if device == "cpu" else 0
-        loaded = wire.Loaded(name, device, engine, precision, count, "; ".join(filter(None, (why, told))), is_measured)
-        return Served(model, chosen, device, request.length), loaded
 
     def classify(self, request: wire.Classify) -> None:
         """Answer with logits or, if the model raises an error, with a sentence."""
@@ -359,13 +235,12 @@ class ModelServer:
         else:
             self._send(wire.Logits(request.number, vectors.shape[1], vectors.tobytes()))
 
+    def _tell(self, waited: str) -> None:
+        self._send(wire.Progress("loading", waited))
+
     def _send(self, reply: wire.Reply) -> None:
         with self._sending:
             self._connection.sendall(wire.frame(reply))
-
-
-def _without_path(sentence: str, request: wire.Load) -> str:
-    return sentence.replace(request.path, "the checkpoint")
 
 
 def is_out_of_memory(served: Served, request: wire.Classify, error: Exception) -> bool:
@@ -373,11 +248,6 @@ def is_out_of_memory(served: Served, request: wire.Classify, error: Exception) -
     if not served.runtime.is_short_of_memory(error):
         return False
     return served.device == "cpu" or request.length <= served.length
-
-
-def sentence(error: Exception) -> str:
-    """Return the kind of the error and the first line of its text."""
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
 if __name__ == "__main__":

@@ -235,10 +235,7 @@ def test_the_client_needs_none_of_the_daemons_packages() -> None:
     modules = (
         "columns",
         "config",
-        "config.explain",
-        "config.lines",
         "config.quiet",
-        "config.reading",
         "config.state",
         "errors",
         "hints",
@@ -250,6 +247,10 @@ def test_the_client_needs_none_of_the_daemons_packages() -> None:
         "protocol.names",
         "protocol.text",
         "sparing",
+        "tomlfile",
+        "tomlfile.explain",
+        "tomlfile.lines",
+        "tomlfile.reading",
     )
     assert ours == [f"earmark.{name}" for name in modules]
 

@@ -26,13 +26,14 @@ MOST_CLIENT_LINES, MOST_CLIENT_MODULES = 3800, 27  # of earmark_client without i
 
 MAY_IMPORT: dict[str, set[str]] = {
     "protocol": set(),
-    "config": set(),
+    "tomlfile": set(),
+    "config": {"tomlfile"},
     "audio": set(),
     "devices": {"audio.types"},
     "recordings": {"audio"},
     "capture": {"devices", "recordings", "audio", "config", "protocol"},
     "foreign": set(),
-    "checkpoints": {"foreign", "config"},
+    "checkpoints": {"foreign", "tomlfile", "config"},
     "converting": {"foreign"},
     "gating": {"audio", "config"},
     "windowing": {"gating", "capture.intake", "capture.items", "capture.health", "audio", "config", "protocol"},
@@ -139,7 +140,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "windowing.segmenter",
         "protocol",
     },
-    "control": {"access", "broadcast", "history", "config", "protocol", "server.responses"},
+    "control": {"access", "broadcast", "history", "tomlfile", "config", "protocol", "server.responses"},
     "description": {
         "broadcast.subscription",
         "control.steering",
@@ -175,12 +176,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "recordings",
         "windowing.messages",
         "audio.types",
+        "tomlfile",
         "config",
         "protocol",
     },
     "supervision": {"inference.engine", "broadcast.sink", "audio.types", "protocol"},
     "web": {"server.responses", "protocol"},
-    "learning": {"windowing", "gating", "capture", "recordings", "audio", "checkpoints", "config"},
+    "learning": {"windowing", "gating", "capture", "recordings", "audio", "checkpoints", "tomlfile", "config"},
     "worker": {"engines.wire", "runtimes", "placement", "checkpoints", "audio"},
     "fitting": {"worker", "learning", "audio"},
     "exporting": {"worker", "checkpoints", "learning.find", "inference.scores", "audio"},
@@ -195,6 +197,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "recordings",
         "audio",
         "access",
+        "tomlfile",
         "config",
         "protocol",
     },
@@ -205,13 +208,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 CLIENTS_MAY_IMPORT = {
     *("protocol", "errors", "hints", "columns", "commands"),
-    *(
-        "config.explain",
-        "config.lines",
-        "config.quiet",
-        "config.reading",
-        "config.state",
-    ),  # what a file of settings needs
+    *("tomlfile", "config.quiet", "config.state"),  # what a file of settings needs
 }
 CLIENT_PACKAGES_MAY_IMPORT: dict[str, set[str]] = {
     "following": {"address", "request"},
@@ -315,8 +312,8 @@ SHELLS: dict[str, str] = {
     "commands.token": "the command earmark token",
     "config.state": "nothing; it names the state folder",
     "changes.patch": "nothing; it checks settings through config.file",
-    "config.file": "nothing; it reads the configuration through config.reading",
-    "config.reading": "a settings file",
+    "config.file": "nothing; it reads the configuration through tomlfile.reading",
+    "tomlfile.reading": "a settings file",
     "config.resolve": "nothing; it reads the configuration file through config.file",
     "config.shipped": "the folder of configurations that come with Earmark",
     "devices.inputs": "nothing; it asks PortAudio for the sound devices",

@@ -16,8 +16,8 @@ import msgspec
 from benchmarks.player import BLOCK, Feeder, configuration
 from benchmarks.process import daemon
 from earmark.config.settings import Classifier
-from earmark.config.toml import toml
 from earmark.protocol.events import Gap, Label, Loss, Result
+from earmark.tomlfile.values import toml
 from earmark_client import events
 from training.data.audio import RATE
 from training.streams.match import Fired

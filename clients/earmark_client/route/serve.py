@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from earmark.config.lines import located
 from earmark.errors import ConfigError, EarmarkError, SubscriptionError
 from earmark.protocol.events import Error, Gap, Hello, Label, Tick
 from earmark.protocol.text import line
+from earmark.tomlfile.lines import located
 from earmark_client.address import Address
 from earmark_client.following.connection import jittered, messages
 from earmark_client.following.follow import SINCE, Follower, Message

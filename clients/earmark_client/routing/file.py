@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from earmark.config import quiet
-from earmark.config.explain import explained
-from earmark.config.reading import read
 from earmark.errors import ConfigError, SubscriptionError
+from earmark.tomlfile.explain import explained
+from earmark.tomlfile.reading import read
 from earmark_client.address import address
 from earmark_client.routing import template
 from earmark_client.routing.settings import Route, Routes, listed

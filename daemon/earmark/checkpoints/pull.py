@@ -17,10 +17,10 @@ from pathlib import Path
 
 from earmark.checkpoints import child, hub_client, manifest, reader, store
 from earmark.checkpoints.checkpoint import COMMIT, Checkpoint
-from earmark.config.toml import toml
 from earmark.errors import ModelError
 from earmark.foreign import speechbrain
 from earmark.plain_file import read_bytes
+from earmark.tomlfile.values import toml
 
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
 CONVERT, TRY = "earmark.converting.convert", "earmark.worker.try_out"  # where torch is imported

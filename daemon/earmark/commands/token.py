@@ -15,7 +15,7 @@ from earmark.access.tokens import SCOPES, Token
 from earmark.columns import padded
 from earmark.config.file import load
 from earmark.config.state import state_folder
-from earmark.config.toml import toml
+from earmark.tomlfile.values import toml
 
 DESCRIPTION = """\
 Make, list and revoke the tokens that a daemon accepts (server.token_file). Only their hashes are kept.

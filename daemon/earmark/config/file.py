@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from earmark.config.complaints import complaints
-from earmark.config.explain import explained
-from earmark.config.lines import in_one_line
-from earmark.config.reading import read
 from earmark.config.settings import Command, Config, File, Gateway, Journal, Mqtt, Nats
 from earmark.errors import ConfigError
+from earmark.tomlfile.explain import explained
+from earmark.tomlfile.lines import in_one_line
+from earmark.tomlfile.reading import read
 
 P = TypeVar("P", bound=Mqtt | Nats | Gateway)
 

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 
-from earmark.config.toml import toml
 from earmark.control.steering import ClassifierStatus
+from earmark.tomlfile.values import toml
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 

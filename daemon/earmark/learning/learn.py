@@ -20,7 +20,6 @@ from earmark.audio.types import Samples
 from earmark.checkpoints import child, reader, store
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.checkpoints.pull import MODEL_ID
-from earmark.config.toml import toml
 from earmark.errors import ModelError
 from earmark.learning import leave_one_out, negatives
 from earmark.learning.card import card
@@ -28,6 +27,7 @@ from earmark.learning.examples import MAX_WINDOWS, Example, bad_labels, fault, s
 from earmark.learning.find import EXAMPLE_VAD, ExampleFinder, read_recording, recording_files
 from earmark.learning.job import Job
 from earmark.learning.leave_one_out import Evaluation
+from earmark.tomlfile.values import toml
 from earmark.windowing.classifier_stream import GateKind
 
 EVALUATION = "evaluation.json"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from earmark.columns import padded
-from earmark.config.toml import toml
+from earmark.tomlfile.values import toml
 from earmark.tuning.choose import Choice
 from earmark.tuning.replay import Decided, Rejection, ScoredWindow, Step
 

@@ -14,9 +14,9 @@ from earmark.config import settings as config
 from earmark.config.complaints import useless
 from earmark.config.file import load
 from earmark.config.resolve import CommandLine, apply
-from earmark.config.toml import toml
 from earmark.errors import ConfigError
 from earmark.server.bind import address
+from earmark.tomlfile.values import toml
 from tests.daemon import ROOT
 from tests.fuzz.target import Broken, Target
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from earmark.config.lines import located, twice
 from earmark.errors import ConfigError
+from earmark.tomlfile.lines import located, twice
 
 T = TypeVar("T")
 

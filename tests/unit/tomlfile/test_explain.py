@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from earmark.config.explain import explained
+from earmark.tomlfile.explain import explained
 
 Score = Annotated[float, Meta(le=1, description="a score (0 to 1)")]
 

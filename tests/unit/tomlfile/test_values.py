@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.config.toml import toml
+from earmark.tomlfile.values import toml
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))  # a lone surrogate is no text
 values = texts | st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.floats(allow_nan=False, allow_infinity=False)

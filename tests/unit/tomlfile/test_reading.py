@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from earmark.config.reading import MAX_CHARACTERS, read
 from earmark.errors import ConfigError
+from earmark.tomlfile.reading import MAX_CHARACTERS, read
 
 
 def refuse(tables: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.config.lines import line_of, located
+from earmark.tomlfile.lines import line_of, located
 
 TEXT = """\
 ring = 20.0

@@ -33,6 +33,7 @@ from earmark.broadcast.hub import Hub
 from earmark.broadcast.publisher import Publisher
 from earmark.broadcast.sink import Sink
 from earmark.config import settings as config
+from earmark.config.brokers import Nats
 from earmark.detection.detector import Draft
 from earmark.history.recent import Recent
 from earmark.protocol import endpoints
@@ -119,7 +120,7 @@ async def own() -> AsyncIterator[Way]:
 async def behind(nats: NatsServer, count: int, folder: Path) -> AsyncIterator[Way]:
     """So many gateways, which share the subscribers."""
     stream = f"E{count}"
-    to = config.Nats(name=stream, servers=(nats.url,), node="home", stream=stream, prefix=stream.lower())
+    to = Nats(name=stream, servers=(nats.url,), node="home", stream=stream, prefix=stream.lower())
     recent = Recent("9f2c61d0")
     publishing = Publishing([to], Daemon(lambda: SOURCES, lambda: [], recent), None)
     sinks: list[Sink] = [recent, publishing]

@@ -21,7 +21,7 @@ from earmark.audio.types import Block
 from earmark.capture.intake import Intake
 from earmark.capture.items import Ended, Failed, Gap, Item, Overflowed, Paused, Started
 from earmark.capture.microphone import Microphone
-from earmark.config import settings as config
+from earmark.config import sources as config
 from earmark.devices.sound_server import ServerSource, SoundServer
 
 

@@ -17,7 +17,8 @@ from msgspec.structs import replace
 
 from earmark.broadcast.publisher import Publisher
 from earmark.broadcast.sink import Published, Sink
-from earmark.config.settings import Decide, Nats
+from earmark.config.brokers import Nats
+from earmark.config.settings import Decide
 from earmark.detection.detector import Draft
 from earmark.history.kept import Kept
 from earmark.history.recent import Recent

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from earmark.changes.difference import different
-from earmark.config.settings import Decide, Microphone, Vad
+from earmark.config.settings import Decide, Vad
+from earmark.config.sources import Microphone
 from earmark.control.steering import Change, Changed, ClassifierStatus, SourceStatus, classifier_status, shown
 from earmark.errors import ConfigError, EarmarkError
 from tests.serving import CLASSIFIERS

@@ -31,7 +31,7 @@ from earmark import log
 from earmark.api.request import ClipRequest
 from earmark.capture.intake import Intake
 from earmark.capture.network import Network
-from earmark.config import settings as config
+from earmark.config import sources as config
 from earmark.config.file import parse
 from earmark.control.fields import CLASSIFIER_FIELDS, check_classifier, check_source
 from earmark.control.steering import Change

@@ -19,7 +19,7 @@ from earmark.capture import build
 from earmark.capture.command import Command
 from earmark.capture.intake import Intake
 from earmark.capture.items import Failed, Gap, Item, Paused, Started
-from earmark.config import settings as config
+from earmark.config import sources as config
 from earmark.devices.suspension import Suspension
 
 DEADLINE = 20.0

@@ -17,7 +17,7 @@ from earmark.capture import build
 from earmark.capture.file import File
 from earmark.capture.intake import Intake
 from earmark.capture.items import Ended, Item, Started
-from earmark.config import settings as config
+from earmark.config import sources as config
 from earmark.errors import AudioError, SourceError
 from earmark.recordings.recording import check, open_recording
 

@@ -24,7 +24,8 @@ import websockets.asyncio.client
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
-from earmark.config.settings import Config, Gateway, Server
+from earmark.config.brokers import Gateway
+from earmark.config.settings import Config, Server
 from earmark.errors import ServerError
 from earmark.gateway.following import Following
 from earmark.gateway.service import Service

@@ -14,8 +14,9 @@ import pytest
 import websockets.asyncio.client
 from websockets.exceptions import InvalidStatus
 
+from earmark.config.brokers import Gateway
 from earmark.config.resolve import DEMO
-from earmark.config.settings import Config, Gateway, Server
+from earmark.config.settings import Config, Server
 from earmark.gateway.service import Service
 from earmark_client import AsyncClient
 from tests.daemon import Daemon

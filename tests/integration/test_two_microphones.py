@@ -11,7 +11,7 @@ from earmark.audio.types import Block
 from earmark.capture.intake import Intake
 from earmark.capture.items import Failed, Item, Started
 from earmark.capture.microphone import Microphone
-from earmark.config import settings as config
+from earmark.config import sources as config
 from earmark.devices.portaudio import PortAudioProcess
 from tests.pulse import Pulse, missing
 

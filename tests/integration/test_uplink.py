@@ -15,7 +15,7 @@ from earmark.audio.types import Block, Samples
 from earmark.capture.intake import Intake
 from earmark.capture.items import Failed, Gap, Item, Started
 from earmark.capture.network import Network
-from earmark.config import settings as config
+from earmark.config import sources as config
 from earmark.protocol.endpoints import AUDIO
 from earmark.uplink.endpoint import audio_endpoint
 from tests.serving import DEADLINE, Serving, serve

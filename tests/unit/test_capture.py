@@ -10,7 +10,7 @@ from earmark.capture.file import File
 from earmark.capture.intake import Intake
 from earmark.capture.microphone import Microphone
 from earmark.capture.network import Network
-from earmark.config import settings as config
+from earmark.config import sources as config
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from earmark.config import presets
 from earmark.config import settings as config
 from earmark.config.file import load
 from earmark.config.shipped import ROUTES
+from earmark.config.sources import Network
 from earmark.protocol.licence import is_non_commercial
 
 FOLDER = Path(__file__).parents[2] / "config" / "examples"
@@ -75,7 +76,7 @@ def test_an_example_of_embedded_models_has_the_settings_that_were_measured(file:
 
 def test_the_example_of_a_satellite_hears_the_sound_that_a_client_sends_with_the_measured_settings() -> None:
     settings = load(next(file for file in EXAMPLES if file.stem == "satellite"))
-    assert settings.source == (config.Network(name="kitchen"),)
+    assert settings.source == (Network(name="kitchen"),)
     (classifier,) = settings.classifier
     assert msgspec.structs.replace(classifier, sources=()) == presets.COMMANDS
 

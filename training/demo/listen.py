@@ -18,6 +18,7 @@ from earmark.audio.types import Floats, Samples, Window
 from earmark.config import presets
 from earmark.config import settings as config
 from earmark.config.labels import REJECTED
+from earmark.config.sources import File
 from earmark.detection.detectors import Detectors
 from earmark.inference.scores import apply
 from earmark.listening.plan import Plan, plans
@@ -115,7 +116,7 @@ class Daemon:
         torch.set_num_threads(1)
         names = sorted({chosen.model for chosen in presets.ALL})
         settings = config.Config(
-            source=(config.File(name=SOURCE, path="demo.flac"),),
+            source=(File(name=SOURCE, path="demo.flac"),),
             model=tuple(config.Model(name=name, path=str(models / Path(name).name)) for name in names),
             classifier=presets.ALL,
         )

@@ -18,7 +18,9 @@ from earmark.checkpoints.catalogue import Entry, catalogue
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.checkpoints.reader import embedded
 from earmark.config import settings as config
+from earmark.config.brokers import Nats
 from earmark.config.complaints import useless
+from earmark.config.sources import Command, File, Microphone, Network, Source
 from earmark.devices.inputs import choose
 from earmark.devices.portaudio import Input, list_inputs
 from earmark.devices.sound_server import ServerSource, SoundServer
@@ -85,7 +87,7 @@ def verify(settings: config.Config, machine: Machine | None = None) -> Report:
         _check_source(f"source[{index}]", source, report, machine)
     for index, each in enumerate(settings.publish):
         with report.collecting():
-            if isinstance(each, config.Nats):
+            if isinstance(each, Nats):
                 servers = nats_login(each, f"publish[{index}]").address
                 report.lines.append(f"publisher {each.name}: NATS, {servers}, stream {each.stream}")
                 continue
@@ -184,9 +186,9 @@ def _second_told(plan: Plan) -> str:
     return f"; {sum(model.knows)} labels confirmed by {checkpoint.name}, licence {licence.told(checkpoint.licence)}"
 
 
-def _check_source(where: str, source: config.Source, report: Report, machine: Machine) -> None:
+def _check_source(where: str, source: Source, report: Report, machine: Machine) -> None:
     match source:
-        case config.Microphone():
+        case Microphone():
             try:
                 found = choose(source.device, machine.inputs(), machine.server_sources)
             except SourceError as error:
@@ -197,12 +199,12 @@ def _check_source(where: str, source: config.Source, report: Report, machine: Ma
                     report.warnings.append(
                         f"{where}.channels: {found.name} has {found.channels}, not {needed}: it may not open"
                     )
-        case config.File():
+        case File():
             with report.collecting():
                 recording.check(source.path, source.channel)
-        case config.Network():
+        case Network():
             report.lines.append(f"source {source.name}: a client sends its sound to {AUDIO}?source={source.name}")
-        case config.Command():
+        case Command():
             if not machine.has_program(source.argv[0]):
                 what = "file that can be run" if Path(source.argv[0]).is_absolute() else "program"
                 report.warnings.append(f"{where}.argv: there is no {what} {source.argv[0]!r}; the daemon would try on")

@@ -20,6 +20,7 @@ from earmark.checkpoints.catalogue import Entry, catalogue
 from earmark.checkpoints.checkpoint import Checkpoint, Scoring
 from earmark.checkpoints.reader import embedded
 from earmark.config import settings as config
+from earmark.config.sources import File
 from earmark.control.audit_lines import tell
 from earmark.control.steering import Change, Changed, ClassifierStatus, SourceStatus, classifier_status, shown
 from earmark.detection.detector import Draft
@@ -293,7 +294,7 @@ class Reconfigurer:
             spare = () if plans else (read(entries[default_model(found.config)]),)
             present = {source.name: source for source in self.settings.source}
             for source in found.config.source:
-                if isinstance(source, config.File) and present.get(source.name) != source:
+                if isinstance(source, File) and present.get(source.name) != source:
                     check(source.path, source.channel)
         except EarmarkError as error:
             raise error if isinstance(error, ConfigError) else ConfigError(str(error)) from None

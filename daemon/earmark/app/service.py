@@ -21,6 +21,7 @@ from earmark.app.interfaces import endpoints, openapi_document, routes
 from earmark.app.models import Models
 from earmark.app.reconfigure import Reconfigurer
 from earmark.config import settings as config
+from earmark.config.sources import File
 from earmark.detection.detectors import Detectors
 from earmark.errors import EarmarkError, SourceError, WorkerError
 from earmark.inference.engine import until_lost
@@ -130,7 +131,7 @@ class Service:
     async def run(self) -> None:
         """Serve until a signal comes, or with `once` until every source has ended and every window was answered."""
         for source in self._settings.source:
-            if isinstance(source, config.File):
+            if isinstance(source, File):
                 check(source.path)
         self._take_signals()
         async with contextlib.AsyncExitStack() as stack:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from earmark.capture.base import Source
 from earmark.capture.intake import Intake
-from earmark.config import settings as config
+from earmark.config import sources as config
 
 
 def build(settings: config.Source, intake: Intake) -> Source:

@@ -17,7 +17,7 @@ from typing import IO
 from earmark.audio.pcm import Pcm
 from earmark.capture.delivery import Delivery, Lull
 from earmark.capture.intake import Intake
-from earmark.config import settings as config
+from earmark.config import sources as config
 from earmark.devices.suspension import Suspension
 
 CHECK_SECONDS = 0.1  # between two checks of the clock, and of whether to end

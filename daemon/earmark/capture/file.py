@@ -10,7 +10,7 @@ from pathlib import Path
 
 from earmark.audio.types import SECOND, Nanoseconds, Samples
 from earmark.capture.intake import Intake
-from earmark.config import settings as config
+from earmark.config import sources as config
 from earmark.errors import AudioError, SourceError
 from earmark.recordings.recording import Recording, open_recording
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from earmark.audio.pcm import mono
 from earmark.capture.intake import Intake
 from earmark.capture.items import FailedState
-from earmark.config import settings as config
+from earmark.config import sources as config
 from earmark.devices.inputs import choose
 from earmark.devices.portaudio import DeviceGone, Frames, Input, PortAudioProcess, ProcessGone, SoundProcess
 from earmark.devices.sound_server import Connection, ServerSource, SoundServer

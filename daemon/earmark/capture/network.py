@@ -11,7 +11,7 @@ from earmark.audio.types import Samples
 from earmark.capture.delivery import Delivery, Lull
 from earmark.capture.intake import PUT_SECONDS, Intake
 from earmark.capture.pace import Pace
-from earmark.config import settings as config
+from earmark.config import sources as config
 from earmark.devices.suspension import Suspension
 
 ROOM_SECONDS = 0.02  # between two looks at a full intake

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from earmark.config.settings import Classifier, Config, Model, Publish, Server, Source
+from earmark.config.brokers import Publish
+from earmark.config.settings import Classifier, Config, Model, Server
+from earmark.config.sources import Source
 from earmark.control.steering import Change, shown
 
 TLS = frozenset({"certificate_file", "key_file"})

@@ -56,7 +56,7 @@ async def microphone(device: str, rate: int | None) -> AsyncGenerator[bytes | De
         from earmark.capture.intake import Intake
         from earmark.capture.items import Failed, Gap, Started
         from earmark.capture.microphone import Microphone
-        from earmark.config.settings import Microphone as Settings
+        from earmark.config.sources import Microphone as Settings
 
     loop, filled = asyncio.get_running_loop(), asyncio.Event()
     intake = Intake("microphone", wake=lambda: _set(loop, filled))

@@ -11,21 +11,10 @@ from ipaddress import ip_network
 import msgspec
 
 from earmark.config import quiet
+from earmark.config.brokers import Nats, NatsServers, Publish
 from earmark.config.labels import wrong_label_set
-from earmark.config.settings import (
-    Classifier,
-    Clips,
-    Command,
-    Config,
-    Decide,
-    Microphone,
-    Model,
-    Nats,
-    NatsServers,
-    Publish,
-    Vad,
-    Worker,
-)
+from earmark.config.settings import Classifier, Clips, Config, Decide, Model, Vad, Worker
+from earmark.config.sources import Command, Microphone
 from earmark.hints import nearest
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s*]+|null", re.IGNORECASE)

@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from earmark.config.brokers import Gateway, Mqtt, Nats
 from earmark.config.complaints import complaints
-from earmark.config.settings import Command, Config, File, Gateway, Journal, Mqtt, Nats
+from earmark.config.settings import Config, Journal
+from earmark.config.sources import Command, File
 from earmark.errors import ConfigError
 from earmark.tomlfile.explain import explained
 from earmark.tomlfile.lines import in_one_line

@@ -14,7 +14,8 @@ import msgspec
 
 from earmark.config import presets
 from earmark.config.file import load
-from earmark.config.settings import Config, File, Journal, Source
+from earmark.config.settings import Config, Journal
+from earmark.config.sources import File, Source
 from earmark.errors import ConfigError
 
 DEMO = str(files("earmark") / "demo" / "demo.flac")

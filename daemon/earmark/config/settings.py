@@ -1,4 +1,4 @@
-"""Every setting, its default and its limits.
+"""Every setting, its default and its limits. Those of sources and of brokers are in config.sources and config.brokers.
 
 `config/earmark.toml` shows the same with comments; a test holds the two together. All structs are frozen: a
 change of configuration is a new Config. Units are in the names, or in the comment beside the field.
@@ -11,21 +11,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from earmark.config.brokers import Gateway, Publish
 from earmark.config.labels import REJECTED, TEMPLATE
+from earmark.config.sources import Microphone, Source
+from earmark.config.types import Count, FilePath, Milliseconds, ModelId, Name, NotNegative, Settings, Text, Unit
 
-Name = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="a name (letters, digits, - and _, 64 at most)")
-]
-ModelId = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9._-]{1,96}(/[A-Za-z0-9._-]{1,96})?\Z",
-        description="the id of a model (NAME or ORG/NAME, of letters, digits, dots, - and _)",
-    ),
-]
-Text = Annotated[str, Meta(pattern=r"^[^\x00]*\Z")]  # no system call takes the character NUL
-FilePath = Annotated[str, Meta(pattern=r"^[^\x00]+\Z", description="the path of a file or folder")]
-Quiet = tuple[Text, ...]  # local times in which the source is paused: "22:00-07:00", "sat,sun 00:00-24:00"
 Device = Annotated[
     str,
     Meta(pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)\Z", description="a device (auto, cpu, mps, cuda or cuda:N)"),
@@ -34,30 +24,9 @@ Endpoint = Annotated[
     str,
     Meta(pattern=r"^[^\s/@\x00]+:[0-9]{1,5}\Z", description="an endpoint (HOST:PORT)"),
 ]
-Topic = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9._-]{1,64}(/[A-Za-z0-9._-]{1,64}){0,7}\Z",
-        description="the beginning of a topic (letters, digits, dots, - and _, with / between levels)",
-    ),
-]
-Node = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9_-]{0,64}\Z", description="a name (letters, digits, - and _, 64 at most)")
-]
-Rate = Annotated[int, Meta(ge=1000, le=768_000, description="a sample rate (Hz, 1000 to 768000)")]
-Channels = Annotated[int, Meta(ge=1, le=64)]
-Unit = Annotated[float, Meta(ge=0, le=1)]
-# Each number has both limits: without an upper one, `inf` and integers of a hundred digits would be valid
-Count = Annotated[int, Meta(ge=1, le=1_000_000)]
-NotNegative = Annotated[float, Meta(ge=0, le=86_400)]
 Roll = Annotated[float, Meta(ge=0, le=30)]
-Milliseconds = Annotated[int, Meta(ge=0, le=600_000)]
 
 DEFAULT_MODEL = "earmark/commands"
-
-
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of all groups of settings: frozen, and an unknown key is an error."""
 
 
 class Server(Settings, frozen=True):
@@ -108,7 +77,9 @@ class Remote(Settings, frozen=True):
     endpoints: tuple[Endpoint, ...] = ()  # HOST:PORT each
     in_flight: Annotated[int, Meta(ge=1, le=64)] = 4  # batches at one endpoint at most
     application: Text = ""  # of Ray Serve; {model} stands for the id of the model, with - for its slash
-    names: dict[ModelId, Text] = {}  # the name of a model at the endpoints, where it is another one
+    names: dict[ModelId, Text] = msgspec.field(
+        default_factory=dict
+    )  # the name of a model at the endpoints, where it is another one
     token_file: Text = ""  # sent as `authorization: Bearer`; read for each call
     tls: bool = False
     ca_file: Text = ""  # that vouches for the endpoints; empty: what the system trusts
@@ -136,54 +107,6 @@ class Worker(Settings, frozen=True):
     memory_mb: Annotated[int, Meta(ge=0, le=10_000_000)] = 0  # resident, then the process is replaced; 0: no bound
     spare: bool = True  # Linux: a process that has imported the engines waits, so that another one can serve at once
     remote: Remote = Remote()  # with engine = "oip"
-
-
-class Microphone(Settings, frozen=True, tag_field="kind", tag="microphone"):
-    """A sound device, through PortAudio."""
-
-    name: Name
-    device: Text = "default"  # "default", a name or part of one, or /a regular expression/
-    rate: Rate | None = None  # Hz; absent: the classifiers' rate where the device allows
-    channels: Channels = 1  # mixed to mono
-    channel: Channels | None = None  # only this one of them, from 1; as many are opened as that takes
-    follow: bool = False  # go on with the other device where the sound server moves the stream to
-    quiet: Quiet = ()
-
-
-class File(Settings, frozen=True, tag_field="kind", tag="file"):
-    """A recording, at real time or flat out."""
-
-    name: Name
-    path: FilePath
-    fast: bool = False  # flat out, with backpressure: nothing is dropped
-    loop: bool = False
-    channel: Channels | None = None  # only this one, from 1; absent: all, mixed to mono
-    quiet: Quiet = ()
-
-
-class Command(Settings, frozen=True, tag_field="kind", tag="command"):
-    """Raw PCM from a program's standard output."""
-
-    name: Name
-    argv: Annotated[tuple[Text, ...], Meta(min_length=1)]  # program and arguments; no shell
-    rate: Rate = 16000
-    channels: Channels = 1  # mixed to mono
-    channel: Channels | None = None  # only this one of them, from 1
-    format: Literal["s16le", "s32le", "f32le"] = "s16le"
-    stall_s: Annotated[float, Meta(ge=0.1, le=3600)] = 2.0  # without sound, after that which came ahead of its time
-    quiet: Quiet = ()
-
-
-class Network(Settings, frozen=True, tag_field="kind", tag="network"):
-    """Sound that a client sends over the network, in the form that it announces."""
-
-    name: Name
-    channel: Channels | None = None  # only this one, from 1, if the client sends it; absent: all, mixed to mono
-    stall_s: Annotated[float, Meta(ge=0.1, le=3600)] = 5.0  # of a connected client without sound
-    quiet: Quiet = ()
-
-
-Source = Microphone | File | Command | Network
 
 
 Function = Literal["softmax", "sigmoid", "none"]
@@ -242,7 +165,9 @@ class Verify(Settings, frozen=True):
     model: ModelId
     sure: Unit = 1.0  # score from which on a label needs no second look
     on: Unit = 0.5  # score of the other model that confirms a label
-    labels: dict[str, tuple[str, ...]] = {}  # per label: those of the other model that confirm it; []: needs none
+    labels: dict[str, tuple[str, ...]] = msgspec.field(
+        default_factory=dict
+    )  # per label: those of the other model that confirm it; []: needs none
 
 
 class Classifier(Settings, frozen=True):
@@ -261,7 +186,9 @@ class Classifier(Settings, frozen=True):
     template: str = TEMPLATE  # the text that such a model reads for a label, which stands in place of {}
     top_k: Annotated[int, Meta(ge=0, le=1_000_000)] = 5  # labels in a result event; 0: all
     clips: tuple[str, ...] = ()  # labels whose sound is kept on the disk when they go on; "*": all of them
-    groups: dict[str, tuple[str, ...]] = {}  # labels of the model that stand as one, by the name of that one
+    groups: dict[str, tuple[str, ...]] = msgspec.field(
+        default_factory=dict
+    )  # labels of the model that stand as one, by the name of that one
     vad: Vad = Vad()
     decide: Decide = Decide()
     verify: Verify | None = None
@@ -278,77 +205,6 @@ class Journal(Settings, frozen=True):
     path: Text = ""  # a folder; empty: that of the service manager, else ~/.local/state/earmark
     max_age_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
     max_mb: Annotated[int, Meta(ge=32, le=10_000_000)] = 1024  # on the disk, all files together
-
-
-class Mqtt(Settings, frozen=True, tag_field="kind", tag="mqtt"):
-    """An MQTT broker that is sent what is heard, and Home Assistant behind it. 1 kB is 1,000 bytes."""
-
-    name: Name = "mqtt"  # in the log and in the metrics
-    host: Annotated[Text, Meta(min_length=1, description="the name or address of a broker")] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65_535)] = 0  # 0: 1883, with TLS 8883
-    username: Text = ""  # empty: none is told
-    password_file: Text = ""  # its first line is the password; mode 0600
-    tls: bool = False
-    ca: Text = ""  # certificates to trust, in PEM; empty: those of the system
-    client_id: Text = ""  # empty: earmark-NODE
-    node: Node = ""  # this daemon among others, in topics and identities; empty: the name of the machine
-    prefix: Topic = "earmark"
-    qos: Annotated[int, Meta(ge=0, le=2)] = 1  # of all but results, which have 0
-    retain: bool = True  # have the broker keep states, so that who comes later gets them at once
-    results: bool = True  # send scores, too
-    every: NotNegative = 1.0  # seconds: at most one result per source and classifier in that time, the newest
-    late: NotNegative = 10.0  # seconds after which a command or result that waited for the broker is not sent any more
-    outbox: Count = (
-        1000  # messages that wait for the broker at most; then the oldest results are dropped, then commands
-    )
-    outbox_kb: Count = 1000
-    labels: Annotated[int, Meta(ge=0, le=1000)] = (
-        32  # per classifier: those that have a topic and a sensor of their own
-    )
-    discovery: bool = True  # announce all of it to Home Assistant
-    discovery_prefix: Topic = "homeassistant"
-
-
-class NatsServers(Settings, frozen=True):
-    """Where NATS is, who comes there, and the stream of events."""
-
-    servers: Annotated[tuple[Text, ...], Meta(min_length=1)] = ("nats://127.0.0.1:4222",)  # tried in turn; tls:// too
-    username: Text = ""  # empty: none is told
-    password_file: Text = ""  # its first line is the password; mode 0600
-    token_file: Text = ""  # its first line is the token; mode 0600
-    credentials_file: Text = ""  # of `nsc`, with the user's JWT and seed; mode 0600
-    tls: bool = False  # encrypt, and check the servers' certificates
-    ca: Text = ""  # certificates to trust, in PEM; empty: those of the system
-    stream: Name = "EARMARK"
-
-
-class Nats(NatsServers, frozen=True, tag_field="kind", tag="nats"):
-    """A stream of NATS JetStream that is sent every event. 1 kB is 1,000 bytes, and 1 MB 10^6."""
-
-    name: Name = "nats"  # in the log and in the metrics
-    node: Node = ""  # this daemon among others, in subjects; empty: the name of the machine
-    prefix: Name = "earmark"  # the beginning of all subjects
-    max_age_days: Annotated[float, Meta(gt=0, le=36_500)] = 7.0  # of a stream that is made: how long it keeps events
-    max_mb: Annotated[int, Meta(ge=1, le=100_000_000)] = 1024  # of a stream that is made
-    replicas: Annotated[int, Meta(ge=1, le=5)] = 1  # of a stream that is made: servers that keep it
-    in_flight: Count = 256  # events that are sent and whose receipt is not known, at most
-    outbox: Count = 10_000  # events in memory that wait at most; what is older is read from the journal, or lost
-    outbox_kb: Count = 10_000
-
-
-Publish = Mqtt | Nats
-
-
-class Gateway(NatsServers, frozen=True):
-    """`earmarkd --gateway`: events come from NATS instead of microphones."""
-
-    nodes: tuple[Name, ...] = ()  # daemons whose events are served; empty: all
-    sources: tuple[Name, ...] = ()  # sources whose events are served, whatever their daemon; empty: all
-    prefix: Name = "earmark"  # the beginning of all subjects, as the daemons have it
-    qualify: bool = False  # call sources NODE/SOURCE, so that those of several daemons differ
-    absent_after: Annotated[float, Meta(ge=1, le=86_400)] = (
-        60.0  # seconds after which a silent daemon's sources are lost
-    )
 
 
 class Clips(Settings, frozen=True):

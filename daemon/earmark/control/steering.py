@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from earmark.config.settings import Decide, Source, Vad, Verify
+from earmark.config.settings import Decide, Vad, Verify
+from earmark.config.sources import Source
 from earmark.protocol.events import ClassifierInfo, LabelSet, SourceState
 
 

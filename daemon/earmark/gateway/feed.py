@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from earmark.broadcast.hub import Hub
-from earmark.config.settings import Gateway
+from earmark.config.brokers import Gateway
 from earmark.gateway import messages
 from earmark.gateway.following import Following
 from earmark.gateway.gone import Gone

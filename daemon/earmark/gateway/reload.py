@@ -13,7 +13,8 @@ from earmark.access.access import Access
 from earmark.access.audit import Audit
 from earmark.access.tokens import tokens_changed
 from earmark.changes.difference import difference, different
-from earmark.config.settings import Config, Gateway
+from earmark.config.brokers import Gateway
+from earmark.config.settings import Config
 from earmark.control.audit_lines import tell
 from earmark.control.steering import Change, Changed
 from earmark.errors import EarmarkError

@@ -16,7 +16,8 @@ from earmark.access.access import Access
 from earmark.access.audit import Audit
 from earmark.broadcast.hub import Hub, HubStats
 from earmark.broadcast.publisher import rfc3339
-from earmark.config.settings import Config, Gateway
+from earmark.config.brokers import Gateway
+from earmark.config.settings import Config
 from earmark.control.history_routes import History
 from earmark.errors import RequestError
 from earmark.gateway.elsewhere import elsewhere_routes

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from earmark.config.settings import NatsServers
+from earmark.config.brokers import NatsServers
 from earmark.errors import ConfigError
 from earmark.login.files import secret_line, secret_text, tls_context
 

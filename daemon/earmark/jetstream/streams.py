@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from earmark.config.settings import Nats
+from earmark.config.brokers import Nats
 from earmark.jetstream.connection import Connection
 from earmark.jetstream.subjects import ID, MessageId
 

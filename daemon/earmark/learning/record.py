@@ -18,7 +18,7 @@ from earmark.audio.types import Samples, Window
 from earmark.capture import build
 from earmark.capture.base import Source
 from earmark.capture.intake import Intake
-from earmark.config import settings as config
+from earmark.config import sources as config
 from earmark.config.labels import BACKGROUND
 from earmark.errors import SourceError
 from earmark.learning.examples import Example, fault

@@ -18,6 +18,9 @@ from earmark.changes.difference import Steps
 from earmark.changes.pausing import Pausing
 from earmark.config import quiet
 from earmark.config import settings as config
+from earmark.config.sources import File
+from earmark.config.sources import Network as NetworkSettings
+from earmark.config.sources import Source as SourceSettings
 from earmark.detection.detector import Draft
 from earmark.detection.detectors import Detectors
 from earmark.errors import EarmarkError
@@ -30,7 +33,7 @@ log = logging.getLogger(__name__)
 SETTLE_SECONDS = 10.0  # for the segmenter to carry out what it was asked
 LOOK_SECONDS = 5.0  # between two looks at the clock for quiet hours
 
-Build = Callable[[config.Source, Intake], SourceShell]
+Build = Callable[[SourceSettings, Intake], SourceShell]
 
 
 class Listening:
@@ -112,7 +115,7 @@ class Listening:
     @property
     def networks(self) -> dict[str, Network | None]:
         """The sources for which clients send sound, by name. None: it is paused."""
-        names = [name for name, source in self._settings.items() if isinstance(source, config.Network)]
+        names = [name for name, source in self._settings.items() if isinstance(source, NetworkSettings)]
         shells = {name: self._shells.get(name) for name in names}
         return {name: shell if isinstance(shell, Network) else None for name, shell in shells.items()}
 
@@ -124,7 +127,7 @@ class Listening:
         """Whether the source is paused, or about to be."""
         return bool(self._reason(name))
 
-    async def change(self, steps: Steps, plans: Mapping[str, Plan], sources: Iterable[config.Source]) -> None:
+    async def change(self, steps: Steps, plans: Mapping[str, Plan], sources: Iterable[SourceSettings]) -> None:
         """Go over to other plans and sources. What stays the same goes on undisturbed."""
         async with self._lock:
             self.plans = plans
@@ -209,7 +212,7 @@ class Listening:
         source, heard = self._settings[name], self._heard(name)
         rates = tuple(sorted({plan.checkpoint.rate for plan in heard}, reverse=True)) or (16000,)
         kept = max([self._ring, *(plan.seconds for plan in heard)])
-        live = not (isinstance(source, config.File) and source.fast)
+        live = not (isinstance(source, File) and source.fast)
         return self._segmenter.add_source(
             name, [plan.classifier_input() for plan in heard], kept, live=live, rates=rates
         )

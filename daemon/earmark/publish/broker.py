@@ -16,7 +16,7 @@ import msgspec
 
 from earmark import __version__
 from earmark.broadcast.sink import Published
-from earmark.config.settings import Mqtt
+from earmark.config.brokers import Mqtt
 from earmark.protocol.events import Config
 from earmark.publish.daemon import Daemon
 from earmark.publish.discovery import Discovery, announcement, platforms

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from earmark.config.settings import Mqtt
+from earmark.config.brokers import Mqtt
 from earmark.errors import ConfigError
 from earmark.login.files import node_of, secret_line, tls_context
 

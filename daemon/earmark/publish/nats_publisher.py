@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from earmark import __version__
 from earmark.broadcast.sink import Published
-from earmark.config.settings import Nats
+from earmark.config.brokers import Nats
 from earmark.errors import EarmarkError
 from earmark.history.recent import Recent
 from earmark.jetstream.connection import ANSWER_SECONDS, Attempts, Connection, NatsError, failures, sentence

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from earmark.broadcast.sink import Published
-from earmark.config.settings import Nats, Publish
+from earmark.config.brokers import Nats, Publish
 from earmark.errors import ConfigError
 from earmark.jetstream.login import NatsLogin, nats_login
 from earmark.login.files import node_of

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from earmark.config.settings import Channels, Rate
+from earmark.config.types import Channels, Rate
 from earmark.errors import SubscriptionError
 from earmark.hints import did_you_mean
 

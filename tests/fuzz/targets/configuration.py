@@ -11,9 +11,11 @@ from random import Random
 import msgspec
 
 from earmark.config import settings as config
+from earmark.config.brokers import Mqtt
 from earmark.config.complaints import useless
 from earmark.config.file import load
 from earmark.config.resolve import CommandLine, apply
+from earmark.config.sources import Microphone
 from earmark.errors import ConfigError
 from earmark.server.bind import address
 from earmark.tomlfile.values import toml
@@ -26,12 +28,12 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "worker": config.Worker,
     "journal": config.Journal,
     "clips": config.Clips,
-    "source": config.Microphone,
+    "source": Microphone,
     "model": config.Model,
     "classifier": config.Classifier,
     "classifier.vad": config.Vad,
     "classifier.decide": config.Decide,
-    "publish": config.Mqtt,
+    "publish": Mqtt,
 }
 DEFAULTS = {
     table: {field.name: field.default for field in msgspec.structs.fields(kind)} for table, kind in TABLES.items()

@@ -12,7 +12,7 @@ import numpy as np
 from earmark.broadcast.hub import Hub
 from earmark.capture.intake import Intake
 from earmark.capture.network import Network, Sound
-from earmark.config import settings as config
+from earmark.config import sources as config
 from earmark.errors import SubscriptionError
 from earmark.protocol.events import Error, encode
 from earmark.stream.replayer import Replayer

@@ -17,7 +17,8 @@ from safetensors.numpy import save_file
 from earmark.app.check import Machine, Report, verify
 from earmark.config import settings as config
 from earmark.config.file import anchored, parse
-from earmark.config.settings import Classifier, Command, Config, Decide, File, Microphone, Model, Remote, Server, Worker
+from earmark.config.settings import Classifier, Config, Decide, Model, Remote, Server, Worker
+from earmark.config.sources import Command, File, Microphone
 from earmark.devices.portaudio import Input
 from earmark.errors import ConfigError, ModelError, SourceError
 from earmark.server.bind import is_free

@@ -7,6 +7,7 @@ import pytest
 
 from earmark.app import keeping
 from earmark.config import settings as config
+from earmark.config.sources import Microphone
 from earmark.journal.journal import Journal
 from earmark.listening.plan import Plan, plans
 from earmark.protocol.events import ClassifierInfo
@@ -80,7 +81,7 @@ def test_the_sentence_about_clips_names_the_folder_and_the_labels_and_there_is_n
 def test_which_clips_are_kept_is_news_once_and_so_is_their_end(tmp_path: Path) -> None:
     def chosen(*clips: str) -> dict[str, Plan]:
         classifier = config.Classifier(name="words", clips=clips)
-        settings = config.Config(source=(config.Microphone(name="desk"),), classifier=(classifier,))
+        settings = config.Config(source=(Microphone(name="desk"),), classifier=(classifier,))
         return {plan.name: plan for plan in plans(settings)}
 
     in_force, settings = chosen("go"), config.Clips(path=str(tmp_path / "clips"))

@@ -21,6 +21,9 @@ from earmark.capture.intake import Intake
 from earmark.checkpoints.catalogue import catalogue
 from earmark.checkpoints.checkpoint import Scoring
 from earmark.config import settings as config
+from earmark.config.brokers import Mqtt
+from earmark.config.sources import Microphone
+from earmark.config.sources import Source as SourceSettings
 from earmark.detection.detector import Draft
 from earmark.detection.detectors import Detectors
 from earmark.errors import ConfigError, LabelsRefused, WorkerDied
@@ -40,7 +43,7 @@ from earmark.zeroshot.text_vectors import TextVectors
 from tests.engines import FakeEngine, by_last_letter, failing
 from tests.labelled import clap_folder
 
-DESK = config.Microphone(name="desk", quiet=("22:00-07:00",))
+DESK = Microphone(name="desk", quiet=("22:00-07:00",))
 WORDS = config.Classifier(name="words", gate="open", mode="sliding")
 MOODS = config.Classifier(name="moods", model="earmark/emotion", gate="open", mode="sliding")
 SETTINGS = config.Config(source=(DESK,), classifier=(WORDS,))
@@ -50,7 +53,7 @@ DAY, NIGHT = datetime(2026, 11, 23, 12), datetime(2026, 11, 23, 23)
 class Device:
     """A source that delivers nothing. Closing a `hanging` one waits for `let_go`."""
 
-    def __init__(self, settings: config.Source, intake: Intake) -> None:
+    def __init__(self, settings: SourceSettings, intake: Intake) -> None:
         self.settings, self.intake = settings, intake
         self.started = self.closed = False
         self.let_go = threading.Event()
@@ -118,7 +121,7 @@ class Bench:
     def _publish(self, drafts: Sequence[Draft]) -> None:
         self.told += drafts
 
-    def _build(self, settings: config.Source, intake: Intake) -> Device:
+    def _build(self, settings: SourceSettings, intake: Intake) -> Device:
         self.devices.append(Device(settings, intake))
         return self.devices[-1]
 
@@ -239,7 +242,7 @@ def test_what_the_configuration_lacks_is_told_of_all_patches_since_it_was_read()
 def test_a_device_that_hangs_holds_up_its_own_change_and_not_the_event_loop() -> None:
     async def scene(bench: Bench) -> None:
         bench.devices[0].let_go.clear()
-        bench.wanted = config.Config(source=(config.Microphone(name="desk", device="other"),), classifier=(WORDS,))
+        bench.wanted = config.Config(source=(Microphone(name="desk", device="other"),), classifier=(WORDS,))
         first = asyncio.create_task(bench.reconfigurer.reload())
         second = asyncio.create_task(bench.reconfigurer.reload())
         while not bench.devices[0].intake.closed:
@@ -255,10 +258,10 @@ def test_a_device_that_hangs_holds_up_its_own_change_and_not_the_event_loop() ->
 
 def test_the_sources_can_be_asked_for_while_a_reload_removes_one() -> None:
     async def scene(bench: Bench) -> None:
-        hall = config.Microphone(name="hall")
+        hall = Microphone(name="hall")
         bench.wanted = config.Config(source=(DESK, hall), classifier=(WORDS,))
         await bench.reconfigurer.reload()
-        bench.wanted = config.Config(source=(config.Microphone(name="desk", device="other"),), classifier=(WORDS,))
+        bench.wanted = config.Config(source=(Microphone(name="desk", device="other"),), classifier=(WORDS,))
         reloading, seen = asyncio.create_task(bench.reconfigurer.reload()), list[list[str]]()
         while not reloading.done():
             seen.append([each.name for each in bench.reconfigurer.sources()])
@@ -345,7 +348,7 @@ def test_a_pause_by_request_outlasts_a_reload() -> None:
 
 def test_a_publisher_without_its_password_refuses_the_reload_and_nothing_changes() -> None:
     async def scene(bench: Bench) -> None:
-        broken = config.Mqtt(username="earmark", password_file="/nowhere/password")
+        broken = Mqtt(username="earmark", password_file="/nowhere/password")
         bench.wanted = msgspec.structs.replace(with_classifiers(WORDS, MOODS), publish=(broken,))
         with pytest.raises(ConfigError) as caught:
             await bench.reconfigurer.reload()

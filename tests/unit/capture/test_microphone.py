@@ -16,7 +16,7 @@ from earmark.audio.types import SECOND, Block
 from earmark.capture.intake import Intake
 from earmark.capture.items import Failed, Gap, Item, Overflowed, Started
 from earmark.capture.microphone import CLOSE_SECONDS, Microphone
-from earmark.config import settings as config
+from earmark.config import sources as config
 from earmark.devices.portaudio import DeviceGone, Frames, Input, ProcessGone
 from earmark.devices.sound_server import ServerSource, SoundServer
 from earmark.devices.suspension import Suspension

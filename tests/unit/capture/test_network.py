@@ -7,7 +7,7 @@ from earmark.audio.types import Block
 from earmark.capture.intake import Intake
 from earmark.capture.items import Failed, Gap, Item, Paused, Started
 from earmark.capture.network import Feed, Network, Sound
-from earmark.config import settings as config
+from earmark.config import sources as config
 from earmark.devices.suspension import Suspension
 
 RATE = 16000

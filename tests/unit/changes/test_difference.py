@@ -7,21 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.changes.difference import Steps, difference, steps
-from earmark.config.settings import (
-    Classifier,
-    Clips,
-    Command,
-    Config,
-    Decide,
-    File,
-    Microphone,
-    Model,
-    Mqtt,
-    Server,
-    Source,
-    Vad,
-    Worker,
-)
+from earmark.config.brokers import Mqtt
+from earmark.config.settings import Classifier, Clips, Config, Decide, Model, Server, Vad, Worker
+from earmark.config.sources import Command, File, Microphone, Source
 from earmark.control.steering import Change
 
 EMBEDDED = ("earmark/commands", "earmark/emotion")

@@ -5,21 +5,10 @@ from typing import Any
 import pytest
 
 from earmark.config import presets
+from earmark.config.brokers import Mqtt
 from earmark.config.complaints import complaints, useless
-from earmark.config.settings import (
-    Classifier,
-    Clips,
-    Command,
-    Config,
-    Decide,
-    File,
-    Microphone,
-    Model,
-    Mqtt,
-    Server,
-    Vad,
-    Verify,
-)
+from earmark.config.settings import Classifier, Clips, Config, Decide, Model, Server, Vad, Verify
+from earmark.config.sources import Command, File, Microphone
 
 
 def of(**classifier: Any) -> Config:

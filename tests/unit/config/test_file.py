@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from msgspec import inspect
 
 from earmark.config import settings as config
+from earmark.config.brokers import Gateway, Nats
 from earmark.config.file import anchored, load, parse
+from earmark.config.sources import Command, File, Microphone, Network
 from earmark.errors import ConfigError
 from tests.tables import anything, changed, documented, keys
 
@@ -26,15 +28,15 @@ def test_the_documented_configuration_is_the_default() -> None:
         (config.Server, lambda tables: tables["server"]),
         (config.Http, lambda tables: tables["http"]),
         (config.Worker, lambda tables: tables["worker"]),
-        (config.Microphone, lambda tables: tables["source"][0]),
-        (config.File, lambda tables: tables["source"][1]),
-        (config.Command, lambda tables: tables["source"][2]),
-        (config.Network, lambda tables: tables["source"][3]),
+        (Microphone, lambda tables: tables["source"][0]),
+        (File, lambda tables: tables["source"][1]),
+        (Command, lambda tables: tables["source"][2]),
+        (Network, lambda tables: tables["source"][3]),
         (config.Model, lambda tables: tables["model"][0]),
         (config.Classifier, lambda tables: tables["classifier"][0]),
         (config.Vad, lambda tables: tables["classifier"][0]["vad"]),
-        (config.Nats, lambda tables: tables["publish"][1]),
-        (config.Gateway, lambda tables: tables["gateway"]),
+        (Nats, lambda tables: tables["publish"][1]),
+        (Gateway, lambda tables: tables["gateway"]),
         (config.Decide, lambda tables: tables["classifier"][0]["decide"]),
     ],
 )
@@ -217,9 +219,9 @@ def test_every_path_is_absolute_and_begins_in_the_folder_of_the_configuration(
     file.write_text(PATHS.format(before, before, before or "./", before))
     found = load(file)
     talk, own, from_path = found.source
-    assert isinstance(talk, config.File)
-    assert isinstance(own, config.Command)
-    assert isinstance(from_path, config.Command)
+    assert isinstance(talk, File)
+    assert isinstance(own, Command)
+    assert isinstance(from_path, Command)
     paths = (found.server.token_file, talk.path, own.argv[0], found.model[0].path)
     wanted = folder.format(tmp_path)
     assert paths == tuple(f"{wanted}/{name}" for name in ("tokens", "talk.flac", "listen.sh", "model"))

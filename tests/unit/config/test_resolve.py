@@ -7,6 +7,7 @@ import pytest
 from earmark.config import presets
 from earmark.config import settings as config
 from earmark.config.resolve import DEMO, CommandLine, Reader, resolve, source_name
+from earmark.config.sources import File, Microphone
 from earmark.errors import ConfigError
 
 FILE = """\
@@ -39,7 +40,7 @@ def test_the_file_is_taken_as_it_is_where_the_command_line_says_nothing(file: Pa
     settings = resolve(file, CommandLine())
 
     assert settings.server == config.Server(listen="127.0.0.1:1", backlog=7)
-    assert settings.source == (config.Microphone(name="desk"),)
+    assert settings.source == (Microphone(name="desk"),)
     assert settings.classifier == (config.Classifier(name="words", sources=("desk",)),)
 
 
@@ -54,20 +55,20 @@ def test_recordings_take_the_place_of_the_sources_and_every_classifier_hears_the
     settings = resolve(file, CommandLine(files=("a/talk.flac", "b/dog.wav"), fast=True))
 
     assert settings.source == (
-        config.File(name="talk", path="a/talk.flac", fast=True),
-        config.File(name="dog", path="b/dog.wav", fast=True),
+        File(name="talk", path="a/talk.flac", fast=True),
+        File(name="dog", path="b/dog.wav", fast=True),
     )
     assert settings.classifier == (config.Classifier(name="words", sources=()),)
 
 
 def test_a_recording_on_the_command_line_is_played_at_real_time_and_once() -> None:
-    assert resolve(None, CommandLine(files=("talk.flac",))).source == (config.File(name="talk", path="talk.flac"),)
+    assert resolve(None, CommandLine(files=("talk.flac",))).source == (File(name="talk", path="talk.flac"),)
 
 
 def test_the_demo_alone_is_heard_by_the_three_embedded_models_in_a_loop() -> None:
     settings = resolve(None, CommandLine(demo=True))
 
-    source = config.File(name="demo", path=DEMO, loop=True)
+    source = File(name="demo", path=DEMO, loop=True)
     assert settings == config.Config(source=(source,), classifier=presets.ALL, journal=False)
     assert Path(DEMO).is_file()
 
@@ -83,7 +84,7 @@ def test_the_demo_with_a_file_is_heard_by_the_classifiers_of_the_file(file: Path
 def test_the_demo_once_is_no_loop(fast: bool) -> None:
     settings = resolve(None, CommandLine(demo=True, once=True, fast=fast))
 
-    assert settings.source == (config.File(name="demo", path=DEMO, fast=fast, loop=False),)
+    assert settings.source == (File(name="demo", path=DEMO, fast=fast, loop=False),)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from earmark.config.settings import Command, Decide, File, Vad, Verify
+from earmark.config.settings import Decide, Vad, Verify
+from earmark.config.sources import Command, File
 from earmark.control.steering import classifier_status, shown
 from earmark.protocol.events import ClassifierInfo
 

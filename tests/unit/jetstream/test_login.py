@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from earmark.config.settings import Nats
+from earmark.config.brokers import Nats
 from earmark.errors import ConfigError
 from earmark.jetstream.login import NatsLogin, nats_login
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from earmark.config.settings import Mqtt
+from earmark.config.brokers import Mqtt
 from earmark.errors import ConfigError
 from earmark.publish.login import login
 

@@ -342,6 +342,8 @@ SHELLS: dict[str, str] = {
     "launching.launch": "the template of the model processes",
     "engines.process": "a model process",
     "engines.chosen": "nothing; it makes the engine",
+    "engines.device": "nothing; it waits until the device is there",
+    "engines.roster": "the state of the engine",
     "engines.supervisor": "the task that restarts the model process",
     "engines.wire": "the shared memory",
     "remote.endpoint": "a channel of gRPC",

@@ -5,35 +5,30 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import replace
+from collections.abc import Sequence, Set
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from earmark.audio.types import Floats, Samples
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
 from earmark.engines import wire
 from earmark.engines.deaths import Deaths, Ended
+from earmark.engines.device import Device
 from earmark.engines.growth import Growth
 from earmark.engines.placing import Placing
 from earmark.engines.process import MB, WorkerProcess
+from earmark.engines.roster import Roster
 from earmark.engines.sending import Sending
 from earmark.engines.silence import SILENT_SECONDS
 from earmark.errors import ModelError, WorkerError
-from earmark.inference.announced import Announced, OnChange
+from earmark.inference.announced import OnChange
 from earmark.inference.batch import ATTEMPTS
 from earmark.inference.engine import EngineState, Phase, RemoteStats
 from earmark.launching.early import Early
 from earmark.launching.launch import Launcher, Template
 from earmark.launching.worker_log import WorkerLog
-from earmark.placement.fallback import MAX_DEATHS as MAX_DEVICE_DEATHS
-from earmark.placement.fallback import Fallback
 from earmark.placement.known_threads import KnownThreads
-from earmark.placement.probe import is_usable
-from earmark.protocol.licence import is_non_commercial
-
-T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -59,14 +54,11 @@ class LocalEngine:
         early: Early | None = None,
     ) -> None:
         self._settings = settings
-        self._checkpoints = {checkpoint.name: checkpoint for checkpoint in checkpoints}
-        self._needed = frozenset(self._checkpoints)
+        self._roster = Roster(checkpoints, on_change)
         self._unloading: Counter[str] = Counter()  # how many Unloaded of a model are still to come
-        self._announced = Announced(EngineState(loading=self._needed), on_change)
-        self._changed_at = 0.0
         self._deaths = Deaths()
-        self._fallback = Fallback(settings.device, settings.precision, allowed=settings.fallback == "cpu")
-        self._placing = Placing(settings, self._fallback, known or KnownThreads())
+        self._device = Device(settings, self._roster)
+        self._placing = Placing(settings, self._device.fallback, known or KnownThreads())
         self._was_warned = False  # that the models alone pass worker.memory_mb
         self._process: WorkerProcess | None = None
         self._early = early
@@ -77,7 +69,6 @@ class LocalEngine:
         self._supervision: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
-        self._changed_at = _now()
         begun = self._early.take() if self._early is not None else None
         self._slots = wire.Slots.create() if begun is None else begun.slots
         self._log = WorkerLog(None if begun is None else begun.log)
@@ -85,8 +76,7 @@ class LocalEngine:
         self._launcher = Launcher(self._slots, self._log.descriptor, spare=self._settings.spare, template=template)
         self._sending = Sending(self._slots, self._process_with)
         self._supervision = asyncio.create_task(self._supervise(), name="worker")
-        for checkpoint in self._checkpoints.values():
-            _log_remarks(checkpoint)
+        self._roster.begin()
         return self
 
     async def __aexit__(
@@ -101,12 +91,12 @@ class LocalEngine:
     def stop(self) -> None:
         """Begin to end the process, so that leaving has less to wait for. May be called twice."""
         if self.state.phase != "stopped":
-            self._change(phase="stopped", detail="the daemon shuts down", pid=None)
+            self._roster.change(phase="stopped", detail="the daemon shuts down", pid=None)
             self._supervision.cancel()  # once: a second time would cut short the end of the process
 
     @property
     def state(self) -> EngineState:
-        return self._announced.now
+        return self._roster.state
 
     @property
     def parallel(self) -> int:
@@ -116,7 +106,7 @@ class LocalEngine:
     def silence(self) -> float:
         """Return the seconds since the process sent something, or since the state changed if that is less."""
         heard = self._process.heard_at if self._process is not None else 0.0
-        return _now() - max(heard, self._changed_at)
+        return _now() - max(heard, self._roster.changed_at)
 
     def remote(self) -> RemoteStats:
         """Return nothing: no endpoints are asked."""
@@ -124,16 +114,16 @@ class LocalEngine:
 
     async def changed(self) -> None:
         """Wait for the next change of state."""
-        await self._announced.changed()
+        await self._roster.changed()
 
     async def ready(self) -> None:
         """Wait until all checkpoints that the engine was made with are loaded and warm.
 
         Raises ModelError if one was refused, and WorkerError if the process died too often in a row.
         """
-        while self.state.phase != "ready" or self._refused():
-            if self._refused() and not self._missing():
-                raise ModelError("; ".join(self._refused()))
+        while self.state.phase != "ready" or self._roster.refused():
+            if self._roster.refused() and not self._roster.missing():
+                raise ModelError("; ".join(self._roster.refused()))
             if self.state.phase in ("stopped", "failed"):
                 raise WorkerError(f"the model process does not serve: {self.state.detail}")
             await self.changed()
@@ -143,26 +133,12 @@ class LocalEngine:
 
         It is loaded beside the batches that are classified meanwhile.
         """
-        name = checkpoint.name
-        if name in self._checkpoints and name not in self.state.refused:
-            return
-        self._checkpoints[name] = checkpoint
-        _log_remarks(checkpoint)
-        self._change(refused=_without(name, self.state.refused))
-        if self._process is not None:
+        if self._roster.add(checkpoint) and self._process is not None:
             self._process.load(self._placing.load(checkpoint))
 
     def unload(self, name: str) -> None:
         """Stop serving a model and free its memory. Batches that are with the process are answered before."""
-        if self._checkpoints.pop(name, None) is None:
-            return
-        self._needed -= {name}
-        self._change(
-            loaded=self.state.loaded - {name},
-            refused=_without(name, self.state.refused),
-            placements=_without(name, self.state.placements),
-        )
-        if self._process is not None:
+        if self._roster.remove(name) and self._process is not None:
             self._unloading[name] += 1
             self._process.unload(name)
             if self.state.phase in ("loading", "failed"):
@@ -170,7 +146,7 @@ class LocalEngine:
 
     def require(self, models: Set[str]) -> None:
         """Be ready from now on when these models are loaded, all of which were given to load() before."""
-        self._needed = frozenset(models)
+        self._roster.needed = frozenset(models)
         if self.state.phase in ("loading", "failed") and self._process is not None:
             self._become_ready()
 
@@ -194,7 +170,7 @@ class LocalEngine:
                 raise WorkerError(f"{model}: the model process was stopped")
             if self._process is not None and model in self.state.loaded and not self._process.is_retiring:
                 return self._process
-            if model not in self._checkpoints:
+            if model not in self._roster.checkpoints:
                 raise ModelError(f"{model}: no such model is configured")
             if model in self.state.refused:
                 raise ModelError(self.state.refused[model])
@@ -212,12 +188,12 @@ class LocalEngine:
                 ended = Ended("was given up because of an error in the daemon")
             proved, died = self._deaths.ended(ended, _now())
             if proved:
-                self._fallback.proved()
-            if died and self._deaths.in_a_row >= MAX_DEVICE_DEATHS and self.state.device != "cpu":
-                self._fall_back(f"the model process {ended.how}")
+                self._device.fallback.proved()
+            if died:
+                self._device.note_death(ended.how, self._deaths.in_a_row)
             delay = self._deaths.delay(died=died, has_spare=self._launcher.has_spare)
             again = f"in {delay:g} s" if delay else "at once"
-            self._change(
+            self._roster.change(
                 phase=self._unless_failed("restarting"),
                 detail=f"the model process {ended.how}; it is started again {again}",
                 pid=None,
@@ -232,7 +208,7 @@ class LocalEngine:
     async def _run_process(self) -> Ended:
         """Run one process from its start to its death."""
         bound = round(self._settings.memory_mb * MB)
-        await self._placing.look(self._checkpoints.values())
+        await self._placing.look(self._roster.checkpoints.values())
         process = WorkerProcess(
             self._launcher,
             self._settings.timeout,
@@ -242,15 +218,15 @@ class LocalEngine:
             on_outgrown=self._replace,
         )
         try:
-            await process.start(self._placing.start(bound), self._placing.engines(self._checkpoints.values()))
+            await process.start(self._placing.start(bound), self._placing.engines(self._roster.checkpoints.values()))
         except OSError as error:
             return Ended(f"cannot be started ({error})")
         returning = asyncio.create_task(self._return_to_device(process), name="worker: device")
         try:
             self._process = process
             self._unloading.clear()
-            self._change(phase=self._unless_failed("starting"))
-            for checkpoint in self._checkpoints.values():
+            self._roster.change(phase=self._unless_failed("starting"))
+            for checkpoint in self._roster.checkpoints.values():
                 process.load(self._placing.load(checkpoint))  # those that are needed come first
             await process.run()
             self._process = None  # at once: a caller whose batch it died under must not find it here again
@@ -265,30 +241,14 @@ class LocalEngine:
         """Let the process answer the batches that it has, and end; another one takes its place."""
         if self._process is not None:
             detail = f"the model process {reason}; it is started again at once"  # as it will be when it has ended
-            self._change(phase=self._unless_failed("restarting"), detail=detail)
+            self._roster.change(phase=self._unless_failed("restarting"), detail=detail)
             self._process.retire(reason)
-
-    def _fall_back(self, reason: str) -> bool:
-        """Have the next process run on the CPU, if that is configured. Returns whether it will."""
-        if not self._fallback.possible:
-            return False
-        self._fallback.failed(reason, _now())
-        self._change(fallback=self._fallback.reason)
-        return True
 
     async def _return_to_device(self, process: WorkerProcess) -> None:
         """Retire a process that runs on the CPU for want of the GPU, when it is time to try that and it is there."""
-        chosen = self._fallback
-        while True:
-            while chosen.retry_at is None or self.state.phase != "ready":
-                await self.changed()
-            await asyncio.sleep(max(0.0, chosen.retry_at - _now()))
-            if await is_usable(self._settings.device):
-                chosen.retry()
-                if process is self._process:
-                    self._replace("ended so that the GPU is tried again")
-                return
-            chosen.absent(_now())
+        await self._device.returned()
+        if process is self._process:
+            self._replace("ended so that the GPU is tried again")
 
     def _receive(self, reply: wire.Reply) -> None:
         """Take what the process says about its models, unless it is to be replaced."""
@@ -298,61 +258,56 @@ class LocalEngine:
             case wire.Progress() if self.state.phase == "ready":
                 logger.info("The model process is %s", reply.text)
             case wire.Progress(phase=phase, text=text):
-                self._change(phase=self._unless_failed(phase), detail=text)
+                self._roster.change(phase=self._unless_failed(phase), detail=text)
             case wire.Serving(pid=pid):
-                self._change(pid=pid)
-                if not self._needed:
+                self._roster.change(pid=pid)
+                if not self._roster.needed:
                     self._become_ready()
             case wire.Unloaded(model=model):
                 self._unloading[model] -= 1
             case wire.Loaded(model=model) | wire.Refused(model=model) if self._unloading[model]:
                 pass  # of an earlier load(); what the model is now comes after Unloaded
             case wire.Loaded(model=model, device=device):
-                self._note_device(device)
-                placed = self._placing.loaded(self._checkpoints[model], reply)
+                self._device.note(device)
+                placed = self._placing.loaded(self._roster.checkpoints[model], reply)
                 placements = {**self.state.placements, model: placed}
-                self._change(loaded=self.state.loaded | {model}, device=device, placements=placements)
+                self._roster.change(loaded=self.state.loaded | {model}, device=device, placements=placements)
                 if self.state.phase == "ready":
-                    logger.info("The model process serves %s too", self._titles({model}))
+                    logger.info("The model process serves %s too", self._roster.titles({model}))
                 self._become_ready()
-            case wire.Refused(model=model, error=error, device=True) if model in self._needed and self._fall_back(
-                error
-            ):
+            case wire.Refused(model=model, error=error, device=True) if self._falls_back(model, error):
                 self._replace(f"cannot use its GPU ({error})")
             case wire.Refused(model=model, error=error):
                 logger.error("%s", error)
-                self._change(refused={**self.state.refused, model: error})
+                self._roster.change(refused={**self.state.refused, model: error})
                 self._become_ready()
 
-    def _note_device(self, device: str) -> None:
-        """Note that a model was loaded on `device`: the configured one, the CPU in its place, or without being told."""
-        if self._settings.device == "auto" and device == "cpu" and self.state.device not in ("", "cpu"):
-            self._fall_back(f"{self.state.device} is not there any more")
-        elif device != "cpu":
-            self._fallback.recovered()
-            if self.state.fallback:
-                self._change(fallback="", device=device)
+    def _falls_back(self, model: str, error: str) -> bool:
+        """Have the next process run on the CPU if a model that is needed was refused because of the device."""
+        return model in self._roster.needed and self._device.fall_back(error)
 
     def _note_silence(self, is_silent: bool) -> None:
         """Send nothing to a process that is silent, and go on when it is not any more."""
         if is_silent and self.state.phase == "ready":
             detail = f"the model process has sent nothing for {SILENT_SECONDS:g} s"
-            self._change(phase="unresponsive", detail=detail)
+            self._roster.change(phase="unresponsive", detail=detail)
         elif not is_silent and self.state.phase == "unresponsive":
-            self._change(phase="ready", detail="")
+            self._roster.change(phase="ready", detail="")
 
     def _become_ready(self) -> None:
         """Change the phase once every checkpoint that is needed was loaded or refused."""
-        if self.state.phase == "ready" or self._missing():
+        if self.state.phase == "ready" or self._roster.missing():
             return
-        if self._needed & self.state.loaded or not self._needed:
+        if self._roster.needed & self.state.loaded or not self._roster.needed:
             self._deaths.serves(_now())
-            self._change(phase="ready", detail="")
+            self._roster.change(phase="ready", detail="")
             self._check_bound()
             if self.state.loaded:
-                logger.info("The model process serves %s on %s", self._titles(self.state.loaded), self.state.device)
+                logger.info(
+                    "The model process serves %s on %s", self._roster.titles(self.state.loaded), self.state.device
+                )
         else:
-            self._change(phase="failed", detail="; ".join(self._refused()))
+            self._roster.change(phase="failed", detail="; ".join(self._roster.refused()))
 
     def _check_bound(self) -> None:
         """Tell the operator once if the models alone take more memory than the process may have."""
@@ -361,42 +316,9 @@ class LocalEngine:
             self._was_warned = True
             logger.error("worker.memory_mb: %s MB are fewer than the models alone take; there is no bound now", bound)
 
-    def _titles(self, models: Set[str]) -> str:
-        """Return the models' names for the log, each with its licence if the model card names one."""
-        found = [self._checkpoints[model] for model in sorted(models)]
-        return ", ".join(f"{each.name} (licence {each.licence})" if each.licence else each.name for each in found)
-
     def _unless_failed(self, phase: Phase) -> Phase:
         """Return `phase`, or "failed" after too many deaths in a row: then only success changes the phase."""
         return "failed" if self._deaths.too_many else phase
-
-    def _missing(self) -> set[str]:
-        """Return the models that are needed and neither loaded nor refused yet."""
-        return set(self._needed & self.state.loading)
-
-    def _refused(self) -> list[str]:
-        """Return the reasons for which models that are needed were refused."""
-        return [reason for model, reason in self.state.refused.items() if model in self._needed]
-
-    def _change(self, **fields: object) -> None:
-        if self.state.phase == "stopped":  # nothing follows it
-            return
-        state = replace(self.state, **fields)  # type: ignore[arg-type]  # mypy cannot see through **
-        known = frozenset(self._checkpoints)
-        self._changed_at = _now()
-        self._announced.become(replace(state, loading=known - state.loaded - state.refused.keys()))
-
-
-def _log_remarks(checkpoint: Checkpoint) -> None:
-    """Tell the operator what is to be known of a model. Once, not at each restart of the process."""
-    for remark in checkpoint.remarks:
-        logger.warning("%s", remark)
-    if is_non_commercial(checkpoint.licence):
-        logger.info("%s: licence %s: for non-commercial use only", checkpoint.name, checkpoint.licence)
-
-
-def _without(name: str, told: Mapping[str, T]) -> dict[str, T]:
-    return {model: found for model, found in told.items() if model != name}
 
 
 def _now() -> float:

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.simulate import USE, Costs, Plant, Server, Simulation, expected, measured, planned
+from benchmarks.simulation.costs import Costs
+from benchmarks.simulation.plant import Plant, expected, planned
+from benchmarks.simulation.run import Server, Simulation
 
 FREE = Costs(*(0.0,) * 9, deliver=0.0, subscriber_kb=0.0, event_bytes=0.0)
 POISSON = Plant(microphones=500, subscribers=1, talk=0.5, duty=0.1, hop=1e9, events=1.0, max_batch=1)
@@ -82,38 +84,3 @@ def test_a_gateway_with_too_many_subscribers_loses_events() -> None:
     found = Simulation(Plant(microphones=100, subscribers=50_000, follow=0), Costs()).run(60)
     assert found.first == "gateways"
     assert found.lost["gateway"] > 0.5
-
-
-def test_sources_that_are_divided_among_gateways_spare_them_events() -> None:
-    whole = Plant(microphones=1000, subscribers=100_000, is_remote=True, gateways=10)
-    parts = replace(whole, parts=10)
-    assert parts.receivers == pytest.approx(10 * whole.receivers)  # the same deliveries, of a tenth of the events
-    costs = Costs()
-    spared = (expected(whole)["gateways"] - expected(parts)["gateways"]) / (whole.windows * whole.events)
-    assert spared == pytest.approx(0.9 * (costs.receive + costs.choose))
-
-
-@pytest.mark.parametrize("microphones", [1, 10, 100, 1000, 10_000, 100_000])
-def test_a_plan_leaves_each_stage_room(microphones: int) -> None:
-    plant = planned(Plant(microphones=microphones, subscribers=10 * microphones))
-    use = expected(plant)
-    assert use["daemons"] <= USE
-    assert use["gateways"] <= USE
-    assert use["replicas"] <= 1.1 * USE  # its batches are taken to be of two windows
-
-
-def test_a_plan_for_a_home_is_one_machine() -> None:
-    plant = planned(Plant(microphones=10, subscribers=20))
-    assert (plant.daemons, plant.replicas, plant.gateways, plant.is_remote) == (1, 1, 1, False)
-
-
-def test_the_figures_of_a_run_of_the_benchmarks_replace_those_that_are_known() -> None:
-    rows = [
-        {"measure": "worker: embedded model, fp32 on onnx: through the worker", "value": 400.0, "unit": "windows/s"},
-        {"measure": "5,000 subscribers: CPU of an event and subscriber", "value": 8.0, "unit": "µs CPU"},
-        {"measure": "5,000 subscribers: the same beside a stuck one", "value": 9.0, "unit": "µs CPU"},
-    ]
-    costs, sources = measured(rows, "bench.json")
-    assert (costs.window, costs.deliver, costs.quiet) == (1 / 400, 8e-6, Costs().quiet)
-    assert sources["window"] == "bench.json: worker: embedded model, fp32 on onnx: through the worker"
-    assert sources["store"].startswith("an assumption")

@@ -79,6 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "supervision.hang_up",
         "supervision.systemd",
         "server",
+        "telemetry.metric",
         "history",
         "broadcast",
         "config",
@@ -366,6 +367,7 @@ SHELLS: dict[str, str] = {
     "publish.nats_publisher": "the connection to NATS, and what waits for it",
     "login.files": "nothing; it reads secrets and certificates",
     "gateway.elsewhere": "the HTTP routes of what a gateway has not",
+    "gateway.families": "nothing; it makes metrics of what a gateway counts",
     "gateway.feed": "the connection to NATS, and what is known of the stream",
     "gateway.following": "a consumer of a stream",
     "gateway.kept": "nothing; it reads the stream",
@@ -397,6 +399,7 @@ SHELLS: dict[str, str] = {
     "telemetry.endpoint": "the HTTP route of the metrics",
     "telemetry.families": "nothing; it makes metrics of the snapshot",
     "telemetry.loop": "a task that sets timers; the caller runs it",
+    "telemetry.metric": "nothing; it makes metrics of values",
     "telemetry.snapshot": "nothing; it collects what the other shells count",
     "web.files": "the folder of the page",
     "web.routes": "the HTTP routes of the page",
@@ -421,7 +424,7 @@ WORLDLY = {
     *("queue", "random", "resource", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl"),
     *("subprocess", "sys", "tempfile", "threading", "time", "urllib.request"),
     *("av", "huggingface_hub", "onnxruntime", "safetensors", "sounddevice", "soundfile", "starlette", "uvicorn"),
-    *("aiomqtt", "h11", "websockets"),
+    *("aiomqtt", "h11", "prometheus_client", "websockets"),
 }
 
 

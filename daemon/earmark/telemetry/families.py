@@ -6,28 +6,23 @@ lists that are fixed in the code, or from counters that are bounded, so that the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import get_args
 
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-    Metric,
-)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from earmark.archive.archive import ArchiveState, ArchiveStats
-from earmark.histogram import HistogramCounts
 from earmark.inference.engine import Phase
 from earmark.journal.journal import JournalState, JournalStats
 from earmark.protocol.events import DEFAULT_TYPES, ConfigCause, LossCause, SourceState
 from earmark.protocol.readiness import Needs
+from earmark.telemetry.metric import counter, counters, gauge, gauges, histograms, info, maybe
 from earmark.telemetry.snapshot import Snapshot
 
 MB = 1e6
+STATE = ("source", "state")
 DROP_POLICIES = ("oldest", "latest")  # of subscribers: the third one, `close`, drops the subscriber
 
 WATCHED = (401, 403, 429, 500, 503)  # statuses that are told before they occur: a rate needs a zero before the one
@@ -44,9 +39,9 @@ class Families(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Return all families. On any thread."""
-        yield _info("earmark_build", "Versions of Earmark and of the packages that affect scores.", self._versions())
+        yield info("earmark_build", "Versions of Earmark and of the packages that affect scores.", self._versions())
         ready: dict[str, float] = {purpose: float(need.ready) for purpose, need in self._needs.items()}
-        yield _gauges("earmark_ready", "Whether the daemon serves a purpose: 1 or 0.", "purpose", ready)
+        yield gauges("earmark_ready", "Whether the daemon serves a purpose: 1 or 0.", "purpose", ready)
         yield from _of_sources(self._snapshot)
         yield from _of_windows(self._snapshot)
         yield from _of_events(self._snapshot)
@@ -70,7 +65,7 @@ def _of_sources(now: Snapshot) -> Iterator[Metric]:
     yield states
     sounds = {each.name: each.sound for each in now.segmenter.sources}
     heard = {name: sound.heard for name, sound in sounds.items()}
-    yield _counters("earmark_source_heard_seconds", "Seconds of sound that were heard.", "source", heard)
+    yield counters("earmark_source_heard_seconds", "Seconds of sound that were heard.", "source", heard)
     opened = CounterMetricFamily(
         "earmark_gate_open_seconds", "Seconds of sound in which a gate was open.", None, ("source", "classifier")
     )
@@ -79,36 +74,36 @@ def _of_sources(now: Snapshot) -> Iterator[Metric]:
             opened.add_metric((name, classifier), seconds)
     yield opened
     overflows = {each.name: each.intake.overflows for each in now.segmenter.sources}
-    yield _counters("earmark_source_overflows", "Times that the sound server lost sound.", "source", overflows)
+    yield counters("earmark_source_overflows", "Times that the sound server lost sound.", "source", overflows)
     windows = {each.name: each.windows for each in now.segmenter.sources}
-    yield _counters("earmark_source_windows", "Windows that were cut from a source.", "source", windows)
+    yield counters("earmark_source_windows", "Windows that were cut from a source.", "source", windows)
     waiting = {each.name: each.outstanding for each in now.segmenter.sources}
-    yield _gauges("earmark_source_outstanding_windows", "Windows that have no answer yet.", "source", waiting)
+    yield gauges("earmark_source_outstanding_windows", "Windows that have no answer yet.", "source", waiting)
     times = {cause: now.lost[cause].times if cause in now.lost else 0 for cause in get_args(LossCause)}
-    yield _counters("earmark_losses", "Stretches of sound that were lost.", "cause", times)
+    yield counters("earmark_losses", "Stretches of sound that were lost.", "cause", times)
     lost = {cause: now.lost[cause].seconds if cause in now.lost else 0.0 for cause in get_args(LossCause)}
-    yield _counters("earmark_lost_seconds", "Seconds of sound that were lost.", "cause", lost)
-    yield _counter("earmark_segmenter_rounds", "Rounds of the segmenter thread.", now.segmenter.rounds)
-    yield _counter("earmark_segmenter_errors", "Errors in which sound was lost.", now.segmenter.errors)
+    yield counters("earmark_lost_seconds", "Seconds of sound that were lost.", "cause", lost)
+    yield counter("earmark_segmenter_rounds", "Rounds of the segmenter thread.", now.segmenter.rounds)
+    yield counter("earmark_segmenter_errors", "Errors in which sound was lost.", now.segmenter.errors)
 
 
 def _of_windows(now: Snapshot) -> Iterator[Metric]:
     windows = now.windows
-    yield _gauge("earmark_windows_queued", "Windows that wait for the model.", windows.queued)
-    yield _gauge("earmark_windows_in_flight", "Windows that are with the model now.", windows.in_flight)
-    yield _gauge("earmark_queue_age_seconds", "Age of the window that waits longest.", windows.oldest)
-    yield _counter("earmark_windows_sent", "Windows that the model was given.", windows.classified)
+    yield gauge("earmark_windows_queued", "Windows that wait for the model.", windows.queued)
+    yield gauge("earmark_windows_in_flight", "Windows that are with the model now.", windows.in_flight)
+    yield gauge("earmark_queue_age_seconds", "Age of the window that waits longest.", windows.oldest)
+    yield counter("earmark_windows_sent", "Windows that the model was given.", windows.classified)
     dropped = {"stale": windows.stale, "pushed_out": windows.pushed_out}
-    yield _counters("earmark_windows_dropped", "Windows that the model was not given.", "reason", dropped)
+    yield counters("earmark_windows_dropped", "Windows that the model was not given.", "reason", dropped)
     text = "Windows at which a second model looked, by what became of them."
     looks = {
         "confirmed": now.second_looks.confirmed,
         "refused": now.second_looks.refused,
         "lost": now.second_looks.lost,
     }
-    yield _counters("earmark_second_looks", text, "outcome", looks)
-    yield _histograms("earmark_batch_windows", "Windows in a batch.", "", {"": windows.batches})
-    yield _histograms(
+    yield counters("earmark_second_looks", text, "outcome", looks)
+    yield histograms("earmark_batch_windows", "Windows in a batch.", "", {"": windows.batches})
+    yield histograms(
         "earmark_inference_seconds", "Seconds for which a batch was with the model.", "model", windows.inference
     )
 
@@ -116,70 +111,70 @@ def _of_windows(now: Snapshot) -> Iterator[Metric]:
 def _of_events(now: Snapshot) -> Iterator[Metric]:
     events = now.events
     types = dict.fromkeys(sorted(DEFAULT_TYPES | {"suppressed"}), 0) | events.types
-    yield _counters("earmark_events", "Events that were published.", "type", types)
-    yield _gauge("earmark_newest_event_number", "The number of the newest event.", now.seq)
+    yield counters("earmark_events", "Events that were published.", "type", types)
+    yield gauge("earmark_newest_event_number", "The number of the newest event.", now.seq)
     changes = dict.fromkeys(get_args(ConfigCause), 0) | events.changes
-    yield _counters("earmark_config_changes", "Changes of the running daemon.", "cause", changes)
+    yield counters("earmark_config_changes", "Changes of the running daemon.", "cause", changes)
     reloads = {"applied": now.reloads.applied, "refused": now.reloads.refused}
-    yield _counters("earmark_reloads", "Reloads of the configuration.", "outcome", reloads)
+    yield counters("earmark_reloads", "Reloads of the configuration.", "outcome", reloads)
     text = "0 if the last reload was refused, so that the configuration before it holds, else 1."
-    yield _gauge("earmark_last_reload_successful", text, float(now.reloads.in_force))
+    yield gauge("earmark_last_reload_successful", text, float(now.reloads.in_force))
     labels = CounterMetricFamily("earmark_labels", "Labels that went on.", None, ("classifier", "label"))
     for classifier, counts in events.labels.items():
         for label, count in counts.items():
             labels.add_metric((classifier, label), count)
     yield labels
     text = "Seconds from the capture of a window's last sample to the publication of its result."
-    yield _histograms("earmark_lag_seconds", text, "classifier", events.lag)
-    yield _counters("earmark_sink_failures", "Events that a sink failed on.", "sink", now.failed_sinks)
+    yield histograms("earmark_lag_seconds", text, "classifier", events.lag)
+    yield counters("earmark_sink_failures", "Events that a sink failed on.", "sink", now.failed_sinks)
     lost = {"lines": now.outputs.lost_lines, "events": now.outputs.lost_events}
-    yield _counters("earmark_output_lost", "Lines or events that could not be written.", "output", lost)
+    yield counters("earmark_output_lost", "Lines or events that could not be written.", "output", lost)
 
 
 def _of_subscribers(now: Snapshot) -> Iterator[Metric]:
     hub = now.subscribers
-    yield _gauge("earmark_subscribers", "Subscribers.", hub.subscribers)
-    yield _gauge("earmark_subscribers_behind", "Subscribers that read too slowly now.", hub.behind)
-    yield _gauge("earmark_subscribers_replaying", "Subscribers that are sent the past now.", hub.replaying)
-    yield _counter("earmark_replayed_events", "Events of the past that were sent.", hub.replayed)
-    yield _gauge("earmark_backlog_events", "Events that wait for slow subscribers.", hub.backlog)
-    yield _counter("earmark_deliveries", "Events that were written to subscribers.", hub.delivered)
+    yield gauge("earmark_subscribers", "Subscribers.", hub.subscribers)
+    yield gauge("earmark_subscribers_behind", "Subscribers that read too slowly now.", hub.behind)
+    yield gauge("earmark_subscribers_replaying", "Subscribers that are sent the past now.", hub.replaying)
+    yield counter("earmark_replayed_events", "Events of the past that were sent.", hub.replayed)
+    yield gauge("earmark_backlog_events", "Events that wait for slow subscribers.", hub.backlog)
+    yield counter("earmark_deliveries", "Events that were written to subscribers.", hub.delivered)
     dropped = {policy: hub.dropped.get(policy, 0) for policy in DROP_POLICIES}
-    yield _counters("earmark_deliveries_dropped", "Events that slow subscribers did not get.", "policy", dropped)
+    yield counters("earmark_deliveries_dropped", "Events that slow subscribers did not get.", "policy", dropped)
     skipped = "Levels and ticks that slow subscribers did not get."
-    yield _counter("earmark_levels_skipped", skipped, hub.skipped)
+    yield counter("earmark_levels_skipped", skipped, hub.skipped)
     evicted = {"too_slow": hub.dropped.get("close", 0), "stalled": hub.aborted}
-    yield _counters("earmark_subscribers_evicted", "Subscribers that were closed.", "reason", evicted)
+    yield counters("earmark_subscribers_evicted", "Subscribers that were closed.", "reason", evicted)
     refused = _by_status(hub.refusals)
-    yield _counters("earmark_handshakes_refused", "WebSocket handshakes that were refused.", "status", refused)
+    yield counters("earmark_handshakes_refused", "WebSocket handshakes that were refused.", "status", refused)
 
 
 def _of_the_journal(journal: JournalStats | None) -> Iterator[Metric]:
     """Return the families, which have no samples if no journal is kept."""
     kept = [] if journal is None else [journal]
     states = {state: float(each.state == state) for each in kept for state in get_args(JournalState)}
-    yield _gauges("earmark_journal_state", "1 for the state of the journal, 0 for all others.", "state", states)
-    yield _maybe(GaugeMetricFamily("earmark_journal_events", "Events that are kept."), [each.events for each in kept])
+    yield gauges("earmark_journal_state", "1 for the state of the journal, 0 for all others.", "state", states)
+    yield maybe(GaugeMetricFamily("earmark_journal_events", "Events that are kept."), [each.events for each in kept])
     size = GaugeMetricFamily("earmark_journal_size_bytes", "Size of the journal's files.")
-    yield _maybe(size, [each.bytes for each in kept])
+    yield maybe(size, [each.bytes for each in kept])
     oldest = GaugeMetricFamily("earmark_journal_oldest_event_number", "The number of the oldest event that is kept.")
-    yield _maybe(oldest, [each.oldest for each in kept])
+    yield maybe(oldest, [each.oldest for each in kept])
     waiting = GaugeMetricFamily("earmark_journal_waiting_bytes", "Events that are not in the database yet.")
-    yield _maybe(waiting, [each.waiting for each in kept])
+    yield maybe(waiting, [each.waiting for each in kept])
     lost = CounterMetricFamily("earmark_journal_lost", "Events that the journal did not take.")
-    yield _maybe(lost, [each.lost for each in kept])
+    yield maybe(lost, [each.lost for each in kept])
     errors = CounterMetricFamily("earmark_journal_errors", "Attempts to write or read that failed.")
-    yield _maybe(errors, [each.errors for each in kept])
+    yield maybe(errors, [each.errors for each in kept])
 
 
 def _of_publishers(now: Snapshot) -> Iterator[Metric]:
     """Return the families, which have no samples if nothing is published."""
     connected = {each.name: float(each.connected) for each in now.publish}
-    yield _gauges("earmark_publish_connected", "1 while the broker is connected, else 0.", "publisher", connected)
+    yield gauges("earmark_publish_connected", "1 while the broker is connected, else 0.", "publisher", connected)
     connects = {each.name: each.connects for each in now.publish}
-    yield _counters("earmark_publish_connects", "Connections that the broker took.", "publisher", connects)
+    yield counters("earmark_publish_connects", "Connections that the broker took.", "publisher", connects)
     sent = {each.name: each.sent for each in now.publish}
-    yield _counters("earmark_publish_sent", "Messages that were sent.", "publisher", sent)
+    yield counters("earmark_publish_sent", "Messages that were sent.", "publisher", sent)
     dropped = CounterMetricFamily(
         "earmark_publish_dropped", "Commands and results that were not sent.", None, ("publisher", "reason")
     )
@@ -188,143 +183,91 @@ def _of_publishers(now: Snapshot) -> Iterator[Metric]:
             dropped.add_metric((each.name, reason), count)
     yield dropped
     waiting = {each.name: each.waiting for each in now.publish}
-    yield _gauges("earmark_publish_waiting", "Messages that wait.", "publisher", waiting)
+    yield gauges("earmark_publish_waiting", "Messages that wait.", "publisher", waiting)
     size = {each.name: each.bytes for each in now.publish}
-    yield _gauges("earmark_publish_waiting_bytes", "Bytes of the messages that wait.", "publisher", size)
+    yield gauges("earmark_publish_waiting_bytes", "Bytes of the messages that wait.", "publisher", size)
 
 
 def _of_the_archive(archive: ArchiveStats) -> Iterator[Metric]:
     states = {state: float(archive.state == state) for state in get_args(ArchiveState)}
     text = "1 for the state of the clips that are kept, 0 for all others."
-    yield _gauges("earmark_kept_clips_state", text, "state", states)
-    yield _gauge("earmark_kept_clips", "Clips on the disk.", archive.clips)
-    yield _gauge("earmark_kept_clips_size_bytes", "Size of these clips.", archive.bytes)
-    yield _gauge("earmark_kept_clips_waiting", "Clips that wait for the disk.", archive.waiting)
-    yield _counter("earmark_kept_clips_written", "Clips that were written.", archive.written)
-    yield _counter("earmark_kept_clips_deleted", "Clips that were deleted.", archive.deleted)
+    yield gauges("earmark_kept_clips_state", text, "state", states)
+    yield gauge("earmark_kept_clips", "Clips on the disk.", archive.clips)
+    yield gauge("earmark_kept_clips_size_bytes", "Size of these clips.", archive.bytes)
+    yield gauge("earmark_kept_clips_waiting", "Clips that wait for the disk.", archive.waiting)
+    yield counter("earmark_kept_clips_written", "Clips that were written.", archive.written)
+    yield counter("earmark_kept_clips_deleted", "Clips that were deleted.", archive.deleted)
     lost = {str(cause): count for cause, count in archive.lost.items()}
-    yield _counters("earmark_kept_clips_lost", "Clips that could not be kept.", "cause", lost)
+    yield counters("earmark_kept_clips_lost", "Clips that could not be kept.", "cause", lost)
 
 
 def _of_http(now: Snapshot) -> Iterator[Metric]:
-    yield _gauge("earmark_senders", "Clients that send sound now.", now.senders)
-    yield _gauge("earmark_connections", "Connections, subscribers included.", now.connections.open)
+    yield gauge("earmark_senders", "Clients that send sound now.", now.senders)
+    yield gauge("earmark_connections", "Connections, subscribers included.", now.connections.open)
     refusals = now.connections.refusals
-    yield _counters("earmark_connections_refused", "Connections that found no place.", "taken", refusals)
+    yield counters("earmark_connections_refused", "Connections that found no place.", "taken", refusals)
     flooding = now.connections.flooding
-    yield _counters("earmark_flooding_closed", "WebSockets closed for sending too much.", "limit", flooding)
-    yield _counter("earmark_held_back", "Times that a client was read more slowly.", now.connections.held_back)
+    yield counters("earmark_flooding_closed", "WebSockets closed for sending too much.", "limit", flooding)
+    yield counter("earmark_held_back", "Times that a client was read more slowly.", now.connections.held_back)
     refused = now.connections.refused_requests
-    yield _counters("earmark_requests_refused", "Requests and handshakes that were refused.", "reason", refused)
+    yield counters("earmark_requests_refused", "Requests and handshakes that were refused.", "reason", refused)
     text = "When the certificate of the port expires, in seconds since 1970."
     expires = now.connections.certificate_expires
     certificate = GaugeMetricFamily("earmark_certificate_expiry_timestamp_seconds", text)
-    yield _maybe(certificate, [] if expires is None else [expires])
+    yield maybe(certificate, [] if expires is None else [expires])
     responses = _by_status(now.connections.responses)
-    yield _counters("earmark_http_responses", "Answers to HTTP requests.", "status", responses)
-    yield _gauge("earmark_clips_waiting", "Clips that are decoded or classified now.", now.clips.waiting)
+    yield counters("earmark_http_responses", "Answers to HTTP requests.", "status", responses)
+    yield gauge("earmark_clips_waiting", "Clips that are decoded or classified now.", now.clips.waiting)
     clips = {"answered": now.clips.answered, "refused": now.clips.refused}
-    yield _counters("earmark_clips", "Requests to classify a clip that have ended.", "outcome", clips)
+    yield counters("earmark_clips", "Requests to classify a clip that have ended.", "outcome", clips)
     text = "Clips that are refused because the model process died on them."
-    yield _gauge("earmark_clips_deadly", text, now.clips.deadly)
-    yield _counter("earmark_clips_cached", "Clips that were answered from the cache.", now.clips.cached)
+    yield gauge("earmark_clips_deadly", text, now.clips.deadly)
+    yield counter("earmark_clips_cached", "Clips that were answered from the cache.", now.clips.cached)
     text = "Clips that were answered from the cache without being decoded."
-    yield _counter("earmark_clips_recognised", text, now.clips.recognised)
-    yield _gauge("earmark_clips_kept_answers", "Answers in the cache.", now.clips.kept)
+    yield counter("earmark_clips_recognised", text, now.clips.recognised)
+    yield gauge("earmark_clips_kept_answers", "Answers in the cache.", now.clips.kept)
     text = "Requests that are recognised as they are sent, and lead to an answer in the cache."
-    yield _gauge("earmark_clips_kept_requests", text, now.clips.ways)
-    yield _gauge("earmark_clips_kept_size_bytes", "Memory of the cache of answers.", now.clips.kept_bytes)
+    yield gauge("earmark_clips_kept_requests", text, now.clips.ways)
+    yield gauge("earmark_clips_kept_size_bytes", "Memory of the cache of answers.", now.clips.kept_bytes)
 
 
 def _of_processes(now: Snapshot) -> Iterator[Metric]:
     phases = {phase: float(now.worker.phase == phase) for phase in get_args(Phase)}
-    yield _gauges("earmark_worker_phase", "1 for the phase of the model process, 0 for all others.", "phase", phases)
-    yield _counter("earmark_worker_restarts", "Restarts of the model process.", now.worker.restarts)
+    yield gauges("earmark_worker_phase", "1 for the phase of the model process, 0 for all others.", "phase", phases)
+    yield counter("earmark_worker_restarts", "Restarts of the model process.", now.worker.restarts)
     text = "Model processes that were ended or replaced because of their memory."
-    yield _counter("earmark_worker_outgrown", text, now.worker.outgrown)
+    yield counter("earmark_worker_outgrown", text, now.worker.outgrown)
     text = "1 while models run on the CPU because the GPU fails or no endpoint serves them, else 0."
-    yield _gauge("earmark_worker_fallback", text, float(bool(now.worker.fallback)))
+    yield gauge("earmark_worker_fallback", text, float(bool(now.worker.fallback)))
     yield from _of_endpoints(now)
     models = dict.fromkeys(now.models.loading, 0.0) | dict.fromkeys(now.models.loaded, 1.0)
-    yield _gauges("earmark_model_loaded", "1 for a model that is loaded, 0 while it is loading.", "model", models)
+    yield gauges("earmark_model_loaded", "1 for a model that is loaded, 0 while it is loading.", "model", models)
     resident = {"daemon": now.memory.daemon_mb, "worker": now.memory.worker_mb}
     known = {name: megabytes * MB for name, megabytes in resident.items() if megabytes is not None}
-    yield _gauges("earmark_resident_memory_bytes", "Resident memory of a process.", "process", known)
-    yield _gauge("earmark_loop_tasks", "Tasks of the event loop.", now.loop.tasks)
+    yield gauges("earmark_resident_memory_bytes", "Resident memory of a process.", "process", known)
+    yield gauge("earmark_loop_tasks", "Tasks of the event loop.", now.loop.tasks)
     text = "How late the event loop comes to its timers."
-    yield _histograms("earmark_loop_late_seconds", text, "", {"": now.loop.late})
+    yield histograms("earmark_loop_late_seconds", text, "", {"": now.loop.late})
 
 
 def _of_endpoints(now: Snapshot) -> Iterator[Metric]:
     ends = now.worker.endpoints
     ready = {each.address: float(each.ready) for each in ends}
-    yield _gauges("earmark_endpoint_ready", "Whether an endpoint answers: 1 or 0.", "endpoint", ready)
+    yield gauges("earmark_endpoint_ready", "Whether an endpoint answers: 1 or 0.", "endpoint", ready)
     waiting: dict[str, float] = {each.address: each.in_flight for each in ends}
-    yield _gauges("earmark_endpoint_in_flight", "Batches that wait for an endpoint now.", "endpoint", waiting)
+    yield gauges("earmark_endpoint_in_flight", "Batches that wait for an endpoint now.", "endpoint", waiting)
     batches = CounterMetricFamily("earmark_endpoint_batches", "Batches of an endpoint.", None, ("endpoint", "outcome"))
     for each in ends:
         batches.add_metric((each.address, "answered"), each.answered)
         batches.add_metric((each.address, "failed"), each.failed)
     yield batches
     late = {each.address: each.late for each in ends}
-    yield _counters("earmark_endpoint_late", "Calls that an endpoint did not answer in time.", "endpoint", late)
+    yield counters("earmark_endpoint_late", "Calls that an endpoint did not answer in time.", "endpoint", late)
     text = "Batches that were sent a second time, to another endpoint if there is one."
-    yield _counter("earmark_endpoint_retries", text, now.worker.retried)
+    yield counter("earmark_endpoint_retries", text, now.worker.retried)
     text = "Batches that a model process here answered in the place of the endpoints."
-    yield _counter("earmark_fallback_batches", text, now.worker.here)
-
-
-STATE = ("source", "state")
-
-
-def _info(name: str, text: str, values: Mapping[str, str]) -> Metric:
-    return InfoMetricFamily(name, text, dict(values))
+    yield counter("earmark_fallback_batches", text, now.worker.here)
 
 
 def _by_status(counts: Mapping[int, int]) -> dict[str, int]:
     return {str(status): count for status, count in (dict.fromkeys(WATCHED, 0) | dict(counts)).items()}
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value)
-
-
-def _counter(name: str, text: str, value: float) -> Metric:
-    return CounterMetricFamily(name, text, value)
-
-
-def _maybe(family: GaugeMetricFamily | CounterMetricFamily, values: Sequence[float]) -> Metric:
-    """Return the family with the one value that there is, or with none."""
-    for value in values:
-        family.add_metric((), value)
-    return family
-
-
-def _gauges(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
-    family = GaugeMetricFamily(name, text, None, (label,))
-    for each, value in values.items():
-        family.add_metric((each,), value)
-    return family
-
-
-def _counters(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
-    family = CounterMetricFamily(name, text, None, (label,))
-    for each, value in values.items():
-        family.add_metric((each,), value)
-    return family
-
-
-def _histograms(name: str, text: str, label: str, values: Mapping[str, HistogramCounts]) -> Metric:
-    """Return a histogram for each value of `label`, or one without labels if there is none."""
-    family = HistogramMetricFamily(name, text, labels=(label,) if label else ())
-    for each, counts in values.items():
-        total, buckets = 0, []
-        for bound, count in zip((*map(float, counts.bounds), float("inf")), counts.counts, strict=True):
-            total += count
-            buckets.append((_le(bound), float(total)))
-        family.add_metric((each,) if label else (), buckets, counts.sum)
-    return family
-
-
-def _le(bound: float) -> str:
-    return "+Inf" if bound == float("inf") else str(bound)

@@ -1,4 +1,4 @@
-"""From events to every subscriber: framed once per form, and written to each transport once per turn of the event loop.
+"""The subscribers: who comes and leaves, is replayed, is behind, or has stalled. broadcast.delivery sends them events.
 
 Everything here runs on the event loop's thread.
 """
@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 
 from earmark.broadcast.backlog import Backlog
+from earmark.broadcast.delivery import Delivery
 from earmark.broadcast.frames import text_frame
-from earmark.broadcast.gathered import Framed, Gathered, joined
-from earmark.broadcast.groups import Group, Groups
 from earmark.broadcast.sink import Published
 from earmark.broadcast.stall import StallWatch
 from earmark.broadcast.subscriber import Clock, Subscriber, Timer
@@ -26,7 +25,6 @@ log = logging.getLogger(__name__)
 STALL_SECONDS = 600.0  # one message in ten seconds opens the window of TCP only every seven minutes
 LOOKS_PER_STALL = 10  # how often transports are looked at before one counts as stalled
 TOO_SLOW = 1013  # RFC 6455 and IANA: try again later
-MAX_GATHERED_BYTES = 16 * 1024  # of a turn that are written in one go: so much more than its limit a transport holds
 
 
 class HubStats(msgspec.Struct, frozen=True):
@@ -80,18 +78,15 @@ class Hub:
         self._given_clock = clock
         self._on_metered = on_metered
         self._metered = 0  # subscribers who ask for levels
-        self._groups = Groups()
-        self._gathered = Gathered()  # in this turn, and not sent yet
+        self._delivery = Delivery(self._clock, self._give_up)
+        self._groups = self._delivery.groups
         self._held: dict[Subscriber, None] = {}  # those that are replayed, and hear nothing of publish()
         self._behind = StallWatch(stall)
         self._next_look: Timer | None = None
         self._newest = 0  # number of the newest event
         self._published = 0
-        self._delivered = 0
-        self._dropped = {"oldest": 0, "latest": 0, "close": 0}
         self._aborted = 0
         self._refusals: dict[int, int] = {}  # of handshakes, by status
-        self._skipped = 0
         self._replayed = 0
 
     def stats(self) -> HubStats:
@@ -100,14 +95,14 @@ class Hub:
         return HubStats(
             sum(map(len, self._groups)) + len(self._held),
             self._published,
-            self._delivered,
-            dict(self._dropped),
+            self._delivery.delivered,
+            dict(self._delivery.dropped),
             self._aborted,
             sum(self._refusals.values()),
             dict(self._refusals),
             len(waiting),
             sum(waiting),
-            self._skipped,
+            self._delivery.skipped,
             len(self._held),
             self._replayed,
         )
@@ -116,19 +111,19 @@ class Hub:
         """Send the event to the subscribers who want it. Never waits and never raises for a subscriber's sake."""
         self._published += 1
         self._newest = published.event.seq
-        self._gather(published)
+        self._delivery.gather(published)
 
     def broadcast(self, event: Passing) -> None:
         """Send an event without a number to those who ask for its type.
 
         A subscriber that is behind does not get it: it would be old when the backlog before it has gone.
         """
-        self._gather(event)
+        self._delivery.gather(event)
 
     def tell(self, message: Error | Gap) -> None:
         """Send an error of the daemon itself to all but those behind, or a gap to all, whatever they filter."""
         self._newest = getattr(message, "to", self._newest)
-        self._gather(message)
+        self._delivery.gather(message)
 
     def count_refused(self, status: int) -> None:
         """Count a handshake that was refused with this HTTP status."""
@@ -164,7 +159,7 @@ class Hub:
         """Send the subscriber what is published from now on."""
         self._held.pop(subscriber, None)
         self._group(subscriber)
-        self._send_later(subscriber)
+        self._delivery.send_later(subscriber)
 
     def change(self, subscriber: Subscriber, subscription: Subscription) -> None:
         """Replace the filter, and say so. The subscriber must not be behind: the answer would overtake its backlog."""
@@ -203,112 +198,16 @@ class Hub:
             self._behind.forget(subscriber)
         if subscriber.backlog is not None:
             self._behind.note(subscriber, self._clock().time())
-        while subscriber.backlog is not None and not subscriber.paused:
-            frame = subscriber.backlog.take()
-            if frame is None:
-                subscriber.backlog = None
-                self._behind.forget(subscriber)
-                if (group := self._groups.of(subscriber)) is not None:
-                    group.keeps_up(subscriber)
-            else:
-                subscriber.write(frame)
-                self._delivered += 1
+        if self._delivery.drain(subscriber):
+            self._behind.forget(subscriber)
+            if (group := self._groups.of(subscriber)) is not None:
+                group.keeps_up(subscriber)
 
     def _clock(self) -> Clock:
         return self._given_clock or asyncio.get_running_loop()
 
-    def _gather(self, event: Published | Passing | Error | Gap) -> None:
-        """Keep the event until the next turn of the event loop."""
-        if not self._groups:
-            return
-        if not self._gathered:
-            self._clock().call_soon(self._flush)
-        self._gathered.add(event)
-        if self._gathered.size >= MAX_GATHERED_BYTES:
-            self._flush()
-
-    def _flush(self) -> None:
-        """Send what was gathered. It may be nothing."""
-        if not self._gathered:
-            return
-        gathered, self._gathered = self._gathered, Gathered()
-        for group in self._groups.concerned(gathered.sources):
-            chosen = list(gathered.chosen(group.subscription))
-            if not chosen:
-                continue
-            if group.subscription.every:
-                self._send_throttled([*group.ready, *group.behind], chosen)
-            else:
-                self._send(group, chosen)
-
-    def _send(self, group: Group, chosen: Sequence[Framed]) -> None:
-        data, numbered = joined(chosen)
-        ready, behind = list(group.ready.values()), list(group.behind)  # who falls behind now has got it
-        for write in ready:  # the loop that fan-out costs: one call per subscriber
-            write(data)
-        self._delivered += len(ready) * numbered
-        for member in behind:
-            self._keep(member, chosen)
-
-    def _send_throttled(self, members: Sequence[Subscriber], chosen: Sequence[Framed]) -> None:
-        now = self._clock().time()
-        for member in members:
-            passing = [framed for framed in chosen if _passes(member, framed, now)]
-            if passing:
-                self._give(member, passing)
-            if len(passing) < len(chosen) and self._has(member):
-                self._send_later(member)
-
-    def _give(self, member: Subscriber, chosen: Sequence[Framed]) -> None:
-        """Send to one subscriber, or keep what it cannot take now."""
-        if member.backlog is None:
-            data, numbered = joined(chosen)
-            member.write(data)
-            self._delivered += numbered
-        else:
-            self._keep(member, chosen)
-
-    def _send_later(self, member: Subscriber) -> None:
-        """Set the timer of a throttled subscriber to the first result that it holds."""
-        due = member.throttle.next_due() if member.throttle is not None else None
-        if due is None or (member.timer is not None and member.timer.when() <= due):
-            return
-        if member.timer is not None:
-            member.timer.cancel()
-        member.timer = self._clock().call_at(due, self._send_held, member)
-
-    def _send_held(self, member: Subscriber) -> None:
-        """Send the results whose time has come. Called by the subscriber's timer."""
-        self._flush()  # numbers only rise on a connection
-        member.timer = None
-        due = member.throttle.due(self._clock().time()) if member.throttle is not None else []
-        for held in due:
-            if self._has(member):  # the one before may have been too much for a subscriber that is closed then
-                self._give(member, [Framed(held.frame, held.seq, held.key)])
-        if self._has(member):
-            self._send_later(member)
-
-    def _keep(self, member: Subscriber, chosen: Sequence[Framed]) -> None:
-        """Keep what has a number for a subscriber that is behind. It misses the rest."""
-        for framed in chosen:
-            if framed.seq is None:
-                self._skipped += 1
-                continue
-            if member.backlog is None:
-                return
-            lost = member.backlog.add(framed.seq, framed.frame, framed.key)
-            if lost is not None:
-                self._dropped[lost] += 1
-            if lost == "close":
-                self.leave(member)
-                log.info("subscriber %s closed: too slow, and its policy is close", member.name)
-                member.close(TOO_SLOW, "too slow")
-
-    def _has(self, subscriber: Subscriber) -> bool:
-        return self._groups.of(subscriber) is not None
-
     def _group(self, subscriber: Subscriber) -> None:
-        self._flush()
+        self._delivery.flush()
         self._groups.add(subscriber)
         if subscriber.paused:
             self.pause(subscriber)
@@ -318,8 +217,8 @@ class Hub:
                 self._on_metered(True)
 
     def _ungroup(self, subscriber: Subscriber) -> None:
-        self._flush()
-        if self._has(subscriber) and "level" in subscriber.subscription.types:
+        self._delivery.flush()
+        if self._groups.of(subscriber) is not None and "level" in subscriber.subscription.types:
             self._metered -= 1
             if self._metered == 0:
                 self._on_metered(False)
@@ -328,6 +227,12 @@ class Hub:
         if subscriber.timer is not None:
             subscriber.timer.cancel()
             subscriber.timer = None
+
+    def _give_up(self, subscriber: Subscriber) -> None:
+        """Close a subscriber that is behind, as its policy says."""
+        self.leave(subscriber)
+        log.info("subscriber %s closed: too slow, and its policy is close", subscriber.name)
+        subscriber.close(TOO_SLOW, "too slow")
 
     def _look_later(self) -> None:
         """Look again soon at the subscribers that are behind. Ends when there are none."""
@@ -343,13 +248,3 @@ class Hub:
             log.warning("subscriber %s aborted: it read nothing for %.0f s", subscriber.name, self.stall)
             subscriber.transport.abort()
         self._look_later()
-
-
-def _passes(member: Subscriber, framed: Framed, now: float) -> bool:
-    """Return whether the subscriber's `every` lets this through now. If not, the throttle holds it."""
-    if member.throttle is None or framed.seq is None:
-        return True
-    if framed.key is None:
-        member.throttle.passed(framed.seq)
-        return True
-    return member.throttle.offer(framed.seq, framed.key, framed.frame, now)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.broadcast.hub import MAX_GATHERED_BYTES, TOO_SLOW, Hub, HubStats
+from earmark.broadcast.delivery import MAX_GATHERED_BYTES
+from earmark.broadcast.hub import TOO_SLOW, Hub, HubStats
 from earmark.broadcast.sink import Published
 from earmark.broadcast.subscriber import Subscriber
 from earmark.broadcast.subscription import Subscription, parse

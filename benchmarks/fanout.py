@@ -26,7 +26,7 @@ from earmark.broadcast.hub import Hub
 from earmark.broadcast.publisher import Publisher
 from earmark.broadcast.sink import Sink
 from earmark.config import settings as config
-from earmark.detection.detector import Draft
+from earmark.detection.draft import Draft
 from earmark.history.recent import Recent
 from earmark.journal.journal import Journal
 from earmark.protocol import endpoints

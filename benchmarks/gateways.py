@@ -34,7 +34,7 @@ from earmark.broadcast.publisher import Publisher
 from earmark.broadcast.sink import Sink
 from earmark.config import settings as config
 from earmark.config.brokers import Nats
-from earmark.detection.detector import Draft
+from earmark.detection.draft import Draft
 from earmark.history.recent import Recent
 from earmark.protocol import endpoints
 from earmark.protocol.events import Hello, Result

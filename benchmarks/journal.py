@@ -30,7 +30,7 @@ from benchmarks.table import print_table
 from earmark.broadcast.publisher import Publisher, rfc3339
 from earmark.broadcast.sink import Published
 from earmark.broadcast.subscription import Subscription
-from earmark.detection.detector import Draft
+from earmark.detection.draft import Draft
 from earmark.history.kept import HistoryQuery
 from earmark.journal.journal import Journal
 from earmark.journal.rows import Kind, Row, milliseconds

@@ -29,7 +29,7 @@ from benchmarks.table import Row, print_table
 from earmark.broadcast.hub import Hub
 from earmark.broadcast.publisher import Publisher
 from earmark.config import settings as config
-from earmark.detection.detector import Draft
+from earmark.detection.draft import Draft
 from earmark.history.recent import Recent
 from earmark.journal.journal import Journal
 from earmark.protocol import endpoints

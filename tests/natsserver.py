@@ -19,7 +19,7 @@ from earmark.broadcast.publisher import Publisher
 from earmark.broadcast.sink import Published, Sink
 from earmark.config.brokers import Nats
 from earmark.config.settings import Decide
-from earmark.detection.detector import Draft
+from earmark.detection.draft import Draft
 from earmark.history.kept import Kept
 from earmark.history.recent import Recent
 from earmark.journal.journal import Journal

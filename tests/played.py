@@ -17,7 +17,7 @@ from earmark.broadcast.hub import Hub
 from earmark.broadcast.publisher import Publisher
 from earmark.config import settings as config
 from earmark.control.history_routes import History
-from earmark.detection.detector import Draft
+from earmark.detection.draft import Draft
 from earmark.history.recent import Recent
 from earmark.protocol import endpoints
 from earmark.protocol.events import (

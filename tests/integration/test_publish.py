@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from earmark.broadcast.publisher import Publisher
 from earmark.config.brokers import Mqtt
 from earmark.config.settings import Decide
-from earmark.detection.detector import Draft
+from earmark.detection.draft import Draft
 from earmark.protocol.events import ClassifierInfo, Config, Label, Numbered, SourceInfo
 from earmark.publish.daemon import Daemon as Described
 from earmark.publish.publishing import Publishing, logins

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from earmark.detection.detector import Draft
+from earmark.detection.draft import Draft
 from earmark.protocol.events import ClassifierInfo, Error, Hello, Progress, SourceInfo, encode
 
 PROGRESS_SECONDS = 10.0  # of the recording between two lines that tell how far it is

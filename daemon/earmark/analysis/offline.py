@@ -12,8 +12,8 @@ import msgspec
 
 from earmark.audio.types import Samples
 from earmark.capture.intake import Intake
-from earmark.detection.detector import Draft
 from earmark.detection.detectors import Detectors
+from earmark.detection.draft import Draft
 from earmark.errors import EarmarkError, WorkerError
 from earmark.inference.batch import Drop, Job, Outcome
 from earmark.inference.dispatch import Dispatcher

@@ -23,8 +23,8 @@ from earmark.config import settings as config
 from earmark.config.sources import File
 from earmark.control.audit_lines import tell
 from earmark.control.steering import Change, Changed, ClassifierStatus, SourceStatus, classifier_status, shown
-from earmark.detection.detector import Draft
 from earmark.detection.detectors import Detectors
+from earmark.detection.draft import Draft
 from earmark.errors import ConfigError, EarmarkError
 from earmark.inference.engine import Engine
 from earmark.inference.registry import Registry

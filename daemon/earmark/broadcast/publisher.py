@@ -15,7 +15,7 @@ import msgspec
 
 from earmark.broadcast.sink import Published, Sink
 from earmark.broadcast.steady_clock import SteadyClock
-from earmark.detection.detector import Draft
+from earmark.detection.draft import Draft
 from earmark.protocol.events import Config, Label, Numbered, Result, Source, encode
 
 SECOND = 1_000_000_000  # nanoseconds

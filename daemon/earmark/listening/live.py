@@ -14,8 +14,9 @@ from typing import Protocol
 from earmark.audio.resampled import resample
 from earmark.audio.types import SECOND, Floats, Nanoseconds, Window
 from earmark.checkpoints.checkpoint import Scoring
-from earmark.detection.detector import Detector, Draft
+from earmark.detection.detector import Detector
 from earmark.detection.detectors import Detectors, Reserved
+from earmark.detection.draft import Draft
 from earmark.detection.outcomes import Look, Unscored
 from earmark.errors import WorkerError
 from earmark.inference.batch import Drop, Job, Outcome

@@ -21,8 +21,8 @@ from earmark.config import settings as config
 from earmark.config.sources import File
 from earmark.config.sources import Network as NetworkSettings
 from earmark.config.sources import Source as SourceSettings
-from earmark.detection.detector import Draft
 from earmark.detection.detectors import Detectors
+from earmark.detection.draft import Draft
 from earmark.errors import EarmarkError
 from earmark.listening.plan import Plan
 from earmark.protocol.events import OffReason

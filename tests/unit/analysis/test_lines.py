@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from earmark.analysis.lines import Lines
-from earmark.detection.detector import Draft
+from earmark.detection.draft import Draft
 from earmark.protocol.events import ClassifierInfo, Loss, Source
 
 INFO = ClassifierInfo("emotion", "earmark/emotion", ("happy",), ("desk",), "speech", "sliding", 3.0, 0.5)

@@ -12,7 +12,7 @@ import pytest
 from earmark.analysis.offline import MOST_WAITING, STEP_SECONDS, Offline, offline_plan
 from earmark.audio.types import Floats, Samples
 from earmark.config import settings as config
-from earmark.detection.detector import Draft
+from earmark.detection.draft import Draft
 from earmark.errors import EarmarkError, WorkerDied, WorkerError
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher

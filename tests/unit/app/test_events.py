@@ -11,8 +11,8 @@ import pytest
 from earmark.app.events import MIN_RECENT, Events, Options
 from earmark.broadcast.sink import Published
 from earmark.config import settings as config
-from earmark.detection.detector import Draft
 from earmark.detection.detectors import Detectors
+from earmark.detection.draft import Draft
 from earmark.journal.journal import Journal
 from earmark.protocol.events import Source
 from earmark.windowing.segmenter import Segmenter

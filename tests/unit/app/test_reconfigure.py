@@ -24,8 +24,8 @@ from earmark.config import settings as config
 from earmark.config.brokers import Mqtt
 from earmark.config.sources import Microphone
 from earmark.config.sources import Source as SourceSettings
-from earmark.detection.detector import Draft
 from earmark.detection.detectors import Detectors
+from earmark.detection.draft import Draft
 from earmark.errors import ConfigError, LabelsRefused, WorkerDied
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from earmark.broadcast.publisher import Publisher, PublisherStats
 from earmark.broadcast.sink import Published
-from earmark.detection.detector import Draft
+from earmark.detection.draft import Draft
 from earmark.protocol.events import Label, Loss, Numbered, Result, Score, Source, decode, encode
 
 NOW = 5_000_000_000  # nanoseconds on the monotonic clock

@@ -9,7 +9,8 @@ import pytest
 from earmark.audio.types import Span, Window
 from earmark.config import settings as config
 from earmark.detection.decide import Decider, SlidingDecider, UtteranceDecider
-from earmark.detection.detector import Detector, Draft
+from earmark.detection.detector import Detector
+from earmark.detection.draft import Draft
 from earmark.detection.groups import grouping
 from earmark.detection.meaning import Meaning
 from earmark.detection.outcomes import Outcome, Unscored

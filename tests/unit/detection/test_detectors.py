@@ -10,8 +10,9 @@ from earmark.audio.types import SECOND, Span, Window
 from earmark.capture.health import Change
 from earmark.config import settings as config
 from earmark.detection.decide import SlidingDecider
-from earmark.detection.detector import Detector, Draft
+from earmark.detection.detector import Detector
 from earmark.detection.detectors import Detectors, LossCount
+from earmark.detection.draft import Draft
 from earmark.detection.meaning import Meaning
 from earmark.detection.outcomes import Unscored
 from earmark.detection.rules import rules

@@ -17,8 +17,9 @@ from earmark.capture.health import Change
 from earmark.checkpoints.checkpoint import Scoring
 from earmark.config import settings as config
 from earmark.detection.decide import SlidingDecider
-from earmark.detection.detector import Detector, Draft
+from earmark.detection.detector import Detector
 from earmark.detection.detectors import Detectors, LookCounts
+from earmark.detection.draft import Draft
 from earmark.detection.meaning import Meaning
 from earmark.detection.rules import SecondRules, rules
 from earmark.detection.second import SecondModel, second_model

@@ -1,4 +1,4 @@
-"""One MQTT broker: the connection to it, what waits for it, and what it was told."""
+"""One MQTT broker: attempts to connect to it, what waits for it, and what it was told."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -18,31 +18,26 @@ from earmark import __version__
 from earmark.broadcast.sink import Published
 from earmark.config.brokers import Mqtt
 from earmark.protocol.events import Config
+from earmark.publish.connection import GIVE_UP_SECONDS, connection
 from earmark.publish.daemon import Daemon
 from earmark.publish.discovery import Discovery, announcement, platforms
 from earmark.publish.layout import layout
 from earmark.publish.login import Login
 from earmark.publish.memory import Memory
 from earmark.publish.outbox import Kind, Message, Outbox
-from earmark.publish.present import OFFLINE, ONLINE, SECOND, Present
+from earmark.publish.present import ONLINE, SECOND, Present
 from earmark.publish.stats import DropReason, PublishStats
 from earmark.publish.topics import Topics
 
 if TYPE_CHECKING:
     import aiomqtt
 
-CONNECT_SECONDS = 4.0  # for the broker to take a connection, and again for it to answer
-ANSWER_SECONDS = 10.0  # for it to answer what it is sent
-KEEPALIVE_SECONDS = 20  # after half as much again without a sign of life, the broker publishes the last will
 CLOSE_SECONDS = 3.0  # at the end, for what waits
-GIVE_UP_SECONDS = 0.5  # at the end, where there is no connection
 HOME_ASSISTANT = "homeassistant/status"  # where it tells that it has started, unless it is set up otherwise
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between attempts
 STEADY_SECONDS = 30.0  # a connection that lasted so long lets the pauses begin anew
 
 log = logging.getLogger(__name__)
-library_log = logging.getLogger("earmark.publish.library")
-library_log.setLevel(logging.CRITICAL)  # what it says of a broken connection is said here
 
 
 class Broker:
@@ -180,13 +175,7 @@ class Broker:
 
     async def _attempt(self) -> None:
         """Serve one connection until it breaks, which raises, or until the end."""
-        # The library connects on a thread, for which the daemon's end would have to wait: so first on this one
-        async with asyncio.timeout(CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(self.login.host, self.login.port, ssl=self.login.tls)
-            writer.transport.abort()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-        async with self._connection() as client:
+        async with connection(self.login, self._topics.status, self.settings.qos) as client:
             self._connected, self._detail, self._connects = True, "", self._connects + 1
             log.info("%s: connected to the broker at %s as %s", self._told, self.login.address, self._topics.node)
             self._announce = True
@@ -201,49 +190,6 @@ class Broker:
                 errors = [error for task in ended if not task.cancelled() and (error := task.exception()) is not None]
             if errors:
                 raise errors[0]
-
-    @contextlib.asynccontextmanager
-    async def _connection(self) -> AsyncIterator[aiomqtt.Client]:
-        """Connect, and at the end tell that the daemon is offline, and disconnect."""
-        import aiomqtt
-
-        client = self._client()
-        entering = asyncio.create_task(client.__aenter__())
-        try:
-            await asyncio.shield(entering)
-        except BaseException:
-            # The library must not be cancelled while it connects, and leaves its socket open if that fails
-            await asyncio.wait([entering])
-            with contextlib.suppress(Exception):
-                entering.exception()  # which is raised or given up
-                async with asyncio.timeout(GIVE_UP_SECONDS):
-                    await client.__aexit__(None, None, None)
-            raise
-        client.timeout = ANSWER_SECONDS
-        try:
-            yield client
-        finally:
-            client.timeout = GIVE_UP_SECONDS
-            with contextlib.suppress(aiomqtt.MqttError):  # a broker that is told of the end forgets the last will
-                await client.publish(self._topics.status, OFFLINE, self.settings.qos, retain=True)
-            await client.__aexit__(None, None, None)
-
-    def _client(self) -> aiomqtt.Client:
-        import aiomqtt
-
-        return aiomqtt.Client(
-            self.login.host,
-            self.login.port,
-            username=self.login.username,
-            password=self.login.password,
-            identifier=self.login.client_id,
-            tls_context=self.login.tls,
-            will=aiomqtt.Will(self._topics.status, OFFLINE, self.settings.qos, retain=True),
-            clean_session=True,
-            timeout=CONNECT_SECONDS,
-            keepalive=KEEPALIVE_SECONDS,
-            logger=library_log,
-        )
 
     async def _listen(self, client: aiomqtt.Client) -> None:
         """Tell all when Home Assistant has started. Raises MqttError when the connection breaks."""

@@ -17,7 +17,8 @@ import pytest
 from earmark.broadcast.subscription import Subscription
 from earmark.errors import JournalError
 from earmark.history.kept import HistoryQuery
-from earmark.journal.journal import LEFT_OUT, Journal
+from earmark.journal.journal import Journal
+from earmark.journal.opening import LEFT_OUT
 from tests.journalled import result, when
 
 DEADLINE = 20.0

@@ -270,6 +270,7 @@ SHELLS: dict[str, str] = {
     "supervision.watchdog": "the task that feeds the watchdog of the service manager",
     "journal.folder": "the folder of the journal, and its lock",
     "journal.journal": "what is kept of the events, and the threads that read it",
+    "journal.opening": "nothing; it opens the files of the journal",
     "journal.reading": "a connection to the journal for each page",
     "journal.store": "the database of the journal",
     "journal.tail": "the file of the tail",

@@ -20,15 +20,15 @@ from earmark.errors import JournalError
 from earmark.history.kept import HistoryQuery, Page
 from earmark.journal import reading, tail
 from earmark.journal.folder import Folder
-from earmark.journal.layout import DamagedTail, Record, Ring, parse
+from earmark.journal.layout import Record, Ring, parse
+from earmark.journal.opening import open_files
 from earmark.journal.rows import published
-from earmark.journal.store import WAL_BYTES, Damaged, Store, is_damage
+from earmark.journal.store import WAL_BYTES, is_damage
 from earmark.journal.tail import Tail
-from earmark.journal.writer import RETRY_SECONDS, Writer, damage_sentence
+from earmark.journal.writer import RETRY_SECONDS, Writer
 
 READERS = 2  # threads
 STOP_SECONDS = 5.0  # that the end waits for the disk
-LEFT_OUT = 1_000_000  # numbers after a power cut: more than can have been given and not have reached the disk
 
 T = TypeVar("T")
 
@@ -241,11 +241,9 @@ class Journal:
             self._writer.found_damage()
 
     def _open(self) -> None:
-        store, trouble = self._open_store()
-        self._tail, reliable = self._open_tail(store.newest if store is not None else None, trouble)
+        store, self._tail, newest = open_files(self._folder, self._tail_bytes, self._boot)
         self._ring = self._tail.ring
-        newest = max(self._ring.newest, store.newest if store is not None else 0)
-        self._ring.newest = self.newest = newest if reliable else newest + LEFT_OUT
+        self._ring.newest = self.newest = newest
         self.epoch = self._ring.epoch
         self._tail.flush()  # that it is in use must be on the disk before a number is given
         self._readers = ThreadPoolExecutor(READERS, "journal-read")
@@ -262,47 +260,6 @@ class Journal:
             retry=self._retry,
         )
         self._writer.start()
-
-    def _open_store(self) -> tuple[Store | None, Exception | None]:
-        """Return the database, or why it cannot be used just now."""
-        try:
-            try:
-                return Store(self._folder.database), None
-            except Damaged as error:
-                self._set_aside(self._folder.database, error)
-                return Store(self._folder.database), None
-        except (sqlite3.Error, OSError) as error:
-            return None, error
-
-    def _open_tail(self, newest: int | None, trouble: Exception | None) -> tuple[Tail, bool]:
-        """Return the tail, and whether it holds all that was put in.
-
-        If it has to be made, the numbering gets a new name, and goes on from `newest` of the database, which must be
-        known then.
-        """
-        path = self._folder.tail
-        try:
-            opened = Tail(path)
-            try:
-                reliable = opened.ring.begin(self._boot())
-                opened.ring.recover(reliable)
-                return opened, reliable
-            except DamagedTail:
-                opened.close()
-                raise
-        except FileNotFoundError:
-            pass
-        except (DamagedTail, IsADirectoryError) as error:
-            self._set_aside(path, error)
-        if newest is None:
-            assert trouble is not None
-            raise trouble
-        tail.make(path, newest, self._tail_bytes)
-        opened = Tail(path)
-        return opened, opened.ring.begin(self._boot())
-
-    def _set_aside(self, path: Path, error: Exception) -> None:
-        log.error("%s", damage_sentence(path, str(error), self._folder.set_aside(path)))
 
 
 def _published(record: Record) -> Published | None:

@@ -26,7 +26,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from benchmarks.process import free_port
-from benchmarks.subscribers import BACKLOG, SCORES, SOURCES, Readers
+from benchmarks.readers import Readers
+from benchmarks.subscribers import BACKLOG, SCORES, SOURCES
 from benchmarks.table import Row, median_row
 from benchmarks.usage import info
 from earmark.broadcast.hub import Hub

@@ -29,7 +29,7 @@ def test_each_model_is_loaded_or_refused_or_still_loading() -> None:
     def act(roster: Roster, told: list[EngineState]) -> None:
         assert roster.state.loading == {"a", "b", "c"}
         roster.change(loaded=frozenset({"a"}), refused={"b": "b: is broken"})
-        assert (roster.state.loading, roster.missing()) == ({"c"}, {"c"})
+        assert roster.state.loading == roster.missing() == {"c"}
         assert roster.refused() == ["b: is broken"]
         assert told == [roster.state]
 
@@ -41,7 +41,8 @@ def test_a_model_that_was_refused_is_taken_up_again_and_one_that_is_served_is_no
         roster.change(loaded=frozenset({"a"}), refused={"b": "b: is broken"})
         assert not roster.add(checkpoint("a"))
         assert roster.add(checkpoint("b"))
-        assert (roster.state.refused, roster.state.loading) == ({}, {"b"})
+        assert not roster.state.refused
+        assert roster.state.loading == {"b"}
 
     scene(act, "a", "b")
 
@@ -49,7 +50,8 @@ def test_a_model_that_was_refused_is_taken_up_again_and_one_that_is_served_is_no
 def test_a_model_that_comes_later_is_not_needed() -> None:
     def act(roster: Roster, told: list[EngineState]) -> None:
         assert roster.add(checkpoint("b"))
-        assert (roster.state.loading, roster.missing()) == ({"a", "b"}, {"a"})
+        assert roster.state.loading == {"a", "b"}
+        assert roster.missing() == {"a"}
 
     scene(act, "a")
 
@@ -61,12 +63,8 @@ def test_a_model_that_is_dropped_leaves_nothing_behind() -> None:
         assert roster.remove("b")
         assert not roster.remove("b")
         state = roster.state
-        assert (state.loaded, state.refused, state.loading, roster.needed) == (
-            frozenset(),
-            {},
-            frozenset(),
-            frozenset(),
-        )
+        assert not state.loaded | state.loading | roster.needed
+        assert not state.refused
 
     scene(act, "a", "b")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,15 +66,30 @@ def second_model(
 
 
 def wrong_pairs(
-    labels: Sequence[str], names: Sequence[str], pairs: Pairs, classifier: str, model: str
+    labels: Sequence[str],
+    names: Sequence[str],
+    pairs: Pairs,
+    classifier: str,
+    model: str,
+    values: Collection[str] = (),
 ) -> Iterator[str]:
-    """Yield what is wrong with pairs, in sentences that begin with the name of a setting."""
+    """Yield what is wrong with pairs, in sentences that begin with the name of a setting.
+
+    `values` are those of the `names` whose scores are no probabilities, such as an age: they can confirm nothing.
+    """
     for label, confirming in pairs.items():
         if label not in labels:
             yield f'labels: {classifier} has no label "{label}"{nearest(label, labels)}'
         for own in confirming:
             if own not in names:
                 yield f'labels.{label}: {model} has no label "{own}"{nearest(own, names)}'
+    for label in labels:
+        for own in _confirming(label, pairs):
+            if own in names and own in values:
+                yield (
+                    f'labels.{label}: the score that {model} gives "{own}" is no probability, so it confirms nothing;'
+                    f" name other labels of it, or [] so that {label} needs no second look"
+                )
     if not any(own in _confirming(label, pairs) for label in labels for own in names):
         yield f"labels: {model} has no label of {classifier}; say which of its labels confirm which"
 

@@ -297,6 +297,16 @@ def test_a_regression_for_which_no_label_can_go_on_is_a_warning(folder: Path) ->
     assert verify(Config(model=(model,), classifier=(asked,)), WHOLE).warnings == []
 
 
+def test_a_regression_that_shall_confirm_is_an_error(folder: Path) -> None:
+    write_weights(folder)
+    described = json.loads((folder / "config.json").read_text()) | {"problem_type": "regression"}
+    (folder / "config.json").write_text(json.dumps(described))
+    doubtful = Classifier(name="c", verify=config.Verify(model="a/b", labels={"stop": ("happy",)}))
+    told, code = refused(Config(model=(Model(name="a/b", path=str(folder)),), classifier=(doubtful,)))
+    assert code == 2
+    assert told.startswith("classifier[0].verify.model: the scores of a/b are no probabilities (function: none), so")
+
+
 def test_a_model_that_only_requests_use_is_a_warning_if_it_cannot_be_read() -> None:
     told = warned(Config(model=(Model(name="acme/doorbells", path="/nowhere"),)))
     assert told.startswith("model[0]: requests for it will fail: /nowhere is not a folder; ")

@@ -50,3 +50,14 @@ def test_one_label_may_confirm_several() -> None:
 )
 def test_what_is_wrong_with_pairs_is_said(pairs: Pairs, sentences: list[str]) -> None:
     assert list(wrong_pairs(LABELS, OTHER, pairs, "sounds", "a/second")) == sentences
+
+
+def test_a_value_confirms_nothing_whether_it_is_named_or_has_the_name_of_the_label() -> None:
+    told = list(wrong_pairs(LABELS, OTHER, PAIRS, "sounds", "a/second", values={"Howl", "rain"}))
+    assert told == [
+        'labels.dog: the score that a/second gives "Howl" is no probability, so it confirms nothing; name other labels'
+        " of it, or [] so that dog needs no second look",
+        'labels.rain: the score that a/second gives "rain" is no probability, so it confirms nothing; name other labels'
+        " of it, or [] so that rain needs no second look",
+    ]
+    assert list(wrong_pairs(LABELS, OTHER, {**PAIRS, "rain": ()}, "sounds", "a/second", values={"rain"})) == []

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from earmark.audio.types import milliseconds
 from earmark.config import settings as config
@@ -222,6 +224,43 @@ def test_a_second_look_that_cannot_be_is_said(
     with pytest.raises(ConfigError) as caught:
         plans(second(wav2vec2, changes, **verify))
     assert str(caught.value).startswith(f"classifier[0].{sentence}")
+
+
+NO_PROBABILITIES = (
+    "classifier[0].verify.model: the scores of a/model are no probabilities (function: {}), so they confirm nothing;"
+    " a model is needed whose scores are (sigmoid, or softmax over several labels)"
+)
+
+
+@pytest.mark.parametrize(
+    ("described", "function", "told"),
+    [
+        ({"problem_type": "regression"}, None, "none"),
+        ({"problem_type": "regression", "id2label": {"0": "age"}}, None, "none"),
+        ({}, "none", "none"),
+        ({"id2label": {"0": "age"}}, "softmax", "softmax"),  # always 1
+    ],
+)
+def test_a_model_whose_scores_are_no_probabilities_confirms_nothing(
+    wav2vec2: Path, described: dict[str, Any], function: Any, told: str
+) -> None:
+    whole = json.loads((wav2vec2 / "config.json").read_text()) | described
+    (wav2vec2 / "config.json").write_text(json.dumps(whole))
+    label = whole["id2label"]["0"]
+    (chosen,) = second(wav2vec2, labels={"stop": (label,)}).classifier
+    model = config.Model(name="a/model", path=str(wav2vec2), function=function)
+    with pytest.raises(ConfigError) as caught:
+        plans(config.Config(classifier=(chosen,), model=(model,)))
+    assert str(caught.value) == NO_PROBABILITIES.format(told)
+    plans(config.Config(classifier=(chosen,), model=(msgspec.structs.replace(model, function="sigmoid"),)))
+
+
+def test_a_model_of_age_and_gender_confirms_a_gender_and_no_age(wav2vec2: Path) -> None:
+    save_file({"age.out_proj.weight": np.zeros((1, 1), np.float32)}, wav2vec2 / "model.safetensors")
+    (plan,) = plans(second(wav2vec2, labels={"yes": ("female",)}))
+    assert plan.second is not None
+    with pytest.raises(ConfigError, match=r'verify\.labels\.yes: the score that a/model gives "age" is no probability'):
+        plans(second(wav2vec2, labels={"yes": ("female", "age")}))
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 32000])

@@ -37,6 +37,14 @@ def steered(scenario: Scenario, settings: Server | None = None) -> FakeSteering:
 
 async def ask(serving: Serving, method: str, path: str, content: object = None, **headers: str) -> tuple[int, Any]:
     """Send one request, with `content` as JSON or bytes as they are. An empty header is left out."""
+    status, _, body = await exchange(serving, method, path, content, **headers)
+    return status, body
+
+
+async def exchange(
+    serving: Serving, method: str, path: str, content: object = None, **headers: str
+) -> tuple[int, str, Any]:
+    """Send one request, and return the status, the headers in small letters, and the JSON of the answer."""
     sent = {"host": serving.host, "content-type": JSON, "connection": "close"} | {
         name.replace("_", "-"): value for name, value in headers.items()
     }
@@ -49,7 +57,8 @@ async def ask(serving: Serving, method: str, path: str, content: object = None, 
     writer.close()
     await writer.wait_closed()
     status, _, rest = answer.partition(b"\r\n")
-    return int(status.split()[1]), json.loads(rest.partition(b"\r\n\r\n")[2] or b"null")
+    head_answered, _, body = rest.partition(b"\r\n\r\n")
+    return int(status.split()[1]), head_answered.decode().lower(), json.loads(body or b"null")
 
 
 def test_sources_and_classifiers_are_shown_all_and_one_by_one() -> None:
@@ -99,10 +108,12 @@ def test_a_source_is_paused_and_goes_on() -> None:
     steered(scenario)
 
 
-def test_a_part_that_does_not_answer_is_told_in_a_sentence() -> None:
+def test_a_part_that_does_not_answer_is_told_in_a_sentence_with_the_time_to_try_again() -> None:
     async def scenario(serving: Serving, steering: FakeSteering) -> None:
         steering.stuck = "the segmenter thread has made no round for 10 s: is the machine too busy?"
-        assert await ask(serving, "POST", "/v1/reload") == (503, {"error": steering.stuck})
+        status, headers, body = await exchange(serving, "POST", "/v1/reload")
+        assert (status, body) == (503, {"error": steering.stuck})
+        assert "retry-after: 5\r\n" in f"{headers}\r\n"
 
     steered(scenario)
 

@@ -251,6 +251,7 @@ SHELLS: dict[str, str] = {
     "app.events": "the sinks of the events, and the numbers of labels",
     "app.interfaces": "nothing; it collects the routes of the other shells",
     "app.keeping": "the archive of clips",
+    "app.loading": "nothing; it waits for the engine",
     "listening.live": "the windows that are on their way through the engine",
     "app.passing": "the timer of the ticks",
     "listening.plan": "the checkpoint folders that the settings name",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from earmark.access.access import Access
 from earmark.access.audit import Audit
 from earmark.access.tokens import tokens_changed
+from earmark.app.loading import load
 from earmark.audio.types import Nanoseconds
 from earmark.changes.difference import LABEL_SET, Difference, difference, different, steps
 from earmark.changes.patch import TABLES, patched, without_table
@@ -25,11 +26,11 @@ from earmark.control.audit_lines import tell
 from earmark.control.steering import Change, Changed, ClassifierStatus, SourceStatus, classifier_status, shown
 from earmark.detection.detectors import Detectors
 from earmark.detection.draft import Draft
-from earmark.errors import ConfigError, EarmarkError
+from earmark.errors import ConfigError, EarmarkError, WorkerError
 from earmark.inference.engine import Engine
 from earmark.inference.registry import Registry
 from earmark.listening.live import Live
-from earmark.listening.plan import Plan, checkpoints_of, default_model, plan, scorings, with_heads
+from earmark.listening.plan import Plan, checkpoints_of, default_model, plan, scorings
 from earmark.listening.sources import Listening
 from earmark.perimeter.certificate import Pair
 from earmark.protocol.events import Config, ConfigCause
@@ -42,7 +43,6 @@ from earmark.zeroshot.text_vectors import TextVectors
 
 log = logging.getLogger(__name__)
 
-LOAD_SECONDS = 120.0  # for the models of a new configuration
 RETIRE_SECONDS = 3.0  # for windows of removed classifiers: more than worker.max_age has by default
 
 
@@ -127,7 +127,7 @@ class Reconfigurer:
             self._asked.clear()
             try:
                 tell(self._audit, "SIGHUP", await self.reload())
-            except ConfigError as error:
+            except (ConfigError, WorkerError) as error:  # the latter comes while models are loaded, before any change
                 for line in str(error).splitlines():
                     log.error("not reloaded, nothing has changed: %s", line)
             except EarmarkError as error:  # a part of the daemon does not answer, in the middle of the change
@@ -178,9 +178,10 @@ class Reconfigurer:
         return own | {table: different(getattr(written, table), getattr(now, table)) for table in TABLES}
 
     async def reload(self) -> Changed:
-        """Read the configuration again and apply it. Raises ConfigError, and then nothing has changed.
+        """Read the configuration again and apply it.
 
-        Raises EarmarkError if a part of the daemon does not answer; then only some of it has changed.
+        Raises ConfigError, or WorkerError if the model process does not serve; then nothing has changed. Raises
+        EarmarkError if another part of the daemon does not answer; then only some of it has changed.
         """
         async with self._turn():
             notify(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
@@ -201,7 +202,10 @@ class Reconfigurer:
             return changed
 
     async def patch_classifier(self, name: str, changes: Mapping[str, object]) -> Changed:
-        """Change `decide`, `vad` and the label set of a classifier. Raises ConfigError, which names the setting."""
+        """Change `decide`, `vad` and the label set of a classifier.
+
+        Raises ConfigError, which names the setting, and WorkerError if the model process cannot read the labels now.
+        """
         async with self._turn():
             index = next(
                 (index for index, each in enumerate(self.settings.classifier) if each.name == name),
@@ -250,7 +254,7 @@ class Reconfigurer:
         checkpoints |= {checkpoint.name: checkpoint for checkpoint in wanted.spare}
         before = checkpoints_of(self.plans.values()).keys()
         new = {name: each for name, each in checkpoints.items() if name not in before}
-        plans = await self._load(new, wanted.plans)
+        plans = await load(self._engine, self._vectors, new, wanted.plans)
         found = wanted.found
         self._functions |= scorings(plans.values())
         self._engine.require(checkpoints.keys())
@@ -299,32 +303,6 @@ class Reconfigurer:
         except EarmarkError as error:
             raise error if isinstance(error, ConfigError) else ConfigError(str(error)) from None
         return _Wanted(found, entries, {each.name: each for each in plans}, spare, logins(found.config.publish))
-
-    async def _load(self, checkpoints: Mapping[str, Checkpoint], plans: Mapping[str, Plan]) -> dict[str, Plan]:
-        """Wait until these models are loaded and warm, and return the plans with what the models read of their labels.
-
-        Raises ConfigError, and then those models are not loaded.
-        """
-        new = [name for name in checkpoints if name not in self._engine.state.loaded]
-        for name in new:
-            self._engine.load(checkpoints[name])
-        try:
-            async with asyncio.timeout(LOAD_SECONDS):
-                while waiting := [name for name in new if name not in self._engine.state.loaded]:
-                    state = self._engine.state
-                    for name in waiting:
-                        if name in state.refused:
-                            raise ConfigError(state.refused[name])
-                    if state.phase in ("failed", "stopped"):
-                        raise ConfigError(f"{waiting[0]}: the model process does not serve: {state.detail}")
-                    await self._engine.changed()
-            return await with_heads(plans, self._vectors)
-        except BaseException as error:
-            for name in new:
-                self._engine.unload(name)
-            if isinstance(error, TimeoutError):
-                raise ConfigError(f"{', '.join(new)}: was not loaded within {LOAD_SECONDS:g} s") from None
-            raise
 
     def _tell(self, cause: ConfigCause) -> None:
         self._publish([Draft(self._config(cause), self._clock())])

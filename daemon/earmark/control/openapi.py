@@ -21,6 +21,7 @@ REFUSALS = {
     "408": "The body came too slowly",
     "413": "The body is too large",
     "415": "The Content-Type is not application/json",
+    "503": "A part of the daemon does not answer, such as a model process that is started again; see Retry-After",
 }
 OF_HISTORY = {
     "400": "A wrong parameter; the sentence names it",

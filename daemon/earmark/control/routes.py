@@ -20,6 +20,7 @@ from earmark.protocol.endpoints import CLASSIFIERS, RELOAD, SOURCES
 from earmark.server.responses import error_response, json_response
 
 CLIENT_CLOSED_REQUEST = 499  # nginx logs this for a client that left; nobody reads the response
+RETRY_AFTER_SECONDS = 5  # where a part of the daemon does not answer: a model process is started again
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -103,15 +104,16 @@ class Control:
             except ClientDisconnect:
                 return Response(status_code=CLIENT_CLOSED_REQUEST)
             except ConfigError as error:
-                status, sentence = 400, str(error)
+                refusal = RequestError(400, str(error))
             except RequestError as error:
-                status, sentence = error.status, str(error)
-            except EarmarkError as error:  # a part does not answer
-                status, sentence = 503, str(error)
+                refusal = error
+            except EarmarkError as error:  # a part does not answer, which is no fault of the request
+                refusal = RequestError(503, str(error), retry_after=RETRY_AFTER_SECONDS)
             if request.method not in ("GET", "HEAD"):
                 what = f"{request.method} {request.scope['path'][: fields.MAX_QUOTED]}"
-                self._audit.refused(_caller(request), what, sentence.replace("\n", "; "))
-            return error_response(sentence, status)
+                self._audit.refused(_caller(request), what, str(refusal).replace("\n", "; "))
+            wait = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
+            return error_response(str(refusal), refusal.status, wait)
 
         return refusing
 

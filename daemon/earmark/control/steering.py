@@ -130,7 +130,8 @@ class Steering(Protocol):
 
         Tables are merged (RFC 7396), so settings that are not named stay. In `decide.labels`, None takes a label's own
         threshold away. `labels`, `background` and `template` are for a model that takes its labels at run time; all
-        its labels that are on go off. Raises ConfigError, which names the field, such as `decide.on`.
+        its labels that are on go off. Raises ConfigError, which names the field, such as `decide.on`, and WorkerError
+        if the model process does not serve.
         """
         ...
 
@@ -139,5 +140,8 @@ class Steering(Protocol):
         ...
 
     async def reload(self) -> Changed:
-        """Read the configuration again and apply it, as SIGHUP does. Raises ConfigError."""
+        """Read the configuration again and apply it, as SIGHUP does. Raises as patch_classifier() does.
+
+        Raises another EarmarkError if a part of the daemon did not answer in the middle of the change.
+        """
         ...

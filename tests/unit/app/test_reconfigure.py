@@ -332,6 +332,26 @@ def test_a_reload_in_which_a_part_does_not_answer_is_not_said_to_have_changed_no
     assert told.startswith("reloaded only in part: the segmenter thread has made no round for 0.01 s: ")
 
 
+def test_a_signal_that_comes_while_the_model_process_does_not_read_labels_is_said_to_have_changed_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(bench: Bench) -> None:
+        bench.engine.vectors = failing(WorkerDied("a/clap: the model process died while it read 1 labels"))
+        bench.wanted = with_sounds(tmp_path, labels=("frog", "rain"))
+        serving = asyncio.create_task(bench.reconfigurer.serve_signals())
+        caplog.clear()
+        bench.reconfigurer.ask()
+        while not caplog.messages:
+            await asyncio.sleep(0)
+        serving.cancel()
+        assert caplog.messages == [
+            "not reloaded, nothing has changed: a/clap: the model process died while it read 1 labels"
+        ]
+        assert [*bench.reconfigurer.plans["sounds"].info.labels] == ["dog", "rain", "speech"]
+
+    play_sounds(tmp_path, scene)
+
+
 def test_a_pause_by_request_outlasts_a_reload() -> None:
     async def scene(bench: Bench) -> None:
         changed = await bench.reconfigurer.patch_source("desk", {"paused": True})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from earmark.visible import with_unseen
+
 
 def padded(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     """Return the rows with every cell padded on the right to the width of its column. Rows have equal lengths."""
@@ -22,9 +24,9 @@ def cell(value: object) -> object:
 
 def printable(text: str) -> str:
     """Replace characters that a terminal would obey, because names come from files, devices and checkpoints."""
-    return "".join(char if char.isprintable() else "?" for char in text)
+    return with_unseen(text, lambda char: "?")
 
 
 def escaped(text: str) -> str:
     """Write such characters, but for ends of lines, as JSON does: in a string of JSON they stay the same."""
-    return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
+    return with_unseen(text, lambda char: char if char == "\n" else json.dumps(char)[1:-1])

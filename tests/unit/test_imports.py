@@ -208,7 +208,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 """Package to the packages and modules that it may import besides its own and EVERYWHERE."""
 
 CLIENTS_MAY_IMPORT = {
-    *("protocol", "errors", "hints", "columns", "commands"),
+    *("protocol", "errors", "hints", "columns", "visible", "commands"),
     *("tomlfile", "config.quiet", "config.state"),  # what a file of settings needs
 }
 CLIENT_PACKAGES_MAY_IMPORT: dict[str, set[str]] = {
@@ -224,7 +224,7 @@ CLIENT_PACKAGES_MAY_IMPORT: dict[str, set[str]] = {
 PURE_IN_CLIENT = {"sessions", "routing"}
 """Packages of earmark_client that are passed the time and touch nothing, but for the file of routes."""
 
-EVERYWHERE = {"cores", "errors", "log", "hints", "columns", "histogram", "plain_file", "sparing"}
+EVERYWHERE = {"cores", "errors", "log", "hints", "columns", "histogram", "plain_file", "sparing", "visible"}
 
 SHELLS: dict[str, str] = {
     "__main__": "the command line",

@@ -9,6 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from earmark.columns import printable
+
 log = logging.getLogger("earmark.audit")
 
 CALLER = "caller"  # key in the state of an HTTP request, whose value caller() makes
@@ -64,4 +66,4 @@ def _value(value: object) -> str:
 
 def _told(text: str) -> str:
     """Return the text for one line of the log: no character that a terminal would obey."""
-    return "".join(char if char.isprintable() else "?" for char in text)[:MAX_TOLD]
+    return printable(text[:MAX_TOLD])

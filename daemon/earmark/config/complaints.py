@@ -16,6 +16,7 @@ from earmark.config.labels import wrong_label_set
 from earmark.config.settings import Classifier, Clips, Config, Decide, Model, Vad, Worker
 from earmark.config.sources import Command, Microphone
 from earmark.hints import nearest
+from earmark.visible import is_visible
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s*]+|null", re.IGNORECASE)
 HOST = re.compile(r"(\[[^\s/*\[\]]+\]|[0-9a-f:.]+|[^\s/*\[\]:]+)(:[0-9]+)?", re.IGNORECASE)
@@ -159,6 +160,8 @@ def _models(models: Sequence[Model]) -> Iterator[str]:
         for label, count in Counter(model.labels).items():
             if not label.strip():
                 yield f"model[{index}].labels: name {model.labels.index(label)} is empty"
+            elif not is_visible(label):
+                yield f"model[{index}].labels: {label!r} has characters that cannot be seen"
             elif count > 1:
                 yield f'model[{index}].labels: {count} are "{label}"; names must differ'
     if sum(model.default for model in models) > 1:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from earmark.visible import is_visible
+
 RESERVED_PREFIX = "_"  # a user's labels must not begin so
 UNKNOWN = "_unknown_"  # speech, but none of the model's words
 SILENCE = "_silence_"  # no sound
@@ -28,7 +30,7 @@ def wrong_label_set(labels: Sequence[str], background: Sequence[str], template: 
                 yield setting, "a label is empty"
             elif len(label) > MAX_LABEL_LENGTH:
                 yield setting, f'"{label[:20]}…" has {len(label)} characters; {MAX_LABEL_LENGTH} is the most'
-            elif label != label.strip() or not label.isprintable():
+            elif label != label.strip() or not is_visible(label):
                 yield setting, f"{label!r} has spaces at its ends, or characters that cannot be seen"
     included, all_told = (", background included", " with the background") if background else ("", "")
     for label, count in Counter([*labels, *background]).items():
@@ -44,5 +46,5 @@ def wrong_label_set(labels: Sequence[str], background: Sequence[str], template: 
             "template",
             f"{template[:MAX_LABEL_LENGTH]!r} must have {PLACE} once, where the label goes, and no other brace",
         )
-    elif len(template) > MAX_TEMPLATE_LENGTH or not template.isprintable():
+    elif len(template) > MAX_TEMPLATE_LENGTH or not is_visible(template):
         yield "template", f"it has more than {MAX_TEMPLATE_LENGTH} characters, or some that cannot be seen"

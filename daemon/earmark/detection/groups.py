@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from earmark.audio.types import Floats
 from earmark.hints import nearest
+from earmark.visible import is_visible
 
 Groups = Mapping[str, Sequence[str]]
 """The labels of a model that stand as one, by the name of that one."""
@@ -79,7 +80,7 @@ def wrong_groups(names: Sequence[str], groups: Groups, model: str, values: Colle
     """
     owner: dict[str, str] = {}
     for group, members in groups.items():
-        if not group.strip() or not group.isprintable():
+        if not group.strip() or not is_visible(group):
             yield f"{group!r}: is no name for a label"
         if not members:
             yield f"{group}: has no labels"

@@ -10,6 +10,7 @@ import numpy as np
 from earmark.audio.level import decibels
 from earmark.audio.types import Samples
 from earmark.config.labels import RESERVED_PREFIX
+from earmark.visible import is_visible
 
 MIN_EXAMPLES = 10  # of a label
 MAX_WINDOWS = 1.5  # windows that an example may last; the window then cuts off the lesser part of it
@@ -68,7 +69,7 @@ def bad_labels(labels: Sequence[str]) -> str:
     for label in labels:
         if label.startswith(RESERVED_PREFIX):
             return f"{label!r} cannot be a label: names that begin with {RESERVED_PREFIX} are Earmark's own"
-        if not label.strip() or not label.isprintable():
+        if not label.strip() or not is_visible(label):
             return f"{label!r} cannot be a label"
     return ""
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import inspect
 
 from earmark.hints import nearest
+from earmark.visible import is_visible
 
 _AT = re.compile(r" - at `(key in )?\$?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
@@ -93,7 +94,7 @@ def _named(path: str, message: str, tables: dict[str, Any], root: type) -> tuple
             msgspec.convert(alone, root)
         except msgspec.ValidationError as error:
             if str(error) == message:
-                shown = name if name.isprintable() else ascii(name)
+                shown = name if is_visible(name) else ascii(name)
                 return f"{head}.{shown}{rest}", None if rest else value
     return path, None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from earmark.visible import with_unseen
+
 _HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _SENTENCE = re.compile(r"(?P<key>[a-z][a-z_]*(\[\d+\])?(\.[^\s:\[\]]+(\[\d+\])?)*): ")
@@ -27,9 +29,7 @@ def in_one_line(sentence: str) -> str:
 
     Keys of TOML may hold any character, and each mistake is told in one line.
     """
-    if sentence.isprintable():
-        return sentence
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in sentence)
+    return with_unseen(sentence, lambda char: char.encode("unicode_escape").decode())
 
 
 def line_of(text: str, key: str) -> int | None:

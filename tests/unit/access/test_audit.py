@@ -67,3 +67,10 @@ def test_a_bounded_number_of_callers_is_remembered(lines: pytest.LogCaptureFixtu
     assert lines.messages == []
     audit.refused("0", "y", "z")  # the oldest was forgotten
     assert lines.messages == ["0 was refused y: z"]
+
+
+def test_words_are_told_as_they_are_spelt_and_what_a_terminal_would_obey_is_not(
+    lines: pytest.LogCaptureFixture,
+) -> None:
+    Audit(Clock()).refused("x", "y", "می\u200cروم \x1b[2J\u202e")
+    assert lines.messages == ["x was refused y: می\u200cروم ?[2J?"]

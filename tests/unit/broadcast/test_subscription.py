@@ -186,6 +186,7 @@ def test_a_name_whose_quotes_are_not_closed_is_refused(name: str) -> None:
         (("a", "b"), {"a", "b"}),
         (["a,b"], {"a,b"}),
         ('"a,b",c', {"a,b", "c"}),
+        ("می\u200cروم, 👩\u200d🚒", {"می\u200cروم", "👩\u200d🚒"}),
     ],
 )
 @pytest.mark.parametrize("name", ["sources", "classifiers", "labels"])

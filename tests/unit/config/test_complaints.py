@@ -128,9 +128,11 @@ def test_no_two_models_share_a_name_or_an_alias(models: list[Model], told: list[
         (("calm", "angry", "calm"), ['model[1].labels: 2 are "calm"; names must differ']),
         (("calm", ""), ["model[1].labels: name 1 is empty"]),
         ((" ", "calm"), ["model[1].labels: name 0 is empty"]),
+        (("خوش\u200cحال", "calm"), []),
+        (("ca\u200dlm", "calm"), [r"model[1].labels: 'ca\u200dlm' has characters that cannot be seen"]),
     ],
 )
-def test_the_labels_of_a_model_differ_and_none_is_empty(labels: tuple[str, ...], told: list[str]) -> None:
+def test_the_labels_of_a_model_differ_and_can_be_seen(labels: tuple[str, ...], told: list[str]) -> None:
     assert list(complaints(Config(model=(Model(name="a"), Model(name="b", labels=labels))))) == told
 
 

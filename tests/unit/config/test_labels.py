@@ -17,6 +17,7 @@ ALL_TAKEN = tuple(f"sound {number}" for number in range(MAX_LABELS))
         (ALL_TAKEN, (), "I hear {} here"),
         (ALL_TAKEN[1:], ("x" * MAX_LABEL_LENGTH,), "{}" + "x" * (MAX_TEMPLATE_LENGTH - 2)),
         (("Dog", "dog"), (), TEMPLATE),
+        (("می\u200cروم", "র\u200d্যাপ", "👩\u200d🚒"), ("क्\u200dष",), "من {} می\u200cشنوم"),
     ],
 )
 def test_label_sets_within_the_bounds_are_taken(
@@ -31,6 +32,12 @@ def test_label_sets_within_the_bounds_are_taken(
         ((" ", "rain"), (), TEMPLATE, ("labels", "a label is empty")),
         ((" rain",), (), TEMPLATE, ("labels", "' rain' has spaces at its ends, or characters that cannot be seen")),
         (("r\0",), (), TEMPLATE, ("labels", "'r\\x00' has spaces at its ends, or characters that cannot be seen")),
+        (
+            ("d\u200dog",),
+            (),
+            TEMPLATE,
+            ("labels", r"'d\u200dog' has spaces at its ends, or characters that cannot be seen"),
+        ),
         (("a", "x" * 101), (), TEMPLATE, ("labels", f'"{"x" * 20}…" has 101 characters; 100 is the most')),
         (("a", "b", "a"), (), TEMPLATE, ("labels", '"a" stands there 2 times')),
         (("a", "b"), ("a",), TEMPLATE, ("labels", '"a" stands there 2 times, background included')),

@@ -90,6 +90,8 @@ def test_a_softmax_keeps_its_mass(logits: list[float]) -> None:
         ({"dog": ("Dog", "Barc")}, ['dog: a/model has no label "Barc"; did you mean Bark?']),
         ({"dog": ()}, ["dog: has no labels"]),
         ({" ": ("Dog",)}, ["' ': is no name for a label"]),
+        ({"سگ\u200cها": ("Dog",)}, []),
+        ({"do\u200cg": ("Dog",)}, [r"'do\u200cg': is no name for a label"]),
         (
             {"dog": ("Dog", "Bark"), "loud": ("Bark",)},
             ['loud: "Bark" is in dog too, and a label stands in one group'],

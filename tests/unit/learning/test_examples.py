@@ -125,11 +125,13 @@ def test_nine_examples_are_too_few_and_ten_are_enough() -> None:
     [
         (["lamp", "lights off"], ""),
         (["a_b", "lamp_"], ""),
+        (["चिड़िया", "क्\u200dष", "می\u200cروم", "👩\u200d🚒"], ""),
         ([], "there is no label to learn; name one with --label, or give a folder with a folder for each label"),
         (["_unknown_"], "'_unknown_' cannot be a label: names that begin with _ are Earmark's own"),
         (["lamp", "_"], "'_' cannot be a label: names that begin with _ are Earmark's own"),
         ([" "], "' ' cannot be a label"),
         ([""], "'' cannot be a label"),
+        (["la\u200cmp"], r"'la\u200cmp' cannot be a label"),
         (["a\nb"], "'a\\nb' cannot be a label"),
         (["lamp", "\x1b[2J"], "'\\x1b[2J' cannot be a label"),
     ],

@@ -11,7 +11,7 @@ from typing import Self
 class Relay:
     """Listens on a free port and passes everything on to `port` of this machine, which may change.
 
-    `cuts` counts the connections that were cut.
+    `cuts` counts the connections that were cut. While `flows` is not set, no byte comes out on either side.
     """
 
     def __init__(self, port: int) -> None:
@@ -20,6 +20,8 @@ class Relay:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None] | None] = set()
         self.cuts = 0
+        self.flows = asyncio.Event()
+        self.flows.set()
 
     @property
     def host(self) -> str:
@@ -36,6 +38,7 @@ class Relay:
         assert self._server is not None
         self._server.close()
         self.cut()
+        self.flows.set()
         if running := [task for task in self._tasks if task is not None]:
             await asyncio.wait(running)
         await self._server.wait_closed()
@@ -61,6 +64,7 @@ class Relay:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(1 << 16):
+                await self.flows.wait()
                 writer.write(data)
                 await writer.drain()
         writer.transport.abort()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ grpc = pytest.importorskip("grpc", reason="the extra oip is not installed")
 from benchmarks.process import free_port  # noqa: E402
 from earmark.checkpoints.checkpoint import Checkpoint  # noqa: E402
 from earmark.config.settings import Remote, Worker  # noqa: E402
-from earmark.errors import ModelError  # noqa: E402
+from earmark.errors import ModelError, Unavailable  # noqa: E402
 from earmark.remote.engine import RemoteEngine  # noqa: E402
 from tests.inference_server import levels  # noqa: E402
 from tests.oip_peer import ROOT, python_of_others  # noqa: E402
@@ -37,8 +39,14 @@ def grpc_runs() -> None:
     asyncio.run(begin())
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    address: str
+    process: subprocess.Popen[bytes]
+
+
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with one model, called levels."""
     python = python_of_others("mlserver")
     folder, port = tmp_path_factory.mktemp("mlserver"), free_port()
@@ -64,13 +72,14 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             stdout=log,
             stderr=log,
         )
-    yield f"127.0.0.1:{port}"
+    yield Server(f"127.0.0.1:{port}", process)
+    process.send_signal(signal.SIGCONT)
     process.terminate()
     process.wait(60)
 
 
-def test_a_server_that_others_made_classifies_what_it_has_and_refuses_the_rest_by_name(address: str) -> None:
-    names = {KNOWN.name: "levels", OTHER.name: "levels"}
+def test_a_server_that_others_made_classifies_what_it_has_and_refuses_the_rest_by_name(server: Server) -> None:
+    names, address = {KNOWN.name: "levels", OTHER.name: "levels"}, server.address
 
     async def scene() -> None:
         settings = Worker(engine="oip", remote=Remote(endpoints=(address,), names=names))
@@ -89,5 +98,32 @@ def test_a_server_that_others_made_classifies_what_it_has_and_refuses_the_rest_b
             with pytest.raises(ModelError, match="house/absent"):
                 await engine.classify(ABSENT.name, list(batch))
             assert len(await engine.classify(KNOWN.name, list(batch))) == 200
+
+    asyncio.run(scene())
+
+
+def test_a_frozen_server_is_away_after_three_seconds_of_silence_and_a_slow_one_never(server: Server) -> None:
+    phases: list[str] = []
+
+    async def scene() -> None:
+        settings = Worker(engine="oip", remote=Remote(endpoints=(server.address,), names={KNOWN.name: "levels"}))
+        batch = np.zeros((2, RATE), np.float32)
+        slow = batch.copy()
+        slow[0, 0] = 9
+        async with (
+            asyncio.timeout(120),
+            RemoteEngine(settings, [KNOWN], on_change=lambda s: phases.append(s.phase)) as engine,
+        ):
+            await engine.ready()
+            for _ in range(2):
+                assert len(await engine.classify(KNOWN.name, list(slow))) == 2
+            assert phases[-1] == "ready"
+            assert "restarting" not in phases
+            server.process.send_signal(signal.SIGSTOP)
+            with pytest.raises(Unavailable, match=f"^{server.address} has given no sign of life for 3 s$"):
+                await engine.classify(KNOWN.name, list(batch))
+            server.process.send_signal(signal.SIGCONT)
+            await engine.ready()
+            assert len(await engine.classify(KNOWN.name, list(batch))) == 2
 
     asyncio.run(scene())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,9 +21,11 @@ from tests import certificates
 
 grpc = pytest.importorskip("grpc", reason="the extra oip is not installed")
 
+from earmark.remote import endpoint  # noqa: E402
 from earmark.remote.engine import RemoteEngine  # noqa: E402
 from earmark.remote.messages import Described  # noqa: E402
 from tests.inference_server import InferenceServer, levels  # noqa: E402
+from tests.relay import Relay  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -227,6 +230,52 @@ def test_batches_at_an_endpoint_that_hangs_are_told_to_be_lost_as_soon_as_it_is_
             outcomes = await asyncio.gather(*calls, return_exceptions=True)
             assert [type(each) for each in outcomes] == [Unavailable] * 5
             server.held.set()
+
+    play(scene)
+
+
+def test_an_endpoint_whose_network_is_silent_is_away_long_before_it_would_have_answered_and_serves_again() -> None:
+    async def scene() -> None:
+        server = InferenceServer({NAME: levels})
+        await server.start()
+        async with Relay(server.port) as relay:
+            settings = Worker(engine="oip", timeout=25.0, remote=Remote(endpoints=(relay.host,)))
+            async with RemoteEngine(settings, [CHECKPOINT]) as engine:
+                await engine.ready()
+                relay.flows.clear()
+                with pytest.raises(Unavailable, match=f"^{relay.host} has given no sign of life for 3 s$"):
+                    await engine.classify(NAME, windows(1))
+                assert engine.state.phase == "restarting"
+                relay.flows.set()
+                await engine.ready()
+                assert len(await engine.classify(NAME, windows(2))) == 2
+        await server.stop()
+
+    play(scene)
+
+
+def test_an_endpoint_that_only_takes_long_is_not_taken_for_a_silent_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch takes longer than a silent endpoint may be silent, and the server does nothing else meanwhile."""
+    monkeypatch.setattr(endpoint, "PING_SECONDS", 0.2)
+    monkeypatch.setattr(endpoint, "SILENT_SECONDS", 1.5)
+
+    def slow(samples: Floats) -> Floats:
+        if samples.any():  # the batch by which the engine gets to know the model is silence
+            time.sleep(2.0)
+        return levels(samples)
+
+    async def scene() -> None:
+        phases: list[str] = []
+        server = InferenceServer({NAME: slow})
+        await server.start()
+        settings = Worker(engine="oip", timeout=25.0, remote=Remote(endpoints=(server.address,)))
+        async with RemoteEngine(settings, [CHECKPOINT], on_change=lambda state: phases.append(state.phase)) as engine:
+            await engine.ready()
+            for _ in range(2):
+                assert len(await engine.classify(NAME, windows(1))) == 1
+            assert phases == ["ready"]
+            assert [(each.answered, each.failed) for each in engine.remote().endpoints] == [(2, 0)]
+        await server.stop()
 
     play(scene)
 

@@ -30,13 +30,16 @@ LOOK_SECONDS = 5.0  # from one question whether a model is ready to the next
 READY_SECONDS = 5.0  # within which that must be answered
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.5, 30.0  # before an endpoint that does not answer is tried again
 MAX_FILE_BYTES = 1_000_000  # of a token or a certificate
+PING_SECONDS = 1.0  # of nothing from a server that has a call of ours, until it is pinged
+SILENT_SECONDS = 3.0  # for an answer to that, else it counts as away
 UNLIMITED = -1  # bytes of a message; gRPC takes 4 MB by default, and a batch may have more
-OPTIONS = [
+OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_send_message_length", UNLIMITED),
     ("grpc.max_receive_message_length", UNLIMITED),
     ("grpc.initial_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", round(MAX_DELAY_SECONDS * 1000)),
 ]
+PING_TIMED_OUT = re.compile("(ping|keepalive).*time", re.IGNORECASE)  # what grpc says of it, in its versions
 TOKEN = re.compile(r"[!-~]+")  # what a header can carry
 
 # The model is at fault, or the batch: another endpoint would answer the same
@@ -227,6 +230,8 @@ class Endpoint:
         except grpc.aio.AioRpcError as error:
             code, told = error.code(), (error.details() or "").partition("\n")[0][:300]
             sentence = f"{self.address}: {_plain(code)}{f' ({told})' if told else ''}"
+            if code is grpc.StatusCode.UNAVAILABLE and PING_TIMED_OUT.search(told):
+                raise Unavailable(f"{self.address} has given no sign of life for {SILENT_SECONDS:g} s") from None
             if code is grpc.StatusCode.DEADLINE_EXCEEDED:
                 self._late += 1
                 raise Late(f"{self.address} did not answer within {seconds:g} s") from None
@@ -237,7 +242,9 @@ class Endpoint:
     def _connect(self) -> Any:
         """Return the channel, which reads certificates when it is made: after it was closed, they are read again."""
         if self._channel is None:
-            options = OPTIONS + ([("grpc.ssl_target_name_override", name)] if (name := self._settings.tls_name) else [])
+            options = OPTIONS + _pings()
+            if self._settings.tls_name:
+                options.append(("grpc.ssl_target_name_override", self._settings.tls_name))
             if self._settings.tls:
                 roots = _read(self._settings.ca_file, "worker.remote.ca_file") if self._settings.ca_file else None
                 credentials = grpc.ssl_channel_credentials(roots)
@@ -261,6 +268,21 @@ class Endpoint:
         if self._channel is not None:
             channel, self._channel = self._channel, None
             await channel.close()
+
+
+def _pings() -> list[tuple[str, Any]]:
+    """Return the options by which a server that is frozen, or whose network is silent, is soon known to be away.
+
+    gRPC answers pings on a thread of its own, so a server that only takes long is not taken for that. It hangs up at
+    the fourth ping within five minutes in which it sent nothing but answers to pings. By default no more than two go
+    out between two messages of ours, which it answers, and none without a call. (grpc/grpc, doc/keepalive.md)
+    """
+    silent = round(SILENT_SECONDS * 1000)
+    return [
+        ("grpc.keepalive_time_ms", round(PING_SECONDS * 1000)),
+        ("grpc.keepalive_timeout_ms", silent),
+        ("grpc.http2.ping_timeout_ms", silent),  # it counts where another ping is on its way
+    ]
 
 
 def _read(file: str, setting: str) -> bytes:

@@ -27,11 +27,13 @@ from websockets.exceptions import InvalidStatus
 from earmark.config.brokers import Gateway
 from earmark.config.settings import Config, Server
 from earmark.errors import ServerError
+from earmark.gateway import feed
 from earmark.gateway.following import Following
 from earmark.gateway.service import Service
 from earmark.history.recent import Recent
 from earmark.jetstream.connection import Connection
 from earmark.jetstream.login import NatsLogin
+from earmark.protocol.events import Score
 from earmark_client import AsyncClient, Client, Hello, Result
 from tests.browser import Browser
 from tests.browser import missing as no_browser
@@ -315,6 +317,55 @@ def test_a_gateway_for_some_nodes_tells_what_the_stream_has_lost(tmp_path: Path)
                     assert hello["oldest"] == 11
                 async with subscriber(address, f"since={hello['epoch']}:3") as (_, connection):
                     assert await seqs(connection, 11) == [(4, 10), *range(11, 30, 2)]
+
+    play(tmp_path, scenario)
+
+
+def test_of_a_part_what_others_fill_the_stream_with_is_no_loss_however_soon_it_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "LOOK_SECONDS", 0.1)
+
+    async def scenario(server: NatsServer) -> None:
+        await ask(server.url, lambda stream: stream.add_stream(name="EARMARK", subjects=["earmark.>"], max_msgs=20))
+        async with node(server.url) as home, node(server.url, Recent("f"), node="hall") as hall:
+            async with gateway(server.url, nodes=("hall",)) as address, subscriber(address) as (_, connection):
+                hall.hear(result(0))
+                assert await seqs(connection, 1) == [1]
+                home.hear(*(result(0) for _ in range(60)))
+                await home.until_sent()
+                while json.loads(await fetch(address, "/info"))["gateway"]["oldest"] < 42:
+                    await asyncio.sleep(0.05)
+                hall.hear(result(0))
+                assert await seqs(connection, 1) == [62]
+
+    play(tmp_path, scenario)
+
+
+def test_of_a_part_what_the_stream_lost_while_the_gateway_was_behind_is_told(tmp_path: Path) -> None:
+    """The server sends some megabytes to who takes nothing. What it may not send yet makes room for newer events."""
+    long = result(0, result=(Score(0.9, "x" * 800_000),))
+
+    async def scenario(server: NatsServer) -> None:
+        await ask(server.url, lambda stream: stream.add_stream(name="EARMARK", subjects=["earmark.>"], max_msgs=6))
+        async with (
+            node(server.url) as home,
+            node(server.url, Recent("f"), node="hall") as hall,
+            Relay(server.port) as slow,
+            gateway(f"nats://{slow.host}", nodes=("hall",)) as address,
+            subscriber(address) as (_, connection),
+        ):
+            slow.flows.clear()
+            for each, event in ((hall, long), (home, result(0))) * 20:
+                each.hear(event)
+                await each.until_sent()
+            slow.flows.set()
+            found = await seqs(connection, 1)
+            while found[-1] != 39:
+                found += await seqs(connection, 1)
+        ((first, last),) = [each for each in found if not isinstance(each, int)]
+        heard = [each for each in found if isinstance(each, int)]
+        assert heard == [number for number in range(1, 40, 2) if not first <= number <= last]
 
     play(tmp_path, scenario)
 

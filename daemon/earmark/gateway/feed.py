@@ -237,7 +237,7 @@ class StreamFeed:
             self._recent.skip(start - 1)
             passed = self._pass if self.subjects else None
             self._events = Following(
-                settings.stream, start, self._take, subjects=self.subjects, passed=passed, prepare=self.look
+                settings.stream, start, self._take, subjects=self.subjects, passed=passed, look=self.look
             )
             nodes = hellos(settings.prefix, settings.nodes)
             self._states = Following(nodes_stream(settings.stream), None, self._take_hello, subjects=nodes)
@@ -291,7 +291,8 @@ class StreamFeed:
 
     def _pass(self, to: int) -> None:
         """Go on behind `to`: there are no events before it. Where a part is served, they may be of the others."""
-        if to > self._recent.newest and (last := self.gone.last(self._recent.newest + 1, to)):
+        by_limits = self._events is None or self._events.is_behind
+        if to > self._recent.newest and (last := self.gone.last(self._recent.newest + 1, to, by_limits=by_limits)):
             self._miss(last)
         if to > self._recent.newest:
             self._recent.pass_over(to)

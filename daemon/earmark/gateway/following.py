@@ -25,7 +25,8 @@ class Following:
     """The messages of `stream` from number `start` on, or the last one of each subject if it is None.
 
     With `subjects`, the server sends only what is for these. `passed` is then told up to which number there is nothing
-    else of them. `prepare` is awaited before each consumer is made, and may raise.
+    else of them. `look` is awaited before each consumer is made, and where numbers are left out while it `is_behind`:
+    the stream may have lost them by its limits. It may raise.
 
     The library's ordered consumer is known to stall without a word. So this one is watched: where the heartbeats stay
     away, or tell of messages that have not come, another consumer takes its place, from the message after the last one
@@ -40,7 +41,7 @@ class Following:
         *,
         subjects: Sequence[str] = (),
         passed: Callable[[int], None] | None = None,
-        prepare: Callable[[Connection], Awaitable[object]] | None = None,
+        look: Callable[[Connection], Awaitable[object]] | None = None,
         heartbeat: float = HEARTBEAT_SECONDS,
     ) -> None:
         self.stream = stream
@@ -50,7 +51,8 @@ class Following:
         self._take = take
         self._subjects = list(subjects)
         self._passed = passed
-        self._prepare = prepare
+        self._look = look
+        self.is_behind = True  # messages wait at the server, or did when the last one came, or the consumer is new
         self._left: int | None = None  # messages that were there when the consumer was made, and may still come
         self._heartbeat = heartbeat
 
@@ -86,8 +88,8 @@ class Following:
             from_start = api.DeliverPolicy.BY_START_SEQUENCE
             first = self._by_subject and not self.last
             subjects = self._subjects or ([">"] if first else [])
-            if self._prepare is not None:
-                await self._prepare(connection)
+            if self._look is not None:
+                await self._look(connection)
             consumer = await connection.jetstream.add_consumer(
                 self.stream,
                 api.ConsumerConfig(
@@ -105,7 +107,7 @@ class Following:
                 ),
             )
             name = consumer.name
-            self._left = consumer.num_pending or 0
+            self._left, self.is_behind = consumer.num_pending or 0, True
             await self._read(connection, came)
         finally:
             with contextlib.suppress(Exception):  # the server removes what is left
@@ -116,6 +118,7 @@ class Following:
 
     async def _read(self, connection: Connection, came: asyncio.Queue[Msg]) -> None:
         delivered = taken = 0  # by this consumer; since everything else had its turn
+        seen = 0  # messages in the queue that had come when the stream was looked at
         while True:
             if came.empty():
                 try:
@@ -126,6 +129,7 @@ class Following:
                 taken = 0
             else:
                 message = came.get_nowait()
+            is_seen, seen = seen > 0, max(0, seen - 1)
             if message.headers and "Status" in message.headers:
                 headers = {str(getattr(name, "value", name)): value for name, value in message.headers.items()}
                 if headers["Status"] != "100":
@@ -134,24 +138,39 @@ class Following:
                     await connection.client.publish(asked)  # the server goes on when it sees this
                 if int(headers.get("Nats-Last-Consumer", delivered)) > delivered:
                     return
-                if "Nats-Last-Consumer" in headers:
-                    self._left = 0  # the server is idle, also if it has removed some of them
                 if self._passed is not None and (last := int(headers.get("Nats-Last-Stream", 0))) > self.last:
+                    if not is_seen and await self._looked(connection, last + 1):
+                        seen = came.qsize()
                     self.last = last
                     self._passed(last)
+                if "Nats-Last-Consumer" in headers:
+                    self._left = 0  # the server is idle, also if it has removed some of them
+                    self.is_behind = "Nats-Consumer-Stalled" in headers
                 continue
             sequence = message.metadata.sequence
             if sequence.consumer != delivered + 1:
                 return
             delivered = sequence.consumer
             self._left = min((self._left or 0) - 1, message.metadata.num_pending)
+            waiting = message.metadata.num_pending > 0
+            self.is_behind |= waiting
             if sequence.stream > self.last:
+                if not is_seen and await self._looked(connection, sequence.stream):
+                    seen = came.qsize()  # they had come before the answer, which tells of them too
                 self.last = sequence.stream
                 self._take(sequence.stream, message)
+            self.is_behind = waiting
             taken += 1
             if taken >= TURN:
                 taken = 0
                 await asyncio.sleep(0)
+
+    async def _looked(self, connection: Connection, number: int) -> bool:
+        """Look at the stream if it may have lost what is left out before `number`, and return whether that was so."""
+        if self._look is None or not self._subjects or not self.is_behind or number == self.last + 1:
+            return False
+        await self._look(connection)
+        return True
 
 
 def too_old_for_several(version: tuple[int, int, str]) -> str:

@@ -31,12 +31,15 @@ class Gone:
             self._events.pop(forgotten, None)
         del self._numbers[: -self._remembered]
 
-    def last(self, first: int, to: int) -> int:
-        """Return the last of these numbers that is missing, given that none of them has an event; 0 if none is."""
+    def last(self, first: int, to: int, *, by_limits: bool = True) -> int:
+        """Return the last of these numbers that is missing, given that none of them has an event; 0 if none is.
+
+        Without `by_limits`, what of them the stream has lost by its limits was not of the part that is served.
+        """
         if not self.part:
             return to
         found = bisect_right(self._numbers, to)
-        last = max(min(to, self.oldest - 1), self._numbers[found - 1] if found else 0)
+        last = max(min(to, self.oldest - 1) if by_limits else 0, self._numbers[found - 1] if found else 0)
         return last if last >= first else 0
 
     def count(self, first: int, to: int) -> int:

@@ -13,7 +13,9 @@ def test_of_a_part_only_what_the_stream_has_lost_or_a_node_has_told_is_missing()
     assert gone.last(3, 7) == 0
     gone.oldest = 5
     assert [gone.last(1, 2), gone.last(3, 7), gone.last(5, 7)] == [2, 4, 0]
+    assert gone.last(3, 7, by_limits=False) == 0
     gone.note(6, 1)
+    assert gone.last(3, 7, by_limits=False) == 6
     assert [gone.last(3, 7), gone.last(6, 6), gone.last(7, 9)] == [6, 6, 0]
 
 

@@ -30,7 +30,7 @@ def play(engine: FakeEngine, scene: Callable[[asyncio.Task[dict[str, Plan]]], Aw
     asyncio.run(run())
 
 
-async def settled(loading: asyncio.Task[dict[str, Plan]]) -> None:
+async def still_waits(loading: asyncio.Task[dict[str, Plan]]) -> None:
     """Let the task go as far as it can."""
     for _ in range(5):
         await asyncio.sleep(0)
@@ -48,7 +48,7 @@ def test_a_process_that_is_started_again_is_waited_for(phase: Phase) -> None:
     engine = away(phase)
 
     async def scene(loading: asyncio.Task[dict[str, Plan]]) -> None:
-        await settled(loading)
+        await still_waits(loading)
         engine.become(loaded=frozenset({MODEL}))
         assert (await loading).keys() == {"moods"}
         assert engine.unloads == []
@@ -61,7 +61,7 @@ def test_a_process_that_dies_once_more_is_no_fault_of_the_configuration(phase: P
     engine = away(phase)
 
     async def scene(loading: asyncio.Task[dict[str, Plan]]) -> None:
-        await settled(loading)
+        await still_waits(loading)
         engine.become(phase="failed", restarts=4)
         with pytest.raises(Unavailable, match=f"^{MODEL} cannot be loaded now: the model process was killed by sig"):
             await loading
@@ -76,7 +76,7 @@ def test_a_model_under_which_a_process_that_was_ready_dies_again_and_again_is_re
     async def scene(loading: asyncio.Task[dict[str, Plan]]) -> None:
         for restarts in range(1, 5):
             engine.become(phase="restarting", restarts=restarts)
-            await settled(loading)
+            await still_waits(loading)
         engine.become(phase="failed", restarts=5)
         with pytest.raises(ConfigError):
             await loading

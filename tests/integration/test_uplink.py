@@ -123,7 +123,7 @@ def test_a_sender_that_comes_back_has_a_gap_before_its_sound() -> None:
                 before = len(phone.samples())
                 await connection.send(pcm(ramp(0, 1600)))
                 await serving.until(lambda before=before: len(phone.samples()) == before + 1600)  # type: ignore[misc]
-            await serving.until(lambda: not phone.network.is_taken)
+            await serving.until(lambda: phone.states()[-1] == "lost")
         assert [item for item in phone.drain() if isinstance(item, Gap)] == [Gap(1600, 1600 + 5 * RATE // 2, RATE)]
         assert phone.states() == ["listening", "lost", "listening", "lost"]
 

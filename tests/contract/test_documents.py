@@ -66,6 +66,7 @@ OTHER_COMMANDS = {
     "systemctl",
     "sqlite3",
     "tar",
+    "scp",
     "rm",
     "systemd-sysusers",
     "systemd-tmpfiles",

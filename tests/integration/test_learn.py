@@ -10,6 +10,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from earmark.capture.intake import Intake
 from earmark.checkpoints import reader
 from earmark.config.file import load
 from earmark.errors import ModelError, SourceError
+from earmark.inference.scores import softmax
 from earmark.learning import negatives
 from earmark.learning.examples import Example
 from earmark.learning.find import EXAMPLE_VAD, ExampleFinder, read_recording
@@ -29,6 +31,7 @@ from earmark.learning.job import Job
 from earmark.learning.leave_one_out import THRESHOLD
 from earmark.learning.record import BACKGROUND_SECONDS, REMIND_SECONDS, TICK, Recorder, meter, record
 from tests.daemon import Daemon, earmarkd, environment, events, heard
+from tests.posting import Client, encoded
 from tests.pulse import Pulse, missing
 from tests.signals import demo_file, noise, tone
 
@@ -117,7 +120,7 @@ def test_the_words_are_learnt_and_the_figures_and_the_settings_are_printed(
     assert learned.returncode == 0, learned.stderr
     assert "| lamp    | 12 " in learned.stderr
     assert "windows of other words, sentences and noise" in learned.stderr
-    assert "%" not in learned.stderr  # how far it is, where there is a terminal
+    assert not any(line.endswith("%") for line in learned.stderr.splitlines())  # how far it is, on a terminal
     (model,) = load(settings).model
     (classifier,) = load(settings).classifier
     assert (classifier.vad, classifier.decide.longest, classifier.decide.on) == (EXAMPLE_VAD, 1.5, THRESHOLD)
@@ -131,6 +134,41 @@ def test_the_words_are_learnt_and_the_figures_and_the_settings_are_printed(
     assert "from 24 examples" in card
     assert "LICENSE-whisper" in os.listdir(found.path)
     assert os.listdir(folder / "models") == ["lights"]
+
+
+@espeak
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_daemon_runs_what_was_learnt_without_torch_and_with_torchs_scores(
+    tmp_path: Path, learned: subprocess.CompletedProcess[str], unheard: list[tuple[str, Path]]
+) -> None:
+    pytest.importorskip("onnx", reason="onnx, of the extra `export`, is not installed")
+    torch: Any = pytest.importorskip("torch")
+    from earmark.worker import model
+
+    assert learned.stderr.splitlines()[-1] == "earmark: a daemon runs lights without torch on a CPU"
+    assert "earmark: model.onnx has " in learned.stderr
+    file = tmp_path / "earmark.toml"
+    file.write_text('[[source]]\nkind = "network"\nname = "lent"\n[worker]\ndevice = "cpu"\n' + learned.stdout)
+    (entry,) = load(file).model
+    expected = model.load("lights", Path(entry.path or ""), torch.device("cpu"), "fp32")
+
+    with Daemon("--config", str(file)) as daemon:
+        client = Client(daemon.address)
+        client.ready()
+        for _, recording in unheard:
+            window = np.zeros(RATE, np.float32)
+            samples = read_recording(recording, RATE)[:RATE]
+            window[: len(samples)] = samples
+            found = client.post(encoded(window, subtype="FLOAT"), "/models/lights").scores
+            theirs = softmax(expected.classify(window[None]))[0]
+            labels = ("curtain", "lamp", "_unknown_", "_background_")
+            assert [found[label] for label in labels] == pytest.approx(theirs, abs=1e-4)
+        info = client.get("/info").json
+        maps = Path(f"/proc/{info['worker']['pid']}/maps").read_text()
+
+    assert info["models"]["running"]["lights"]["engine"] == "onnxruntime"
+    assert "onnxruntime" in maps
+    assert "libtorch" not in maps
 
 
 @espeak

@@ -361,6 +361,7 @@ SHELLS: dict[str, str] = {
     "learning.job": "the file that the learning process reads",
     "learning.learn": "the folder of a learnt model",
     "learning.negatives": "a file of negatives",
+    "learning.onnx_file": "the exported network of a learnt model",
     "learning.record": "a microphone and the segmenter thread, for recording examples",
     "perimeter.framing": "nothing; it counts what h11 reads",
     "perimeter.refusal_log": "the timer of the line about refusals",

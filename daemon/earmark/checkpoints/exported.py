@@ -22,6 +22,9 @@ INPUT, OUTPUT = "samples", "logits"
 FORMAT_KEY, WEIGHTS_KEY, PRECISION_KEY, MAKER_KEY = "earmark", "weights", "precision", "exported_by"
 """The keys of the metadata: FORMAT, weights_told(), the precision, and the versions that made the file."""
 
+BRIEF = "--brief"
+"""The option with which exporting/run.py tells what `earmark learn` wants to show."""
+
 
 def kind_of(precision: str) -> Kind:
     """Return which exported network has the precision that the settings ask for."""

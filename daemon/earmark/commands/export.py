@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
-from earmark.commands.packages import needs_daemon_packages
-from earmark.errors import EarmarkError, ModelError
+from earmark.commands.packages import TORCH, needs_daemon_packages, require
+from earmark.errors import ModelError
 
 DESCRIPTION = """\
 Write a model as a file of ONNX into its folder. The daemon then runs it with onnxruntime, which on a CPU is two to
@@ -51,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     with needs_daemon_packages("export"):
         from earmark.checkpoints import child, reader
         from earmark.checkpoints.catalogue import Entry
-    require_onnx()
+    require("export", TORCH | {"onnx": "export"})
     folder = reader.embedded().get(args.model) or Path(args.model).expanduser()
     if not folder.is_dir():
         folder = Entry(args.model, origin="hub").folder()
@@ -67,9 +66,3 @@ def run(args: argparse.Namespace) -> int:
     when = ' with worker.precision = "int8"' if args.int8 else ""
     print(f"earmark: the daemon uses it on a CPU from its next start on{when}", file=sys.stderr)
     return 0
-
-
-def require_onnx() -> None:
-    """Raise EarmarkError with the remedy if the package onnx is missing."""
-    if find_spec("onnx") is None:
-        raise EarmarkError("export needs the package onnx: pip install 'earmark[export]'")

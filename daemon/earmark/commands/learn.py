@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from earmark.commands.packages import needs_daemon_packages
+from earmark.commands.packages import TORCH, needs_daemon_packages, require
 
 CLEAR_LINE = "\r\x1b[K"
 TICK = "\N{CHECK MARK}"
@@ -24,7 +24,8 @@ examples:
   earmark learn knock --gate level --label knock knocks.flac       a sound that is no speech
 A folder `_background_` in the folder, or --background, holds recordings of the room with nobody speaking.
 Choose words that sound unlike each other. exit code: 0 if the model was kept, 1 if it was not.
-Needs the daemon's packages. EARMARK_MODELS is where models are kept (default ~/.local/share/earmark/models).
+Needs the daemon's packages, and onnx to write model.onnx, which a daemon runs without torch:
+pip install 'earmark[daemon,export]'. EARMARK_MODELS is where models are kept (~/.local/share/earmark/models).
 """
 
 
@@ -71,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
         from earmark.learning.find import gather
         from earmark.learning.learn import LearnRequest, check, learn
         from earmark.learning.record import Recorder, microphone, record
+    require("learn", TORCH)
 
     def request() -> LearnRequest:
         folders = [*([args.folder] if args.folder else []), *([kept] if args.record and kept.is_dir() else [])]
@@ -90,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
         progress.tell(f"the recordings are kept in {kept}; the model does not need them any more once it is learnt")
     learned = learn(request(), progress.tell)
     progress.tell(f"{learned.name} is in {learned.path}; its README.md has the figures")
+    progress.tell(learned.needed)
     print(f"\n{learned.settings()}", end="")
     return 0
 

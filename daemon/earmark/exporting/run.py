@@ -1,7 +1,7 @@
 """The work of `earmark export`, in a process of its own: `python -m earmark.exporting.run NAME FOLDER KIND [CLIPS]`.
 
-Standard output has a line for each step. On failure the exit code is 1, standard error ends with one sentence, and the
-folder is as it was.
+Standard output has a line for each step, and fewer with `--brief`. On failure the exit code is 1, standard error ends
+with one sentence, and the folder is as it was.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 from earmark.audio.types import Floats
 from earmark.checkpoints import reader
 from earmark.checkpoints.checkpoint import Checkpoint
-from earmark.checkpoints.exported import FILES, INPUT, OUTPUT, Kind
+from earmark.checkpoints.exported import BRIEF, FILES, INPUT, OUTPUT, Kind
 from earmark.errors import EarmarkError, ModelError
 from earmark.exporting import sounds
 from earmark.exporting.graph import export
@@ -36,9 +36,10 @@ MEGABYTE = 1e6
 
 
 def main() -> int:
-    name, folder, kind, *clips = sys.argv[1:]
+    name, folder, kind, *clips = (each for each in sys.argv[1:] if each != BRIEF)
+    recordings, is_brief = Path(clips[0]) if clips else None, BRIEF in sys.argv
     try:
-        make(name, Path(folder), "int8" if kind == "int8" else "fp32", Path(clips[0]) if clips else None, tell)
+        make(name, Path(folder), "int8" if kind == "int8" else "fp32", recordings, tell, is_brief=is_brief)
     except EarmarkError as error:
         print(error, file=sys.stderr)
         return 1
@@ -60,17 +61,21 @@ def make(
     clips: Path | None,
     tell: Callable[[str], None],
     export: Callable[[str, Path, Kind, int], onnx.ModelProto] = export,
+    *,
+    is_brief: bool = False,
 ) -> Path:
     """Export the checkpoint in `folder`, compare the file with torch, and put it in its place. Returns its path.
 
-    Raises EarmarkError, with the file that was there before untouched.
+    Brief, it measures no speed and tells no path, because the folder will have another one. Raises EarmarkError, with
+    the file that was there before untouched.
     """
     found = reader.read(folder, name)
     if found.takes_labels:
         raise ModelError(f"{name}: takes its labels at run time, and only torch runs such models")
     target, staged = folder / FILES[kind], folder / f".{FILES[kind]}.new"
     torch.set_num_threads(1)
-    tell(f"exporting {name}")
+    if not is_brief:
+        tell(f"exporting {name}")
     graph = export(name, folder, kind, found.usual_length)
     shared = share(graph, name, folder) if kind == "fp32" else 0
     try:
@@ -88,13 +93,13 @@ def make(
         if wrong := proof.complaint(kind):
             kept = f"; {target.name} stays as it was" if target.exists() else ""
             raise ModelError(f"{name}: the exported network is not kept, because {wrong}{kept}")
-        for line in _speeds(ours, theirs, found):
+        for line in () if is_brief else _speeds(ours, theirs, found):
             tell(line)
         staged.replace(target)
     finally:
         staged.unlink(missing_ok=True)
     beside = f", and reads {shared / MEGABYTE:.1f} MB out of the weights beside it" if shared else ""
-    tell(f"{target} has {size / MEGABYTE:.1f} MB{beside}")
+    tell(f"{target.name if is_brief else target} has {size / MEGABYTE:.1f} MB{beside}")
     return target
 
 

@@ -21,7 +21,7 @@ from earmark.checkpoints import child, reader, store
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.checkpoints.pull import MODEL_ID
 from earmark.errors import ModelError
-from earmark.learning import leave_one_out, negatives
+from earmark.learning import leave_one_out, negatives, onnx_file
 from earmark.learning.card import card
 from earmark.learning.examples import MAX_WINDOWS, Example, bad_labels, fault, silence, too_few
 from earmark.learning.find import EXAMPLE_VAD, ExampleFinder, read_recording, recording_files
@@ -64,6 +64,7 @@ class LearnedModel:
     gate: GateKind
     window: float  # seconds
     evaluation: Evaluation
+    needed: str  # what a daemon needs for it, a sentence
 
     def settings(self) -> str:
         """Return the lines for the daemon's configuration."""
@@ -115,11 +116,12 @@ def learn(request: LearnRequest, tell: Tell) -> LearnedModel:
             for licence in Path(base.path).glob("LICENSE*"):  # the encoder's, whose weights are in the folder
                 shutil.copy(licence, staged)
             reader.read(staged, request.name)
+            needed = onnx_file.write(request.name, staged, folder.absolute(), tell)
             shutil.rmtree(folder, ignore_errors=True)  # a model that was learnt before, see check()
             staged.rename(folder)
     except OSError as error:
         raise ModelError(f"{request.name}: cannot be kept in {folder} ({error.strerror or error})") from error
-    return LearnedModel(request.name, folder.absolute(), request.gate, window / base.rate, evaluation)
+    return LearnedModel(request.name, folder.absolute(), request.gate, window / base.rate, evaluation, needed)
 
 
 def _job(request: LearnRequest, base: Checkpoint, window: int, tell: Tell) -> Job:

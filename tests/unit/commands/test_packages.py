@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.commands.packages import needs_daemon_packages
+from earmark.commands.packages import TORCH, needs_daemon_packages, require
 from earmark.errors import EarmarkError
 
 
@@ -26,3 +26,15 @@ def test_an_import_that_succeeds_is_no_matter() -> None:
 def test_other_errors_pass_unchanged() -> None:
     with pytest.raises(ZeroDivisionError), needs_daemon_packages("learn"):
         raise ZeroDivisionError
+
+
+def test_the_first_package_that_is_missing_is_named_with_the_extra_that_brings_it() -> None:
+    def find(package: str) -> object | None:
+        return object() if package in installed else None
+
+    wanted, installed = TORCH | {"onnx": "export"}, ["torch", "transformers"]
+    require("learn", TORCH, find)
+    with pytest.raises(EarmarkError, match=r"^export needs the package onnx: pip install 'earmark\[export\]'$"):
+        require("export", wanted, find)
+    with pytest.raises(EarmarkError, match=r"^export needs the package torch: pip install 'earmark\[daemon\]'$"):
+        require("export", wanted, lambda package: None)

@@ -14,6 +14,7 @@ MODULES = (
     *SERVING,
     "earmark.fitting.fit",
     "earmark.worker.try_out",
+    "earmark.exporting.run",
     "earmark.converting.convert",
     "earmark.worker.device",
 )

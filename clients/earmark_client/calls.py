@@ -7,7 +7,7 @@ run() and run_async() of `earmark_client.run` do what it asks for.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,7 +33,9 @@ CLASSIFY_TIMEOUT = 600.0  # seconds for one response: an hour of sound on a slow
 CHANGE_TIMEOUT = 120.0  # seconds for one change; a reload may load models
 BUSY = (429, 503)  # statuses after which the request is sent again
 MIN_PAUSE, MAX_PAUSE = 1.0, 30.0  # seconds before it is sent again; the former if the daemon names none
+MAX_QUERY = 4000  # characters; more parameters go into the body
 MAX_WAIT = 300.0  # seconds of such pauses for one clip
+LABELS = "candidate_labels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +101,23 @@ def reload() -> Steps[Changed]:
 
 
 def classify(
-    clip: bytes | Path, *, model: str | None = None, top_k: int | None = None, function: str | None = None
+    clip: bytes | Path,
+    *,
+    model: str | None = None,
+    top_k: int | None = None,
+    function: str | None = None,
+    labels: Sequence[str] | None = None,
+    template: str | None = None,
 ) -> Steps[list[Score]]:
-    """Ask for the labels of a clip. Waits while the model is loading or the daemon is busy."""
-    given = {"top_k": top_k, "function_to_apply": function}
-    parameters = urlencode({name: value for name, value in given.items() if value is not None})
-    path = (f"/models/{quote(model)}" if model else "/") + (f"?{parameters}" if parameters else "")
-    headers = {"Content-Type": "application/octet-stream", "x-wait-for-model": "true"}
+    """Ask for the labels of a clip. Waits while the model is loading or the daemon is busy.
+
+    `labels` and `template` are for a model that takes its labels at run time.
+    """
+    wanted = {"top_k": top_k, "function_to_apply": function, LABELS: labels, "hypothesis_template": template}
+    call = _classifying(clip, model, {name: value for name, value in wanted.items() if value is not None})
     waited = 0.0
     while True:
-        response = yield Call("POST", path, clip, headers, CLASSIFY_TIMEOUT)
+        response = yield call
         assert response is not None
         if response.status not in BUSY:
             return _scores(response)
@@ -117,6 +126,22 @@ def classify(
         if waited > MAX_WAIT:
             raise Refused(f"{response.error()}; waited {waited - seconds:.0f} s for it", response.status)
         yield seconds
+
+
+def _classifying(clip: bytes | Path, model: str | None, wanted: Mapping[str, Any]) -> Call:
+    """Return the request. Raises ServerError if it needs the content of a file that cannot be read."""
+    path = f"/models/{quote(model)}" if model else "/"
+    labels = wanted.get(LABELS, ())
+    query = urlencode({**wanted, LABELS: ",".join(labels)} if labels else wanted)
+    headers = {"Content-Type": "application/octet-stream", "x-wait-for-model": "true"}
+    if len(query) <= MAX_QUERY and not any("," in label for label in labels):  # in a query, a comma ends a label
+        return Call("POST", path + (f"?{query}" if query else ""), clip, headers, CLASSIFY_TIMEOUT)
+    try:
+        content = clip if isinstance(clip, bytes) else clip.read_bytes()
+    except OSError as error:
+        raise ServerError(f"cannot be read: {error.strerror}") from None
+    body = msgspec.json.encode({"inputs": content, "parameters": wanted})  # bytes become base64
+    return Call("POST", path, body, headers | {"Content-Type": "application/json"}, CLASSIFY_TIMEOUT)
 
 
 def pause_wanted(response: Response) -> float:

@@ -16,23 +16,31 @@ from typing import IO
 import msgspec
 
 from earmark.columns import printable
-from earmark.errors import EarmarkError, ServerError
+from earmark.errors import EarmarkError, ServerError, SubscriptionError
 from earmark.protocol.events import Score
 from earmark_client import calls
 from earmark_client.address import Address
-from earmark_client.arguments import add_daemon, daemon_of, token_of
-from earmark_client.request import NothingListens
+from earmark_client.arguments import add_daemon, daemon_of, names_of, token_of
+from earmark_client.request import NothingListens, Refused
 from earmark_client.run import run
 from earmark_client.watchers import has_colour
 
 TABLE_LABELS = 5  # labels of a file in the table, without --top-k
 CLEAR_LINE = "\r\x1b[K"
+OPTIONS = {
+    "candidate_labels": "--labels",
+    "hypothesis_template": "--template",
+    "function_to_apply": "--function",
+    "top_k": "--top-k",
+}
 EXAMPLES = """\
 examples:
   earmark classify dog.wav                            with the daemon's default model
   earmark classify *.flac --model earmark/commands    another of its models; see: earmark models
   ffmpeg -i x.mkv -f wav - | earmark classify -      what comes from another program
   earmark classify talk.mp3 --top-k 3 --json | jq .   for other programs, a line for each file
+  earmark classify yard.wav --model laion/clap-htsat-unfused --labels "a dog barking,rain"
+                                                      where a model takes its labels at run time
 exit code: 0 if every file was classified, 1 if one was not
 """
 
@@ -46,6 +54,8 @@ class Query:
     top_k: int | None = None
     function: str | None = None
     token: str | None = None
+    labels: Sequence[str] | None = None
+    template: str | None = None
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -66,6 +76,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--function", choices=("softmax", "sigmoid", "none"), help="from logits to scores; default: the model's own"
     )
+    parser.add_argument(
+        "--labels",
+        metavar="TEXTS",
+        help="what to tell apart, between commas, where the model takes its labels at run time",
+    )
+    parser.add_argument(
+        "--template", metavar="TEXT", help="what it reads for such a label (default: 'This is a sound of {}.')"
+    )
     parser.add_argument("--json", action="store_true", help="a line for each file: file and result, or file and error")
     parser.set_defaults(run=run_command)
 
@@ -73,7 +91,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run_command(args: argparse.Namespace) -> int:
     """Classify the files one after the other. Returns 1 if one failed. Raises ServerError if nothing listens."""
     top_k = TABLE_LABELS if args.top_k is None and not args.json else args.top_k
-    query = Query(daemon_of(args), args.model, top_k, args.function, token_of(args))
+    labels = None if args.labels is None else names_of(args.labels, "--labels")
+    if labels == []:
+        raise SubscriptionError("--labels: there are none")
+    query = Query(daemon_of(args), args.model, top_k, args.function, token_of(args), labels, args.template)
     output = _Json() if args.json else _Table(args.files)
     failed = 0
     for number, file in enumerate(args.files, 1):
@@ -99,8 +120,29 @@ def classify(query: Query, file: Path, *, pause: Callable[[float], None] = time.
         with tempfile.NamedTemporaryFile() as kept:  # a pipe can be read once, and the request may have to be repeated
             _keep(file, kept)
             return classify(query, Path(kept.name), pause=pause)
-    steps = calls.classify(file, model=query.model, top_k=query.top_k, function=query.function)
-    return run(steps, query.daemon, query.token, pause)
+    steps = calls.classify(
+        file,
+        model=query.model,
+        top_k=query.top_k,
+        function=query.function,
+        labels=query.labels,
+        template=query.template,
+    )
+    try:
+        return run(steps, query.daemon, query.token, pause)
+    except Refused as error:
+        raise Refused(in_options(str(error), query), error.status) from None
+
+
+def in_options(sentence: str, query: Query) -> str:
+    """Return the daemon's sentence with the command's options in the place of the parameters that it names."""
+    if query.labels is None and sentence.startswith("`candidate_labels` is missing"):
+        return 'the model has no labels of its own; say what to tell apart, as in --labels "a dog barking,rain"'
+    if query.model is None and sentence.startswith("`candidate_labels`:"):
+        sentence += "; --model chooses one that takes them, and `earmark models` lists those"
+    for parameter, option in OPTIONS.items():
+        sentence = sentence.replace(f"`{parameter}`", option)
+    return sentence
 
 
 def _keep(file: Path, kept: IO[bytes]) -> None:

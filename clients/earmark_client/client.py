@@ -20,6 +20,7 @@ from earmark_client.answers import (
     SourceChanged,
     SourceStatus,
 )
+from earmark_client.arguments import names_of
 from earmark_client.following.connection import OnFailure
 from earmark_client.following.position import Position
 from earmark_client.following.stream import AsyncEvents, Events, OnConnection, events, events_sync
@@ -128,14 +129,22 @@ class Client(_Daemon):
             yield from page
 
     def classify(
-        self, clip: Clip, *, model: str | None = None, top_k: int | None = None, function: str | None = None
+        self,
+        clip: Clip,
+        *,
+        model: str | None = None,
+        top_k: int | None = None,
+        function: str | None = None,
+        labels: str | Iterable[str] | None = None,
+        template: str | None = None,
     ) -> list[Score]:
         """Return the labels of a recording by falling score. Waits while the model is loading or the daemon is busy.
 
         `model` is one of models(), or the daemon's default. `function` makes scores of logits: `softmax`, `sigmoid` or
-        `none`; without it, the model's own.
+        `none`; without it, the model's own. `labels`, a collection or a text with commas between them, are for a model
+        that takes its labels at run time; it reads each of them in the place of {} in `template`.
         """
-        return self._run(calls.classify(_content(clip), model=model, top_k=top_k, function=function))
+        return self._run(_asked(clip, labels, model=model, top_k=top_k, function=function, template=template))
 
     def send(
         self,
@@ -241,10 +250,17 @@ class AsyncClient(_Daemon):
                 yield event
 
     async def classify(
-        self, clip: Clip, *, model: str | None = None, top_k: int | None = None, function: str | None = None
+        self,
+        clip: Clip,
+        *,
+        model: str | None = None,
+        top_k: int | None = None,
+        function: str | None = None,
+        labels: str | Iterable[str] | None = None,
+        template: str | None = None,
     ) -> list[Score]:
         """Return the labels of a recording by falling score: see Client.classify()."""
-        return await self._run(calls.classify(_content(clip), model=model, top_k=top_k, function=function))
+        return await self._run(_asked(clip, labels, model=model, top_k=top_k, function=function, template=template))
 
     async def send(
         self,
@@ -305,6 +321,12 @@ def _content(clip: Clip) -> bytes | Path:
         path = Path(clip)
         return path.read_bytes() if path.exists() and not path.is_file() else path  # a pipe can be read once
     return clip.read()
+
+
+def _asked(clip: Clip, labels: str | Iterable[str] | None, **given: Any) -> calls.Steps[list[Score]]:
+    """Ask for the labels of a clip. Raises SubscriptionError for labels in a text with a quote that is not closed."""
+    listed = names_of(labels, "labels") if isinstance(labels, str) else None if labels is None else list(labels)
+    return calls.classify(_content(clip), labels=listed, **given)
 
 
 def _settings(**groups: Mapping[str, object] | None) -> dict[str, object]:

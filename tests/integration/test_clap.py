@@ -29,6 +29,7 @@ from earmark.zeroshot.label_set import LabelSet
 from earmark.zeroshot.text_vectors import TextVectors
 from tests import checkpoints
 from tests.daemon import DEADLINE, Daemon, earmarkd, events
+from tests.running import earmark
 
 RATE = 48_000
 LABELS = ("a dog barking", "rain on a roof", "a siren", "someone laughs")
@@ -322,6 +323,15 @@ def test_a_clip_is_answered_for_the_labels_of_its_request_as_by_the_pipeline(tmp
             status, refused, _ = post(daemon, audio, query)
             assert (status, refused["error"].startswith(sentence)) == (400, True), refused
         assert post(daemon, b"no audio", "?candidate_labels=a,b")[0] == 400
+        command = ("classify", str(tmp_path / "room.wav"), "--url", daemon.address, "--json", "--model", "test/clap")
+        done = earmark(*command, "--labels", ", ".join(LABELS), "--template", "I hear {}")
+        assert (done.returncode, json.loads(done.stdout)["result"]) == (0, found), done.stderr
+        done = earmark(*command, "--labels", '"rain, far away",wind')
+        assert {each["label"] for each in json.loads(done.stdout)["result"]} == {"rain, far away", "wind"}
+        assert (
+            "the model has no labels of its own; say what to tell apart"
+            in json.loads(earmark(*command).stdout)["error"]
+        )
         said = get(daemon, "/v1/analyze?classifiers=sounds", audio)
         results = [each for each in map(json.loads, said.splitlines()) if each["type"] == "result"]
         best = theirs(samples, candidate_labels=list(LABELS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pty
@@ -160,6 +161,73 @@ def test_the_request_is_that_of_the_inference_api(
     assert (asked, body) == (path, clip.read_bytes())
     assert headers["x-wait-for-model"] == "true"
     assert headers["authorization"] is None
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        (["--labels", "a dog barking, rain"], "/?candidate_labels=a+dog+barking%2Crain"),
+        (["--labels", "a,b", "--template", "I hear {}"], "/?candidate_labels=a%2Cb&hypothesis_template=I+hear+%7B%7D"),
+    ],
+)
+def test_labels_between_commas_go_into_the_query(daemon: FakeDaemon, clip: Path, given: list[str], path: str) -> None:
+    assert earmark("classify", str(clip), "--url", daemon.host, "--json", *given).returncode == 0
+    ((asked, _, body),) = daemon.asked
+    assert (asked, body) == (path, clip.read_bytes())
+
+
+def test_a_label_with_a_comma_goes_into_a_body_of_json_with_the_clip(clip: Path) -> None:
+    with FakeDaemon(lambda path, body: (200, SCORES)) as daemon:
+        given = ["--labels", '"a siren, far away",rain', "--top-k", "2"]
+        assert earmark("classify", str(clip), "--url", daemon.host, *given).returncode == 0
+        ((asked, headers, body),) = daemon.asked
+    assert (asked, headers["content-type"]) == ("/", "application/json")
+    assert json.loads(body) == {
+        "inputs": base64.b64encode(clip.read_bytes()).decode(),
+        "parameters": {"top_k": 2, "candidate_labels": ["a siren, far away", "rain"]},
+    }
+
+
+def test_labels_that_are_none_are_refused_before_anything_is_asked(daemon: FakeDaemon, clip: Path) -> None:
+    for given, sentence in (
+        (" , ", "--labels: there are none"),
+        ('"a', "--labels: a name between double quotes must end with one"),
+    ):
+        done = earmark("classify", str(clip), "--url", daemon.host, "--labels", given)
+        assert (done.returncode, done.stdout, sentence in done.stderr) == (1, "", True), done.stderr
+    assert daemon.asked == []
+
+
+@pytest.mark.parametrize(
+    ("answered", "given", "told"),
+    [
+        (
+            "`candidate_labels` is missing: acme/clap has no labels of its own, and takes them from `parameters`",
+            ["--model", "acme/clap"],
+            'the model has no labels of its own; say what to tell apart, as in --labels "a dog barking,rain"',
+        ),
+        (
+            "`candidate_labels`: acme/words has labels of its own, and takes no others",
+            ["--model", "acme/words", "--labels", "a,b"],
+            "--labels: acme/words has labels of its own, and takes no others",
+        ),
+        (
+            "`candidate_labels`: acme/words has labels of its own, and takes no others",
+            ["--labels", "a,b"],
+            "--labels: acme/words has labels of its own, and takes no others;"
+            " --model chooses one that takes them, and `earmark models` lists those",
+        ),
+        (
+            "Invalid value for `hypothesis_template`: it has no {}",
+            ["--labels", "a,b", "--template", "x"],
+            "Invalid value for --template: it has no {}",
+        ),
+    ],
+)
+def test_a_refusal_names_the_options_of_the_command(clip: Path, answered: str, given: list[str], told: str) -> None:
+    with FakeDaemon(lambda path, body: (400, {"error": answered})) as daemon:
+        done = earmark("classify", str(clip), "--url", daemon.host, *given)
+    assert (done.returncode, done.stderr) == (1, f"earmark: {clip}: {told}\n")
 
 
 def test_the_token_comes_from_the_environment_or_the_command_line(daemon: FakeDaemon, clip: Path) -> None:

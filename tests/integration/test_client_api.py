@@ -133,6 +133,24 @@ def test_a_clip_may_be_a_path_bytes_or_a_file(daemon: FakeDaemon, tmp_path: Path
     assert daemon.asked[-1][0] == "/models/acme/words?top_k=2&function_to_apply=none"
 
 
+def test_labels_that_a_model_shall_tell_apart_are_a_text_or_a_collection(daemon: FakeDaemon) -> None:
+    for given in ("rain, a dog", ["rain", "a dog"], ("rain", "a dog")):
+        assert asks(daemon, "classify", b"RIFF", labels=given, template="I hear {}")
+    paths = {path for path, _, _ in daemon.asked}
+    assert paths == {"/?candidate_labels=rain%2Ca+dog&hypothesis_template=I+hear+%7B%7D"}
+
+
+def test_more_labels_than_an_address_should_hold_go_into_the_body(daemon: FakeDaemon) -> None:
+    labels = [f"label {number} {'x' * 80}" for number in range(60)]
+    assert asks(daemon, "classify", b"RIFF", labels=labels)
+    path, headers, body = daemon.asked[-1]
+    assert (path, headers["content-type"], json.loads(body)["parameters"]) == (
+        "/",
+        "application/json",
+        {"candidate_labels": labels},
+    )
+
+
 def test_a_clip_from_a_pipe_is_read_whole(daemon: FakeDaemon, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(b"RIFF",))

@@ -50,7 +50,8 @@ class ClassifierStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A classifier and the settings in force. `window` and `hop` are seconds.
 
     `thresholds` has the score at which each label goes on. `decide` and `vad` are what a PATCH takes, and so are the
-    fields of `label_set` where the model takes its labels at run time.
+    fields of `label_set` where the model takes its labels at run time. `groups` has the members of each label that
+    stands for several, and `verify` the settings of a second look.
     """
 
     name: str
@@ -65,6 +66,8 @@ class ClassifierStatus(msgspec.Struct, frozen=True, kw_only=True):
     decide: dict[str, Any] = {}
     vad: dict[str, Any] = {}
     label_set: dict[str, Any] | None = None
+    groups: dict[str, tuple[str, ...]] = {}
+    verify: dict[str, Any] | None = None
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
 import msgspec
 
 from earmark.columns import printable
 from earmark.errors import ServerError
-from earmark.protocol.endpoints import INFO, READY
+from earmark.protocol.endpoints import CLASSIFIERS, INFO, READY
 from earmark_client.address import Address
 from earmark_client.arguments import add_daemon, daemon_of, token_of
 from earmark_client.request import bearer, send
@@ -38,7 +38,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     add_daemon(parser, positional=True)
     parser.add_argument("--all", action="store_true", help="show everything that /info of the daemon tells")
-    parser.add_argument("--json", action="store_true", help="print one JSON object: ready, missing and info")
+    text = "print one JSON object: ready, missing, info, and the classifiers with their settings"
+    parser.add_argument("--json", action="store_true", help=text)
     parser.set_defaults(run=run)
 
 
@@ -49,24 +50,35 @@ def run(args: argparse.Namespace) -> int:
     is_ready = isinstance(ready, dict) and ready.get("ready") is True
     if args.json:
         missing = {} if is_ready or not isinstance(ready, dict) else ready.get("missing", {})
-        print(json.dumps({"ready": is_ready, "missing": missing, "info": fetch(daemon, INFO, token)}))
+        told = {"ready": is_ready, "missing": missing, "info": fetch(daemon, INFO, token)}
+        print(json.dumps(told | {"classifiers": classifiers(daemon, token)}))
         return 0 if is_ready else 1
     print(f"{daemon.host}: ready" if is_ready else f"{daemon.host}: not ready")
     if not is_ready and isinstance(ready, dict):
         print(*_indented(ready.get("missing", {}), 1), sep="\n")
     info = fetch(daemon, INFO, token)
-    print(*(_indented(info, 0) if args.all or not isinstance(info, dict) else summary(info)), sep="\n")
+    is_short = not args.all and isinstance(info, dict)
+    print(*(summary(info, classifiers(daemon, token)) if is_short else _indented(info, 0)), sep="\n")
     return 0 if is_ready else 1
 
 
-def summary(info: Mapping[str, Any]) -> list[str]:
-    """Return what people ask first, in lines; what a daemon of another version does not tell is left out."""
-    models, worker, journal, lost, subscribers = (
-        _dict(info.get(name)) for name in ("models", "worker", "journal", "lost", "subscribers")
+def summary(info: Mapping[str, Any], classifiers: Sequence[Mapping[str, Any]] = ()) -> list[str]:
+    """Return what people ask first, in lines; what a daemon of another version does not tell is left out.
+
+    `classifiers` has the settings of those that `info` names.
+    """
+    models, worker, journal, lost, subscribers, looks = (
+        _dict(info.get(name)) for name in ("models", "worker", "journal", "lost", "subscribers", "second_looks")
     )
+    settings = {each.get("name"): each for each in classifiers}
     rows = [("version", info.get("version"))]
     rows += [(f"source {each.get('name')}", _source(each)) for each in _dicts(info.get("sources"))]
-    rows += [(f"classifier {each.get('name')}", _classifier(each)) for each in _dicts(info.get("classifiers"))]
+    for each in _dicts(info.get("classifiers")):
+        chosen = settings.get(each.get("name"), {})
+        rows += [(f"classifier {each.get('name')}", _classifier(each))]
+        rows += [("  groups", _groups(_dict(chosen.get("groups")))), ("  second look", _verify(chosen.get("verify")))]
+    if any("verify" in each for each in classifiers):
+        rows += [("second looks", _named(looks, "confirmed", "refused", "lost") or "none so far")]
     rows += [("models", _named(models, "loaded", "loading"))]
     rows += [("worker", _named(worker, "phase", "device", "restarts", "fallback", "detail"))]
     if isinstance(gateway := info.get("gateway"), dict):
@@ -96,6 +108,23 @@ def _classifier(told: Mapping[str, Any]) -> str:
     return f"{told.get('model')}, hears {_flat(told.get('sources', [])) or 'nothing'}"
 
 
+def _groups(told: Mapping[str, Any]) -> str:
+    return ", ".join(f"{group} ({_flat(members)})" for group, members in told.items())
+
+
+def _verify(told: object) -> str:
+    """Return when which model looks a second time, and what confirms a label where the settings name it."""
+    if not isinstance(told, dict):
+        return ""
+    labels = _dict(told.get("labels"))
+    named = [
+        f"{label} by {' or '.join(map(str, others))}" if others else f"{label} needs none"
+        for label, others in labels.items()
+    ]
+    when = f"by {told.get('model')} below {told.get('sure')}, confirms from {told.get('on')} on"
+    return f"{when}: {', '.join(named)}" if named else when
+
+
 def _gateway(told: Mapping[str, Any]) -> str:
     where = f"reads {told.get('stream')} of NATS"
     where += f" at {told.get('server')}" if told.get("connected") else f", not connected: {told.get('detail')}"
@@ -110,6 +139,14 @@ def _named(told: Mapping[str, Any], *names: str) -> str:
 
 def _lost(told: Mapping[str, Any]) -> str:
     return f"{_flat(told.get('seconds', 0))} s in {_flat(told.get('times', 0))} pieces"
+
+
+def classifiers(daemon: Address, token: str | None = None) -> list[Mapping[str, Any]]:
+    """Return the classifiers with their settings, or nothing where there are none to be had, as at a gateway."""
+    try:
+        return _dicts(fetch(daemon, CLASSIFIERS, token))
+    except ServerError:
+        return []
 
 
 def fetch(daemon: Address, path: str, token: str | None = None) -> Any:

@@ -27,6 +27,8 @@ EMOTION = {
     "thresholds": {"happy": 0.7, "calm": 0.8},
     "decide": {"on": 0.8, "labels": {"happy": 0.7}},
     "vad": {"threshold": 0.5},
+    "groups": {"calm": ["calm", "neutral"]},
+    "verify": {"model": "acme/other", "sure": 0.9},
     "new in a later version": [1],
 }
 CHANGE: dict[str, Any] = {"key": "classifier[emotion].decide.on", "before": 0.8, "after": 0.7}
@@ -86,6 +88,7 @@ def test_both_have_the_same_methods_with_the_same_parameters() -> None:
 
 def test_classifiers_are_typed_and_what_a_newer_daemon_adds_is_ignored(daemon: FakeDaemon) -> None:
     (emotion,) = asks(daemon, "classifiers")
+    assert (emotion.groups, emotion.verify) == ({"calm": ("calm", "neutral")}, {"model": "acme/other", "sure": 0.9})
     assert (emotion.name, emotion.thresholds, emotion.decide["on"]) == ("emotion", {"happy": 0.7, "calm": 0.8}, 0.8)
 
 

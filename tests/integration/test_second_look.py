@@ -150,6 +150,22 @@ def test_what_became_of_second_looks_is_counted(daemon: Daemon) -> None:
     assert f'earmark_second_looks_total{{outcome="confirmed"}} {looks["confirmed"]:.1f}' in metrics
 
 
+def test_status_tells_groups_and_second_looks(daemon: Daemon) -> None:
+    looks = Client(daemon.address).get("/info").json["second_looks"]
+    shown = earmark("status", daemon.address).stdout.splitlines()
+    told = dict(line.split("  ", 1) for line in map(str.strip, shown) if "  " in line)
+    assert told["groups"].strip() == "direction (left, right)"
+    assert told["second looks"].strip() == f"confirmed {looks['confirmed']}, refused {looks['refused']}"
+    second = "by second/commands below 1.0, confirms from 0.5 on: stop by go, direction by left or right"
+    assert [line.split(maxsplit=2)[2] for line in shown if line.startswith("  second look ")] == [
+        second,
+        "by second/half below 1.0, confirms from 0.2 on",
+    ]
+    commands, sliding = json.loads(earmark("status", daemon.address, "--json").stdout)["classifiers"]
+    assert commands["groups"] == {"direction": ["left", "right"]}
+    assert (sliding["verify"]["model"], "groups" in sliding) == ("second/half", False)
+
+
 def test_a_recording_is_analyzed_as_it_is_heard(daemon: Daemon) -> None:
     reply = Client(daemon.address).post(RECORDING.read_bytes(), "/v1/analyze")
     assert reply.status == 200, reply.body

@@ -49,6 +49,33 @@ def test_a_summary_has_what_people_ask_first() -> None:
     ]
 
 
+def test_groups_and_the_second_look_stand_below_their_classifier_and_the_counts_by_themselves() -> None:
+    info = {
+        "classifiers": [
+            {"name": "sounds", "model": "earmark/sounds", "sources": ["desk"]},
+            {"name": "words", "model": "earmark/commands", "sources": []},
+        ],
+        "second_looks": {"confirmed": 4, "refused": 2, "lost": 0},
+    }
+    verify = {"model": "acme/dogs", "sure": 0.95, "on": 0.6, "labels": {"animal": ["bark", "howl"], "water": []}}
+    groups = {"animal": ["dog_bark", "rooster"], "water": ["rain"]}
+    sounds: dict[str, object] = {"name": "sounds", "groups": groups, "verify": verify}
+    assert summary(info, [sounds, {"name": "words"}]) == [
+        "classifier sounds  earmark/sounds, hears desk",
+        "  groups           animal (dog_bark, rooster), water (rain)",
+        "  second look      by acme/dogs below 0.95, confirms from 0.6 on: animal by bark or howl, water needs none",
+        "classifier words   earmark/commands, hears nothing",
+        "second looks       confirmed 4, refused 2",
+        "journal            none",
+    ]
+
+
+def test_second_looks_that_never_were_are_none_so_far() -> None:
+    info = {"classifiers": [{"name": "a", "model": "m"}], "second_looks": {"confirmed": 0, "refused": 0, "lost": 0}}
+    told = summary(info, [{"name": "a", "verify": {"model": "b", "sure": 1.0, "on": 0.5, "labels": {}}}])
+    assert told[1:3] == ["  second look  by b below 1.0, confirms from 0.5 on", "second looks   none so far"]
+
+
 def test_a_summary_of_a_gateway_tells_what_it_reads_and_of_no_journal() -> None:
     told = {"connected": True, "detail": "", "server": "nats:4222", "stream": "EARMARK", "behind": 0, "nodes": 2}
     part = told | {"served_nodes": ["hall", "attic"], "served_sources": [], "silent": 1}

@@ -11,8 +11,8 @@ export function rulesOf(status, changes = {}) {
     else decide.labels[label] = on;
   }
   const distance = Math.max(0, decide.on - decide.off);
-  const ignored = new Set(decide.ignore);
-  const on = (label) => (ignored.has(label) ? 2 : (of(decide.labels, label) ?? decide.on));
+  const never = (label) => of(status.thresholds, label) === undefined; // ignored, of a background, or a value
+  const on = (label) => (never(label) ? 2 : (of(decide.labels, label) ?? decide.on));
   const off = (label) => Math.max(0, on(label) - distance);
   return { mode: status.mode, window: status.window, hop: status.hop, decide, on, off };
 }
@@ -66,7 +66,8 @@ function sliding(points, { decide, on, off, window, hop }) {
   return { fired, hits, smoothed };
 
   function rise(point) {
-    let ready = Object.keys(hits).filter((label) => hits[label] >= decide.hits && !active.has(label));
+    const refused = new Set(point.unconfirmed?.map(({ label }) => label)); // a second look is not made again here
+    let ready = Object.keys(hits).filter((label) => hits[label] >= decide.hits && !active.has(label) && !refused.has(label));
     if (decide.exclusive && ready.length) {
       const best = ready.reduce((one, other) => (smoothed[other] > smoothed[one] ? other : one));
       for (const [rival, since] of active) {
@@ -99,14 +100,19 @@ export function replayGate(points, threshold, fall) {
   return { times, seconds: ms / 1000 };
 }
 
-/** Compare what fires by new rules with what fires by those in force: {times, added, gone}. */
-export function compare(now, then) {
+/** Whether another model has to confirm what fires, by `verify` of a classifier's status, which most have not. */
+export const needsLook = (verify) => ({ label, score }) =>
+  verify !== undefined && score < verify.sure && of(verify.labels, label)?.length !== 0;
+
+/** Compare what fires by new rules with what fires by those in force; `doubtful` are those added that need a second look. */
+export function compare(now, then, verify) {
   const name = ({ label, at }) => `${label}@${at}`;
   const near = (one, all) => all.some((other) => other.label === one.label && Math.abs(other.at - one.at) < 1500);
   const same = new Set(now.map(name));
   const added = then.filter((one) => !same.has(name(one)) && !near(one, now));
   const gone = now.filter((one) => !near(one, then));
-  return { times: then.length, added: added.length, gone: gone.length };
+  const doubtful = added.filter(needsLook(verify));
+  return { times: then.length, added: added.length, gone: gone.length, doubtful: doubtful.length };
 }
 
 const ordered = (scores) => Object.entries(scores).sort((one, other) => other[1] - one[1]);

@@ -17,7 +17,7 @@ export class Store {
     this.classifiers = new Map(); // name → as hello tells it
     this.status = new Map(); // name → as GET /v1/classifiers tells it: thresholds and settings in force
     this.settings = new Map(); // source → as GET /v1/sources tells it
-    this.results = new Map(); // key → Series of {at, start, scores, final, suppressed, hit}
+    this.results = new Map(); // key → Series of {at, start, end, scores, final, suppressed, unconfirmed}
     this.now = new Map(); // key → {top, suppressed, unconfirmed, at}
     this.levels = new Map(); // source → {db, peak, hold, holdAt, floor, gates, at}
     this.gates = new Map(); // key → Series of {at, value, open}
@@ -121,7 +121,7 @@ const HANDLERS = {
     const top = event.result ?? [];
     const scores = Object.fromEntries(top.map(({ label, score }) => [label, score]));
     const suppressed = event.suppressed ?? "";
-    store.series(key).push({ at, start: event.start, end: event.end, scores, final: !!event.final, suppressed });
+    store.series(key).push({ at, start: event.start, end: event.end, scores, final: !!event.final, suppressed, unconfirmed: event.unconfirmed });
     store.now.set(key, { top, suppressed, unconfirmed: event.unconfirmed, at, final: !!event.final });
     const source = store.sources.get(event.source);
     if (source && event.lag !== undefined) source.lag = event.lag;

@@ -91,6 +91,9 @@ export function verdict(now, status, hits, active) {
   return status.mode === "utterance" ? t("now.fired", { label: best.name }) : t("now.smoothing", { label: best.name });
 }
 
+/** What a preview of thresholds cannot know, where another model has to confirm labels. */
+export const lookNote = (verify) => t("preview.look", { sure: score(verify.sure), model: shown(verify.model) });
+
 /** What the page knows of its connection, as {tone, text}. */
 export function connection({ state, since, behind, error, status }, silentFor, stale) {
   if (state === "refused") return { tone: "bad", text: has(`connection.${status}`) ? t(`connection.${status}`) : t("connection.refused", { error }) };

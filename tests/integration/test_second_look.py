@@ -17,6 +17,7 @@ import soundfile
 import soxr
 
 from earmark.checkpoints.reader import EMBEDDED
+from tests.browser import Browser, missing
 from tests.daemon import DEADLINE, Daemon, environment
 from tests.posting import Client, until
 from tests.signals import DEMO
@@ -164,6 +165,16 @@ def test_status_tells_groups_and_second_looks(daemon: Daemon) -> None:
     commands, sliding = json.loads(earmark("status", daemon.address, "--json").stdout)["classifiers"]
     assert commands["groups"] == {"direction": ["left", "right"]}
     assert (sliding["verify"]["model"], "groups" in sliding) == ("second/half", False)
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_the_page_says_beside_a_preview_that_it_makes_no_second_look(daemon: Daemon) -> None:
+    with Browser() as page:
+        page.do("open", url=f"http://{daemon.address}/")
+        page.until("store.status.size === 2")
+        page.do("click", on="[data-classifier=sliding] .tune")
+        note = page.until("document.querySelector('.tuner .caution')?.innerText")
+    assert note.startswith("Below a score of 1.00, a label needs a second look by second/half. The preview knows what ")
 
 
 def test_a_recording_is_analyzed_as_it_is_heard(daemon: Daemon) -> None:

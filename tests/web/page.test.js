@@ -6,7 +6,7 @@ import { toCsv } from "../../clients/web/csv.js";
 import { compare, replay, replayGate, rulesOf } from "../../clients/web/decide.js";
 import { Series } from "../../clients/web/series.js";
 import { KEPT, Store, keyOf } from "../../clients/web/store.js";
-import { connection, gapSentence, listed, plain, refusal, t, useStrings, verdict, whySentence } from "../../clients/web/words.js";
+import { connection, gapSentence, listed, lookNote, plain, refusal, t, useStrings, verdict, whySentence } from "../../clients/web/words.js";
 
 const STRINGS = JSON.parse(readFileSync(new URL("../../clients/web/strings.json", import.meta.url)));
 useStrings(STRINGS);
@@ -182,7 +182,7 @@ test("of an exclusive set a stronger label takes over", () => {
 });
 
 test("a command fires over threshold and margin, and not again in its refractory time", () => {
-  const utterance = status({ mode: "utterance" });
+  const utterance = status({ mode: "utterance", thresholds: { go: 0.8, no: 0.8 } });
   const played = [
     { at: 1, start: 0, end: 0.5, scores: { go: 0.9, no: 0.05 } },
     { at: 2, start: 0.8, end: 1.2, scores: { go: 0.9 } },
@@ -204,7 +204,43 @@ test("a label's own threshold moves its off along", () => {
 
 test("a preview tells what is new and what is no more", () => {
   const one = (label, at) => ({ label, at });
-  assert.deepEqual(compare([one("a", 1000), one("b", 9000)], [one("a", 1500), one("a", 5000)]), { times: 2, added: 1, gone: 1 });
+  assert.deepEqual(compare([one("a", 1000), one("b", 9000)], [one("a", 1500), one("a", 5000)]), { times: 2, added: 1, gone: 1, doubtful: 0 });
+});
+
+test("a label that a second look has refused does not fire in a preview, whatever the threshold", () => {
+  const refused = [{ label: "happy", model: "a/second", score: 0.2, threshold: 0.5 }];
+  const played = points({ happy: 0.9 }, { happy: 0.9, angry: 0.85 }, { happy: 0.9 }, { happy: 0.9 });
+  const [, second, third] = played;
+  for (const point of [second, third]) point.unconfirmed = refused;
+  assert.deepEqual(names(replay(played, rulesOf(status()))), ["happy@3000"]);
+  assert.deepEqual(names(replay(played, rulesOf(status(), { decide: { on: 0.5, hits: 1 } }))), ["happy@0"]);
+  second.scores = { happy: 0.9, angry: 0.85 };
+  played[0].scores = { angry: 0.85 };
+  assert.deepEqual(names(replay(played, rulesOf(status()))), ["angry@1000", "happy@3000"]); // the other comes in its place
+});
+
+test("a result tells the preview what was not confirmed", () => {
+  const refused = [{ label: "happy", model: "a/second", score: 0.2, threshold: 0.5 }];
+  const { points } = heard(result(3, { happy: 0.9 }, { unconfirmed: refused })).results.get(keyOf("emotion", "desk"));
+  assert.deepEqual(points[0].unconfirmed, refused);
+});
+
+test("what is new in a preview counts as doubtful where another model would have to confirm it", () => {
+  const verify = { model: "a/second", sure: 0.9, on: 0.5, labels: { sure: [], other: ["x"] } };
+  const fired = [["other", 0.89], ["other", 0.9], ["sure", 0.5], ["free", 0.7]].map(([label, score], index) => ({ label, score, at: index * 5000 }));
+  assert.equal(compare([], fired, verify).doubtful, 2);
+  assert.equal(compare(fired, fired, verify).doubtful, 0);
+  assert.equal(compare([], fired).doubtful, 0);
+});
+
+test("beside a preview stands that it makes no second look", () => {
+  const note = lookNote({ model: "a/second\u202e", sure: 0.9, on: 0.5, labels: {} });
+  assert.match(note, /^Below a score of 0\.90, a label needs a second look by a\/second\?\. .* may still be refused\.$/);
+});
+
+test("labels that never go on fire in no preview, though no setting of `decide` names them", () => {
+  const clap = status({ thresholds: { happy: 0.8 }, label_set: { labels: ["happy"], background: ["silence"] } });
+  assert.deepEqual(names(replay(points({ silence: 0.9 }, { silence: 0.9 }), rulesOf(clap, { decide: { on: 0.5 } }))), []);
 });
 
 test("a gate that is tried counts its openings and their length", () => {
@@ -270,9 +306,13 @@ test("every string that a module asks for exists", () => {
 });
 
 test("a label may have the name of what every object has", () => {
-  const status = { mode: "sliding", window: 1, hop: 1, thresholds: {}, decide: { on: 0.6, off: 0.4, hits: 1, smooth: 1, margin: 0, min_on: 0, min_sound: 0, labels: {}, ignore: [] } };
-  const points = ["constructor", "toString", "__proto__"].map((label, index) => ({ at: index * 1000, scores: Object.fromEntries([[label, 0.9]]) }));
+  const status = { mode: "sliding", window: 1, hop: 1, decide: { on: 0.6, off: 0.4, hits: 1, smooth: 1, margin: 0, min_on: 0, min_sound: 0, labels: {}, ignore: [] } };
+  const labels = ["constructor", "toString", "__proto__"];
+  status.thresholds = Object.fromEntries(labels.map((label) => [label, 0.6]));
+  const points = labels.map((label, index) => ({ at: index * 1000, scores: Object.fromEntries([[label, 0.9]]) }));
   assert.deepEqual(replay(points, rulesOf(status)).fired.map(({ label }) => label), ["constructor", "toString", "__proto__"]);
+  status.thresholds = {};
+  assert.deepEqual(replay(points, rulesOf(status)).fired, []);
   assert.match(verdict({ top: [{ label: "constructor", score: 0.9 }], suppressed: "" }, status, 0, false), /constructor/);
 });
 

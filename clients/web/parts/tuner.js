@@ -2,7 +2,7 @@
 
 import { html, nothing } from "../vendor/lit-html.js";
 import { compare, replay, replayGate, rulesOf } from "../decide.js";
-import { of, refusal, score, seconds, t } from "../words.js";
+import { lookNote, of, refusal, score, seconds, t } from "../words.js";
 import { chart } from "./chart.js";
 import { ask } from "./token.js";
 
@@ -45,6 +45,7 @@ export function trial(page, pair, status) {
     <div class="tuner">
       ${chart(page, pair, status)}
       <p class="preview" role="status">${preview(page, pair, status)}</p>
+      ${status.verify ? html`<p class="caution">${lookNote(status.verify)}</p>` : nothing}
       <div class="actions">
         <button class="primary" ?disabled=${!changed || tuning.busy} @click=${() => apply(page, classifier.name, status)}>${t("tuner.apply")}</button>
         <button class="quiet" ?disabled=${!changed} @click=${() => reset(page)}>${t("tuner.reset")}</button>
@@ -115,8 +116,13 @@ function preview(page, { key, classifier }, status) {
   const only = (fired) => fired.filter(({ label }) => !tuning.label || label === tuning.label);
   const now = only(replay(points, rulesOf(status)).fired);
   if (!tuning.changes.decide) return t("preview.now", { n: now.length });
-  const { times, added, gone } = compare(now, only(replay(points, rulesOf(status, tuning.changes)).fired));
-  const differs = [added && t("preview.added", { n: added }), gone && t("preview.gone", { n: gone })].filter(Boolean);
+  const then = only(replay(points, rulesOf(status, tuning.changes)).fired);
+  const { times, added, gone, doubtful } = compare(now, then, status.verify);
+  const differs = [
+    added && t("preview.added", { n: added }),
+    doubtful && t("preview.doubtful", { n: doubtful }),
+    gone && t("preview.gone", { n: gone }),
+  ].filter(Boolean);
   return [t("preview.times", { n: times }), ...(differs.length ? differs : [t("preview.same")])].join(", ");
 }
 

@@ -16,7 +16,8 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra
 from earmark.config import presets
 from earmark.config.file import parse
 from earmark.config.settings import Classifier
-from earmark.detection.decide import SlidingDecider, UtteranceDecider
+from earmark.deciding.sliding import SlidingDecider
+from earmark.deciding.utterances import UtteranceDecider
 from earmark.protocol.events import Label, Result, Score, Why
 from tests.signals import demo, noise, tone
 from training.data.audio import RATE, Samples

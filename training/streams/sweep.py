@@ -20,8 +20,10 @@ import msgspec
 import numpy as np
 
 from earmark.config.settings import Classifier, Config
-from earmark.detection.decide import Decider, SlidingDecider, UtteranceDecider
-from earmark.detection.rules import Off, On
+from earmark.deciding.judged import Decider
+from earmark.deciding.rules import Off, On
+from earmark.deciding.sliding import SlidingDecider
+from earmark.deciding.utterances import UtteranceDecider
 from earmark.listening.plan import plans
 from earmark.protocol.events import Result
 from training.models.card import table

@@ -1,1 +1,1 @@
-"""From scores to labels that go on and off."""
+"""From the answers of models to events, in the order of the sound."""

@@ -9,13 +9,13 @@ import msgspec
 import numpy as np
 
 from earmark.audio.types import Floats, Milliseconds, Nanoseconds, Window
-from earmark.detection.decide import Decider, SlidingDecider
+from earmark.deciding.judged import Decider, Judged
+from earmark.deciding.rules import On, Rules
+from earmark.deciding.sliding import SlidingDecider
 from earmark.detection.draft import Draft, Drafter
-from earmark.detection.judged import Judged
 from earmark.detection.meaning import Meaning
 from earmark.detection.outcomes import Look, Outcome, Twice, Unscored, WindowTicket
 from earmark.detection.reorder import ReorderBuffer
-from earmark.detection.rules import On, Rules
 from earmark.detection.watched import WatchedLabels
 from earmark.protocol.events import (
     OffReason,

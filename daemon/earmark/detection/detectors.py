@@ -10,10 +10,10 @@ from typing import assert_never, get_args
 import msgspec
 
 from earmark.audio.types import SECOND, Milliseconds, Nanoseconds, Window
+from earmark.deciding.rules import Rules
 from earmark.detection.detector import Detector
 from earmark.detection.draft import Draft
 from earmark.detection.outcomes import Look, Looked, Outcome, WindowTicket
-from earmark.detection.rules import Rules
 from earmark.protocol.events import Loss, LossCause, OffReason, Source, SourceInfo, SourceState
 from earmark.windowing.messages import (
     AudioLost,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from earmark.audio.types import Floats, Milliseconds, Nanoseconds, Window, milliseconds, seconds
+from earmark.deciding.rules import Decision, Off, On, Suppressed
 from earmark.detection.outcomes import Looked, Outcome, Unscored
-from earmark.detection.rules import Decision, Off, On, Suppressed
 from earmark.inference.scores import ranked
 from earmark.protocol.endpoints import CLIPS
 from earmark.protocol.events import Config, Label, Loss, LossCause, Result, SecondLook, Source, Unconfirmed

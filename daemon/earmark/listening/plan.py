@@ -14,11 +14,13 @@ from earmark.checkpoints.catalogue import Entry, catalogue
 from earmark.checkpoints.checkpoint import Checkpoint, Scoring
 from earmark.config import settings as config
 from earmark.config.labels import REJECTED
-from earmark.detection import decide
+from earmark.deciding.judged import Decider
+from earmark.deciding.rules import Rules, SecondRules, rules
+from earmark.deciding.sliding import SlidingDecider
+from earmark.deciding.utterances import UtteranceDecider
 from earmark.detection.detector import Detector
 from earmark.detection.groups import Grouping, grouping, wrong_groups
 from earmark.detection.meaning import Meaning, as_they_are
-from earmark.detection.rules import Rules, SecondRules, rules
 from earmark.detection.second import SecondModel
 from earmark.engines.wire import MAX_WINDOW_SAMPLES
 from earmark.errors import ConfigError, LabelsRefused, ModelError
@@ -182,9 +184,7 @@ class Plan:
     def detector(self, source: str, new_id: Callable[[], str]) -> Detector:
         """Make the detector of one more source, with a decider of its own."""
         settings, rules = self.settings, self.rules
-        decider: decide.Decider = (
-            decide.SlidingDecider(rules) if settings.mode == "sliding" else decide.UtteranceDecider(rules)
-        )
+        decider: Decider = SlidingDecider(rules) if settings.mode == "sliding" else UtteranceDecider(rules)
         return Detector(
             source,
             settings.name,

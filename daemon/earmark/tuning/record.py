@@ -13,10 +13,10 @@ import numpy as np
 from earmark.analysis.offline import Offline, offline_plan
 from earmark.audio.types import Nanoseconds, Window
 from earmark.config import settings as config
+from earmark.deciding.judged import Judged
 from earmark.detection.detector import Detector
 from earmark.detection.detectors import Detectors, Reserved
 from earmark.detection.draft import Draft
-from earmark.detection.judged import Judged
 from earmark.detection.outcomes import Outcome, Unscored, WindowTicket
 from earmark.engines.supervisor import LocalEngine
 from earmark.inference.batch import Batcher

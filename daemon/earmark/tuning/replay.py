@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from earmark.audio.types import Floats, Milliseconds
-from earmark.detection.decide import Decider, SlidingDecider, UtteranceDecider
-from earmark.detection.judged import Judged
-from earmark.detection.rules import Off, On, Rules, Suppressed
+from earmark.deciding.judged import Decider, Judged
+from earmark.deciding.rules import Off, On, Rules, Suppressed
+from earmark.deciding.sliding import SlidingDecider
+from earmark.deciding.utterances import UtteranceDecider
 from earmark.protocol.events import OffReason
 
 

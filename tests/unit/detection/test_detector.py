@@ -8,13 +8,15 @@ import pytest
 
 from earmark.audio.types import Span, Window
 from earmark.config import settings as config
-from earmark.detection.decide import Decider, SlidingDecider, UtteranceDecider
+from earmark.deciding.judged import Decider
+from earmark.deciding.rules import SecondRules, rules
+from earmark.deciding.sliding import SlidingDecider
+from earmark.deciding.utterances import UtteranceDecider
 from earmark.detection.detector import Detector
 from earmark.detection.draft import Draft
 from earmark.detection.groups import grouping
 from earmark.detection.meaning import Meaning
 from earmark.detection.outcomes import Outcome, Unscored
-from earmark.detection.rules import SecondRules, rules
 from earmark.detection.second import second_model
 from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Score, SecondLook, Unconfirmed, Why
 from earmark.windowing.messages import GateClosed

@@ -9,13 +9,13 @@ import pytest
 from earmark.audio.types import SECOND, Span, Window
 from earmark.capture.health import Change
 from earmark.config import settings as config
-from earmark.detection.decide import SlidingDecider
+from earmark.deciding.rules import rules
+from earmark.deciding.sliding import SlidingDecider
 from earmark.detection.detector import Detector
 from earmark.detection.detectors import Detectors, LossCount
 from earmark.detection.draft import Draft
 from earmark.detection.meaning import Meaning
 from earmark.detection.outcomes import Unscored
-from earmark.detection.rules import rules
 from earmark.protocol.events import Label, Loss, LossCause, OffReason, Result, Source, SourceInfo, SourceState
 from earmark.windowing.messages import AudioLost, ClassifierChanged, GateClosed, SourceChanged, SourceEnded
 

@@ -16,12 +16,12 @@ from earmark.audio.types import SECOND, Floats, Samples, Span, Window
 from earmark.capture.health import Change
 from earmark.checkpoints.checkpoint import Scoring
 from earmark.config import settings as config
-from earmark.detection.decide import SlidingDecider
+from earmark.deciding.rules import SecondRules, rules
+from earmark.deciding.sliding import SlidingDecider
 from earmark.detection.detector import Detector
 from earmark.detection.detectors import Detectors, LookCounts
 from earmark.detection.draft import Draft
 from earmark.detection.meaning import Meaning
-from earmark.detection.rules import SecondRules, rules
 from earmark.detection.second import SecondModel, second_model
 from earmark.errors import WorkerDied
 from earmark.inference.batch import Batcher

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from earmark.audio.types import milliseconds
 from earmark.config import settings as config
-from earmark.detection.rules import NEVER
+from earmark.deciding.rules import NEVER
 from earmark.errors import ConfigError, LabelsRefused
 from earmark.listening.plan import default_model, plans, scorings, with_heads
 from earmark.protocol.events import LabelSet

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from earmark.config.settings import Decide
-from earmark.detection.judged import Judged
-from earmark.detection.rules import rules
+from earmark.deciding.judged import Judged
+from earmark.deciding.rules import rules
 from earmark.tuning.replay import Detection, ScoredWindow, SoundEnded, Step, decide_again
 from earmark.tuning.report import curve
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from earmark.audio.types import Floats, Milliseconds, Window, milliseconds
-from earmark.detection.decide import Decider
-from earmark.detection.rules import Decision, On
+from earmark.deciding.rules import Decision, On
+from earmark.deciding.sliding import SlidingDecider
+from earmark.deciding.utterances import UtteranceDecider
+
+Decider = UtteranceDecider | SlidingDecider
 
 
 @dataclass(frozen=True, slots=True)

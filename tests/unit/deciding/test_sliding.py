@@ -1,218 +1,19 @@
+"""Labels that last: when they go on and off."""
+
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.audio.types import Floats
-from earmark.config import settings as config
-from earmark.detection.decide import SlidingDecider, UtteranceDecider
-from earmark.detection.rules import Decision, Off, On, Rules, SecondRules, Suppressed, rules
-from earmark.protocol.events import OffReason, SecondLook, Why
+from earmark.deciding.rules import Decision, Off, On
+from earmark.deciding.sliding import SlidingDecider
+from earmark.protocol.events import Why
+from tests.deciders import HOUR, aged, checked, end, hear, made, moods, off, on, play, probabilities, twice, what
 
 # Scores and thresholds that must meet exactly are sums of powers of two, which floats hold exactly.
-
-HOUR = 3600.0  # rules are about how long something lasted, not about when it was: most tests begin an hour in
-
-
-def moment(seconds: float) -> int:
-    """Return a time or a duration as the decider counts it."""
-    return round(seconds * 1000)
-
-
-def probabilities(*scores: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    return np.array(scores, dtype=np.float32)
-
-
-def hear(
-    decider: SlidingDecider | UtteranceDecider,
-    start: float,
-    end: float,
-    *scores: float,
-    final: bool = False,
-    continued: bool = False,
-    looked: Floats | None = None,
-) -> list[Decision]:
-    """What is decided on the window or utterance from `start` to `end` seconds."""
-    heard = probabilities(*scores)
-    return decider.scored(moment(start), moment(end), heard, final=final, continued=continued, looked=looked)
-
-
-def end(decider: SlidingDecider | UtteranceDecider, at: float, reason: OffReason = "quiet") -> list[Decision]:
-    return decider.ended(moment(at), reason)
-
-
-def on(label: str, score: float, start: float, why: Why, end: float | None = None) -> On:
-    return On(label, score, moment(start), why, None if end is None else moment(end))
-
-
-def off(label: str, reason: OffReason, start: float, end: float, peak: float, on_score: float) -> Off:
-    return Off(label, reason, moment(start), moment(end), peak, on_score)
-
-
-def made(
-    labels: tuple[str, ...], *, gate: str, own: dict[str, float] | None = None, refractory: float = 0.0, **more: object
-) -> Rules:
-    """Rules that hold nothing back but for `more`; `own` are thresholds of single labels, `refractory` is seconds."""
-    settings: dict[str, object] = {"margin": 0.0, "smooth": 1, "hits": 1, "ignore": ()} | more
-    chosen = config.Decide(labels=own or {}, refractory_ms=moment(refractory), **settings)  # type: ignore[arg-type]
-    return rules(labels, chosen, gate=gate)
-
-
-def what(decisions: list[Decision]) -> list[tuple[str, str]]:
-    """The label, and `on` or the reason."""
-    return [(item.label, "on" if isinstance(item, On) else item.reason) for item in decisions]
-
-
-def words(**changes: object) -> UtteranceDecider:
-    settings: dict[str, object] = {
-        "labels": ("stop", "go", "_unknown_"),
-        "on": 0.6, "off": 0.45, "ignore": ("_unknown_",), "margin": 0.1, "refractory": 0.4,
-        "gate": "speech",
-    }  # fmt: skip
-    return UtteranceDecider(made(**(settings | changes)))  # type: ignore[arg-type]
-
-
-def test_a_clear_word_fires_with_its_reasons() -> None:
-    why = Why(raw=0.8, smoothed=0.8, threshold=0.6, hits=1, needed=1, gate="speech")
-    assert hear(words(hits=3), HOUR + 1.0, HOUR + 1.5, 0.8, 0.1, 0.1) == [
-        on("stop", 0.8, HOUR + 1.0, why, end=HOUR + 1.5)
-    ]
-
-
-def test_scores_of_a_word_are_told_to_four_digits() -> None:
-    why = Why(0.8765, 0.8765, 0.6123, 1, 1, "speech")
-    assert hear(words(own={"stop": 0.61234567}), 1, 2, 0.87654321, 0.1, 0) == [on("stop", 0.8765, 1, why, end=2)]
-
-
-def test_the_threshold_is_reached_exactly() -> None:
-    assert what(hear(words(), 1, 2, 0.6, 0.2, 0.2)) == [("stop", "on")]
-    assert hear(words(), 1, 2, 0.5999, 0.2, 0.2) == []
-
-
-@pytest.mark.parametrize("threshold", [0.6, 0.7])  # of the two only 0.6 is greater as a float32
-def test_a_score_as_high_as_the_setting_is_enough_in_the_model_s_precision(threshold: float) -> None:
-    assert what(hear(words(on=threshold), 1, 2, threshold, 0.2, 0.1)) == [("stop", "on")]
-    assert what(hear(moods(on=threshold, hits=1), 1, 2, threshold, 0.2)) == [("happy", "on")]
-
-
-def test_a_label_has_its_own_threshold() -> None:
-    assert hear(words(own={"stop": 0.9}), 1, 2, 0.8, 0.1, 0.1) == []
-    assert what(hear(words(own={"stop": 0.3}), 1, 2, 0.5, 0.2, 0.3)) == [("stop", "on")]
-    assert what(hear(words(own={"go": 0.3}), 1, 2, 0.2, 0.5, 0.3)) == [("go", "on")]
-
-
-def test_a_narrow_lead_is_suppressed() -> None:
-    assert hear(words(on=0.4), 1, 2, 0.5, 0.45, 0.05) == [Suppressed("stop", "margin")]
-
-
-def test_a_lead_of_exactly_the_margin_is_enough() -> None:
-    assert what(hear(words(on=0.5, margin=0.125), 1, 2, 0.625, 0.5, 0)) == [("stop", "on")]
-    assert what(hear(words(on=0.5, margin=0.125), 1, 2, 0.625, 0.5 + 1 / 1024, 0)) == [("stop", "margin")]
-
-
-def test_the_margin_is_the_lead_over_the_second_best_wherever_it_stands() -> None:
-    for scores in [(0.75, 0.625, 0.0), (0.75, 0.0, 0.625)]:
-        assert hear(words(margin=0.25), 1, 2, *scores) == [Suppressed("stop", "margin")]
-    assert hear(words(margin=0.25), 1, 2, 0.625, 0.75, 0.0) == [Suppressed("go", "margin")]
-
-
-def test_a_model_with_two_labels_needs_a_lead() -> None:
-    decider = words(labels=("stop", "go"), margin=0.25, ignore=())
-    assert hear(decider, 1, 2, 0.75, 0.625) == [Suppressed("stop", "margin")]
-    assert what(hear(decider, 1, 2, 0.75, 0.5)) == [("stop", "on")]
-
-
-def test_a_model_with_one_label_needs_no_lead() -> None:
-    decider = words(labels=("stop",), margin=0.9, ignore=())
-    assert what(hear(decider, 1, 2, 0.8)) == [("stop", "on")]
-    assert hear(decider, 3, 4, 0.5) == []
-
-
-def test_of_equal_scores_the_first_label_wins_without_a_margin() -> None:
-    many = tuple(f"word{number}" for number in range(40))
-    scores = [0.25] * 20 + [0.75] * 20
-    assert what(hear(words(labels=many, margin=0.0, ignore=()), 1, 2, *scores)) == [("word20", "on")]
-
-
-def test_an_utterance_longer_than_the_longest_is_a_sentence_and_no_word() -> None:
-    decider = words(longest=1.0)
-    assert hear(decider, 1, 2.001, 0.9, 0.1, 0) == [Suppressed("stop", "long")]
-    assert what(hear(decider, 1, 2, 0.9, 0.1, 0)) == [("stop", "on")]
-    assert what(hear(words(longest=0), 1, 9, 0.9, 0.1, 0)) == [("stop", "on")]
-
-
-def test_an_utterance_of_exactly_the_longest_is_a_word_however_late_in_the_stream() -> None:
-    assert what(hear(words(longest=0.7), HOUR + 0.1, HOUR + 0.8, 0.9, 0.1, 0)) == [("stop", "on")]
-    assert what(hear(words(longest=0.7), HOUR + 0.1, HOUR + 0.801, 0.9, 0.1, 0)) == [("stop", "long")]
-
-
-def test_what_is_left_of_a_sentence_that_was_cut_is_no_word_however_short() -> None:
-    assert hear(words(longest=1.0), 11, 11.5, 0.9, 0.1, 0, continued=True) == [Suppressed("stop", "long")]
-    assert what(hear(words(longest=0), 11, 11.5, 0.9, 0.1, 0, continued=True)) == [("stop", "on")]
-
-
-def test_a_rejected_label_never_fires() -> None:
-    assert hear(words(), 1, 2, 0.0, 0.0, 1.0) == []
-    assert hear(words(own={"_unknown_": 0.1}), 1, 2, 0.0, 0.0, 1.0) == []
-
-
-def test_the_same_word_rests_for_its_refractory_time_and_another_does_not() -> None:
-    decider = words()
-    assert what(hear(decider, 1.0, 1.5, 0.9, 0.1, 0)) == [("stop", "on")]
-    assert hear(decider, 1.8, 2.2, 0.9, 0.1, 0) == [Suppressed("stop", "refractory")]
-    assert what(hear(decider, 1.8, 2.2, 0.1, 0.9, 0)) == [("go", "on")]
-    assert what(hear(decider, 1.9, 2.3, 0.9, 0.1, 0)) == [("stop", "on")]
-
-
-def test_the_refractory_time_is_over_exactly_and_counts_from_the_end_of_what_fired_last() -> None:
-    decider = words(refractory=0.7)
-    told = [
-        what(hear(decider, HOUR + start, HOUR + end, 0.9, 0.1, 0))
-        for start, end in [(1.0, 1.4), (2.099, 2.5), (2.1, 2.6), (3.299, 3.3), (3.3, 3.4)]
-    ]
-    assert told == [[("stop", what)] for what in ("on", "refractory", "on", "refractory", "on")]
-
-
-def test_a_word_that_was_no_clear_one_does_not_make_the_next_one_rest() -> None:
-    decider = words(longest=1.0)
-    assert what(hear(decider, 1.0, 1.5, 0.65, 0.6, 0)) == [("stop", "margin")]
-    assert what(hear(decider, 1.6, 3.0, 0.9, 0.1, 0)) == [("stop", "long")]
-    assert what(hear(decider, 3.1, 3.5, 0.9, 0.1, 0)) == [("stop", "on")]
-
-
-def test_without_a_refractory_time_a_word_may_follow_itself_at_once() -> None:
-    decider = words(refractory=0.0)
-    assert what(hear(decider, 1.0, 1.5, 0.9, 0.1, 0)) == [("stop", "on")]
-    assert what(hear(decider, 1.5, 2.0, 0.9, 0.1, 0)) == [("stop", "on")]
-
-
-def test_a_word_is_over_when_it_is_told_so_the_end_of_the_sound_says_nothing_and_ends_no_rest() -> None:
-    decider = words()
-    hear(decider, 1.0, 1.5, 0.9, 0.1, 0)
-    assert end(decider, 1.5) == []
-    assert what(hear(decider, 1.8, 2.2, 0.9, 0.1, 0)) == [("stop", "refractory")]
-
-
-def moods(**changes: object) -> SlidingDecider:
-    settings: dict[str, object] = {
-        "labels": ("happy", "sad"),
-        "gate": "open", "on": 0.6, "off": 0.4, "hits": 2,
-    }  # fmt: skip
-    return SlidingDecider(made(**(settings | changes)))  # type: ignore[arg-type]
-
-
-def play(decider: SlidingDecider, *scores: tuple[float, ...], since: float = HOUR) -> list[tuple[float, str, str]]:
-    """One window of three seconds a second; (end of the window in seconds since the first began, label, what)."""
-    told: list[tuple[float, str, str]] = []
-    for index, row in enumerate(scores):
-        end = 3.0 + index
-        told += [(end, *item) for item in what(hear(decider, since + end - 3, since + end, *row))]
-    return told
 
 
 def test_a_mood_needs_its_hits_and_ends_below_the_off_threshold() -> None:
@@ -559,34 +360,6 @@ def test_every_on_gets_its_off_and_an_exclusive_set_has_one_at_a_time(
     assert not active
 
 
-def test_rules_move_the_off_threshold_with_a_label_s_own_on() -> None:
-    found = made(("a", "b", "c"), gate="open", on=0.625, off=0.5, own={"b": 0.75, "c": 0.0625})
-    assert (found.on.tolist(), found.off.tolist()) == ([0.625, 0.75, 0.0625], [0.5, 0.625, 0.0])
-
-
-def test_an_off_above_the_on_is_taken_for_the_on() -> None:
-    found = made(("a",), gate="open", on=0.5, off=0.75)
-    assert (found.on.tolist(), found.off.tolist()) == ([0.5], [0.5])
-
-
-def test_durations_of_the_settings_are_rounded_to_the_millisecond() -> None:
-    found = made(("a",), gate="level", longest=0.7, min_on=1.0014, max_on=2.0016)
-    assert (found.longest, found.min_on, found.max_on, found.gate) == (700, 1001, 2002, "level")
-
-
-def test_a_duration_that_is_given_never_becomes_the_zero_that_means_none() -> None:
-    found = made(("a",), gate="open", longest=0.0001, min_on=0.0004, max_on=0.0004)
-    assert (found.longest, found.min_on, found.max_on) == (1, 1, 1)
-    none = made(("a",), gate="open", min_on=0.0)
-    assert (none.longest, none.min_on, none.max_on) == (0, 0, 0)
-    assert made(("a",), gate="open").min_on == 1000
-
-
-@pytest.mark.parametrize(("longest", "allowed"), [(0.0, 1000), (0.5, 500), (2.0, 2000)])
-def test_without_a_longest_an_utterance_may_last_as_long_as_the_models_window(longest: float, allowed: int) -> None:
-    assert rules(("a",), config.Decide(longest=longest), model_window=1000).longest == allowed
-
-
 def test_rules_that_change_while_a_label_is_on_judge_the_next_window_and_keep_the_hits() -> None:
     decider = moods(hits=3, smooth=2)
     assert play(decider, (0.9, 0.1), (0.9, 0.1)) == []
@@ -601,87 +374,6 @@ def test_a_label_that_is_ignored_from_now_on_goes_off_with_the_next_window() -> 
     play(decider, (0.9, 0.1))
     decider.change(made(("happy", "sad"), gate="open", on=0.6, off=0.4, ignore=("happy",)))
     assert what(hear(decider, HOUR + 1, HOUR + 4, 0.9, 0.1)) == [("happy", "quiet")]
-
-
-def test_a_word_that_fired_rests_under_other_rules_too() -> None:
-    decider = words()
-    hear(decider, 1.0, 1.4, 0.9, 0.1, 0)
-    decider.change(made(("stop", "go", "_unknown_"), gate="speech", on=0.95, refractory=0.4))
-    assert what(hear(decider, 1.5, 1.9, 0.96, 0.1, 0)) == [("stop", "refractory")]
-    assert what(hear(decider, 2.5, 2.9, 0.94, 0.1, 0)) == []
-
-
-def twice(*sure: float, needed: float = 0.5) -> SecondRules:
-    """A second look is needed below `sure`, which is a score per label."""
-    return SecondRules("a/second", probabilities(*sure), needed)
-
-
-def checked(decider: type[SlidingDecider] | type[UtteranceDecider], **changes: object) -> Any:
-    """A decider for stop and go, of which stop needs a second look below 0.9."""
-    settings: dict[str, object] = {"on": 0.6, "off": 0.4, "gate": "speech"} | changes
-    return decider(replace(made(("stop", "go"), **settings), second=twice(0.9, 0)))  # type: ignore[arg-type]
-
-
-DECIDERS = pytest.mark.parametrize("decider", [SlidingDecider, UtteranceDecider])
-
-
-@DECIDERS
-def test_a_doubtful_label_goes_on_with_the_reason_if_the_second_look_confirms_it(decider: Any) -> None:
-    (decision,) = hear(checked(decider), 1, 2, 0.75, 0.25, looked=probabilities(0.5, 0.0))
-    assert isinstance(decision, On)
-    assert decision.why == Why(0.75, 0.75, 0.6, 1, 1, "speech", second=SecondLook("a/second", 0.5, 0.5))
-    assert not decision.doubtful
-
-
-@DECIDERS
-def test_a_doubtful_label_does_not_go_on_if_the_second_look_does_not_confirm_it(decider: Any) -> None:
-    its = SecondLook("a/second", 0.4999, 0.5)
-    assert hear(checked(decider), 1, 2, 0.75, 0.25, looked=probabilities(0.49994, 1.0)) == [
-        Suppressed("stop", "not confirmed by a/second 0.50", its)
-    ]
-
-
-@DECIDERS
-def test_without_an_answer_a_doubtful_label_does_not_go_on(decider: Any) -> None:
-    assert hear(checked(decider), 1, 2, 0.75, 0.25, looked=probabilities(np.nan, np.nan)) == [
-        Suppressed("stop", "not confirmed by a/second: no answer")
-    ]
-
-
-@DECIDERS
-@pytest.mark.parametrize("scores", [(0.9, 0.1), (0.25, 0.75)])
-def test_a_sure_label_and_one_that_the_other_model_does_not_know_go_on_at_once(
-    decider: Any, scores: tuple[float, float]
-) -> None:
-    (decision,) = hear(checked(decider), 1, 2, *scores, looked=probabilities(0.0, np.nan))
-    assert isinstance(decision, On)
-    assert (decision.why.second, decision.doubtful) == (None, False)
-
-
-@DECIDERS
-def test_below_the_threshold_no_second_look_helps(decider: Any) -> None:
-    assert hear(checked(decider), 1, 2, 0.59, 0.41, looked=probabilities(1.0, 1.0)) == []
-
-
-@DECIDERS
-def test_that_a_label_is_doubtful_is_told_where_nobody_has_looked(decider: Any) -> None:
-    (decision,) = hear(checked(decider), 1, 2, 0.89, 0.11)
-    assert isinstance(decision, On)
-    assert decision.doubtful
-
-
-@DECIDERS
-def test_a_twin_decides_the_same_and_leaves_the_decider_as_it_is(decider: Any) -> None:
-    one = checked(decider, hits=2, smooth=2, refractory=5.0)
-    hear(one, 1, 2, 0.75, 0.25)
-    first = hear(one.twin(), 2, 3, 0.75, 0.25)
-    assert hear(one.twin(), 2, 3, 0.75, 0.25) == first == hear(one, 2, 3, 0.75, 0.25)
-
-
-def test_a_word_that_was_not_confirmed_does_not_make_the_next_one_rest() -> None:
-    decider = checked(UtteranceDecider, refractory=5.0)
-    hear(decider, 1, 2, 0.75, 0.25, looked=probabilities(0.0, 0.0))
-    assert what(hear(decider, 2, 3, 0.75, 0.25, looked=probabilities(1.0, 0.0))) == [("stop", "on")]
 
 
 def test_a_mood_that_was_not_confirmed_is_looked_at_again_in_the_next_window() -> None:
@@ -726,37 +418,8 @@ def test_if_everything_is_confirmed_the_decisions_are_those_without_a_second_loo
         assert what(alone) == what(both)
 
 
-def aged(**more: object) -> Rules:
-    """Rules of a model that answers with an age, a value, and with two probabilities."""
-    chosen = config.Decide(**({"on": 0.5, "off": 0.25, "smooth": 1, "hits": 1, "margin": 0.25} | more))  # type: ignore[arg-type]
-    return rules(("age", "female", "male"), chosen, values={"age"})
-
-
-def test_a_value_never_goes_on_unless_it_has_a_threshold_of_its_own() -> None:
-    for decider in (UtteranceDecider(aged()), SlidingDecider(aged())):
-        assert what(hear(decider, HOUR, HOUR + 1, 7.0, 0.0, 0.25)) == []
-    asked = aged(labels={"age": 0.5})
-    for decider in (UtteranceDecider(asked), SlidingDecider(asked)):
-        assert what(hear(decider, HOUR, HOUR + 1, 0.5, 0.0, 0.25)) == [("age", "on")]
-    ignored = aged(labels={"age": 0.5}, ignore=("age",))
-    assert what(hear(SlidingDecider(ignored), HOUR, HOUR + 1, 7.0, 0.0, 0.25)) == []
-
-
-def test_a_value_does_not_compete_with_probabilities_in_an_utterance() -> None:
-    assert what(hear(UtteranceDecider(aged()), HOUR, HOUR + 1, 0.75, 0.75, 0.25)) == [("female", "on")]
-    asked = UtteranceDecider(aged(labels={"age": 0.5}))
-    assert what(hear(asked, HOUR, HOUR + 1, 0.75, 0.75, 0.25)) == [("female", "on"), ("age", "on")]
-    assert what(hear(asked, HOUR, HOUR + 1, 0.75, 0.5, 0.5)) == [("female", "margin"), ("age", "refractory")]
-
-
 def test_a_value_is_on_beside_the_one_label_of_an_exclusive_set() -> None:
     decider = SlidingDecider(aged(labels={"age": 0.5}, min_on=0.0))
     assert what(hear(decider, HOUR, HOUR + 1, 0.75, 0.75, 0.25)) == [("female", "on"), ("age", "on")]
     assert what(hear(decider, HOUR, HOUR + 2, 0.5, 0.25, 0.75)) == [("female", "replaced"), ("male", "on")]
     assert what(hear(decider, HOUR, HOUR + 3, 0.0, 0.25, 0.75)) == [("age", "quiet")]
-
-
-def test_a_regression_without_thresholds_decides_nothing() -> None:
-    for decider in (UtteranceDecider, SlidingDecider):
-        made = decider(rules(("arousal", "valence"), config.Decide(), values=("arousal", "valence")))
-        assert hear(made, HOUR, HOUR + 1, 0.9, 0.9) == []

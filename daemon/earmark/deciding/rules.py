@@ -1,6 +1,6 @@
 """The rules by which labels go on and off, made of the settings, and what is decided by them.
 
-Times and durations are whole milliseconds in the source's stream, as in decide.py.
+Times and durations are whole milliseconds in the source's stream.
 """
 
 from __future__ import annotations

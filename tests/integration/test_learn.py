@@ -74,7 +74,7 @@ def learn(*arguments: str, models: Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "earmark_client", "learn", *arguments],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=300,  # 25 s where nobody else uses the cores
         env=environment({"EARMARK_MODELS": str(models)}),
         stdin=subprocess.DEVNULL,
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import subprocess
 import sys
 import tempfile
 import time
@@ -63,6 +64,12 @@ def wav2vec2(folder: Path) -> Path:
     network = transformers.Wav2Vec2ForSequenceClassification(transformers.Wav2Vec2Config(**NAMED))
     network.save_pretrained(folder)
     transformers.Wav2Vec2FeatureExtractor(return_attention_mask=False).save_pretrained(folder)
+    return folder
+
+
+def exported(folder: Path, *options: str) -> Path:
+    """Write the network of a checkpoint into its folder as a file of ONNX, as a user would."""
+    subprocess.run([sys.executable, "-m", "earmark_client", "export", str(folder), *options], check=True)
     return folder
 
 
@@ -144,16 +151,19 @@ def rows(case: Case, placement: Placement, rounds: list[tuple[float, float, floa
     ]
 
 
-def cases(large: Path, quick: bool) -> list[Case]:
-    small = reader.EMBEDDED / "commands"
+def cases(scratch: Path, quick: bool) -> list[Case]:
+    small, large = reader.EMBEDDED / "commands", wav2vec2(scratch / "wav2vec2")
     rounds, few = (6, 6) if quick else (12, 8)
     found = [
         Case("embedded model, fp32", small, "cpu", "fp32", CPU_BATCH, 80, 24, rounds, 6.0),
         Case("wav2vec2-base, fp32", large, "cpu", "fp32", CPU_BATCH, 16, 8, few, 1.5),
     ]
     if not quick:
+        twin = exported(exported(wav2vec2(scratch / "exported")), "--int8")
         found += [
             Case("wav2vec2-base, int8", large, "cpu", "int8", CPU_BATCH, 16, 8, few, 3.0),
+            Case("wav2vec2-base, exported, fp32", twin, "cpu", "fp32", CPU_BATCH, 16, 8, few, 1.5),
+            Case("wav2vec2-base, exported, int8", twin, "cpu", "int8", CPU_BATCH, 16, 8, few, 3.0),
         ]
     if torch.cuda.is_available():
         found += [
@@ -169,11 +179,10 @@ def run(quick: bool = False) -> list[Row]:
     """Measure, and return the table's rows."""
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        found = cases(wav2vec2(scratch / "wav2vec2"), quick)
-        return [row for case in found for row in asyncio.run(measure(case, scratch))]
+        return [row for case in cases(scratch, quick) for row in asyncio.run(measure(case, scratch))]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="The cost of the worker process.")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, and no int8")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, no int8 and nothing exported")
     print_table(run(parser.parse_args().quick))

@@ -35,7 +35,8 @@ def failing(error: Exception) -> Callable[[Sequence[object]], Floats]:
 class FakeEngine:
     """Satisfies `Engine`: ready at once, and each batch gets the logits that `logits` makes of it, or its error.
 
-    A `held` engine keeps each batch until answer() or release(). `batches` has the first sample of each window.
+    A `held` engine keeps each batch until answer() or release(). `batches` has the first sample of each window, and
+    `waits` counts how often somebody waited for a change of the state.
     """
 
     def __init__(self, logits: Callable[[Sequence[Samples]], Floats] = sums, *, held: bool = False) -> None:
@@ -49,6 +50,7 @@ class FakeEngine:
         self.loads: list[Checkpoint] = []
         self.unloads: list[str] = []
         self.required: frozenset[str] = frozenset()
+        self.waits = 0
         self._began = asyncio.Semaphore(0)
         self._answers = asyncio.Semaphore(0)
         self._changed = asyncio.Event()
@@ -75,6 +77,7 @@ class FakeEngine:
             self._answers.release()
 
     async def changed(self) -> None:
+        self.waits += 1
         await self._changed.wait()
 
     async def ready(self) -> None:

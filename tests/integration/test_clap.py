@@ -235,13 +235,13 @@ def patch(daemon: Daemon, changes: object) -> tuple[int, Any]:
 def test_labels_change_while_a_subscriber_listens_and_no_window_is_lost(tmp_path: Path, unfused: Path) -> None:
     soundfile.write(tmp_path / "room.wav", sounds(RATE)[0][::3], RATE // 3)
     settings = configured(tmp_path, unfused, loop=True)
-    new = ["a kettle", "footsteps on gravel", "rain on a roof"]
+    new = ["a kettle", "footsteps on gravel", "باران می\u200cبارد"]  # it rains, with a joiner
     with Daemon("--config", str(settings)) as daemon:
         daemon.until(lambda event: event["type"] == "label" and event["state"] == "on", count=2)
         status, answer = patch(daemon, {"labels": new, "background": [], "template": "I hear {}"})
         assert (status, answer["label_set"]) == (200, {"labels": new, "background": [], "template": "I hear {}"})
         assert answer["toml"] == (
-            '[[classifier]]\nname = "sounds"\nlabels = ["a kettle", "footsteps on gravel", "rain on a roof"]\n'
+            '[[classifier]]\nname = "sounds"\nlabels = ["a kettle", "footsteps on gravel", "باران می\u200cبارد"]\n'
             'background = []\ntemplate = "I hear {}"\n'
         )
         config_event = daemon.until(lambda event: event["type"] == "config")
@@ -311,9 +311,15 @@ def test_a_clip_is_answered_for_the_labels_of_its_request_as_by_the_pipeline(tmp
         status, other, is_new = post(daemon, audio, "?candidate_labels=rain,wind&top_k=1")
         assert (status, len(other), is_new) == (200, 1, True)
         assert post(daemon, audio, "?candidate_labels=rain&candidate_labels=wind&top_k=1")[1] == other
+        spelt = urllib.parse.quote("باران می\u200cبارد,👩\u200d🚒")
+        assert {each["label"] for each in post(daemon, audio, f"?candidate_labels={spelt}")[1]} == {
+            "باران می\u200cبارد",
+            "👩\u200d🚒",
+        }
         assert post(daemon, audio, "?candidate_labels=wind")[1] == [{"score": 1.0, "label": "wind"}]
         for query, sentence in (
             ("", "`candidate_labels` is missing: test/clap has no labels of its own"),
+            ("?candidate_labels=do%E2%80%8Dg,rain", r"Invalid value for `candidate_labels`: 'do\u200dg' has spaces at"),
             ("?candidate_labels=a,a", 'Invalid value for `candidate_labels`: "a" stands there 2 times'),
             (
                 f"?candidate_labels={'x' * 99}&hypothesis_template={'y' * 99}{{}}",

@@ -28,19 +28,25 @@ async def load(
     Raises ConfigError if a model cannot be loaded, and WorkerError if nobody could try. Neither loads any of them.
     """
     new = [name for name in checkpoints if name not in engine.state.loaded]
+    reading = [
+        each.checkpoint.name
+        for each in plans.values()
+        if each.label_set is not None and not vectors.has(each.checkpoint, each.label_set)
+    ]
+    needed = tuple(dict.fromkeys((*new, *reading)))
     began = engine.state
     for name in new:
         engine.load(checkpoints[name])
     try:
         async with asyncio.timeout(within):
-            while waiting := [name for name in new if name not in engine.state.loaded]:
+            while waiting := [name for name in needed if name not in engine.state.loaded]:
                 state = engine.state
                 for name in waiting:
                     if name in state.refused:
                         raise ConfigError(state.refused[name])
                 if state.phase == "stopped" or (state.phase == "failed" and state.restarts > began.restarts):
-                    sentence = f"{waiting[0]} cannot be loaded now: {state.detail}"
-                    if began.phase == "ready" and state.phase == "failed":  # nothing else was new to the process
+                    sentence = f"{waiting[0]} is not loaded now: {state.detail}"
+                    if new and began.phase == "ready" and state.phase == "failed":  # under what was new to it
                         raise ConfigError(sentence)
                     raise Unavailable(sentence)
                 await engine.changed()
@@ -50,5 +56,5 @@ async def load(
             engine.unload(name)
         if isinstance(error, TimeoutError):
             why = f": {engine.state.detail}" if engine.state.detail else ""
-            raise Unavailable(f"{', '.join(new)}: was not loaded within {within:g} s{why}") from None
+            raise Unavailable(f"{', '.join(needed)}: not loaded within {within:g} s{why}") from None
         raise

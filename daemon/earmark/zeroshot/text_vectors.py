@@ -48,6 +48,10 @@ class TextVectors:
         """Return how many vectors are kept."""
         return len(self._kept)
 
+    def has(self, checkpoint: Checkpoint, chosen: LabelSet) -> bool:
+        """Return whether the vectors of a label set are kept, so that the model need not read it."""
+        return all(self._key(checkpoint, text) in self._kept for text in chosen.texts)
+
     async def head(self, checkpoint: Checkpoint, chosen: LabelSet, *, asked: bool = False) -> Head:
         """Return the head of a label set, for a model that is loaded or loading. `asked`: a request gave it.
 

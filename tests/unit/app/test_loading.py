@@ -63,7 +63,7 @@ def test_a_process_that_dies_once_more_is_no_fault_of_the_configuration(phase: P
     async def scene(loading: asyncio.Task[dict[str, Plan]]) -> None:
         await still_waits(loading)
         engine.become(phase="failed", restarts=4)
-        with pytest.raises(Unavailable, match=f"^{MODEL} cannot be loaded now: the model process was killed by sig"):
+        with pytest.raises(Unavailable, match=f"^{MODEL} is not loaded now: the model process was killed by sig"):
             await loading
         assert engine.unloads == [MODEL]
 
@@ -104,5 +104,5 @@ def test_what_takes_too_long_is_told_with_what_is_waited_for_and_is_no_fault_of_
             await load(engine, TextVectors(engine), {MODEL: PLANS["moods"].checkpoint}, PLANS, within=0)
         return caught.value
 
-    assert str(asyncio.run(run())) == (f"{MODEL}: was not loaded within 0 s: the model process was killed by signal 9")
+    assert str(asyncio.run(run())) == (f"{MODEL}: not loaded within 0 s: the model process was killed by signal 9")
     assert engine.unloads == [MODEL]

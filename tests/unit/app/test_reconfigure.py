@@ -26,7 +26,7 @@ from earmark.config.sources import Microphone
 from earmark.config.sources import Source as SourceSettings
 from earmark.detection.detectors import Detectors
 from earmark.detection.draft import Draft
-from earmark.errors import ConfigError, LabelsRefused, WorkerDied
+from earmark.errors import ConfigError, LabelsRefused, Unavailable, WorkerDied
 from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.registry import Registry
@@ -478,6 +478,27 @@ def test_a_model_process_that_fails_on_labels_is_no_fault_of_theirs_and_changes_
             await bench.reconfigurer.patch_classifier("sounds", {"labels": ["frog", "rain"]})
         answer(bench, 0, "g")
         assert in_short(bench) == ["heard dog"]
+
+    play_sounds(tmp_path, scene)
+
+
+def test_labels_wait_for_a_model_process_that_is_started_again_and_a_threshold_does_not(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        bench.engine.become(phase="failed", loaded=frozenset(), detail="the model process was killed")
+        await bench.reconfigurer.patch_classifier("sounds", {"decide": {"on": 0.9}})
+        patching = asyncio.create_task(bench.reconfigurer.patch_classifier("sounds", {"labels": ["frog", "rain"]}))
+        while not bench.engine.waits:
+            await asyncio.sleep(0)
+        bench.engine.become(phase="ready", loaded=frozenset({"a/clap"}), detail="")
+        assert [change.key for change in (await patching).changes] == ["classifier[sounds].labels"]
+        bench.engine.become(phase="failed", loaded=frozenset(), detail="the model process was killed")
+        patching = asyncio.create_task(bench.reconfigurer.patch_classifier("sounds", {"labels": ["owl", "rain"]}))
+        while bench.engine.waits < 2:
+            await asyncio.sleep(0)
+        bench.engine.become(restarts=1)
+        with pytest.raises(Unavailable, match=r"^a/clap is not loaded now: the model process was killed$"):
+            await patching
+        assert "frog" in bench.reconfigurer.plans["sounds"].info.labels
 
     play_sounds(tmp_path, scene)
 

@@ -25,7 +25,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from benchmarks.process import free_port
 from benchmarks.readers import Readers
 from benchmarks.subscribers import BACKLOG, SCORES, SOURCES
 from benchmarks.table import Row, median_row
@@ -46,6 +45,7 @@ from earmark.stream.events_endpoint import events_endpoint
 from earmark.stream.replayer import Replayer
 from tests.daemon import environment
 from tests.natsserver import MISSING, NatsServer
+from tests.ports import free_port
 
 DAEMON = "the daemon"
 COUNTS = (1, 2, 4)  # gateways

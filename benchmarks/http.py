@@ -25,9 +25,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from benchmarks.process import daemon, free_port
+from benchmarks.process import daemon
 from benchmarks.table import Row, at_least, at_most, median_row, print_table
 from earmark.checkpoints.reader import EMBEDDED
+from tests.ports import free_port
 
 RATE = 16000
 CHECKPOINT = EMBEDDED / "commands"

@@ -29,7 +29,6 @@ import numpy as np
 from benchmarks import gateways
 from benchmarks.machine import Machine
 from benchmarks.oip_server import MAX_BATCH, MODEL
-from benchmarks.process import free_port
 from benchmarks.report import tell
 from benchmarks.table import Row, median_row
 from earmark.audio.types import Samples
@@ -41,6 +40,7 @@ from earmark.inference.dispatch import Dispatcher
 from earmark.inference.engine import RunningEngine
 from earmark.remote.engine import RemoteEngine
 from tests.daemon import environment
+from tests.ports import free_port
 from tests.raycluster import serving
 
 TURNS, WINDOWS, SINGLE = 5, 48, 6  # turns of each way in a round; windows for the rate, and one by one, in a turn

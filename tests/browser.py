@@ -8,7 +8,7 @@ import subprocess
 from types import TracebackType
 from typing import Any, Self
 
-from tests.daemon import ROOT
+from tests.daemon import DEADLINE, ROOT
 
 WEB = ROOT / "tests" / "web"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
@@ -53,7 +53,7 @@ class Browser:
         assert self._process.stdout is not None
         self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -75,7 +76,7 @@ class Daemon:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(10)
+            self.process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -128,6 +129,18 @@ class Daemon:
                 if not count:
                     return event
         raise AssertionError(f"the daemon ended before: {self.events[-3:]} {self.log[-3:]}")
+
+    def until_told(self) -> None:
+        """Return when all that there is to say of the sound so far was said, where no more sound comes."""
+        while any((info := self.info())["windows"][where] for where in ("queued", "in_flight")):
+            time.sleep(0.02)
+        if self.events[-1]["seq"] < info["seq"]:
+            self.until(lambda event: bool(event["seq"] >= info["seq"]))
+
+    def info(self) -> Any:
+        """What the daemon tells of itself."""
+        with urllib.request.urlopen(f"http://{self.address}/info", timeout=DEADLINE) as answer:
+            return json.load(answer)
 
     def end(self) -> int:
         """SIGTERM, then its exit code; what it still told is in `events`."""

@@ -45,6 +45,7 @@ LEVELS_PER_SECOND = 10
 WHY = Why(0.91, 0.9, 0.8, 2, 2, "speech")
 HOST = "earmark.test"  # a name that a browser does not take for this machine
 PREFIX = b"/any/path"  # under which the proxy serves the page
+DEADLINE = 60.0  # seconds until it serves; the machine may be busy
 
 
 class Played:
@@ -65,7 +66,7 @@ class Played:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(DEADLINE)
         return self
 
     def __exit__(
@@ -88,13 +89,20 @@ class Played:
         settings = self._settings
         served = {endpoints.EVENTS: events_endpoint(hub, Replayer(hub, recent, recent), settings.max_subscribers)}
         routes = [*page_routes(show_root), *History(recent, hub.hello, lambda: datetime.now(UTC)).routes()]
+        passing: set[asyncio.Task[None]] = set()
+
+        def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            passing.add(asyncio.create_task(_proxy(server.port, reader, writer)))
+
         async with Server(settings, served, ready=lambda: {}, info=hub.stats, routes=routes) as server:
-            proxy = await asyncio.start_server(lambda *ends: _proxy(server.port, *ends), "127.0.0.1", 0)
+            proxy = await asyncio.start_server(pass_on, "127.0.0.1", 0)
             self.url = f"{server.url}/"
             self.behind_proxy = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}{PREFIX.decode()}/"
             self._ready.set()
             await self._play(publisher, hub)
             proxy.close()
+        if passing:
+            await asyncio.wait(passing)  # they end with the server's connections
 
     async def _play(self, publisher: Publisher, hub: Hub) -> None:
         began, levels = time.monotonic(), 0

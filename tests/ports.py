@@ -1,8 +1,10 @@
-"""Servers of other makers at a port of this machine, for tests."""
+"""Ports of this machine that nobody else takes, and servers of other makers there, for tests."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
+import os
 import signal
 import socket
 import subprocess
@@ -14,6 +16,19 @@ from typing import Self
 
 DEADLINE = 30.0  # seconds, for whatever a test waits for
 
+# Linux gives ports from 32768 on to whoever asks for any, and so to the other processes that run tests at the same time
+PORTS = range(20_000, 32_000)
+_places = itertools.count(os.getpid() * 97)  # each process begins elsewhere
+
+
+def free_port() -> int:
+    """A port that nobody listens on, another one each time, and that nobody gets who asks for any port."""
+    while True:
+        port = PORTS[next(_places) % len(PORTS)]
+        with contextlib.suppress(OSError), socket.socket() as free:
+            free.bind(("127.0.0.1", port))
+            return port
+
 
 class PortServer:
     """A program that listens on a free port, which it keeps over end() and start(). Leaving the context ends it."""
@@ -21,9 +36,7 @@ class PortServer:
     ENDED_BY = signal.SIGTERM
 
     def __init__(self, log: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 SINK = "mic"
-TIMEOUT_SECONDS = 10.0  # seconds for the server to come up, or to answer
+TIMEOUT_SECONDS = 60.0  # for the server to come up, or to answer; the machine may be busy
 
 
 def missing() -> str:

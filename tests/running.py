@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 
-from tests.serving import DEADLINE, Serving, serve
+from tests.serving import DEADLINE
 
 COMMAND = [sys.executable, "-W", "error", "-m", "earmark_client"]
 ENVIRONMENT = os.environ | {"TZ": "UTC", "PYTHONPATH": "daemon:clients"}
@@ -52,12 +52,3 @@ class Running:
 
     async def end(self) -> int:
         return await asyncio.to_thread(self.process.wait, DEADLINE)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    return serve(_nothing).server.port
-
-
-async def _nothing(serving: Serving) -> None:
-    pass

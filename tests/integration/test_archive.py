@@ -162,8 +162,7 @@ def test_a_folder_that_cannot_be_used_is_told_once_and_used_again_when_it_can(
         assert archive.stats().state == "error"
         (tmp_path / "clips").unlink()
         archive.keep(clip(4), sound(0.1))
-        until(lambda: archive.stats().written == 1)
-        assert archive.stats().state == "ok"
+        until(lambda: archive.stats().written == 1 and archive.stats().state == "ok")
     assert len(told) == 1
     assert "clips cannot be kept" in told[0]
     assert [record.getMessage() for record in caplog.records][-1] == "clips are written again"
@@ -195,8 +194,7 @@ def test_a_full_disk_loses_clips_and_nothing_else(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("earmark.archive.archive.Folder", Full)
     with opened(tmp_path) as archive:
         archive.keep(clip(1), sound(0.1))
-        until(lambda: archive.stats().lost["disk"] == 1)
-        assert archive.stats().detail == "No space left on device"
+        until(lambda: archive.stats().lost["disk"] == 1 and archive.stats().detail == "No space left on device")
 
 
 def test_clips_that_the_disk_is_too_slow_for_are_counted(tmp_path: Path) -> None:
@@ -214,8 +212,7 @@ def test_a_second_daemon_does_not_use_the_folder(tmp_path: Path) -> None:
         until(lambda: first.stats().written == 1)
         with opened(tmp_path) as second:
             second.keep(clip(2), sound(0.1))
-            until(lambda: second.stats().lost["disk"] == 1)
-            assert "is in use by another daemon" in second.stats().detail
+            until(lambda: second.stats().lost["disk"] == 1 and "is in use by another daemon" in second.stats().detail)
     assert [entry.name for entry in tmp_path.iterdir()] == ["e-1.flac"]
 
 
@@ -339,12 +336,12 @@ def test_the_page_plays_the_sound_of_a_detection(heard: Heard) -> None:
         browser.do("fill", on="#filter-label", value="stop")
         browser.do("click", on=f'.row[data-id="{kept}"] .line')
         browser.do("click", on=f'.row[data-id="{kept}"] .play')
-        browser.until("view.heard.playing || view.heard.problem")
-        assert browser.until("view.heard.playing ? null : view.heard") == {"id": kept}
+        assert browser.until("view.heard && !view.heard.playing && view.heard") == {"id": kept}
         assert browser.do("problems") == []
 
 
 def test_a_reload_switches_clips_off_and_leaves_those_that_exist_until_they_are_deleted(heard: Heard) -> None:
+    """The last one: afterwards there is no clip any more."""
     daemon = heard.daemon
     daemon.until(lambda event: event.get("label") == "stop")
     heard.configure("[]")

@@ -55,7 +55,7 @@ def test_a_copy_of_a_running_daemon_holds_what_was_written_and_a_daemon_goes_on_
         with opened(tmp_path) as first:
             for seq in range(1, 1001):
                 first.publish(result(seq))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while first.stats().waiting:
                     await asyncio.sleep(0.01)
             told = await asyncio.to_thread(run, block("A copy while the daemon runs:"), tmp_path)

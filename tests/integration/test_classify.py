@@ -26,6 +26,7 @@ from earmark_client.classify import Query, classify, row
 from earmark_client.request import Response
 from tests.daemon import DEADLINE, environment
 from tests.fakedaemon import FakeDaemon, Reply
+from tests.ports import free_port
 
 COMMAND = [sys.executable, "-W", "error", "-m", "earmark_client"]
 SCORES = [{"score": 0.97, "label": "stop"}, {"score": 0.02, "label": "go"}, {"score": 0.01, "label": "no"}]
@@ -244,8 +245,7 @@ def test_without_the_token_it_says_where_to_put_it(clip: Path) -> None:
 
 
 def test_where_nothing_listens_the_first_file_is_enough_to_know(clip: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     done = earmark("classify", str(clip), str(clip), "--url", f"127.0.0.1:{port}", "--json")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"earmark: nothing listens on 127.0.0.1:{port}: is earmarkd running?\n"

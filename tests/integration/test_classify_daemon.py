@@ -106,6 +106,7 @@ def test_a_refused_model_is_told_with_its_keys_to_whoever_asks_for_it_and_in_the
 
 
 def test_a_refused_model_is_served_when_its_folder_was_mended(folder: Path, address: str) -> None:
+    """The last one: afterwards no model is refused any more."""
     asked = ("classify", str(folder / "clip.wav"), "--url", address, "--model", "acme/broken", "--json")
     assert earmark(*asked).returncode == 1
     (folder / "whole.safetensors").replace(folder / "broken" / "model.safetensors")

@@ -23,7 +23,8 @@ from earmark.errors import EarmarkError, ServerError, SubscriptionError
 from earmark.protocol.events import Score, encode
 from earmark_client import Event, Hello, Label, events, events_sync
 from earmark_client.address import address
-from tests.running import ENVIRONMENT, Running, earmark, free_port
+from tests.ports import free_port
+from tests.running import ENVIRONMENT, Running, earmark
 from tests.serving import DEADLINE, TIME, Serving, command, hello, lasting, result, serve
 
 

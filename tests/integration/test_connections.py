@@ -222,7 +222,8 @@ def test_a_daemon_whose_descriptors_are_asked_for_serves_on_and_replaces_its_wor
 def test_a_microphone_is_plugged_in_again_while_descriptors_are_asked_for(tmp_path: Path) -> None:
     samples, rate, words = demo(longest=3.0)
     soundfile.write(tmp_path / "say.wav", samples, rate)
-    (tmp_path / "earmark.toml").write_text('[[source]]\nkind = "microphone"\nname = "desk"\ndevice = "pulse"\n')
+    source = '[[source]]\nkind = "microphone"\nname = "desk"\ndevice = "pulse"\n'
+    (tmp_path / "earmark.toml").write_text(f"worker.max_age = 60.0\n{source}")
     arguments = ("--config", str(tmp_path / "earmark.toml"))
     with Pulse() as pulse, Daemon(*arguments, program=("-c", FEW_FILES), extra=pulse.environment) as daemon:
         daemon.until(lambda event: event["type"] == "source" and event["state"] == "listening")
@@ -233,7 +234,10 @@ def test_a_microphone_is_plugged_in_again_while_descriptors_are_asked_for(tmp_pa
             daemon.until(lambda event: event["type"] == "source" and event["state"] == "lost")
             pulse.replug()
             daemon.until(lambda event: event["type"] == "source" and event["state"] == "listening")
-            os.kill(client.get("/info").json["worker"]["pid"], signal.SIGKILL)
+            worker = client.get("/info").json["worker"]["pid"]
+            os.kill(worker, signal.SIGKILL)
+            until(lambda: client.get("/info").json["worker"]["pid"] not in (worker, None))
+            client.ready()
             player = pulse.play(tmp_path / "say.wav")
             said = daemon.until(lambda event: event["type"] == "result")
             player.wait()

@@ -26,8 +26,11 @@ import earmark_client
 from earmark.checkpoints import reader
 from earmark.protocol.events import Label
 from tests.daemon import DEADLINE, ROOT, Daemon, earmarkd, environment, events, heard
+from tests.machine import Machine
 from tests.pulse import Pulse, missing
 from tests.signals import Word, demo, demo_file, noise
+
+BUSY = "worker.max_age = 60.0\n"  # a setting with which a busy machine loses no window
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +77,16 @@ def test_a_recording_at_real_time_gives_the_same_and_every_subscriber_sees_it(tm
     expected = [word.label for word in words]
     seen: list[str] = []
 
-    with Daemon("--file", str(short)) as daemon:
+    settings = tmp_path / "earmark.toml"
+    settings.write_text(BUSY)
+    with Machine() as machine, Daemon("--file", str(short), "--config", str(settings)) as daemon:
         address = daemon.address
+        epoch = next(earmark_client.events_sync(address, types="hello")).epoch  # type: ignore[union-attr]
 
         def subscribe() -> None:
             async def follow() -> None:
-                async with aclosing(earmark_client.events(f"ws://{address}", classifiers=["commands"])) as stream:
+                begin = earmark_client.Position(epoch, 0)
+                async with aclosing(earmark_client.events(address, classifiers=["commands"], since=begin)) as stream:
                     async for event in stream:
                         if isinstance(event, Label):
                             seen.append(event.label)
@@ -92,14 +99,14 @@ def test_a_recording_at_real_time_gives_the_same_and_every_subscriber_sees_it(tm
         follower.start()
         daemon.until(lambda event: event["type"] == "source" and event["state"] == "stopped")
         follower.join(DEADLINE)
-        with urllib.request.urlopen(f"http://{address}/ready", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{address}/ready", timeout=DEADLINE) as answer:
             assert answer.status == 200  # without --once it goes on serving
         results = [event for event in daemon.events if event["type"] == "result"]
         assert daemon.end() == 0
 
     assert heard(results) == expected
     assert seen == expected
-    assert all(result["lag"] < 2 for result in results)
+    assert all(result["lag"] < 2 + machine.most_late(4) for result in results)
 
 
 @pytest.mark.realtime
@@ -110,7 +117,7 @@ def test_the_same_words_through_a_microphone_give_the_same_labels(tmp_path: Path
     soundfile.write(wav, samples, rate)
     expected = [word.label for word in words]
     settings = tmp_path / "earmark.toml"
-    settings.write_text('[[source]]\nkind = "microphone"\nname = "desk"\ndevice = "pulse"\n')
+    settings.write_text(f'{BUSY}[[source]]\nkind = "microphone"\nname = "desk"\ndevice = "pulse"\n')
 
     with Pulse() as pulse, Daemon("--config", str(settings), extra=pulse.environment) as daemon:
         daemon.until(lambda event: event["type"] == "source" and event["state"] == "listening")
@@ -135,9 +142,10 @@ def test_the_daemon_ends_soon_while_the_sound_server_is_frozen(tmp_path: Path) -
         daemon.until(lambda event: event["type"] == "source" and event["state"] == "listening")
         pulse.freeze()
         daemon.until(lambda event: event["type"] == "source" and event["state"] == "stalled")
-        before = time.monotonic()
-        assert daemon.end() == 0
-        assert time.monotonic() - before < 2.0
+        with Machine() as machine:
+            before = time.monotonic()
+            assert daemon.end() == 0
+            assert time.monotonic() - before < 2.0 + machine.late(before)
 
 
 @pytest.mark.realtime
@@ -151,7 +159,7 @@ def test_a_word_is_heard_though_its_source_stops_right_after_it(tmp_path: Path, 
     script = f"import os, time; os.write(1, open({str(tmp_path / 'word.raw')!r}, 'rb').read()); {ending}"
     settings = tmp_path / "earmark.toml"
     settings.write_text(
-        f'[[source]]\nkind = "command"\nname = "talk"\nrate = {rate}\n'
+        f'{BUSY}[[source]]\nkind = "command"\nname = "talk"\nrate = {rate}\n'
         f"argv = {json.dumps([sys.executable, '-c', script])}\n"
     )
     with Daemon("--config", str(settings)) as daemon:
@@ -238,7 +246,7 @@ def test_every_label_goes_off_when_the_daemon_is_told_to_end(number: signal.Sign
         daemon.until(lambda event: event["type"] == "label")
         daemon.process.send_signal(number)
         assert daemon.until(is_off)["reason"] == "shutdown"
-        assert daemon.process.wait(10) == 0
+        assert daemon.process.wait(DEADLINE) == 0
 
 
 def test_every_label_goes_off_when_the_terminal_closes(tmp_path: Path) -> None:
@@ -254,7 +262,7 @@ def test_every_label_goes_off_when_the_terminal_closes(tmp_path: Path) -> None:
         daemon.until(lambda event: event["type"] == "label")
         os.close(master)  # the kernel sends SIGHUP
         assert daemon.until(is_off)["reason"] == "shutdown"
-        assert daemon.process.wait(10) == 0
+        assert daemon.process.wait(DEADLINE) == 0
 
 
 def test_a_daemon_under_nohup_goes_on_when_its_terminal_closes(tmp_path: Path) -> None:
@@ -290,7 +298,7 @@ def test_every_label_goes_off_when_the_program_that_reads_the_events_has_died(tm
             os.dup2(os.open(os.devnull, os.O_RDONLY), daemon.process.stdout.fileno())
             off = next(event for text in connection if (event := json.loads(text))["state"] == "off")
         assert (off["state"], off["reason"]) == ("off", "shutdown")
-        assert daemon.process.wait(10) == 0
+        assert daemon.process.wait(DEADLINE) == 0
 
 
 @pytest.mark.scenario(7)
@@ -298,12 +306,13 @@ def test_a_killed_worker_is_replaced_and_nobody_is_dropped() -> None:
     with Daemon("--demo") as daemon:
         daemon.until(lambda event: event["type"] == "label")
         address = daemon.address
-        with urllib.request.urlopen(f"http://{address}/info", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{address}/info", timeout=DEADLINE) as answer:
             worker = json.load(answer)["worker"]["pid"]
         os.kill(worker, signal.SIGKILL)
         daemon.logged("restarting")
+        daemon.new_events()  # of what was heard before
         daemon.until(lambda event: event["type"] == "label" and event["source"] == "demo", count=2)
-        with urllib.request.urlopen(f"http://{address}/info", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{address}/info", timeout=DEADLINE) as answer:
             info = json.load(answer)
         assert info["worker"]["restarts"] == 1
         assert info["worker"]["pid"] != worker
@@ -339,7 +348,7 @@ def test_windows_that_are_lost_to_a_hung_worker_say_so(tmp_path: Path) -> None:
     file.write_text(ALWAYS.format(path=tmp_path / "hiss.wav"))
     with Daemon("--config", str(file)) as daemon:
         daemon.until(lambda event: event["type"] == "result")
-        with urllib.request.urlopen(f"http://{daemon.address}/info", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{daemon.address}/info", timeout=DEADLINE) as answer:
             worker = json.load(answer)["worker"]["pid"]
         os.kill(worker, signal.SIGSTOP)
         daemon.logged("unresponsive: the model process has sent nothing for 1.5 s")
@@ -348,7 +357,7 @@ def test_windows_that_are_lost_to_a_hung_worker_say_so(tmp_path: Path) -> None:
         assert daemon.end() == 0
     losses = [event for event in daemon.events if event["type"] == "loss"]
     assert losses
-    assert {loss["cause"] for loss in losses} == {"worker"}
+    assert {loss["cause"] for loss in losses} - {"overload"} == {"worker"}  # a busy machine loses others
 
 
 def test_a_run_over_a_recording_ends_with_an_error_when_its_model_cannot_be_loaded_again(tmp_path: Path) -> None:
@@ -359,7 +368,7 @@ def test_a_run_over_a_recording_ends_with_an_error_when_its_model_cannot_be_load
     file.write_text(f'{source}model = "a/model"\n\n[[model]]\nname = "a/model"\npath = "{model}"\n')
     with Daemon("--config", str(file), "--once") as daemon:
         daemon.until(lambda event: event["type"] == "result")
-        with urllib.request.urlopen(f"http://{daemon.address}/info", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{daemon.address}/info", timeout=DEADLINE) as answer:
             worker = json.load(answer)["worker"]["pid"]
         shutil.rmtree(model)
         os.kill(worker, signal.SIGKILL)

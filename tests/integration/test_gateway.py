@@ -39,9 +39,8 @@ from tests.browser import Browser
 from tests.browser import missing as no_browser
 from tests.daemon import environment
 from tests.natsserver import MISSING, NatsServer, ask, node, until
-from tests.ports import DEADLINE
+from tests.ports import DEADLINE, free_port
 from tests.relay import Relay
-from tests.running import free_port
 from tests.serving import command, lasting, result
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)

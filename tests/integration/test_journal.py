@@ -21,7 +21,7 @@ from earmark.journal.journal import Journal
 from earmark.journal.opening import LEFT_OUT
 from tests.journalled import result, when
 
-DEADLINE = 20.0
+DEADLINE = 60.0  # seconds; the machine may be busy
 
 
 def opened(path: Path, **options: object) -> Journal:
@@ -107,7 +107,7 @@ def test_all_files_together_stay_as_small_as_they_should_be(tmp_path: Path) -> N
                 await until(lambda: journal.stats().waiting == 0)
             assert journal.stats().lost == 0
             assert 1 < journal.oldest < 60_000
-            assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 16_000_000
+            await until(lambda: sum(file.stat().st_size for file in tmp_path.iterdir()) <= 16_000_000)
             oldest = journal.oldest
             found = await numbers(journal)
             assert found == list(range(found[0], 60_001))
@@ -336,7 +336,7 @@ def test_a_tail_that_is_cut_short_while_it_is_used_does_not_end_the_daemon_and_l
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=3 * DEADLINE,
+        timeout=2 * DEADLINE,
         check=False,
     )
     assert done.returncode == 0, done.stderr  # -7 is SIGBUS

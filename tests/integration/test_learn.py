@@ -102,7 +102,9 @@ def learned(folder: Path, spoken: Path) -> subprocess.CompletedProcess[str]:
 def settings(folder: Path, learned: subprocess.CompletedProcess[str]) -> Path:
     """The printed lines as a configuration."""
     file = folder / "earmark.toml"
-    file.write_text('[[source]]\nkind = "microphone"\nname = "desk"\ndevice = "pulse"\n' + learned.stdout)
+    file.write_text(
+        'worker.max_age = 60.0\n[[source]]\nkind = "microphone"\nname = "desk"\ndevice = "pulse"\n' + learned.stdout
+    )
     return file
 
 

@@ -15,13 +15,13 @@ import pytest
 
 grpc = pytest.importorskip("grpc", reason="the extra oip is not installed")
 
-from benchmarks.process import free_port  # noqa: E402
 from earmark.checkpoints.checkpoint import Checkpoint  # noqa: E402
 from earmark.config.settings import Remote, Worker  # noqa: E402
 from earmark.errors import ModelError, Unavailable  # noqa: E402
 from earmark.remote.engine import RemoteEngine  # noqa: E402
 from tests.inference_server import levels  # noqa: E402
 from tests.oip_peer import ROOT, python_of_others  # noqa: E402
+from tests.ports import free_port  # noqa: E402
 
 RATE = 8000
 KNOWN = Checkpoint("house/levels", "", ("mean", "peak"), RATE, "wav2vec2", None, None, None, 400)

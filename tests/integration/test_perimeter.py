@@ -7,7 +7,6 @@ import contextlib
 import json
 import logging
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from earmark.config import settings as config
 from earmark.protocol.events import Label, decode
 from earmark.server.responses import json_response
 from tests.certificates import Files, make
+from tests.ports import free_port
 from tests.serving import DEADLINE, Serving, serve
 
 NGINX = """
@@ -70,8 +70,7 @@ async def nginx(serving: Serving, folder: Path, files: Files) -> AsyncIterator[i
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None:
         pytest.skip("nginx is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     file = folder / "nginx.conf"
     paths = {"certificate": files.certificate, "key": files.key, "daemon": serving.server.port}
     file.write_text(NGINX.format(folder=folder, port=port, **paths))

@@ -22,7 +22,6 @@ import pytest
 pytest.importorskip("grpc", reason="the extra oip is not installed")
 pytest.importorskip("ray", reason="the extra ray is not installed")
 
-from benchmarks.process import free_port
 from earmark.audio.types import Floats
 from earmark.checkpoints.catalogue import catalogue
 from earmark.config.settings import Config, Worker
@@ -30,6 +29,7 @@ from earmark.engines.supervisor import LocalEngine
 from earmark.inference.scores import softmax
 from tests.daemon import Daemon, environment
 from tests.oip_peer import python_of_others
+from tests.ports import free_port
 from tests.posting import Client, encoded, until, word
 from tests.raycluster import Cluster, serving
 from tests.signals import demo, demo_file

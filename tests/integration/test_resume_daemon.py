@@ -19,8 +19,8 @@ from earmark.protocol.events import Event, Gap, Label
 from earmark_client import Client, Position, events, events_sync
 from tests.daemon import DEADLINE, Daemon
 from tests.killing import SETTINGS, Lives
+from tests.ports import free_port
 from tests.posting import until
-from tests.running import free_port
 
 
 class Following(threading.Thread):

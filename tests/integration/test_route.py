@@ -28,6 +28,7 @@ from earmark.config.resolve import DEMO
 from earmark_client.route.program import run
 from tests.daemon import ROOT, Daemon
 from tests.mosquitto import MISSING, Mosquitto, Witness
+from tests.ports import free_port
 from tests.relay import Relay
 from tests.running import COMMAND, ENVIRONMENT, earmark
 from tests.serving import DEADLINE, Serving, serve
@@ -166,9 +167,7 @@ def test_each_command_runs_once_and_in_order_over_cut_connections_and_killed_dae
     settings = tmp_path / "earmark.toml"
     settings.write_text(SETTINGS.format(folder=tmp_path / "kept", demo=DEMO))
     script(tmp_path, "note.sh", 'echo "$EARMARK_EVENT_ID" >> ran; sleep 0.05; echo "$EARMARK_EVENT_ID" >> ended')
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     told: list[dict[str, Any]] = []
 
     def ran() -> list[int]:

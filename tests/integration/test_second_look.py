@@ -19,7 +19,7 @@ import soxr
 from earmark.checkpoints.reader import EMBEDDED
 from tests.browser import Browser, missing
 from tests.daemon import DEADLINE, Daemon, environment
-from tests.posting import Client, until
+from tests.posting import Client
 from tests.signals import DEMO
 
 RECORDING = DEMO / "demo.flac"
@@ -79,11 +79,7 @@ def daemon(settings: Path) -> Iterator[Daemon]:
     """A daemon that has heard the demo, and said all that there is to say of it."""
     with Daemon("--config", str(settings), "--file", str(RECORDING), "--fast") as running:
         running.until(lambda event: event["type"] == "source" and event["state"] == "stopped")
-        client = Client(running.address)
-        until(lambda: not any(client.get("/info").json["windows"][name] for name in ("queued", "in_flight")))
-        newest = client.get("/info").json["seq"]
-        if running.events[-1]["seq"] < newest:
-            running.until(lambda event: event["seq"] == newest)
+        running.until_told()
         yield running
 
 
@@ -224,6 +220,7 @@ def test_a_reload_changes_groups_and_one_that_fits_no_label_is_refused(daemon: D
     assert "direction" in labels
     assert not {"left", "right", "up", "down"} & {*labels}
     settings.write_text(before)
+    assert client.post(b"{}", "/v1/reload", content_type="application/json").status == 200
 
 
 def earmark(*arguments: str) -> subprocess.CompletedProcess[str]:

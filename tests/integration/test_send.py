@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,12 +21,14 @@ from earmark.errors import EarmarkError, ServerError
 from earmark_client.__main__ import main
 from earmark_client.sender import Sender
 from tests.daemon import DEADLINE, Daemon, environment
+from tests.ports import free_port
 from tests.pulse import Pulse, missing
 from tests.signals import Word, demo
 
 pytestmark = pytest.mark.realtime  # all of it, for one daemon
 
 CONFIG = """
+worker.max_age = 60.0
 [[source]]
 kind = "network"
 name = "phone"
@@ -188,9 +189,7 @@ def test_a_sender_that_comes_just_after_another_waits_until_that_one_was_heard(d
 
 
 def test_a_sender_goes_on_with_the_next_daemon_and_tells_what_was_lost(folder: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     arguments = ("--config", str(folder / "earmark.toml"))
     lost: list[float] = []
     failures: list[str] = []
@@ -265,8 +264,7 @@ def test_a_recording_of_which_nothing_was_sent_is_no_success(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("earmark_client.send.Sender", partial(Sender, timeout=0.1))
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     assert main(["send", "phone", str(folder / "talk.wav"), "--url", address]) == 1
     assert (
         capsys.readouterr().err.splitlines()[-1] == f"earmark: nothing was sent: there was no connection to {address}"

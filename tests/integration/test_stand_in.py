@@ -16,8 +16,8 @@ import pytest
 
 pytest.importorskip("grpc", reason="the extra oip is not installed")
 
-from benchmarks.process import free_port
 from tests.daemon import Daemon, environment
+from tests.ports import free_port
 from tests.posting import Client, until
 from tests.signals import demo_file
 

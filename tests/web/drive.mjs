@@ -22,6 +22,7 @@ const act = {
     page = await context.newPage();
     page.setDefaultTimeout(PATIENCE);
     said = [];
+    requests = [];
     page.on("requestfailed", (request) => said.push(`${request.url()}: ${request.failure()?.errorText}`));
     page.on("pageerror", (error) => problems.push(String(error)));
     page.on("console", (message) => {
@@ -116,7 +117,7 @@ const act = {
   requests: () => requests,
 };
 
-const LOOKS = ["axe", "overhang", "press", "shot", "touch", "value"]; // they do not wait for what they look at
+const LOOKS = ["axe", "overhang", "press", "shot", "text", "touch", "value"]; // they do not wait for what they look at
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { do: name, ...given } = JSON.parse(line);

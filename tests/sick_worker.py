@@ -5,13 +5,18 @@ With two arguments it stands in for the module that says whether a device is the
 The file that EARMARK_TEST_GPU names says how the GPU "cuda" is: `works`, `gone`, `full` or `broken`. The models really
 run on the CPU. A window whose first sample is one of those below does what the name says.
 
+With EARMARK_TEST_CUDA, what only CUDA has is made up too, and the variable says what comes of a capture: it `works`,
+`fails` once it was begun, or `dies`. Of two batches that overlap, the first is not done before the second was begun.
+
 With EARMARK_TEST_HELD, it is the real model process, which begins when the file of that name is gone.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +24,7 @@ from typing import Any
 LEAK, BURST, EXCEED, FAIL, SLOW = 0.125, 0.25, 0.375, 0.5, 0.625
 LEAKED_BYTES, BURST_BYTES, EXCEEDED_BYTES = 40 * 2**20, 250 * 2**20, 8 * 2**30
 BURST_SECONDS, SLOW_SECONDS = 1.5, 0.1
+OVERLAP_SECONDS = 20.0
 
 kept: list[Any] = []
 
@@ -49,7 +55,8 @@ def infect() -> None:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         loaded = load(name, path, choose("cpu"), "fp32")
         loaded.device = wanted
-        loaded.warm_up = lambda length, max_batch: None  # type: ignore[method-assign]
+        if not os.environ.get("EARMARK_TEST_CUDA"):
+            loaded.warm_up = lambda length, max_batch: None  # type: ignore[method-assign]
         return loaded
 
     def classify_sick(self: model.AudioModel, samples: Any) -> Any:
@@ -70,9 +77,69 @@ def infect() -> None:
                 time.sleep(SLOW_SECONDS)
         return classify(self, samples)
 
+    if os.environ.get("EARMARK_TEST_CUDA"):
+        make_cuda_up()
     device.choose_device = choose_device
     model.load = load_on_cpu  # type: ignore[assignment]  # the parameter `device` would hide the module
     model.AudioModel.classify = classify_sick  # type: ignore[method-assign]
+
+
+def make_cuda_up() -> None:
+    """Put stand-ins in the place of what only CUDA has: a recorder, and transfers that overlap."""
+    import torch
+
+    from earmark.cuda.transfers import Plain, plain
+    from earmark.worker import features, model
+    from tests.recorder import Recorder, Run, Tape
+
+    maker = features.maker
+
+    class Gpu(Recorder):
+        def __init__(self, device: torch.device) -> None:
+            super().__init__()
+
+        def record(self, run: Run) -> Tape:
+            match os.environ["EARMARK_TEST_CUDA"]:
+                case "dies":
+                    os.kill(os.getpid(), signal.SIGABRT)
+                case "fails":
+                    raise RuntimeError("CUDA error: operation not permitted when stream is capturing")
+            return super().record(run)
+
+    class Overlapped(Plain):
+        begun = 0
+
+        def __init__(self, device: torch.device) -> None:
+            pass
+
+        def upload(self, samples: Any, device: torch.device) -> torch.Tensor:
+            if float(samples[0, 0]) == FAIL:
+                raise ValueError("a window that the model cannot bear")
+            return plain(samples, torch.device("cpu"))
+
+        def download(self, logits: torch.Tensor) -> Any:
+            there = super().download(logits)
+            if threading.current_thread() is not threading.main_thread():  # it warms up
+                return there
+            Overlapped.begun += 1
+            number = Overlapped.begun
+
+            def wait() -> Any:
+                if gpu() == "broken":
+                    raise RuntimeError("CUDA error: unspecified launch failure")
+                deadline = time.monotonic() + OVERLAP_SECONDS
+                while number % 2 and Overlapped.begun == number:
+                    assert time.monotonic() < deadline, "the second batch was not begun"
+                    time.sleep(0.001)
+                return there()
+
+            return wait
+
+    def maker_on_cpu(extractor: Any, device: torch.device, upload: Any = plain) -> Any:
+        return maker(extractor, torch.device("cpu"), upload)
+
+    vars(model).update(Gpu=Gpu, Overlapped=Overlapped)
+    features.maker = maker_on_cpu
 
 
 if __name__ == "__main__":

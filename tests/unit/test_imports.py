@@ -187,7 +187,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "supervision": {"inference.engine", "broadcast.sink", "audio.types", "protocol"},
     "web": {"server.responses", "protocol"},
     "learning": {"windowing", "gating", "capture", "recordings", "audio", "checkpoints", "tomlfile", "config"},
-    "worker": {"engines.wire", "runtimes", "placement", "checkpoints", "audio"},
+    "cuda": {"placement", "audio"},
+    "worker": {"cuda", "engines.wire", "runtimes", "placement", "checkpoints", "audio"},
     "fitting": {"worker", "learning", "audio"},
     "exporting": {"worker", "checkpoints", "learning.find", "inference.scores", "audio"},
     "commands": {
@@ -206,7 +207,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "protocol",
     },
     "app": set(PACKAGES)
-    - {"worker", "runtimes", "fitting", "exporting", "converting", "serving", "learning", "tuning", "commands"},
+    - {"worker", "cuda", "runtimes", "fitting", "exporting", "converting", "serving", "learning", "tuning", "commands"},
 }
 """Package to the packages and modules that it may import besides its own and EVERYWHERE."""
 
@@ -421,7 +422,7 @@ SHELLS: dict[str, str] = {
 }
 """Modules that are not pure, and the one thing that each of them owns. Those of PROCESSES are not listed."""
 
-PROCESSES = ("worker", "fitting", "exporting", "converting")
+PROCESSES = ("worker", "cuda", "fitting", "exporting", "converting")
 """Packages that each run in a process of their own, and may import torch."""
 
 HEAVY = {"torch", "transformers", "torchaudio"}

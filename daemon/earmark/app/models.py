@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from earmark import __version__
 from earmark.analysis.routes import Analyses
@@ -52,7 +52,14 @@ class Models:
         worker = settings.worker
         state = keeping.folder(os.environ)
         known, tell_log = KnownThreads(state), EngineLog(tell).changed
-        self.engine = engine(worker, list(checkpoints.values()), tell_log, known, early)
+        self.engine = engine(
+            worker,
+            list(checkpoints.values()),
+            tell_log,
+            known,
+            early,
+            windows=lambda model: _windows(model, plans().values()),
+        )
         self.vectors = TextVectors(self.engine)
         batcher = Batcher(
             max_batch=worker.max_batch, queue=worker.queue, max_age=worker.max_age, max_wait_ms=worker.max_wait_ms
@@ -68,3 +75,13 @@ class Models:
     def device(self) -> str:
         """Return what the models run on."""
         return self.engine.state.device or "cpu"
+
+
+def _windows(model: str, plans: Iterable[Plan]) -> set[int]:
+    """Return the lengths in samples of the windows that a model is given often: those of the classifiers."""
+    return {
+        round(plan.lengths.window * checkpoint.rate / plan.checkpoint.rate)
+        for plan in plans
+        for checkpoint in plan.checkpoints
+        if checkpoint.name == model
+    }

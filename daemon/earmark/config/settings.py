@@ -86,6 +86,13 @@ class Remote(Settings, frozen=True):
     tls_name: Text = ""  # in their certificate, where it is not their address
 
 
+class Cuda(Settings, frozen=True):
+    """What a GPU of NVIDIA may do to be faster. None of it has been measured on one yet."""
+
+    graphs: Literal["off", "auto"] = "off"  # auto: record what a model launches, where replaying that is faster
+    transfers: Literal["plain", "pinned", "overlapped"] = "plain"  # pinned: copies need no detour through the system
+
+
 class Worker(Settings, frozen=True):
     """The process that runs the models."""
 
@@ -107,6 +114,7 @@ class Worker(Settings, frozen=True):
     memory_mb: Annotated[int, Meta(ge=0, le=10_000_000)] = 0  # resident, then the process is replaced; 0: no bound
     spare: bool = True  # Linux: a process that has imported the engines waits, so that another one can serve at once
     remote: Remote = Remote()  # with engine = "oip"
+    cuda: Cuda = Cuda()
 
 
 Function = Literal["softmax", "sigmoid", "none"]

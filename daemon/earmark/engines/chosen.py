@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
@@ -21,10 +21,11 @@ def engine(
     on_change: Callable[[EngineState], None],
     known: KnownThreads,
     early: Early | None = None,
+    windows: Callable[[str], Collection[int]] = lambda model: (),
 ) -> RunningEngine:
-    """Return the engine. Raises ConfigError if a package is missing for it."""
+    """Return the engine. Raises ConfigError if a package is missing for it. See LocalEngine for the parameters."""
     if worker.engine != "oip":
-        return LocalEngine(worker, checkpoints, on_change=on_change, known=known, early=early)
+        return LocalEngine(worker, checkpoints, on_change=on_change, known=known, early=early, windows=windows)
     try:
         from earmark.remote.engine import RemoteEngine
     except ModuleNotFoundError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from earmark.engines import wire
 from earmark.inference.engine import Placement
 from earmark.placement import gpu, processor
 from earmark.placement.choice import ENGINES, Choice, Engine
+from earmark.placement.cuda_graphs import CudaGraphs
 from earmark.placement.fallback import Fallback
 from earmark.placement.forecast import engine_of
 from earmark.placement.known_threads import KnownThreads, key
@@ -28,7 +29,8 @@ class Placing:
     """Makes the requests that say on what models run. On the event loop.
 
     The caller awaits look() before a process starts. `fallback` has the device of the next process, and `known` the
-    numbers of threads that were measured; `has_gpu` looks for a GPU that torch would find.
+    numbers of threads that were measured; `has_gpu` looks for a GPU that torch would find. `windows` returns the
+    lengths of windows, in samples, that a model is given often.
     """
 
     def __init__(
@@ -38,10 +40,13 @@ class Placing:
         known: KnownThreads,
         *,
         has_gpu: Callable[[], Awaitable[bool]] = gpu.is_there,
+        windows: Callable[[str], Collection[int]] = lambda model: (),
     ) -> None:
         self._settings = settings
         self._fallback = fallback
         self._known = known
+        self._graphs = CudaGraphs(wanted=settings.cuda.graphs == "auto")
+        self._windows = windows
         self._look_for_gpu = has_gpu
         self._has_gpu = False
         self._told: dict[str, Placement] = {}
@@ -57,14 +62,21 @@ class Placing:
 
     def start(self, memory: int) -> wire.Start:
         """Return the first request to a process, which may have so many bytes of `memory`."""
-        wanted = self._settings
-        return wire.Start(self._fallback.device, self._fallback.precision, wanted.threads, wanted.max_batch, memory)
+        chosen, wanted = self._fallback, self._settings
+        return wire.Start(
+            chosen.device, chosen.precision, wanted.threads, wanted.max_batch, memory, wanted.cuda.transfers
+        )
 
     def load(self, checkpoint: Checkpoint) -> wire.Load:
         """Return the request to load a model."""
-        choice = self._choice(checkpoint)
+        choice, name = self._choice(checkpoint), checkpoint.name
+        graphs: tuple[int, ...] = ()
+        if choice.engine == "torch" and self._fallback.device != "cpu":
+            graphs = self._graphs.lengths(name, checkpoint.usual_length, self._windows(name))
+            if why := self._graphs.why_not(name):
+                choice = choice._replace(why=f"{choice.why}; no CUDA graphs, because {why}")
         return wire.Load(
-            checkpoint.name,
+            name,
             os.path.realpath(checkpoint.path),
             checkpoint.usual_length,
             len(checkpoint.labels),
@@ -72,6 +84,7 @@ class Placing:
             choice.why,
             choice.strict,
             self._known.get(self._key(checkpoint, choice.engine)),
+            graphs,
         )
 
     def loaded(self, checkpoint: Checkpoint, reply: wire.Loaded) -> Placement:
@@ -83,6 +96,23 @@ class Placing:
         if reply.measured and self._known.keep(self._key(checkpoint, reply.engine), reply.threads):
             asyncio.get_running_loop().run_in_executor(None, self._known.write)
         return placed
+
+    def captures(self, reply: wire.Capture) -> str:
+        """Take what the process says of its CUDA graphs. Returns why it is to be replaced, or nothing."""
+        match reply.state:
+            case "begins":
+                self._graphs.begins(reply.model)
+            case "done":
+                self._graphs.done()
+            case "failed":
+                self._graphs.failed(reply.model, reply.why)
+                return f"ended because it could not capture the CUDA graphs of {reply.model} ({reply.why})"
+        return ""
+
+    def ended(self, how: str, *, died: bool, in_a_row: int) -> None:
+        """Note how the process ended, and how many have died in a row. Tells the operator what follows from it."""
+        if told := self._graphs.ended(how, died=died, in_a_row=in_a_row):
+            logger.error("%s", told)
 
     def _choice(self, checkpoint: Checkpoint) -> Choice:
         return self._choose(checkpoint, has_gpu=self._has_gpu)

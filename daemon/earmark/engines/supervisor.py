@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Collection, Sequence, Set
 from types import TracebackType
 from typing import Self
 
@@ -41,7 +41,8 @@ class LocalEngine:
 
     Entered, it starts the process and does not wait for it; left, it ends the process within two seconds, and
     classify() and ready() raise WorkerError to their callers. `on_change` is called with each new state. `known` has
-    the numbers of threads that were measured before, and `early` a process that was started before.
+    the numbers of threads that were measured before, and `early` a process that was started before. `windows` returns
+    the lengths of windows that a model is given often.
     """
 
     def __init__(
@@ -52,13 +53,14 @@ class LocalEngine:
         on_change: OnChange = lambda state: None,
         known: KnownThreads | None = None,
         early: Early | None = None,
+        windows: Callable[[str], Collection[int]] = lambda model: (),
     ) -> None:
         self._settings = settings
         self._roster = Roster(checkpoints, on_change)
         self._unloading: Counter[str] = Counter()  # how many Unloaded of a model are still to come
         self._deaths = Deaths()
         self._device = Device(settings, self._roster)
-        self._placing = Placing(settings, self._device.fallback, known or KnownThreads())
+        self._placing = Placing(settings, self._device.fallback, known or KnownThreads(), windows=windows)
         self._was_warned = False  # that the models alone pass worker.memory_mb
         self._process: WorkerProcess | None = None
         self._early = early
@@ -191,6 +193,7 @@ class LocalEngine:
                 self._device.fallback.proved()
             if died:
                 self._device.note_death(ended.how, self._deaths.in_a_row)
+            self._placing.ended(ended.how, died=died, in_a_row=self._deaths.in_a_row)
             delay = self._deaths.delay(died=died, has_spare=self._launcher.has_spare)
             again = f"in {delay:g} s" if delay else "at once"
             self._roster.change(
@@ -263,6 +266,10 @@ class LocalEngine:
                 self._roster.change(pid=pid)
                 if not self._roster.needed:
                     self._become_ready()
+            case wire.Capture():
+                if why := self._placing.captures(reply):
+                    logger.warning("The model process %s", why)
+                    self._replace(why)
             case wire.Unloaded(model=model):
                 self._unloading[model] -= 1
             case wire.Loaded(model=model) | wire.Refused(model=model) if self._unloading[model]:

@@ -18,7 +18,8 @@ import numpy as np
 
 from earmark.audio.types import Floats, Samples
 from earmark.errors import WorkerError
-from earmark.placement.choice import Engine
+from earmark.placement.choice import Engine, Transfers
+from earmark.placement.cuda_graphs import CaptureState
 
 SLOTS = 2
 SLOT_BYTES = 16 * 2**20  # 32 windows of 8 s at 16 kHz; copying them blocks the event loop for 4 ms
@@ -36,6 +37,7 @@ class Start(msgspec.Struct, frozen=True, tag=True):
     threads: int  # 0: as many as Load says, or as are the fastest
     max_batch: int
     memory: int = 0  # bytes that may be resident; 0: no bound
+    transfers: Transfers = "plain"
 
 
 class Load(msgspec.Struct, frozen=True, tag=True):
@@ -43,6 +45,7 @@ class Load(msgspec.Struct, frozen=True, tag=True):
 
     `engine` was chosen because of `why`, the rest of a sentence; torch may take the place of another one unless that is
     `strict`. `labels` is how many there are, and `threads` how many were measured to be best before; 0: they were not.
+    On CUDA, graphs are captured for windows of the lengths in `graphs`.
     """
 
     model: str
@@ -53,6 +56,7 @@ class Load(msgspec.Struct, frozen=True, tag=True):
     why: str = ""
     strict: bool = True
     threads: int = 0
+    graphs: tuple[int, ...] = ()
 
 
 class Unload(msgspec.Struct, frozen=True, tag=True):
@@ -119,6 +123,17 @@ class Loaded(msgspec.Struct, frozen=True, tag=True):
     measured: bool = False
 
 
+class Capture(msgspec.Struct, frozen=True, tag=True):
+    """The process is about to capture CUDA graphs of `model`, which may end it; or that is done, or has failed.
+
+    `why` it has failed is a sentence without local paths. The process still answers, but is to be replaced.
+    """
+
+    model: str
+    state: CaptureState
+    why: str = ""
+
+
 class Refused(msgspec.Struct, frozen=True, tag=True):
     """`model` cannot be served; `error` is a sentence without local paths. `device` is whether the GPU is at fault."""
 
@@ -156,7 +171,7 @@ class Broken(msgspec.Struct, frozen=True, tag=True):
 
 
 Request = Start | Load | Unload | Classify | Encode | Stop
-Reply = Progress | Serving | Beat | Loaded | Refused | Unloaded | Logits | Failure | Broken
+Reply = Progress | Serving | Beat | Loaded | Capture | Refused | Unloaded | Logits | Failure | Broken
 
 _encoder = msgspec.msgpack.Encoder()
 decode_request = msgspec.msgpack.Decoder(Request).decode

@@ -9,6 +9,9 @@ Engine = Literal["onnx", "torch"]
 ENGINES: dict[Engine, str] = {"onnx": "onnxruntime", "torch": "torch"}
 """The name of the package that each engine runs models with."""
 
+Transfers = Literal["plain", "pinned", "overlapped"]
+"""How sound gets to a GPU of CUDA: see earmark.cuda.transfers."""
+
 BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})  # of x86 and of ARM, as Linux names them
 
 

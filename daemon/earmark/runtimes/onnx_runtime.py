@@ -15,7 +15,7 @@ from earmark.checkpoints.exported import FILES, INPUT, OUTPUT, complaint, export
 from earmark.errors import ModelError
 from earmark.placement.forecast import no_export, only_on_torch
 from earmark.runtimes import limits
-from earmark.runtimes.runtime import Parts, Wanted, noise
+from earmark.runtimes.runtime import Begin, Parts, Wanted, noise
 
 FEW = 8  # windows: the memory of a batch of so many is kept
 FATAL = 4  # of onnxruntime's log: errors are raised as well
@@ -34,6 +34,16 @@ class OnnxModel:
         self._length = 0  # of the newest batch
         self.session = _session(file, threads)
         self._parts = Parts(self._forward, is_short_of_memory, free_memory)
+
+    @property
+    def told(self) -> str:
+        """See Model. There is nothing."""
+        return ""
+
+    @property
+    def begin(self) -> Begin | None:
+        """See Model. There is none: a batch is computed on the CPU, by who asks for it."""
+        return None
 
     def with_threads(self, threads: int) -> Self:
         """Return the same model with another number of threads, and with weights of its own. Both can be used."""

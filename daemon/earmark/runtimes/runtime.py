@@ -11,16 +11,25 @@ from typing import Protocol, Self, cast
 import numpy as np
 
 from earmark.audio.types import Floats
-from earmark.placement.choice import Engine
+from earmark.placement.choice import Engine, Transfers
+from earmark.placement.cuda_graphs import CaptureState
 
 MODULES: dict[Engine, str] = {"onnx": "earmark.runtimes.onnx_runtime", "torch": "earmark.worker.torch_runtime"}
 IMPORTS: dict[Engine, str] = {"onnx": "importing onnxruntime", "torch": "importing torch and transformers"}
 """What loading the module means, for people: torch and transformers take seconds."""
 
 
+Begin = Callable[[Floats], Callable[[], Floats]]
+OnCapture = Callable[[CaptureState, str], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A checkpoint to load, and on what. `device` is one that Runtime.choose() returned."""
+    """A checkpoint to load, and on what. `device` is one that Runtime.choose() returned.
+
+    On CUDA, `graphs` are the lengths of windows, in samples, for which CUDA graphs are captured. `on_capture` is called
+    before and after that with what wire.Capture tells.
+    """
 
     name: str
     folder: Path
@@ -28,6 +37,9 @@ class Wanted:
     device: str = "cpu"
     precision: str = "fp32"
     threads: int = 1
+    graphs: tuple[int, ...] = ()
+    transfers: Transfers = "plain"
+    on_capture: OnCapture = lambda state, why: None
 
 
 class Model(Protocol):
@@ -36,6 +48,19 @@ class Model(Protocol):
     @property
     def threads(self) -> int:
         """How many threads of the CPU it uses."""
+        ...
+
+    @property
+    def told(self) -> str:
+        """What is to be told of how it runs, as the rest of a sentence; empty if there is nothing."""
+        ...
+
+    @property
+    def begin(self) -> Begin | None:
+        """The function that begins to classify a batch as classify() does, and returns one that waits for the logits.
+
+        That one may be called on another thread, and a second batch be begun before. None if nothing would overlap.
+        """
         ...
 
     def with_threads(self, threads: int) -> Self:
@@ -88,6 +113,9 @@ def runtime(engine: Engine) -> Runtime:
     return cast(Runtime, importlib.import_module(MODULES[engine]))
 
 
+UNBOUNDED = 1 << 30  # windows
+
+
 class Parts:
     """Classifies a batch in parts that fit into memory, and remembers how large these may be."""
 
@@ -97,10 +125,15 @@ class Parts:
         is_short_of_memory: Callable[[BaseException], bool],
         free_memory: Callable[[], None],
     ) -> None:
-        self.max_windows = 1 << 30  # at once; halved whenever there is no memory for so many
+        self.max_windows = UNBOUNDED  # at once; halved whenever there is no memory for so many
         self._forward = forward
         self._is_short_of_memory = is_short_of_memory
         self._free_memory = free_memory
+
+    @property
+    def is_short(self) -> bool:
+        """Whether there was no memory for a batch once."""
+        return self.max_windows < UNBOUNDED
 
     def classify(self, samples: Floats) -> Floats:
         """Return what `forward` returns for `samples`. Raises its error if not even one window fits."""

@@ -21,6 +21,7 @@ from transformers import (
 from transformers import WhisperFeatureExtractor as WhisperExtractor
 
 from earmark.audio.types import Floats
+from earmark.cuda.transfers import plain
 
 Inputs = dict[str, torch.Tensor]
 
@@ -31,10 +32,13 @@ LEAST_VARIANCE = 1e-7
 FULL_SCALE = 2.0**15  # of 16-bit integers, which Kaldi takes
 
 
-def maker(extractor: Any, device: torch.device) -> Callable[[Floats], Inputs]:
+def maker(
+    extractor: Any, device: torch.device, upload: Callable[[Floats, torch.device], torch.Tensor] = plain
+) -> Callable[[Floats], Inputs]:
     """Return the function that makes the inputs of a network of samples of shape (windows, length), on `device`.
 
-    Without a module for the extractor it is the call that transformers' own pipeline makes, but for a batch.
+    `upload` brings samples to a device. Without a module for the extractor it is the call that transformers' own
+    pipeline makes, but for a batch.
     """
     if (module := on_device(extractor)) is None:
 
@@ -49,7 +53,7 @@ def maker(extractor: Any, device: torch.device) -> Callable[[Floats], Inputs]:
 
     @torch.inference_mode()
     def by_module(samples: Floats) -> Inputs:
-        there = torch.from_numpy(samples).to(own)
+        there = upload(samples, own)
         if own.type == "cpu":  # one window at a time, because the spectra of a batch do not fit into its caches
             made = [module(there[row : row + 1]) for row in range(len(there))]
             found = {name: torch.cat([inputs[name] for inputs in made]) for name in made[0]}

@@ -40,11 +40,17 @@ class Served(NamedTuple):
 
 
 class Loader:
-    """Loads models as the settings want them. `tell` is passed what it waits for, for people."""
+    """Loads models as the settings want them.
 
-    def __init__(self, settings: wire.Start, tell: Callable[[str], None]) -> None:
+    `tell` is passed what it waits for, for people, and `on_capture` what becomes of CUDA graphs.
+    """
+
+    def __init__(
+        self, settings: wire.Start, tell: Callable[[str], None], on_capture: Callable[[wire.Capture], None]
+    ) -> None:
         self._settings = settings
         self._tell = tell
+        self._on_capture = on_capture
 
     def load(self, request: wire.Load) -> tuple[Served, wire.Loaded]:
         """Load a model with the engine that was chosen, or else with torch if that may be. Raises Refusal."""
@@ -72,7 +78,18 @@ class Loader:
             is_measured = device == "cpu" and not (request.threads or self._settings.threads)
             count = self._settings.threads or request.threads or (1 if is_measured else cores.usable())
             folder = Path(request.path)
-            model = chosen.load(Wanted(name, folder, request.labels, device, precision, count))
+            wanted = Wanted(
+                name,
+                folder,
+                request.labels,
+                device,
+                precision,
+                count,
+                request.graphs,
+                self._settings.transfers,
+                lambda state, why: self._on_capture(wire.Capture(name, state, _without_path(why, request))),
+            )
+            model = chosen.load(wanted)
             model.warm_up(request.length, self._settings.max_batch)
             if is_measured:
                 model = threads.fastest(
@@ -90,7 +107,8 @@ class Loader:
             at_fault = device != "cpu" and (chosen.is_short_of_memory(error) or chosen.is_broken(error))
             raise Refusal(f"{name}: cannot be loaded: {reason}", device=at_fault) from error
         count = model.threads if device == "cpu" else 0
-        loaded = wire.Loaded(name, device, engine, precision, count, "; ".join(filter(None, (why, told))), is_measured)
+        whys = "; ".join(filter(None, (why, told, _without_path(model.told, request))))
+        loaded = wire.Loaded(name, device, engine, precision, count, whys, is_measured)
         return Served(model, chosen, device, request.length), loaded
 
 

@@ -6,7 +6,8 @@ import copy
 import gc
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from earmark.audio.types import Floats
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}  # so that nothing is fetched; read at import
 
+import numpy as np
 import torch
 import transformers
 from transformers import AutoFeatureExtractor
@@ -21,9 +23,13 @@ from transformers import AutoFeatureExtractor
 from earmark import cores
 from earmark.checkpoints import reader
 from earmark.checkpoints.head_layouts import PREFIXES
+from earmark.cuda import buckets
+from earmark.cuda.capture import TURN, Gpu
+from earmark.cuda.graphs import Graphs, Inputs
+from earmark.cuda.transfers import Overlapped, Pinned, Plain, Transfers
 from earmark.errors import ModelError
 from earmark.runtimes import limits
-from earmark.runtimes.runtime import Parts, noise
+from earmark.runtimes.runtime import Begin, Parts, Wanted, noise
 from earmark.worker import clap, features, heads
 from earmark.worker.device import int8_engine
 
@@ -53,9 +59,14 @@ class AudioModel:
         self.device = device
         self.threads = torch.get_num_threads()
         self._network = network
+        self._extractor = extractor
+        self._transfers: Transfers = Plain()
         self._inputs = features.maker(extractor, device)
         self._dtype = dtype
         self._reader = reader
+        self._turn: AbstractContextManager[object] = nullcontext()
+        self._graphs: Graphs | None = None
+        self._lengths: tuple[int, ...] = ()  # of windows, in samples, that get graphs
         self._parts = Parts(self._forward, is_short_of_memory, free_memory)
 
     def with_threads(self, threads: int) -> Self:
@@ -64,6 +75,32 @@ class AudioModel:
         other.threads = threads
         other._parts = Parts(other._forward, is_short_of_memory, free_memory)
         return other
+
+    def with_cuda(self, wanted: Wanted) -> Self:
+        """Return the same model with the graphs and transfers that are wanted, for a device of CUDA."""
+        other = self.with_threads(self.threads)
+        match wanted.transfers:
+            case "pinned":
+                other._transfers = Pinned()
+            case "overlapped":
+                other._transfers = Overlapped(self.device)
+        if wanted.transfers != "plain":
+            other._inputs = features.maker(self._extractor, self.device, other._transfers.upload)
+        other._turn = TURN
+        if wanted.graphs:
+            other._lengths = wanted.graphs
+            other._graphs = Graphs(self.name, self._network, Gpu(self.device), wanted.on_capture)
+        return other
+
+    @property
+    def told(self) -> str:
+        """See Model."""
+        return self._graphs.told if self._graphs is not None else ""
+
+    @property
+    def begin(self) -> Begin | None:
+        """See Model."""
+        return self._begin if isinstance(self._transfers, Overlapped) and not self._parts.is_short else None
 
     def classify(self, samples: Floats) -> Floats:
         """Return logits of shape (windows, labels), float32, for `samples` of shape (windows, length).
@@ -83,7 +120,8 @@ class AudioModel:
         if self._reader is None:
             raise ModelError(f"{self.name}: its labels are fixed; it reads no texts")
         self._use_threads()
-        return self._reader.vectors(texts)
+        with self._turn:
+            return self._reader.vectors(texts)
 
     def rest(self) -> None:
         """Do nothing: torch gives the memory of a batch back itself, or keeps it for good reason on a GPU."""
@@ -94,20 +132,32 @@ class AudioModel:
             self.classify(noise(size, length))
         if self._reader is not None:
             self.encode(["noise"])
+        if self._graphs is not None:
+            most = min(max_batch, self._parts.max_windows, buckets.SIZES[-1])
+            sounds = (noise(most, each) for each in self._lengths)
+            self._graphs.capture((self._made(sound), self._made(np.flip(sound, 1).copy())) for sound in sounds)
+            self.classify(noise(1, length))  # raises an error if a capture has broken the device
 
     def _use_threads(self) -> None:
         if torch.get_num_threads() != self.threads:  # each thread of the process has a number of its own
             torch.set_num_threads(self.threads)
 
     def _forward(self, samples: Floats) -> Floats:
-        inputs = {
+        return self._begin(samples)()
+
+    def _begin(self, samples: Floats) -> Callable[[], Floats]:
+        """Queue a batch on the device, and return the function that waits for its logits."""
+        with self._turn, torch.inference_mode():
+            inputs = self._made(samples)
+            logits = self._graphs.run(inputs) if self._graphs is not None else self._network(**inputs).logits
+            return self._transfers.download(logits.float())
+
+    def _made(self, samples: Floats) -> Inputs:
+        """Return what the network takes, in the type that it takes."""
+        return {
             name: value.to(self._dtype) if value.is_floating_point() else value
             for name, value in self._inputs(samples).items()
         }
-        with torch.inference_mode():
-            logits: torch.Tensor = self._network(**inputs).logits
-        result: Floats = logits.float().cpu().numpy()
-        return result
 
 
 def load(name: str, path: Path, device: torch.device, precision: str) -> AudioModel:
@@ -140,7 +190,8 @@ def free_memory() -> None:
     """Give the memory of models that nothing refers to any more back to the system and the device."""
     gc.collect()  # modules refer to each other in circles
     if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+        with TURN:
+            torch.cuda.empty_cache()
     limits.return_freed()
 
 

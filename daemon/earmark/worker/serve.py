@@ -25,8 +25,11 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from typing import BinaryIO, cast
 
+from earmark.audio.types import Floats
+from earmark.cuda.ahead import Ahead
 from earmark.engines import wire
 from earmark.errors import EarmarkError
 from earmark.placement.choice import Engine
@@ -124,7 +127,8 @@ class ModelServer:
     def __init__(self, settings: wire.Start, connection: socket.socket, slots: wire.Slots) -> None:
         self._settings = settings
         self._connection = connection
-        self._loader = Loader(settings, self._tell)
+        self._loader = Loader(settings, self._tell, self._send)
+        self._ahead = Ahead() if settings.transfers == "overlapped" else None
         self._slots = slots
         self._models: dict[str, Served] = {}
         self._returns = Sparing(1, RETURN_SECONDS)
@@ -202,10 +206,20 @@ class ModelServer:
     def classify(self, request: wire.Classify) -> None:
         """Answer with logits or, if the model raises an error, with a sentence."""
         served, self._busy_at = self._models.get(request.model), time.monotonic()
+        samples = self._slots.rows(request.slot, request.count, request.length)
+        if self._ahead is not None:
+            begin = served.model.begin if served is not None else None
+            if begin is not None:
+                with contextlib.suppress(Exception):  # what is wrong with it shows again below, when it is alone
+                    waits = begin(samples)
+                    self._ahead.put(lambda: self._answer(request, served, waits))
+                    return
+            self._ahead.drain()
+        self._answer(request, served, lambda: classified(served, request, samples))
+
+    def _answer(self, request: wire.Classify, served: Served | None, logits_of: Callable[[], Floats]) -> None:
         try:
-            if served is None:
-                raise KeyError(request.model)
-            logits = served.model.classify(self._slots.rows(request.slot, request.count, request.length))
+            logits = logits_of()
         except Exception as error:
             if served is not None and (served.runtime.is_broken(error) or is_out_of_memory(served, request, error)):
                 self._send(wire.Broken(sentence(error)))
@@ -220,6 +234,8 @@ class ModelServer:
     def encode(self, request: wire.Encode) -> None:
         """Answer with the vectors of texts or, if the model raises an error, with a sentence."""
         served, self._busy_at = self._models.get(request.model), time.monotonic()
+        if self._ahead is not None:
+            self._ahead.drain()
         try:
             if served is None:
                 raise KeyError(request.model)
@@ -241,6 +257,13 @@ class ModelServer:
     def _send(self, reply: wire.Reply) -> None:
         with self._sending:
             self._connection.sendall(wire.frame(reply))
+
+
+def classified(served: Served | None, request: wire.Classify, samples: Floats) -> Floats:
+    """Return the logits of a batch. Raises what the model raises, and KeyError if there is none."""
+    if served is None:
+        raise KeyError(request.model)
+    return served.model.classify(samples)
 
 
 def is_out_of_memory(served: Served, request: wire.Classify, error: Exception) -> bool:

@@ -20,5 +20,6 @@ def choose(device: str) -> str:
 def load(wanted: Wanted) -> model.AudioModel:
     """Load a checkpoint. Raises ModelError if it cannot be served."""
     model.use_threads(wanted.threads)
-    loaded = model.load(wanted.name, wanted.folder, torch.device(wanted.device), wanted.precision)
-    return loaded.with_threads(wanted.threads)
+    device = torch.device(wanted.device)
+    loaded = model.load(wanted.name, wanted.folder, device, wanted.precision).with_threads(wanted.threads)
+    return loaded.with_cuda(wanted) if device.type == "cuda" else loaded

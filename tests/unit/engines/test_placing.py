@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from earmark.checkpoints.checkpoint import Checkpoint
-from earmark.config.settings import Worker
+from earmark.config.settings import Cuda, Worker
 from earmark.engines import wire
 from earmark.engines.placing import Placing, told
 from earmark.inference.engine import Placement
@@ -78,6 +79,54 @@ def test_what_was_measured_goes_with_the_next_request(checkpoint: Checkpoint) ->
 
     asyncio.run(measured())
     assert found.load(checkpoint).threads == 2
+
+
+def on_cuda(**cuda: Any) -> Placing:
+    settings = Worker(device="cuda", fallback="cpu", cuda=Cuda(**cuda))
+    fallback = Fallback("cuda", "auto", allowed=True)
+    return Placing(settings, fallback, KnownThreads(), has_gpu=Gpu(there=True), windows={"a/b": {48000}}.__getitem__)
+
+
+def test_graphs_and_transfers_are_asked_for_only_where_the_settings_want_them(checkpoint: Checkpoint) -> None:
+    usual, wanted = on_cuda(), on_cuda(graphs="auto", transfers="pinned")
+    assert (usual.load(checkpoint).graphs, usual.start(0).transfers) == ((), "plain")
+    assert (wanted.load(checkpoint).graphs, wanted.start(0).transfers) == ((48000,), "pinned")
+
+
+def test_on_the_cpu_no_graphs_are_asked_for(checkpoint: Checkpoint) -> None:
+    here = placing(Worker(device="cpu", engine="torch", cuda=Cuda(graphs="auto")), Gpu(there=True))
+    onnx = placing(Worker(engine="onnx", cuda=Cuda(graphs="auto")), Gpu(there=True))
+    assert (here.load(checkpoint).graphs, onnx.load(checkpoint).graphs) == ((), ())
+
+
+def test_a_capture_that_failed_has_the_process_replaced_and_is_told_with_the_model(checkpoint: Checkpoint) -> None:
+    found = on_cuda(graphs="auto")
+    assert found.captures(wire.Capture("a/b", "begins")) == ""
+    assert found.captures(wire.Capture("a/b", "failed", "it is full")) == (
+        "ended because it could not capture the CUDA graphs of a/b (it is full)"
+    )
+    asked = found.load(checkpoint)
+    assert asked.graphs == ()
+    assert asked.why == "worker.device is cuda; no CUDA graphs, because capturing them failed (it is full)"
+
+
+def test_a_process_that_died_while_it_captured_is_followed_by_one_that_does_not_and_the_operator_hears_it(
+    checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = on_cuda(graphs="auto")
+    found.captures(wire.Capture("a/b", "begins"))
+    found.ended("was killed by SIGABRT", died=True, in_a_row=1)
+    assert found.load(checkpoint).graphs == ()
+    why = "the model process was killed by SIGABRT while it captured them"
+    assert [record.getMessage() for record in caplog.records] == [f"a/b gets no CUDA graphs any more, because {why}"]
+
+
+def test_a_capture_that_is_done_is_blamed_for_nothing(checkpoint: Checkpoint) -> None:
+    found = on_cuda(graphs="auto")
+    assert found.captures(wire.Capture("a/b", "begins")) == ""
+    assert found.captures(wire.Capture("a/b", "done")) == ""
+    found.ended("was killed by SIGABRT", died=True, in_a_row=1)
+    assert found.load(checkpoint).graphs == (48000,)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from earmark.errors import WorkerError
     [
         wire.Start("cpu", "fp32", 0, 32),
         wire.Load("m", "/m", 400, 2, "onnx", "its folder holds it", strict=False, threads=1),
+        wire.Start("cuda", "bf16", 0, 32, 0, "overlapped"),
+        wire.Load("m", "/m", 400, 2, graphs=(400, 800)),
         wire.Unload("m"),
         wire.Classify(1, "m", 0, 2, 3),
         wire.Stop(),

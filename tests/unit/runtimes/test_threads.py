@@ -28,6 +28,11 @@ class Timed:
     seconds: dict[int, float]
     tried: list[int]
     threads: int = 1
+    told: str = ""
+
+    @property
+    def begin(self) -> None:
+        return None
 
     def with_threads(self, threads: int) -> Timed:
         self.tried.append(threads)

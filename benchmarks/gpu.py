@@ -6,6 +6,7 @@ Then streams are paced as microphones are, each with a window a second. Their nu
 percentile of the time from a window's last sample to its logits passes half a second, and then found by halving.
 
     benchmarks/gpu.sh                  all of it on the GPU, within ten minutes
+    python -m benchmarks.gpu --graphs auto --transfers overlapped    with what benchmarks.gpu_ways advises
     python -m benchmarks.gpu --device cpu --tiny     the same code with a tiny network, to try it
 """
 
@@ -17,7 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,12 @@ class Setting:
     usual: int = 48  # in a round, one by one
     paced_seconds: float = 8.0
     most_streams: int = 4096
+    cuda: config.Cuda = config.Cuda()
+
+
+def tiny(device: str) -> Setting:
+    """Return what tries the code in seconds, on any device."""
+    return Setting(device, TINY, 8, 2, 32, 4, 1.0, 32)
 
 
 def checkpoint(folder: Path, shape: dict[str, Any]) -> Path:
@@ -187,7 +194,7 @@ async def capacity(engine: LocalEngine, setting: Setting, windows: list[Samples]
 async def measure(setting: Setting, folder: Path) -> list[Row]:
     """Measure the three rates in turn, and then the streams."""
     windows = noises(setting.windows)
-    worker = config.Worker(device=setting.device, max_batch=setting.batch)
+    worker = config.Worker(device=setting.device, max_batch=setting.batch, cuda=setting.cuda)
     alone, usual = bare(folder, setting), pipeline(folder, setting)
     rounds: list[tuple[float, float, float]] = []
     async with LocalEngine(worker, [reader.read(folder, NAME)]) as engine:
@@ -232,10 +239,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What one GPU carries.")
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--tiny", action="store_true", help="a tiny network and few windows, to try the code")
+    parser.add_argument("--graphs", default="off", choices=("off", "auto"), help="as in [worker.cuda]")
+    parser.add_argument("--transfers", default="plain", choices=("plain", "pinned", "overlapped"), help="likewise")
     chosen = parser.parse_args()
-    setting = Setting(chosen.device, LARGE)
-    if chosen.tiny:
-        setting = Setting(chosen.device, TINY, 8, 2, 32, 4, 1.0, 32)
+    setting = tiny(chosen.device) if chosen.tiny else Setting(chosen.device, LARGE)
+    setting = replace(setting, cuda=config.Cuda(graphs=chosen.graphs, transfers=chosen.transfers))
     if chosen.device == "cuda" and not torch.cuda.is_available():
         parser.error("torch finds no CUDA device here; --device cpu --tiny tries the code without one")
     print_table(run(setting))

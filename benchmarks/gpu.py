@@ -18,7 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ class Setting:
     usual: int = 48  # in a round, one by one
     paced_seconds: float = 8.0
     most_streams: int = 4096
-    cuda: config.Cuda = config.Cuda()
+    cuda: config.Cuda = field(default_factory=config.Cuda)
 
 
 def tiny(device: str) -> Setting:

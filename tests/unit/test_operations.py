@@ -68,7 +68,7 @@ def test_every_log_line_is_one_that_the_code_writes() -> None:
 
 
 LOGGERS, TOLD_ABOVE_DEBUG = {"log", "logger", "_log"}, {"info", "warning", "error", "exception", "critical", "log"}
-NOT_OF_THE_DAEMON = ("worker/", "fitting/", "learning/", "tuning/", "commands/")
+NOT_OF_THE_DAEMON = ("worker/", "cuda/", "fitting/", "learning/", "tuning/", "commands/")
 
 
 def test_the_code_writes_no_line_that_is_not_explained() -> None:

@@ -13,7 +13,7 @@ import msgspec
 from earmark.config import quiet
 from earmark.config.brokers import Nats, NatsServers, Publish
 from earmark.config.labels import wrong_label_set
-from earmark.config.settings import Classifier, Clips, Config, Decide, Model, Vad, Worker
+from earmark.config.settings import Classifier, Clips, Config, Cuda, Decide, Model, Vad, Worker
 from earmark.config.sources import Command, Microphone
 from earmark.hints import nearest
 from earmark.visible import is_visible
@@ -96,6 +96,7 @@ def useless(config: Config) -> Iterator[str]:
     """Yield a sentence for each setting that is not the default and has no effect beside the others."""
     if config.gateway is not None:
         yield "gateway: has no effect without --gateway"
+    yield from _useless_on_gpu(config.worker)
     if not config.source:
         return  # classifiers then only name the models that are loaded at the start
     heard = {name for classifier in config.classifier for name in classifier.sources}
@@ -120,6 +121,18 @@ def useless(config: Config) -> Iterator[str]:
         for name, gates in GATE_ONLY.items():
             if gate not in gates and getattr(classifier.vad, name) != _default(Vad, name):
                 yield f'{where}.vad.{name}: has no effect with gate = "{gate}"'
+
+
+def _useless_on_gpu(worker: Worker) -> Iterator[str]:
+    for field in msgspec.structs.fields(Cuda):
+        if getattr(worker.cuda, field.name) == field.default:
+            continue
+        if worker.device in ("cpu", "mps"):
+            yield f'worker.cuda.{field.name}: has no effect with worker.device = "{worker.device}"'
+        elif worker.engine in ("onnx", "oip"):
+            yield f'worker.cuda.{field.name}: has no effect with worker.engine = "{worker.engine}"'
+    if worker.cuda.transfers == "overlapped" and worker.depth == 1:
+        yield "worker.cuda.transfers: no batches overlap with worker.depth = 1"
 
 
 def _server(config: Config) -> Iterator[str]:

@@ -7,7 +7,7 @@ import pytest
 from earmark.config import presets
 from earmark.config.brokers import Mqtt
 from earmark.config.complaints import complaints, useless
-from earmark.config.settings import Classifier, Clips, Config, Decide, Model, Server, Vad, Verify
+from earmark.config.settings import Classifier, Clips, Config, Cuda, Decide, Model, Server, Vad, Verify, Worker
 from earmark.config.sources import Command, File, Microphone
 
 
@@ -309,3 +309,17 @@ def test_what_would_have_no_effect_at_the_port_is_told(server: Server, told: str
     assert list(complaints(Config(server=server))) == [told]
     fine = Server(certificate_file="a", key_file="b", trusted_proxies=("::1", "10.0.0.7"), prefix="/lab/earmark")
     assert list(complaints(Config(server=fine))) == []
+
+
+@pytest.mark.parametrize(
+    ("worker", "told"),
+    [
+        (Worker(device="cpu", cuda=Cuda(graphs="auto")), 'graphs: has no effect with worker.device = "cpu"'),
+        (Worker(device="mps", cuda=Cuda(graphs="auto")), 'graphs: has no effect with worker.device = "mps"'),
+        (Worker(engine="onnx", cuda=Cuda(transfers="pinned")), 'transfers: has no effect with worker.engine = "onnx"'),
+        (Worker(depth=1, cuda=Cuda(transfers="overlapped")), "transfers: no batches overlap with worker.depth = 1"),
+    ],
+)
+def test_what_only_a_gpu_of_nvidia_can_do_has_no_effect_elsewhere(worker: Worker, told: str) -> None:
+    assert list(useless(Config(worker=worker))) == [f"worker.cuda.{told}"]
+    assert list(useless(Config(worker=Worker(cuda=Cuda(graphs="auto", transfers="overlapped"))))) == []

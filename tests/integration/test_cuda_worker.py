@@ -99,6 +99,18 @@ def test_graphs_and_batches_that_overlap_change_no_score(
     assert len(pids) == 1
 
 
+def test_on_the_cpu_the_settings_for_cuda_change_nothing(tiny: Checkpoint, expected: list[Floats]) -> None:
+    async def scene(engine: LocalEngine) -> None:
+        placed = engine.state.placements[TINY]
+        assert (placed.device, placed.why) == ("cpu", "worker.engine asks for it")
+        pair = [engine.classify(TINY, batch(number)) for number in range(2)]
+        for logits, theirs in zip(await asyncio.gather(*pair), expected[:2], strict=True):
+            assert np.array_equal(logits, theirs)
+
+    cuda = config.Cuda(graphs="auto", transfers="overlapped")
+    play(config.Worker(threads=1, device="cpu", engine="torch", cuda=cuda), tiny, scene, set())
+
+
 @pytest.mark.parametrize("capture", ["dies", "fails"])
 def test_after_a_capture_that_ends_the_process_or_fails_the_next_one_serves_without_graphs(
     capture: str,

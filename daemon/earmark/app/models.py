@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from earmark import __version__
 from earmark.analysis.routes import Analyses
@@ -17,6 +17,7 @@ from earmark.inference.batch import Batcher
 from earmark.inference.dispatch import Dispatcher
 from earmark.inference.registry import Registry
 from earmark.launching.early import Early
+from earmark.listening.lengths import windows_of
 from earmark.listening.plan import Plan, checkpoints_of, default_model, scorings
 from earmark.placement.choice import ENGINES
 from earmark.placement.known_threads import KnownThreads
@@ -58,7 +59,7 @@ class Models:
             tell_log,
             known,
             early,
-            windows=lambda model: _windows(model, plans().values()),
+            windows=lambda model: windows_of(model, ((plan.lengths, plan.checkpoints) for plan in plans().values())),
         )
         self.vectors = TextVectors(self.engine)
         batcher = Batcher(
@@ -75,13 +76,3 @@ class Models:
     def device(self) -> str:
         """Return what the models run on."""
         return self.engine.state.device or "cpu"
-
-
-def _windows(model: str, plans: Iterable[Plan]) -> set[int]:
-    """Return the lengths in samples of the windows that a model is given often: those of the classifiers."""
-    return {
-        round(plan.lengths.window * checkpoint.rate / plan.checkpoint.rate)
-        for plan in plans
-        for checkpoint in plan.checkpoints
-        if checkpoint.name == model
-    }

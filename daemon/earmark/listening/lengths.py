@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config
 from earmark.errors import ConfigError
@@ -48,3 +50,16 @@ def window_lengths(where: str, settings: config.Classifier, checkpoint: Checkpoi
         pre_roll,
         round(GRID_SECONDS * rate),
     )
+
+
+def windows_of(model: str, heard: Iterable[tuple[Lengths, tuple[Checkpoint, ...]]]) -> set[int]:
+    """Return the lengths of the windows that a model is given often, in its own samples.
+
+    `heard` has for each classifier its lengths, and the checkpoints that look at its windows, its own one first.
+    """
+    return {
+        round(lengths.window * each.rate / checkpoints[0].rate)
+        for lengths, checkpoints in heard
+        for each in checkpoints
+        if each.name == model
+    }

@@ -121,7 +121,8 @@ class ModelServer:
     """Loads and unloads models, and classifies batches with them.
 
     The caller's thread classifies. A thread of the server's own loads one model after the other meanwhile, and another
-    one sends a Beat now and then; both end with the process.
+    one sends a Beat now and then; both end with the process. Where batches overlap, so does one that answers those that
+    the caller's thread has begun.
     """
 
     def __init__(self, settings: wire.Start, connection: socket.socket, slots: wire.Slots) -> None:

@@ -31,7 +31,9 @@ class Small:
 def test_a_batch_that_does_not_fit_is_halved_until_it_does_and_the_size_is_remembered() -> None:
     small, batch = Small(room=3), noise(8, 400)
     parts = small.parts()
+    assert not parts.is_short
     assert np.array_equal(parts.classify(batch), batch[:, :2])
+    assert parts.is_short
     assert np.array_equal(parts.classify(batch), batch[:, :2])
     assert small.sizes == [8, 4, 2, 2, 2, 2, 2, 2, 2, 2]
     assert small.freed == 2

@@ -12,6 +12,7 @@ from benchmarks.table import interval
 from earmark.placement.choice import Transfers
 
 GAIN, LOSS = 1.03, 0.97  # times the speed without: what counts as faster, and as slower
+NARROW = 0.2  # of the median: a wider interval says nothing, because of a dozen of them one may lie anywhere by chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,17 @@ def advice(found: Mapping[Way, Mapping[str, Sequence[float]]]) -> str:
 
 
 def _is_good(measures: Mapping[str, Sequence[float]]) -> bool:
-    ends = [interval(ratios) for ratios in measures.values()]
-    lows = [low for low, _ in ends if low is not None]
-    highs = [high for _, high in ends if high is not None]
-    return any(low > GAIN for low in lows) and not any(high < LOSS for high in highs)
+    return any(map(_is_faster, measures.values())) and not any(map(_is_slower, measures.values()))
+
+
+def _is_faster(ratios: Sequence[float]) -> bool:
+    low, high = interval(ratios)
+    return low is not None and high is not None and low > GAIN and high - low <= NARROW * statistics.median(ratios)
+
+
+def _is_slower(ratios: Sequence[float]) -> bool:
+    _, high = interval(ratios)
+    return high is not None and high < LOSS
 
 
 def _gain(measures: Mapping[str, Sequence[float]]) -> float:

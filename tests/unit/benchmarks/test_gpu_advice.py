@@ -35,6 +35,7 @@ def test_a_way_that_is_surely_slower_somewhere_is_not_advised() -> None:
     "ratios",
     [
         [0.5, 1.0, 1.2, 1.4, 2.0, 3.0],  # noise
+        [1.1, 1.2, 1.4, 1.5, 2.0, 3.9],  # noise that happens to lie on one side
         [1.02] * 6,  # hardly anything
         [2.0] * 5,  # too few rounds
     ],

@@ -25,6 +25,11 @@ RATE = 16000
 LARGEST = 4  # windows
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> None:
+    torch.set_num_threads(1)  # two wait for each other where other work takes turns with them
+
+
 class Network(torch.nn.Module):
     """The sum of the samples of a window, and of a table that grows with the longest window so far."""
 

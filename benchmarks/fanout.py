@@ -29,9 +29,9 @@ from earmark.config import settings as config
 from earmark.detection.draft import Draft
 from earmark.history.recent import Recent
 from earmark.journal.journal import Journal
+from earmark.perimeter.bind import make_room
 from earmark.protocol import endpoints
 from earmark.protocol.events import Hello, Result, Score, encode
-from earmark.server.bind import make_room
 from earmark.server.server import Server
 from earmark.stream.events_endpoint import events_endpoint
 from earmark.stream.replayer import Replayer

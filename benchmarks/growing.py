@@ -28,7 +28,7 @@ from benchmarks.table import Row, interval, print_table
 from earmark.audio.level import decibels
 from earmark.audio.ring import Ring
 from earmark.audio.types import Samples
-from earmark.server.bind import make_room
+from earmark.perimeter.bind import make_room
 from tests.listening import RATE
 from tests.signals import noise
 

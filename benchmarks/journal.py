@@ -35,8 +35,8 @@ from earmark.history.kept import HistoryQuery
 from earmark.journal.journal import Journal
 from earmark.journal.rows import Kind, Row, milliseconds
 from earmark.journal.store import Store
+from earmark.perimeter.bind import make_room
 from earmark.protocol.events import Score, encode
-from earmark.server.bind import make_room
 
 GOAL = 1.5
 RATE = 500  # events a second

@@ -21,8 +21,8 @@ from websockets.exceptions import InvalidStatus
 import earmark_client
 from earmark.config import settings as config
 from earmark.errors import ServerError
+from earmark.perimeter.bind import place
 from earmark.protocol.events import Event, Hello
-from earmark.server.bind import place
 from tests.daemon import Daemon, earmarkd
 from tests.posting import COMMANDS, Client, encoded, word
 

@@ -24,8 +24,8 @@ from earmark.access.origins import Origins
 from earmark.access.tokens import Tokens, TokenScope
 from earmark.config import settings as config
 from earmark.errors import ConfigError, RequestError, ServerError
+from earmark.perimeter.bind import address, listen
 from earmark.protocol.events import Label, Result, decode
-from earmark.server.bind import address, listen
 from earmark.server.connection import Limits, WebSocketConnection
 from earmark.server.handshake import Endpoint, Query
 from earmark.server.responses import json_response

@@ -27,13 +27,13 @@ from earmark.devices.sound_server import ServerSource, SoundServer
 from earmark.errors import ArchiveError, ConfigError, EarmarkError, JournalError, ModelError, SourceError
 from earmark.jetstream.login import nats_login
 from earmark.listening.plan import Plan, checkpoints_of, default_model, plan
+from earmark.perimeter import bind
 from earmark.placement import gpu
 from earmark.placement.forecast import forecast
 from earmark.protocol import licence
 from earmark.protocol.endpoints import AUDIO
 from earmark.publish.login import login
 from earmark.recordings import recording
-from earmark.server import bind
 from earmark.server.server import read_access, read_pair
 
 

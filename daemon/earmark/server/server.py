@@ -28,10 +28,11 @@ from earmark.access.places import Admission, Places
 from earmark.config import settings as config
 from earmark.errors import ConfigError, ServerError
 from earmark.perimeter import certificate
+from earmark.perimeter.bind import address, listen, make_room, place
 from earmark.perimeter.certificate import LOOK_SECONDS, Certificate, Pair
 from earmark.perimeter.entrance import Entrance
 from earmark.perimeter.refusal_log import RefusalLog
-from earmark.server.bind import Acceptor, address, listen, make_room, place
+from earmark.server.acceptor import Acceptor
 from earmark.server.handshake import Endpoint, Handshake, Refused
 from earmark.server.http import Deadlines, HttpConnection
 from earmark.server.middleware import AccessMiddleware

@@ -17,7 +17,7 @@ from earmark.config.file import load
 from earmark.config.resolve import CommandLine, apply
 from earmark.config.sources import Microphone
 from earmark.errors import ConfigError
-from earmark.server.bind import address
+from earmark.perimeter.bind import address
 from earmark.tomlfile.values import toml
 from tests.daemon import ROOT
 from tests.fuzz.target import Broken, Target

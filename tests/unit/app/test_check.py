@@ -21,7 +21,7 @@ from earmark.config.settings import Classifier, Config, Decide, Model, Remote, S
 from earmark.config.sources import Command, File, Microphone
 from earmark.devices.portaudio import Input
 from earmark.errors import ConfigError, ModelError, SourceError
-from earmark.server.bind import is_free
+from earmark.perimeter.bind import is_free
 from tests.tables import anything, changed, documented, keys
 
 DESK = Input(index=0, name="Desk USB", host="ALSA", channels=1, rate=48000, is_default=True)

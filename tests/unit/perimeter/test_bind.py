@@ -7,7 +7,7 @@ import pytest
 
 from earmark.config.settings import Server
 from earmark.errors import ConfigError, ServerError
-from earmark.server.bind import address, place
+from earmark.perimeter.bind import address, place
 
 
 @pytest.mark.parametrize(

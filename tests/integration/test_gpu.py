@@ -31,8 +31,15 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this mach
 RATE = checkpoints.RATE
 LENGTHS = RATE, RATE + RATE // 2
 LARGEST = 8  # windows
-TOLERANCES = {"fp32": 1e-3, "bf16": 5e-2}  # of logits, as shares of the largest one or of 1
+# Of logits, as shares of the largest one or of 1. Kernels for another number of windows round otherwise; an answer of
+# another window differs by 1. A model process computes convolutions in TF32
+TOLERANCES = {"fp32": 1e-3, "tf32": 2e-2, "bf16": 0.15}
 CUDA = torch.device("cuda")
+
+
+@pytest.fixture(autouse=True)
+def no_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
 
 
 def noise(windows: int, length: int = RATE, seed: int = 0) -> Floats:
@@ -190,4 +197,4 @@ def answers(tmp_path: Path) -> Callable[[config.Cuda], list[Floats]]:
 def test_the_model_process_answers_the_same_with_all_of_it(answers: Callable[[config.Cuda], list[Floats]]) -> None:
     plain, quick = answers(config.Cuda()), answers(config.Cuda(graphs="auto", transfers="overlapped"))
     assert len(quick) == len(plain)
-    assert all(is_near(ours, theirs) for ours, theirs in zip(quick, plain, strict=True))
+    assert all(is_near(ours, theirs, "tf32") for ours, theirs in zip(quick, plain, strict=True))

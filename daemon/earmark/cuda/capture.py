@@ -8,6 +8,7 @@ of a model, which are replayed one after the other; and errors of other threads 
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -42,12 +43,19 @@ class Graph:
         self._graph.reset()
 
 
+@functools.cache
+def side_stream(device: torch.device) -> torch.cuda.Stream:
+    """Return the stream of all captures on a device. Libraries keep memory for each stream that they have met."""
+    stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch does not annotate it
+    return stream
+
+
 class Gpu:
     """A recorder on a CUDA device. On the thread that loads models."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = torch.device("cuda", torch.cuda.current_device()) if device.index is None else device
-        self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]  # torch does not annotate it
+        self._stream = side_stream(self._device)
         self._pool = torch.cuda.graph_pool_handle()
 
     def free_bytes(self) -> int:

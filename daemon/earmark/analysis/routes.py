@@ -21,12 +21,12 @@ from earmark import __version__
 from earmark.analysis.lines import Lines
 from earmark.analysis.offline import Offline, offline_plan, on_thread
 from earmark.analysis.question import Question, parse_question
-from earmark.api.body import read_body, while_connected
 from earmark.api.clips import TAKEN, Clips
-from earmark.api.decode import MB, Limits, check_length
 from earmark.api.request import MALFORMED
 from earmark.api.routes import CLIENT_CLOSED_REQUEST, refusing
 from earmark.audio.types import Samples
+from earmark.bodies.body import read_body, while_connected
+from earmark.bodies.decode import MB, Limits, check_length
 from earmark.broadcast.publisher import rfc3339
 from earmark.config import settings as config
 from earmark.errors import AudioError, EarmarkError, RequestError, TooMuchAudio, WorkerError

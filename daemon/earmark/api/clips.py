@@ -18,11 +18,11 @@ from earmark.access.places import owner_of
 from earmark.answers.cache import Cache, Key
 from earmark.answers.sent import sent_key
 from earmark.api.clip_scorer import ClipScorer
-from earmark.api.decode import MB, Clip, Decoders, Limits
 from earmark.api.given_labels import LABELS, given_labels
 from earmark.api.loading import BUSY_DELAY_SECONDS, loaded
-from earmark.api.memory import Budget, Part, Reservation
 from earmark.api.request import MALFORMED, Options, ParsedRequest, encode_scores, parse_request, parse_switch
+from earmark.bodies.decode import MB, Clip, Decoders, Limits
+from earmark.bodies.memory import Budget, Part, Reservation
 from earmark.checkpoints.catalogue import Entry
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config

@@ -9,11 +9,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from earmark.api.body import read_body, while_connected
 from earmark.api.clips import ClipAnswer, Clips
 from earmark.api.loading import ModelLoading
-from earmark.api.memory import Reservation
 from earmark.api.request import MAX_QUOTED, ErrorBody, Status
+from earmark.bodies.body import read_body, while_connected
+from earmark.bodies.memory import Reservation
 from earmark.checkpoints.catalogue import Entry, unknown
 from earmark.errors import RequestError
 from earmark.inference.registry import Registry, State

@@ -13,8 +13,8 @@ from random import Random
 
 import numpy as np
 
-from earmark.api.decode import Limits, decode
-from earmark.api.memory import Budget, Full, Reservation
+from earmark.bodies.decode import Limits, decode
+from earmark.bodies.memory import Budget, Full, Reservation
 from earmark.errors import AudioError, RequestError, TooMuchAudio
 from earmark.recordings import sndfile
 from earmark.recordings.recording import CLIP_NAME, RATES, Recording

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
-from earmark.api.compressed import decoder
 from earmark.api.given_labels import given_labels
 from earmark.api.request import parse_request
+from earmark.bodies.compressed import decoder
 from earmark.changes.patch import patched
 from earmark.checkpoints.checkpoint import Checkpoint
 from earmark.config import settings as config

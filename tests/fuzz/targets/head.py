@@ -17,9 +17,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from earmark.access.audit import Audit
-from earmark.api.body import read_body
-from earmark.api.memory import Budget, Reservation
 from earmark.api.routes import refusing
+from earmark.bodies.body import read_body
+from earmark.bodies.memory import Budget, Reservation
 from earmark.config import settings as config
 from earmark.control.routes import Control
 from tests.fuzz.target import Broken, Target

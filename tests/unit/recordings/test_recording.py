@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earmark.api.decode import Limits, decode
-from earmark.api.memory import Budget, Reservation
 from earmark.audio.types import Samples
+from earmark.bodies.decode import Limits, decode
+from earmark.bodies.memory import Budget, Reservation
 from earmark.errors import AudioError, TooMuchAudio
 from earmark.recordings import ffmpeg, ogg, sndfile
 from earmark.recordings.decoder import NeedsFFmpeg

@@ -17,8 +17,8 @@ from typing import TypeVar
 import numpy as np
 import soxr
 
-from earmark.api.memory import Full, Reservation
 from earmark.audio.types import Samples
+from earmark.bodies.memory import Full, Reservation
 from earmark.errors import AudioError, EarmarkError, TooMuchAudio
 from earmark.recordings.recording import CLIP_NAME, RATES, Recording, open_clip
 from earmark.recordings.wav import read_wav

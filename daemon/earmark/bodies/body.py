@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from earmark.api.compressed import decoder
-from earmark.api.memory import Reservation
+from earmark.bodies.compressed import decoder
+from earmark.bodies.memory import Reservation
 from earmark.errors import RequestError
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.api.compressed import PART_BYTES, Decoder, decoder
+from earmark.bodies.compressed import PART_BYTES, Decoder, decoder
 from earmark.errors import RequestError
 
 

@@ -9,8 +9,8 @@ import weakref
 import numpy as np
 import pytest
 
-from earmark.api.decode import MAX_INLINE_BYTES, MAX_INLINE_SAMPLES, Decoders, Limits, is_short_and_plain
-from earmark.api.memory import Budget, Reservation
+from earmark.bodies.decode import MAX_INLINE_BYTES, MAX_INLINE_SAMPLES, Decoders, Limits, is_short_and_plain
+from earmark.bodies.memory import Budget, Reservation
 from earmark.errors import RequestError
 from tests.posting import RATE, encoded
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from earmark.api.memory import Budget, Full, Reservation
+from earmark.bodies.memory import Budget, Full, Reservation
 from earmark.errors import RequestError
 
 

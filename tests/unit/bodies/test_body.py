@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
-from earmark.api.body import PACE, Pace, read_body, while_connected
-from earmark.api.memory import Budget, Reservation
+from earmark.bodies.body import PACE, Pace, read_body, while_connected
+from earmark.bodies.memory import Budget, Reservation
 from earmark.errors import RequestError
 
 MB = 1_000_000

@@ -1,0 +1,1 @@
+"""The bodies of requests with sound: received, counted in the memory of all requests, and decoded."""

@@ -226,7 +226,7 @@ class Endpoint:
             if task is None or task.cancelling():
                 raise
             # grpc says so of calls whose channel was closed, as run() does when the server is found to be away
-            raise Unavailable(f"{self.address} went away under the call") from None
+            raise Unavailable(self.detail or f"{self.address} went away under the call") from None
         except grpc.aio.AioRpcError as error:
             code, told = error.code(), (error.details() or "").partition("\n")[0][:300]
             sentence = f"{self.address}: {_plain(code)}{f' ({told})' if told else ''}"

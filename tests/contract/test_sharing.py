@@ -69,8 +69,8 @@ def test_while_50_requests_wait_a_live_window_waits_for_one_batch_at_most(depth:
     async def scene() -> None:
         engine = FakeEngine(lambda batch: np.zeros((len(batch), 2), np.float32), held=True)
         dispatcher = Dispatcher(Batcher(max_batch=4), engine, depth=depth)
-        scorer = ClipScorer(dispatcher, 10.0)
-        async with asyncio.timeout(10), dispatcher:
+        scorer = ClipScorer(dispatcher, DEADLINE)
+        async with asyncio.timeout(DEADLINE), dispatcher:
             clip = np.zeros(RATE, np.float32)
             ask = partial(scorer.scores, "m", clip, max_samples=RATE, min_samples=0, scoring="softmax", alone=False)
             clips = [asyncio.create_task(ask()) for _ in range(50)]
@@ -107,7 +107,7 @@ def test_a_client_that_disconnects_frees_its_place_and_its_windows(client: Clien
     host, _, port = client.address.partition(":")
     long = encoded((np.arange(1800 * RATE) % 1009 - 504).astype(np.int16), form="FLAC")
     answered = client.get("/info").json["clips"]["answered"]
-    with socket.create_connection((host, int(port)), timeout=10) as sock:
+    with socket.create_connection((host, int(port)), timeout=DEADLINE) as sock:
         head = f"POST {COMMANDS} HTTP/1.1\r\nHost: {client.address}\r\nContent-Length: {len(long)}\r\n\r\n"
         sock.sendall(head.encode() + long)
         until(lambda: client.get("/info").json["windows"]["queued"] > 0)

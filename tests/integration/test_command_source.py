@@ -21,8 +21,9 @@ from earmark.capture.intake import Intake
 from earmark.capture.items import Failed, Gap, Item, Paused, Started
 from earmark.config import sources as config
 from earmark.devices.suspension import Suspension
+from tests.machine import Machine
 
-DEADLINE = 20.0
+DEADLINE = 60.0  # seconds; the machine may be busy
 EMIT = "import os, sys, time; out = sys.stdout.buffer\n"
 FOREVER = "\nout.flush(); time.sleep(1000)"
 
@@ -189,15 +190,15 @@ def test_what_a_program_missed_while_the_machine_was_suspended_is_a_gap(
 
 
 def test_a_program_that_sends_in_bursts_is_not_stalled_while_its_sound_lasts(listen: Callable[..., Collector]) -> None:
-    script = "\nfor _ in range(3): out.write(bytes(32000)); out.flush(); time.sleep(1.0)"
+    script = "\nfor _ in range(2): out.write(bytes(48000)); out.flush(); time.sleep(1.0)"
     collector = listen(*python(script + FOREVER), stall_s=0.5)
     collector.failed()
     assert [type(item) for item in collector.items if not isinstance(item, Block | Paused)] == [Started, Failed]
-    assert sum(len(block.samples) for block in collector.blocks) == 3 * 16000
+    assert sum(len(block.samples) for block in collector.blocks) == 2 * 24000
 
 
 def test_a_stall_that_the_sound_after_it_makes_good_is_no_gap(listen: Callable[..., Collector]) -> None:
-    script = "out.write(bytes(3200)); out.flush(); time.sleep(1.5); out.write(bytes(48000))"
+    script = "out.write(bytes(3200)); out.flush(); time.sleep(1.5); out.write(bytes(96000))"
     collector = listen(*python(script + FOREVER), stall_s=0.5)
     assert collector.failed().state == "stalled"
     collector.until(lambda item: isinstance(item, Started))  # it goes on
@@ -205,15 +206,17 @@ def test_a_stall_that_the_sound_after_it_makes_good_is_no_gap(listen: Callable[.
     assert [item for item in collector.items if isinstance(item, Gap)] == []
 
 
-def test_sound_that_goes_on_in_real_time_after_a_stall_is_not_held_back(listen: Callable[..., Collector]) -> None:
-    script = "out.write(bytes(3200)); out.flush(); time.sleep(1.5)\nfor _ in range(99): "
-    script += "out.write(bytes(640)); out.flush(); time.sleep(0.02)"
+def test_sound_that_goes_on_in_real_time_after_a_stall_is_not_held_back(
+    listen: Callable[..., Collector], tmp_path: Path
+) -> None:
+    script = "out.write(bytes(3200)); out.flush(); time.sleep(1.5)\n"
+    script += f"open({str(tmp_path / 'resumed')!r}, 'w').write(str(time.monotonic()))\n"
+    script += "for _ in range(99): out.write(bytes(640)); out.flush(); time.sleep(0.02)"
     collector = listen(*python(script + FOREVER), stall_s=0.5)
-    resumed = time.monotonic()
     assert collector.failed().state == "stalled"
     gap = collector.until(lambda item: isinstance(item, Gap))
     first = collector.until(lambda item: isinstance(item, Block))
-    assert first.captured / 1e9 - resumed < 3.0
+    assert first.captured / 1e9 - float((tmp_path / "resumed").read_text()) < 1.0  # and not the 1.4 s that are missing
     assert 0.8 < (gap.end - gap.start) / 16000 < 2.5  # 1.4 s, and what the machine does meanwhile
 
 
@@ -229,7 +232,8 @@ def test_a_pause_is_told_long_before_a_stall(listen: Callable[..., Collector]) -
     collector = listen(*python("out.write(bytes(3200))" + FOREVER))
     collector.until(lambda item: item == Paused(long=False))
     collector.until(lambda item: item == Paused(long=True))
-    assert not any(isinstance(item, Failed) for item in collector.items)
+    before = collector.items[: collector.items.index(Paused(long=True))]
+    assert not any(isinstance(item, Failed) for item in before)
 
 
 def test_a_program_that_floods_is_slowed_and_loses_nothing(listen: Callable[..., Collector]) -> None:
@@ -249,10 +253,12 @@ def test_a_program_that_fills_its_standard_error_does_not_hang(listen: Callable[
 
 
 def closing(collector: Collector) -> float:
-    before = time.monotonic()
-    collector.source.close()
-    collector.source.close()
-    return time.monotonic() - before
+    """The seconds that close() takes of what the machine gives."""
+    with Machine() as machine:
+        before = time.monotonic()
+        collector.source.close()
+        collector.source.close()
+        return time.monotonic() - before - machine.late(before)
 
 
 def test_close_ends_the_whole_process_group(listen: Callable[..., Collector]) -> None:
@@ -269,7 +275,9 @@ def test_close_kills_a_program_that_ignores_sigterm(listen: Callable[..., Collec
     script = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); out.write(bytes(3200))"
     collector = listen(*python(script + FOREVER))
     collector.until(lambda item: isinstance(item, Started))
-    assert 1.0 <= closing(collector) < 2.0
+    began = time.monotonic()
+    assert closing(collector) < 2.0
+    assert time.monotonic() - began >= 1.0
 
 
 def test_close_does_not_wait_for_a_flood_that_nobody_drains(listen: Callable[..., Collector]) -> None:

@@ -267,7 +267,8 @@ def test_a_consumer_that_goes_silent_is_replaced_and_nothing_is_missing_or_twice
             await until(lambda: len(came) == 20)
             reading.cancel()
             await asyncio.wait([reading])
-            assert (came, following.stalls) == (list(range(1, 21)), 1)
+            assert came == list(range(1, 21))
+            assert following.stalls >= 1
 
     play(tmp_path, scenario)
 

@@ -19,7 +19,7 @@ import pytest
 
 from earmark.launching import worker_log
 from earmark.launching.worker_log import WorkerLog
-from tests.daemon import Daemon, earmarkd, environment
+from tests.daemon import DEADLINE, Daemon, earmarkd, environment
 from tests.posting import until
 
 WORKER = """
@@ -90,7 +90,7 @@ def test_a_program_reads_an_object_a_line_from_start_to_end_and_no_line_has_a_to
 
         def ask(path: str, bearer: str) -> bytes:
             request = urllib.request.Request(f"http://{address}{path}", headers={"Authorization": f"Bearer {bearer}"})
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
                 return bytes(answer.read())
 
         def worker() -> int | None:

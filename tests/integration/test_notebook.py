@@ -10,7 +10,7 @@ from tests.daemon import ROOT, Daemon, environment
 from tests.posting import Client
 
 NOTEBOOK = ROOT / "docs" / "client.ipynb"
-CELL_SECONDS = 90
+CELL_SECONDS = 180  # the machine may be busy
 
 
 def test_the_notebook_runs_and_is_kept_without_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

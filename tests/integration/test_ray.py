@@ -162,7 +162,7 @@ def worker_losses(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def test_scores_of_twenty_sources_and_of_a_clip_are_those_of_the_model_process_here(daemon: Daemon) -> None:
     samples, rate, _ = demo()
-    daemon.until(lambda event: event["type"] == "result", 2 * SOURCES)
+    heard(daemon, 2)
     results = [event for event in daemon.events if event["type"] == "result" and event["end"] < len(samples) / rate]
     starts = sorted({event["start"] for event in results})
     local = here([samples[round(start * rate) : round(start * rate) + CHECKPOINT.usual_length] for start in starts])

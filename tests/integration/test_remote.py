@@ -49,7 +49,7 @@ def windows(count: int, seed: int = 0) -> list[Floats]:
 
 def play(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await scene()
 
     asyncio.run(bounded())
@@ -205,7 +205,7 @@ def test_a_batch_under_which_a_replica_died_is_sent_to_the_same_endpoint_again_i
 def test_an_endpoint_that_hangs_costs_a_deadline_and_the_other_answers() -> None:
     async def scene() -> None:
         first, second = InferenceServer({NAME: levels}), InferenceServer({NAME: levels})
-        async with serving(first, second, timeout=0.5) as engine:
+        async with serving(first, second, timeout=2.0) as engine:
             await engine.ready()
             await until(lambda: all(each.ready for each in engine.remote().endpoints))
             first.held.clear()

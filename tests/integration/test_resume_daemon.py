@@ -35,6 +35,10 @@ class Following(threading.Thread):
         self.stopping = threading.Event()
 
     @property
+    def labels(self) -> list[Label]:
+        return [event for event in self.seen if isinstance(event, Label)]
+
+    @property
     def last(self) -> int:
         """The number of its newest label."""
         return next((event.seq for event in reversed(self.seen) if isinstance(event, Label)), 0)
@@ -83,12 +87,12 @@ def test_clients_go_on_over_daemons_that_are_killed_with_every_label_once_and_in
             lives.kill()
             lives.start()
             lives.served()
+        until(lambda: all(len(follower.labels) > 100 for follower in followers))
         for follower in followers:
             follower.stopping.set()
             follower.join(DEADLINE)
         kept: list[int] = []
-        ends = [follower.seen[-1] for follower in followers]
-        last = max(event.seq for event in ends if isinstance(event, Label))
+        last = max(follower.last for follower in followers)
         with events_sync(f"127.0.0.1:{port}", types="label", since=Position(epoch, 0)) as stream:
             for event in stream:
                 assert isinstance(event, Label)
@@ -96,11 +100,10 @@ def test_clients_go_on_over_daemons_that_are_killed_with_every_label_once_and_in
                 if event.seq >= last:
                     break
     for follower in followers:
-        found = [event.seq for event in follower.seen if isinstance(event, Label)]
+        found = [event.seq for event in follower.labels]
         gaps = [event for event in follower.seen if isinstance(event, Gap)]
         # a number whose event the killed daemon never told anybody is a gap
         assert [seq for gap in gaps for seq in range(gap.from_, gap.to + 1) if seq in kept] == []
-        assert len(found) > 100
         assert found == kept[kept.index(found[0]) : kept.index(found[-1]) + 1]
         assert found[0] == kept[0]
 
@@ -139,7 +142,7 @@ def test_the_whole_daemon_goes_on_where_it_was_killed_and_so_do_its_clients(tmp_
     ids = [event["id"] for event in again.values() if event["type"] == "label" and event["state"] == "on"]
     assert len(ids) == len(set(ids)) > 3
     for follower in followers:
-        told = [event for event in follower.seen if isinstance(event, Label)]
+        told = follower.labels
         assert told == kept[: len(told)]
         assert told[0].seq < max(seen) < told[-1].seq
 

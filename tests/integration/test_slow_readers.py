@@ -123,7 +123,7 @@ def test_a_client_that_answers_no_ping_is_not_closed_before_its_time_and_then_wi
             assert payload[2:].startswith(b"no sign of life for ")
         await serving.until(lambda: serving.server.stats().open == 0)
 
-    limits = Limits(0, 1, 100, stall_seconds=0.5, ping_seconds=0.1)
+    limits = Limits(0, 1, 100, stall_seconds=1, ping_seconds=0.1)
     serve(scenario, endpoints={"/v1/talk": talk([], limits, 10)})
 
 

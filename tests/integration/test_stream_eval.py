@@ -147,6 +147,7 @@ def test_decisions_can_be_made_again_from_what_was_published() -> None:
     assert (word.start, word.end, word.at) == (0, 3, 3.1)
 
 
+@pytest.mark.realtime
 def test_streams_are_heard_by_the_whole_daemon() -> None:
     """Two streams of beeps, in which the command model finds utterances, and how long each took is known."""
     streams = [lay(ITEMS[:2], SCENES["quiet"], {}, (0.8, 1.0), seed=k) for k in range(2)]
@@ -160,6 +161,7 @@ def test_streams_are_heard_by_the_whole_daemon() -> None:
             assert len(result.result) == len(plan_of(gate, None).checkpoint.labels)
 
 
+@pytest.mark.realtime
 def test_labels_of_words_come_with_when_they_came() -> None:
     """The words of the demo, two streams of them, through the whole daemon."""
     samples, _, words = demo(8)
@@ -180,6 +182,7 @@ def _cut(samples: Samples, start: float, end: float) -> Samples:
     return samples[round((start - 0.1) * RATE) : round((end + 0.1) * RATE)]
 
 
+@pytest.mark.realtime
 def test_when_a_window_came_is_told_by_the_clock_that_its_sound_was_played_by() -> None:
     streams = [lay(ITEMS[:2], SCENES["quiet"], {}, (0.8, 1.0), seed=0)]
     always = Classifier(name="commands", gate="open", mode="sliding")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from earmark.engines.silence import HUNG_SECONDS
-from tests.daemon import ROOT, Daemon
+from tests.daemon import DEADLINE, ROOT, Daemon
 from tests.manager import Manager
 from tests.posting import Client
 from tests.pulse import Pulse, missing
@@ -107,7 +107,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 def test_systemd_is_told_when_it_is_warm_and_when_it_stops(tmp_path: Path) -> None:
     with Manager(tmp_path) as manager, Daemon("--demo", extra=manager.environment) as daemon:
         assert manager.next() == "READY=1"
-        with urllib.request.urlopen(f"http://{daemon.address}/ready", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{daemon.address}/ready", timeout=DEADLINE) as answer:
             assert answer.status == 200
         assert daemon.end() == 0
         assert manager.next() == "STOPPING=1"
@@ -137,7 +137,9 @@ def test_the_watchdog_fires_when_the_segmenter_thread_makes_no_rounds(watched: W
 def test_a_stopped_microphone_process_is_replaced_and_the_watchdog_fires_when_that_cannot_be_done(
     watched: Watched,
 ) -> None:
+    watched.daemon.new_events()  # what the tests before have left
     os.kill(before := watched.recorder(), signal.SIGSTOP)
+    watched.daemon.until(lambda event: event["type"] == "source" and event["state"] != "listening")
     watched.listens()
     assert watched.recorder() != before
     assert watched.manager.signs(TIMEOUT) >= 2

@@ -198,6 +198,13 @@ def test_a_pair_that_does_not_match_or_is_gone_changes_nothing_and_is_told_once(
     own, other = make(tmp_path, "own"), make(tmp_path, "other")
     first, key = der(own), own.key.read_bytes()
 
+    def put(content: bytes) -> None:
+        """Put another key there at once: a half of it would be told too."""
+        there = tmp_path / "there"
+        there.touch(mode=0o600)
+        there.write_bytes(content)
+        there.replace(own.key)
+
     async def told(count: int) -> None:
         async with asyncio.timeout(DEADLINE):
             while len(caplog.records) < count:
@@ -209,13 +216,12 @@ def test_a_pair_that_does_not_match_or_is_gone_changes_nothing_and_is_told_once(
         assert pair is not None
         current = Certificate(pair)
         watching = asyncio.create_task(current.watch(0.02))
-        own.key.write_bytes(other.key.read_bytes())
+        put(other.key.read_bytes())
         await told(1)
         own.key.unlink()
         await told(2)
         assert current.context is pair.context
-        own.key.touch(mode=0o600)
-        own.key.write_bytes(key)
+        put(key)
         await told(3)
         assert current.context is not pair.context
         watching.cancel()
@@ -306,7 +312,7 @@ def test_a_subscriber_that_reads_nothing_is_aborted_at_the_end_over_tls_too(file
                 serving.publish(event)
             await serving.until(lambda: serving.hub.stats().behind == 1)
             closing = asyncio.create_task(serving.server.__aexit__(None, None, None))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE):
                 await closing
             subscriber.transport.resume_reading()
             with contextlib.suppress(ConnectionClosed):
@@ -351,6 +357,7 @@ def test_the_clients_trust_a_certificate_that_is_named_and_no_other(files: Files
         event = await first
         assert isinstance(event, Label)
         await stream.aclose()
+        await serving.until(lambda: serving.hub.stats().subscribers == 0)
         watch = await earmark("watch", "--json", "--types", "label", url, "--ca", ca)
         await serving.until(lambda: serving.hub.stats().subscribers == 1)
         serving.hear("go")

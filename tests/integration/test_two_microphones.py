@@ -33,11 +33,13 @@ def test_an_absent_microphone_does_no_harm_to_another_one() -> None:
         for source in sources:
             source.start()
         try:
-            began = time.monotonic()
-            while time.monotonic() < began + 60.0:
+            began = 0.0
+            while not began or time.monotonic() < began + 60.0:
                 time.sleep(0.1)
                 for name, intake in heard.items():
                     items[name] += intake.drain()
+                if items["mic"] and not began:  # on a busy machine its process takes a while to begin
+                    began = time.monotonic()
         finally:
             for source in sources:
                 source.close()

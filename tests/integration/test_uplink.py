@@ -136,7 +136,7 @@ def test_a_sender_that_is_connected_and_sends_nothing_is_stalled() -> None:
             await connection.send(bytes(3200))
             await serving.until(lambda: phone.states() == ["listening", "stalled"])
             await connection.send(bytes(3200))
-            await serving.until(lambda: phone.states() == ["listening", "stalled", "listening"])
+            await serving.until(lambda: phone.states()[2:3] == ["listening"])  # and soon stalled again
         assert not [item for item in phone.drain() if isinstance(item, Gap)]
 
     run(scenario, Phone(stall_s=0.3))

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from earmark.errors import ModelError, WorkerError
 from earmark.inference.engine import EngineState
 from earmark.inference.scores import softmax
 from tests import checkpoints, exported, warm
+from tests.machine import Machine
 
 SETTINGS = config.Worker(threads=1, device="cpu")
 DEADLINE = 120  # seconds; this machine may be busy
@@ -152,13 +154,13 @@ def test_a_batch_that_kills_twice_fails_and_the_one_behind_it_does_not(tiny: Che
 @pytest.mark.scenario(7)
 def test_a_process_that_hangs_is_killed_and_the_batch_answered_by_the_next(tiny: Checkpoint) -> None:
     async def scene() -> None:
-        settings = config.Worker(threads=1, device="cpu", timeout=1.0)
+        settings = config.Worker(threads=1, device="cpu", timeout=3.0)
         async with Followed(tiny, settings=settings) as engine:
             await engine.ready()
             assert engine.state.pid
             os.kill(engine.state.pid, signal.SIGSTOP)
             assert (await engine.classify("test/tiny", clips(2))).shape == (2, len(checkpoints.LABELS))
-            assert any("did not answer within 1 s" in state.detail for state in engine.states)
+            assert any("did not answer within 3 s" in state.detail for state in engine.states)
             assert engine.state.restarts == 1
 
     play(scene)
@@ -171,12 +173,14 @@ def test_an_idle_process_that_hangs_is_seen_and_replaced_within_seconds(tiny: Ch
             await engine.ready()
             pid = engine.state.pid
             assert pid
-            os.kill(pid, signal.SIGSTOP)
-            begun = asyncio.get_running_loop().time()
-            while engine.state.phase == "ready":
-                await engine.changed()
-            assert (engine.state.phase, engine.state.pid) == ("unresponsive", pid)
-            assert asyncio.get_running_loop().time() - begun < 2  # worker.max_age: so no window is too old before
+            with Machine() as machine:
+                os.kill(pid, signal.SIGSTOP)
+                begun = time.monotonic()
+                while engine.state.phase == "ready":
+                    await engine.changed()
+                assert (engine.state.phase, engine.state.pid) == ("unresponsive", pid)
+                # worker.max_age is 2: so no window is too old before
+                assert time.monotonic() - begun < 2 + machine.late(begun)
             await engine.ready()
             assert engine.state.pid not in (None, pid)
             assert (await engine.classify("test/tiny", clips(1))).shape == (1, len(checkpoints.LABELS))
@@ -494,7 +498,7 @@ def test_the_process_dies_with_the_daemon(tiny: Checkpoint) -> None:
         process = os.pidfd_open(int(daemon.stdout.readline()))
         try:
             daemon.kill()
-            assert select.select([process], [], [], 10)[0], "the model process outlived the daemon"
+            assert select.select([process], [], [], DEADLINE)[0], "the model process outlived the daemon"
         finally:
             os.close(process)
 

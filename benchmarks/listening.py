@@ -21,11 +21,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from benchmarks import limit
 from benchmarks.table import FEWEST, Row, at_least, median_row, print_table
 from earmark.audio.types import Samples
 from earmark.config import settings as config
 from earmark.gating.silero import STEP, Silero
 from earmark.gating.silero_network import FRAME
+from earmark.supervision import allocator
 from earmark.windowing.messages import Message
 from earmark.windowing.segmenter import Segmenter
 from tests.listening import RATE, classifier_input
@@ -35,6 +37,7 @@ GOALS = {"speaking": 500, "quiet": 3000}
 AGAINST_SILERO = {"speaking": 1.1, "quiet": 6.0}  # in batches of 512
 BLOCK = 320  # samples, 20 ms
 QUIET_DB = -60.0
+IN_TIME_SECONDS = 2.0  # of sound, for each try of how slow a core may be
 RING_SECONDS = config.Config().ring
 STREAM_BYTES = 1.5e6  # of memory that a stream takes
 STEPS_PER_SECOND = RATE / STEP
@@ -74,13 +77,17 @@ class Streams:
             intake.offer(floor[: 1 + 37 * number % STEP].copy())
         self.round()
 
+    def offer(self, number: int, block: int = BLOCK) -> None:
+        """Give a stream its next `block` samples."""
+        at = self._at[number]
+        self._intakes[number].offer(self._looped[at : at + block].copy())
+        self._at[number] = (at + block) % len(self._sound)
+
     def play(self, block: int, *, alone: bool) -> Iterator[None]:
         """Offer each stream its next `block` samples, for ever. Yields after each stream if `alone`, else after all."""
         while True:
-            for number, intake in enumerate(self._intakes):
-                at = self._at[number]
-                intake.offer(self._looped[at : at + block].copy())
-                self._at[number] = (at + block) % len(self._sound)
+            for number in range(len(self._intakes)):
+                self.offer(number, block)
                 if alone:
                     yield
             if not alone:
@@ -162,6 +169,19 @@ def compare(streams: Streams, kind: str, count: int, seconds: int) -> Iterator[R
     yield capacity(kind, count, statistics.median(cost for cost, _ in pairs))
     name = f"listening: {kind} streams / Silero alone in onnxruntime, {count} at once"
     yield median_row(name, [alone / cost for cost, alone in pairs], "×", at_least(AGAINST_SILERO[kind]))
+    yield from in_time(streams, peer, kind, count, pairs)
+
+
+def in_time(
+    streams: Streams, peer: Published, kind: str, count: int, pairs: Sequence[tuple[float, float]]
+) -> Iterator[Row]:
+    """Measure how many streams a core hears in time, in turn with the published network alone."""
+    guess = 1 / statistics.median(cost for cost, _ in pairs)
+    found = [(limit.room(streams, count, BLOCK / RATE, IN_TIME_SECONDS, guess), step_cost(peer, count)) for _ in pairs]
+    late = f"{1000 * limit.IN_TIME_SECONDS:.0f} ms"
+    name = f"listening: {kind} streams a core, {limit.SHARE} % of the blocks heard within {late}"
+    yield median_row(name, [room for room, _ in found], "streams")
+    yield median_row(f"{name} / Silero alone", [room * alone for room, alone in found], "×")
 
 
 def alone(batch: int, rounds: int) -> Iterator[Row]:
@@ -201,6 +221,7 @@ def measure(kind: str, sound: Samples, counts: Sequence[int], seconds: int) -> I
 
 def run(quick: bool = False) -> list[Row]:
     """Measure, and return the table's rows."""
+    allocator.return_freed()  # as in the daemon
     seconds = 2 if quick else 6
     rows = list(measure("speaking", speech(), (64, 512), seconds))
     for batch in (1, 32, 512):

@@ -8,10 +8,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from earmark.audio.types import Samples
+from earmark.audio.types import Floats, Samples
 
 SILENCE_DB = -120.0
 MAX_OFFSET_SHARE = 0.999  # of the power; if more of it is offset, rounding would hide the sound
+FEW = 4  # rows, for which decibels_by_row() is no faster than decibels() of each
 
 FIRST_DB = -65.0  # of a PatientFloor at the first step; the background of a quiet room with a cheap microphone
 LEARNING_SECONDS = 300  # of a PatientFloor
@@ -38,6 +39,21 @@ def decibels(samples: Samples) -> float:
     return 10.0 * math.log10(power) if power > 1e-12 else SILENCE_DB
 
 
+def decibels_by_row(steps: Floats) -> list[float]:
+    """Return what decibels() says of each row, to the last bit: for many rows at a third of the cost."""
+    rows, count = steps.shape
+    if rows < FEW:
+        return [decibels(step) for step in steps]
+    powers = np.vecdot(steps, steps).astype(np.float64) / count
+    means = np.vecdot(steps, _ones(count)).astype(np.float64) / count
+    squares = means * means
+    offset = squares > MAX_OFFSET_SHARE * powers
+    found = [10.0 * math.log10(power) if power > 1e-12 else SILENCE_DB for power in (powers - squares).tolist()]
+    for row in np.flatnonzero(offset):
+        found[row] = decibels(steps[row])
+    return found
+
+
 @lru_cache(maxsize=16)  # steps have one length; the periods that are judged for a source's state may have some more
 def _ones(count: int) -> Samples:
     return np.ones(count, np.float32)
@@ -58,12 +74,12 @@ class NoiseFloor:
     def feed(self, level: float) -> float:
         """Take the level of one step in dB and return how many dB it lies above the floor."""
         floor = self.level
-        if math.isnan(floor):  # the first step
-            floor = level
-        elif level < floor:
+        if level < floor:
             floor += 0.3 * (level - floor)
-        else:
-            floor += min(self._rise, level - floor)
+        elif level - floor > self._rise:
+            floor += self._rise
+        else:  # also at the first step
+            floor = level
         self.level = floor
         return level - floor
 

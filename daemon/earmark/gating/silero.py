@@ -19,6 +19,9 @@ from earmark.gating.silero_network import FRAME, STATE, SileroNetwork
 RATE = 16000  # Hz
 STEP = 512  # samples: 32 ms
 CONTEXT = FRAME - STEP  # samples before the step that the network hears as well
+# Frames that go through the network together. Of more, its arrays have 256 KiB and more, for which the C library may
+# fetch new pages each time (see supervision/allocator.py), and that costs as much as the work.
+TOGETHER = 64
 WEIGHTS = Path(__file__).parent / "weights" / "silero_vad_16k.safetensors"
 
 
@@ -61,10 +64,14 @@ class Silero:
         A frame has the shape (576,): the 512 samples of the step at 16 kHz and the 64 before it, or zeros where there
         are none.
         """
-        output, cell = self._state[:, slots]
-        probabilities, output, cell = self._network.forward(np.stack(frames), output, cell)
-        self._state[0, slots], self._state[1, slots] = output, cell
-        return probabilities
+        found = np.empty(len(slots), np.float32)
+        for first in range(0, len(slots), TOGETHER):
+            some = slots[first : first + TOGETHER]
+            heard = np.concatenate(frames[first : first + TOGETHER]).reshape(-1, FRAME)
+            output, cell = self._state[:, some]
+            found[first : first + TOGETHER], output, cell = self._network.forward(heard, output, cell)
+            self._state[0, some], self._state[1, some] = output, cell
+        return found
 
 
 @functools.cache

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
-from earmark.audio.level import NoiseFloor, decibels
+import numpy as np
+
+from earmark.audio.level import NoiseFloor, decibels_by_row
 from earmark.audio.resampled import ResampledRing
 from earmark.audio.types import GateEvent, Samples
 from earmark.config.settings import Vad
 from earmark.gating.gate import Gate, State
 from earmark.gating.gates import MIN_FLOOR_DB, STEP_SECONDS, LevelGate, speech_settings
 from earmark.gating.meter import Reading
-from earmark.gating.silero import CONTEXT, RATE, STEP, Silero
+from earmark.gating.silero import CONTEXT, RATE, STEP, TOGETHER, Silero
 
 LOUD_DB = -50.0  # a step above this is never skipped
 QUIET_MARGIN_DB = 3.0  # a step below LOUD_DB and within this of the floor is quiet
@@ -38,18 +40,37 @@ class SpeechDetector:
         self.slot = silero.join()
         self._silero = silero
         self._floor = NoiseFloor(STEP_SECONDS)
+        self._sound: Samples = np.zeros(0, np.float32)  # the steps to judge now, with the context of the first
+        self._first = 0  # position of that
+        self._levels: Iterator[float] = iter(())  # in dB, of the steps from `position` on
         self._awake = 0  # steps to judge before one may be skipped again
         self._unlikely = 0  # judged steps in a row in which speech was unlikely
 
-    def next_frame(self) -> Samples | None:
-        """Return the next step that Silero must judge, with its context. Quiet steps before it are skipped."""
+    def new_steps(self) -> Samples:
+        """Return the sound of all whole steps that it has not judged. Their levels must be told to measured()."""
         ring = self.resampled.ring
-        if self.position < ring.start:  # after a gap
-            self.position = ring.start
+        start, end = ring.start, ring.end
+        if self.position < start:  # after a gap
+            self.position = start
             self._silero.forget(self.slot)
-        while self.position + STEP <= ring.end:
-            if self._must_judge(ring.view(self.position, self.position + STEP)):
-                return self._frame(self.position)
+        self._first = self.position - CONTEXT
+        read = ring.view if self._first >= start else ring.read
+        self._sound = read(self._first, end - (end - self.position) % STEP)
+        return self._sound[CONTEXT:]
+
+    def measured(self, levels: Iterable[float]) -> None:
+        """Take the level in dB of each step that new_steps() returned."""
+        self._levels = iter(levels)
+
+    def next_frame(self) -> Samples | None:
+        """Return the next step that Silero must judge, with its context. Quiet steps before it are skipped.
+
+        It is valid until sound is appended to the ring.
+        """
+        for level in self._levels:
+            if self._must_judge(level):
+                start = self.position - self._first
+                return self._sound[start - CONTEXT : start + STEP]
             self.probability = 0.0
             self.position += STEP  # without a score for the gates, which are quiet: else _must_judge() returns True
         return None
@@ -86,8 +107,7 @@ class SpeechDetector:
         if not self.gates:
             self._silero.leave(self.slot)
 
-    def _must_judge(self, step: Samples) -> bool:
-        level = decibels(step)
+    def _must_judge(self, level: float) -> bool:
         over = self._floor.feed(max(level, MIN_FLOOR_DB))
         if level > MIN_FLOOR_DB and (level > LOUD_DB or over > QUIET_MARGIN_DB):
             if not self._awake:
@@ -121,13 +141,8 @@ class SpeechDetector:
         """
         first = max(self.position - WARM_UP_STEPS * STEP, self.resampled.ring.start + CONTEXT)
         for position in range(first + (self.position - first) % STEP, self.position, STEP):
-            self._silero.probabilities([self.slot], [self._frame(position)])
-
-    def _frame(self, position: int) -> Samples:
-        start = position - CONTEXT
-        if start >= self.resampled.ring.start:
-            return self.resampled.ring.view(start, position + STEP)
-        return self.resampled.ring.read(start, position + STEP)
+            frame = self.resampled.ring.view(position - CONTEXT, position + STEP)
+            self._silero.probabilities([self.slot], [frame])
 
 
 class SpeechGate:
@@ -212,6 +227,7 @@ def step_all(detectors: Iterable[SpeechDetector], silero: Silero) -> list[tuple[
     """
     events: list[tuple[SpeechGate, GateEvent, int]] = []
     active = list(detectors)
+    _measure(active)
     while active:
         pairs = [(each, frame) for each in active if (frame := each.next_frame()) is not None]
         if not pairs:
@@ -221,3 +237,15 @@ def step_all(detectors: Iterable[SpeechDetector], silero: Silero) -> list[tuple[
         for detector, score in zip(active, scores, strict=True):
             events += [(gate, event, detector.position) for gate, event in detector.judge(score)]
     return events
+
+
+def _measure(detectors: Sequence[SpeechDetector]) -> None:
+    """Tell each detector the levels of its new steps, which are computed for some detectors together."""
+    for first in range(0, len(detectors), TOGETHER):
+        some = detectors[first : first + TOGETHER]
+        new = [each.new_steps() for each in some]
+        found = decibels_by_row(np.concatenate(new).reshape(-1, STEP))
+        end = 0
+        for each, sound in zip(some, new, strict=True):
+            start, end = end, end + len(sound) // STEP
+            each.measured(found[start:end])

@@ -14,6 +14,7 @@ from earmark.audio.level import (
     NoiseFloor,
     PatientFloor,
     decibels,
+    decibels_by_row,
 )
 from earmark.audio.types import Samples
 from tests.signals import noise, tone
@@ -61,6 +62,14 @@ def test_an_offset_is_no_sound() -> None:
 def test_nothing_is_below_silence_and_what_is_just_above_it_has_its_own_level() -> None:
     assert decibels(square(10 ** (-120.2 / 20))) == -120
     assert decibels(square(10 ** (-119.8 / 20))) == pytest.approx(-119.8, abs=1e-4)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3, 4, 100])
+def test_the_levels_of_many_steps_are_those_of_each_to_the_last_bit(rows: int) -> None:
+    steps = np.array([noise(512, -10.0 * (row % 13), row) for row in range(rows)], np.float32).reshape(rows, 512)
+    steps[1::3] += np.float32(0.25)  # an offset that hides most of them
+    steps[2::3, :500] = 0
+    assert decibels_by_row(steps) == [decibels(step) for step in steps]
 
 
 def test_the_floor_is_not_a_number_before_the_first_step_and_the_first_level_after_it() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from earmark.audio.types import Closed, Span
+from earmark.gating.silero import TOGETHER
 from earmark.windowing.inbox import MAX_OUTSTANDING_WINDOWS
 from earmark.windowing.messages import SourceEnded
 from earmark.windowing.windows import Lengths, UtteranceWindows
@@ -23,6 +24,15 @@ def test_speech_gates_of_all_sources_are_judged_for_their_own_source() -> None:
     by_hand.add("hall", classifier_input()).offer(np.concatenate([noise(RATE, -60), word]))
     starts = {window.source: window.span.speech_start // STEP for window in windows(by_hand.round())}
     assert starts == {"kitchen": RATE // STEP, "hall": 2 * RATE // STEP}
+
+
+def test_sources_are_heard_in_one_round_however_many_there_are() -> None:
+    by_hand = ByHand()
+    word = np.concatenate([noise(RATE, -60), tone(RATE // 2, 1000), noise(RATE, -60)])
+    names = [f"source {number}" for number in range(2 * TOGETHER + 1)]
+    for name in names:
+        by_hand.add(name, classifier_input(), seconds=3.0).offer(word.copy())
+    assert [window.source for window in windows(by_hand.round())] == names
 
 
 class Broken(UtteranceWindows):

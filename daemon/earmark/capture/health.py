@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,10 +43,11 @@ class Change:
 class Health:
     """The state of one source, from the notices of its intake and from its sound.
 
-    Every method returns the Change, or None if the state is the same. Sound is judged in periods of half a second, so
-    that the state does not flicker. The first sound after a failure counts at once. Each state ends when its cause
-    does. `wanted` is the highest rate in Hz that a model takes: a source that delivers at a lower one, or whose sound
-    shows that it once had a lower one (see Bandwidth), is told to be band-limited, in the detail of `listening`.
+    Every method returns what has changed, if anything has. Sound is judged in periods of half a second, however it is
+    cut into blocks, so that the state does not flicker. The first sound after a failure counts at once. Each state ends
+    when its cause does. `wanted` is the highest rate in Hz that a model takes: a source that delivers at a lower one,
+    or whose sound shows that it once had a lower one (see Bandwidth), is told to be band-limited, in the detail of
+    `listening`.
     """
 
     def __init__(self, wanted: int = 0) -> None:
@@ -70,29 +72,42 @@ class Health:
         """Note that the source does not deliver."""
         return self._set(Change(state, detail, self.current.device, self.current.rate))
 
-    def heard(self, samples: Samples, rate: int) -> Change | None:
+    def heard(self, samples: Samples, rate: int) -> list[Change]:
         """Judge the next block. A source that was stalled, lost or starting listens again with its first block."""
         self._period.append(samples)
         self._length += len(samples)
+        found: list[Change | None] = []
         if self.current.state in ("stalled", "lost", "starting"):
-            return self._set(self._listening(self.current.device, rate))
-        if 2 * self._length < rate:
-            return None
-        period = np.concatenate(self._period)
-        self._period, self._length = [], 0
-        self._measure(period, rate)
-        return self._set(self._judged(rate))
+            found.append(self._set(self._listening(self.current.device, rate)))
+        if 2 * self._length >= rate:
+            for period in self._periods(-(-rate // 2)):
+                self._measure(period, rate)
+                found.append(self._set(self._judged(rate)))
+        return [change for change in found if change is not None]
+
+    def _periods(self, length: int) -> Iterator[Samples]:
+        """Take the periods that are complete, and keep the rest."""
+        samples = np.concatenate(self._period)
+        whole = self._length // length * length
+        self._period, self._length = [samples[whole:].copy()], self._length - whole
+        yield from samples[:whole].reshape(-1, length)
 
     def _measure(self, period: Samples, rate: int) -> None:
-        seconds, level, peaks = len(period) / rate, decibels(period), np.abs(period)
+        seconds, level = len(period) / rate, decibels(period)
+        lowest, highest = float(period.min()), float(period.max())
         loudest_quiet = LOUDER_DB if self._quiet >= QUIET_SECONDS else QUIET_DB
-        self._still = self._still + seconds if np.ptp(period) <= STUCK_RANGE else 0.0
+        self._still = self._still + seconds if highest - lowest <= STUCK_RANGE else 0.0
         self._quiet = 0.0 if level > loudest_quiet else self._quiet + seconds
-        clipped = np.count_nonzero(peaks >= CLIPPING_LEVEL) > CLIPPED_SHARE * len(period)
-        self._unclipped = 0.0 if clipped else self._unclipped + seconds
-        self._peak = float(peaks.max())
+        self._peak = max(highest, -lowest)
+        self._unclipped = 0.0 if self._is_clipped(period) else self._unclipped + seconds
         if level >= LOUD_DB and rate >= self._wanted >= LEAST_RATE:
             self._bandwidth.hear(period, rate)
+
+    def _is_clipped(self, period: Samples) -> bool:
+        if self._peak < CLIPPING_LEVEL:  # nearly always
+            return False
+        clipped = np.count_nonzero(np.abs(period) >= CLIPPING_LEVEL)
+        return bool(clipped > CLIPPED_SHARE * len(period))
 
     def _judged(self, rate: int) -> Change:
         device = self.current.device

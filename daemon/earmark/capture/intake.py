@@ -8,8 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -20,7 +19,7 @@ LONE_SURROGATES = re.compile("[\ud800-\udfff]")  # what Python makes of bytes th
 QUEUE_SECONDS = 4.0  # of sound; beyond, offer() drops the oldest blocks
 PUT_SECONDS = 1.0  # of sound; beyond, put() waits
 
-T = TypeVar("T", covariant=True)
+T = TypeVar("T")
 
 
 class IntakeStats(msgspec.Struct, frozen=True):
@@ -32,20 +31,14 @@ class IntakeStats(msgspec.Struct, frozen=True):
     overflows: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Numbered(Generic[T]):
-    number: int
-    item: T
-
-
 class Intake:
     """A bounded queue of the blocks and notices of one source.
 
     The thread of the source calls begin() before any sound, then offer() or put() and overflow(), from one thread at a
     time; fail() and end() may come from another thread. The segmenter thread calls drain(). Any thread calls close().
     `wake` is called after each of these but overflow(), drain() and close(), on the thread of the caller, and must
-    neither block nor raise. When the queue is full, the oldest blocks are dropped: positions jump, and `dropped` counts
-    the samples. Notices are never dropped.
+    neither block nor raise; after sound only if as much is queued as expect() says. When the queue is full, the oldest
+    blocks are dropped: positions jump, and `dropped` counts the samples. Notices are never dropped.
 
     The queue itself has no lock, because offer() runs on the real-time thread. Instead every number has one writer, the
     two queues are deques, whose ends are atomic, and every item has a running number by which drain() restores the
@@ -73,12 +66,13 @@ class Intake:
         self.dropped = 0  # samples, at the source's rate; written by offer()
         self._wake = wake
         self._clock = clock
-        self._blocks: deque[_Numbered[Block]] = deque()
-        self._notices: deque[_Numbered[Notice]] = deque()
+        self._blocks: deque[tuple[int, Block]] = deque()  # with their numbers
+        self._notices: deque[tuple[int, Notice]] = deque()  # with theirs
         self._numbers = itertools.count(1)  # next() on it is atomic
         self._offered = 0  # samples; written by offer()
         self._taken = 0  # samples; written by drain()
-        self._held_back: list[_Numbered[Item]] = []  # by drain(), until its next call
+        self._expected = 0  # samples; written by expect()
+        self._held_back: list[tuple[int, Item]] = []  # by drain(), until its next call
         self._overflows_told = 0  # written by overflow()
         self._overflows_taken = 0  # written by drain()
         self._rate = 0
@@ -139,10 +133,12 @@ class Intake:
         block = Block(self._position, samples, self._rate, now)
         self._position += len(samples)
         self._offered += len(samples)
-        self._blocks.append(_Numbered(next(self._numbers), block))
-        if self.live and self._queued() > QUEUE_SECONDS * self._rate:
+        self._blocks.append((next(self._numbers), block))
+        queued = self._queued()
+        if self.live and queued > QUEUE_SECONDS * self._rate:
             self._drop_oldest()
-        self._wake()
+        if queued >= self._expected:
+            self._wake()
 
     def put(self, samples: Samples) -> bool:
         """Take the next samples like offer(), but wait for room first. Returns False once the intake is closed."""
@@ -187,21 +183,30 @@ class Intake:
         """
         limit = next(self._numbers)
         blocks = _take_all(self._blocks)
-        for numbered in blocks:
-            self._taken += len(numbered.item.samples)
+        self._taken += sum([len(block.samples) for _, block in blocks])
         if not self._room.is_set():
             self._room.set()
-        if not self._notices and not self._held_back and (not blocks or blocks[-1].number < limit):
-            return [numbered.item for numbered in blocks]  # the usual case: blocks alone
-        items: list[_Numbered[Item]] = sorted([*self._held_back, *blocks, *_take_all(self._notices)], key=_number)
-        self._held_back = [numbered for numbered in items if numbered.number > limit]
-        drained = [numbered.item for numbered in items if numbered.number < limit]
+        if not self._notices and not self._held_back and (not blocks or blocks[-1][0] < limit):
+            return [block for _, block in blocks]  # the usual case: blocks alone
+        items: list[tuple[int, Item]] = sorted([*self._held_back, *blocks, *_take_all(self._notices)], key=_number)
+        self._held_back = [numbered for numbered in items if numbered[0] > limit]
+        drained = [item for number, item in items if number < limit]
         self._overflows_taken += sum(isinstance(item, Overflowed) for item in drained)
         return drained
 
-    def holds_less_than(self, samples: int) -> bool:
-        """Return whether the queue has no notice and fewer than `samples` samples. On the segmenter thread."""
-        return self._queued() < samples and not self._notices and not self._held_back
+    def expect(self, samples: int) -> None:
+        """Call `wake` for sound only when so many samples are queued, from now on. On the segmenter thread.
+
+        Nothing is overlooked: either offer() sees the new number, or what it has queued is seen here.
+        """
+        self._expected = samples
+        if self._blocks and self._queued() >= samples:
+            self._wake()
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether the queue has as many samples as are expected, or a notice. On the segmenter thread."""
+        return self._queued() >= self._expected or bool(self._notices or self._held_back)
 
     def stats(self) -> IntakeStats:
         """Return the counts. On any thread; numbers that change meanwhile may differ by a block."""
@@ -234,7 +239,7 @@ class Intake:
             self._wake()
 
     def _append(self, notice: Notice) -> None:
-        self._notices.append(_Numbered(next(self._numbers), notice))
+        self._notices.append((next(self._numbers), notice))
 
     def _queued(self) -> int:
         # Read on both threads. A stale value does no harm: the queue is a block longer or shorter than its bound for
@@ -244,13 +249,13 @@ class Intake:
     def _drop_oldest(self) -> None:
         while len(self._blocks) > 1 and self._queued() > QUEUE_SECONDS * self._rate:
             try:
-                oldest = self._blocks.popleft().item
+                _, oldest = self._blocks.popleft()
             except IndexError:  # the segmenter thread took them all
                 return
             self.dropped += len(oldest.samples)
 
 
-def _take_all(queue: deque[_Numbered[T]]) -> list[_Numbered[T]]:
+def _take_all(queue: deque[T]) -> list[T]:
     """Empty a queue that another thread may be filling."""
     taken = []
     try:
@@ -261,8 +266,8 @@ def _take_all(queue: deque[_Numbered[T]]) -> list[_Numbered[T]]:
     return taken
 
 
-def _number(numbered: _Numbered[Item]) -> int:
-    return numbered.number
+def _number(numbered: tuple[int, Item]) -> int:
+    return numbered[0]
 
 
 def _readable(text: str) -> str:

@@ -68,21 +68,22 @@ Item = Block | Notice
 
 def joined(items: Sequence[Item]) -> Sequence[Item]:
     """Join blocks that follow each other without a gap, because later stages cost time per block."""
+    if len(items) == 1:
+        return items
     result: list[Item] = []
     run: list[Block] = []
+    end = rate = 0  # of the run
     for item in items:
-        if run and not (isinstance(item, Block) and _follows(item, run[-1])):
+        follows = isinstance(item, Block) and item.position == end and item.rate == rate
+        if run and not follows:
             result.append(_one(run))
             run = []
         if isinstance(item, Block):
             run.append(item)
+            end, rate = item.position + len(item.samples), item.rate
         else:
             result.append(item)
     return [*result, _one(run)] if run else result
-
-
-def _follows(block: Block, before: Block) -> bool:
-    return block.position == before.position + len(before.samples) and block.rate == before.rate
 
 
 def _one(run: list[Block]) -> Block:

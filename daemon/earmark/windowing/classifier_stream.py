@@ -58,7 +58,10 @@ class ClassifierStream:
 
         `sound_end` is where the sound ended for now, or `judged` if it goes on.
         """
-        return self._advance(self._scaled(judged, gate_rate), self._scaled(sound_end, gate_rate))
+        available, due = self._scaled(judged, gate_rate), self._chosen.windowing.due
+        if due is None or due > available:
+            return []
+        return self._advance(available, self._scaled(sound_end, gate_rate))
 
     def close(self, closed: Closed, judged: int, gate_rate: int, reason: OffReason) -> list[Message]:
         """Return the last windows and, unless the sound goes on, the GateClosed with `reason`.

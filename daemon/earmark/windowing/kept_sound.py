@@ -74,6 +74,8 @@ class KeptSound:
 
     def answer(self, *, all_of_them: bool = False) -> None:
         """Answer the captures whose sound has all come, or all of them with the sound that there is."""
+        if not self._captures:
+            return
         waiting: list[Capture] = []
         for each in self._captures:
             kept = self._rings.get(each.rate)

@@ -151,5 +151,6 @@ class Rounds:
 
 
 def _counted(source: SharedSource, messages: list[Message]) -> list[Message]:
-    source.sent(sum(isinstance(message, Window) for message in messages))
+    if messages:
+        source.sent(sum(isinstance(message, Window) for message in messages))
     return messages

@@ -47,7 +47,7 @@ class SharedGates:
     @property
     def seconds_wanted(self) -> float:
         """The seconds of sound that must come before any gate can find anything."""
-        return min((gate.seconds_wanted for gate in self._classifiers), default=0.0)
+        return min([gate.seconds_wanted for gate in self._classifiers], default=0.0)
 
     def add(self, chosen: ClassifierInput, silero: Silero | None) -> None:
         """Add a classifier. A `silero` is needed for a speech gate."""

@@ -48,7 +48,6 @@ class SourceStream:
         self._rate = 0
         self._failure = ""  # the state in which the source last failed; empty while it delivers
         self._ended = False
-        self._enough = 0  # samples that must gather before any gate can find anything
         self._meter: Meter | None = None
         self._captured: Nanoseconds = 0  # of the last block
         for each in inputs:
@@ -56,7 +55,7 @@ class SourceStream:
 
     def has_enough(self) -> bool:
         """Return whether the intake holds enough for a gate to find anything, or a notice."""
-        return bool(self._items) or not self._intake.holds_less_than(self._enough)
+        return self._intake.has_enough or bool(self._items)
 
     def listen(self) -> None:
         """Take all items of the intake into the rings, and run the gates that need no batch.
@@ -91,7 +90,7 @@ class SourceStream:
         """Make the windows that became complete while gates are open, and return the messages of the round."""
         self.gates.advance()
         self.kept.answer()
-        self._enough = int(self.gates.seconds_wanted * self._rate)
+        self._intake.expect(int(self.gates.seconds_wanted * self._rate))
         return self._take_messages()
 
     def meter(self, on: bool) -> None:
@@ -122,7 +121,7 @@ class SourceStream:
         """
         self.kept.keep(seconds)
         self.gates.change(chosen, silero)
-        self._enough = 0
+        self._intake.expect(0)
         self._messages.append(ClassifierChanged(self._intake.name, chosen.classifier))
         return self._take_messages()
 
@@ -130,7 +129,7 @@ class SourceStream:
         """Give a classifier other numbers for its gate and windows. What is open stays open, what has begun goes on."""
         self.kept.keep(seconds)
         self.gates.tune(chosen)
-        self._enough = 0
+        self._intake.expect(0)
 
     def remove_classifier(self, classifier: str) -> list[Message]:
         """Take a classifier away, and return its last messages. If its gate is open, its labels go off for "reload"."""
@@ -165,7 +164,8 @@ class SourceStream:
         self._times.hear(self._end, len(block.samples), block.rate)
         self._failure = ""
         self._captured = block.captured
-        self._change(self._health.heard(block.samples, block.rate))
+        for change in self._health.heard(block.samples, block.rate):
+            self._change(change)
         if self._meter is not None:
             self._meter.feed(block.samples, block.rate)
         self.kept.feed(block)
@@ -212,6 +212,8 @@ class SourceStream:
             self._messages.append(SourceEnded(self._intake.name, error))
 
     def _take_messages(self) -> list[Message]:
+        if not self._messages:
+            return []
         messages = self._messages.copy()
         self._messages.clear()  # the gates append to the same list
         return messages

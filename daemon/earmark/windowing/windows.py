@@ -23,6 +23,7 @@ class Windowing(Protocol):
     """Turns the events of a gate into spans. The sound that can be had is [start, end)."""
 
     lengths: Lengths  # may be replaced at any time
+    due: int | None  # end of the next span of an open gate: advance() returns nothing before; None: nothing at all
 
     def opened(self, position: int) -> None:
         """Note that the gate opened at `position`."""
@@ -48,6 +49,7 @@ class UtteranceWindows:
 
     def __init__(self, lengths: Lengths) -> None:
         self.lengths = lengths
+        self.due: int | None = None
         self._onset: int | None = None
         self._split_at: int | None = None  # where the sound before this one was split
 
@@ -87,26 +89,26 @@ class SlidingWindows:
     def __init__(self, lengths: Lengths) -> None:
         self.lengths = lengths
         self._onset = 0
-        self._next: int | None = None  # end of the next span
+        self.due: int | None = None
         self._last = 0  # end of the newest span
 
     def opened(self, position: int) -> None:
-        if self._next is None:
+        if self.due is None:
             self._onset = self._last = position
-            self._next = position + self.lengths.hop
+            self.due = position + self.lengths.hop
 
     def advance(self, start: int, end: int, sound_end: int) -> list[Span]:
         spans: list[Span] = []
-        while self._next is not None and self._next <= end:
-            if self._next - self.lengths.window >= start:
-                spans.append(self._span(self._next, sound_end, final=False))
-            self._next += self.lengths.hop
+        while self.due is not None and self.due <= end:
+            if self.due - self.lengths.window >= start:
+                spans.append(self._span(self.due, sound_end, final=False))
+            self.due += self.lengths.hop
         return spans
 
     def closed(self, closed: Closed, start: int, end: int) -> list[Span]:
-        if closed.split or self._next is None:
+        if closed.split or self.due is None:
             return []
-        self._next = None
+        self.due = None
         return [self._span(max(closed.position, self._last), closed.position, final=True)]
 
     def _span(self, end: int, sound_end: int, *, final: bool) -> Span:

@@ -304,6 +304,46 @@ def test_everything_but_an_overflow_wakes_the_listening_thread() -> None:
     assert wakes == 5
 
 
+def counting() -> tuple[Intake, list[str]]:
+    """An intake that has begun and was drained, and a list that grows with each wake from now on."""
+    wakes: list[str] = []
+    intake = Intake("test", lambda: wakes.append("woken"))
+    intake.begin("device", RATE)
+    intake.drain()
+    wakes.clear()
+    return intake, wakes
+
+
+def test_sound_wakes_when_as_much_is_queued_as_is_expected_and_a_notice_at_once() -> None:
+    intake, wakes = counting()
+    intake.expect(50)
+    intake.offer(silence(20))
+    intake.offer(silence(29))
+    assert (len(wakes), intake.has_enough) == (0, False)
+    intake.offer(silence(1))
+    assert (len(wakes), intake.has_enough) == (1, True)
+    intake.drain()
+    intake.offer(silence(20))
+    intake.pause(long=False)
+    assert (len(wakes), intake.has_enough) == (2, True)
+
+
+def test_what_was_queued_wakes_as_soon_as_no_more_is_expected() -> None:
+    intake, wakes = counting()
+    intake.expect(50)
+    intake.offer(silence(20))
+    intake.expect(21)
+    assert (len(wakes), intake.has_enough) == (0, False)
+    intake.expect(20)
+    assert (len(wakes), intake.has_enough) == (1, True)
+
+
+def test_nothing_wakes_where_nothing_is_queued() -> None:
+    intake, wakes = counting()
+    intake.expect(0)
+    assert wakes == []
+
+
 def test_a_closed_intake_refuses_sound_and_notices() -> None:
     intake = new()
     intake.drain()

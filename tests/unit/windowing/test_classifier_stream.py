@@ -25,6 +25,7 @@ class Script:
 
     spans: list[Span] = field(default_factory=list)
     lengths: Lengths = Lengths(window=400, limit=400, hop=200, pre_roll=0, grid=1)  # noqa: RUF009 - it is frozen
+    due: int | None = 0  # always
     told: list[object] = field(default_factory=list)
 
     def opened(self, position: int) -> None:

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from earmark.audio.types import Closed, Span
+from earmark.audio.types import SECOND, Closed, Samples, Span, Window
+from earmark.capture.intake import QUEUE_SECONDS
 from earmark.gating.silero import TOGETHER
 from earmark.windowing.inbox import MAX_OUTSTANDING_WINDOWS
-from earmark.windowing.messages import SourceEnded
-from earmark.windowing.windows import Lengths, UtteranceWindows
+from earmark.windowing.messages import GateClosed, SourceChanged, SourceEnded
+from earmark.windowing.windows import Lengths, SlidingWindows, UtteranceWindows
 from tests.listening import RATE, ByHand, always, classifier_input, windows
 from tests.signals import noise, ramp, tone
 
@@ -105,3 +109,72 @@ def test_a_live_source_never_waits() -> None:
     for _ in range(3):
         intake.offer(ramp(0, 20 * RATE))
         assert windows(by_hand.round())
+
+
+PICTURE = 1600  # samples of a sign
+SIGNS = {
+    "#": tone(PICTURE, 1000),
+    "+": tone(PICTURE, 1000, peak=0.05),
+    ".": noise(PICTURE, -60),
+    "0": np.zeros(PICTURE, np.float32),
+    "!": np.ones(PICTURE, np.float32),
+}
+
+
+def told(sound: Samples, cuts: list[tuple[int, bool]]) -> dict[str, object]:
+    """What comes of the sound in blocks of these lengths, over and over, where True stands for a round after one."""
+    by_hand = ByHand()
+    began = by_hand.now
+    intake = by_hand.add(
+        "desk",
+        classifier_input(name="words"),
+        classifier_input("speech", SlidingWindows, name="moods"),
+        classifier_input("level", SlidingWindows, name="sounds"),
+        classifier_input("open", SlidingWindows, name="all"),
+    )
+    messages = by_hand.round()
+    at = waiting = number = 0
+    while at < len(sound):
+        length, rounds = cuts[number % len(cuts)]
+        number += 1
+        block = sound[at : at + length].copy()
+        if waiting + len(block) > QUEUE_SECONDS * RATE:
+            messages += by_hand.round()
+            waiting = 0
+        at, waiting = at + len(block), waiting + len(block)
+        by_hand.now = began + at * SECOND // RATE
+        intake.offer(block)
+        if rounds:
+            messages += by_hand.round()
+            waiting = 0
+    intake.end()
+    messages += by_hand.round()
+    windows = [each for each in messages if isinstance(each, Window)]
+    found: dict[str, object] = {
+        name: [
+            (_known(each.span), each.captured, each.samples.tobytes()) for each in windows if each.classifier == name
+        ]
+        for name in ("words", "moods", "sounds", "all")
+    }
+    closed = [each for each in messages if isinstance(each, GateClosed)]
+    found["gates"] = sorted((each.classifier, each.at, each.captured, each.reason) for each in closed)
+    found["states"] = [each.change for each in messages if isinstance(each, SourceChanged)]
+    (stats,) = by_hand.segmenter.stats().sources
+    return found | {"seconds": [stats.sound]}
+
+
+def _known(span: Span) -> Span:
+    """The span without what is told only if it was known in the round: where the pause began in which it ends."""
+    return span if span.final else replace(span, speech_end=span.end)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.tuples(st.sampled_from(sorted(SIGNS)), st.integers(1, 12)), min_size=1, max_size=8),
+    st.lists(st.tuples(st.integers(1, 12_000), st.booleans()), min_size=1, max_size=10),
+)
+def test_any_cutting_gives_the_windows_gates_and_states_of_blocks_of_20_ms_each_in_a_round(
+    picture: list[tuple[str, int]], cuts: list[tuple[int, bool]]
+) -> None:
+    sound = np.concatenate([np.tile(SIGNS[sign], count) for sign, count in picture])
+    assert told(sound, cuts) == told(sound, [(320, True)])

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from earmark.audio.types import Samples
+from earmark.capture.intake import Intake
 from earmark.config.settings import Vad
 from earmark.gating.meter import Reading
 from earmark.protocol.events import OffReason
 from earmark.windowing.classifier_stream import ClassifierInput
 from earmark.windowing.messages import AudioLost, GateClosed, Message, SourceChanged, SourceEnded, SourceLevel
-from tests.listening import RATE, ByHand, always, classifier_input, windows
+from earmark.windowing.stream import SourceStream
+from tests.listening import RATE, ByHand, LoudIsSpeech, always, classifier_input, windows
 from tests.signals import noise, tone
 
 SECOND = 1_000_000_000
@@ -268,3 +270,28 @@ def test_a_source_that_is_lost_has_no_level() -> None:
     assert not any(isinstance(item, SourceLevel) for item in by_hand.round())
     by_hand.now += SECOND
     assert not any(isinstance(item, SourceLevel) for item in by_hand.round())
+
+
+def wakes_in_a_second(sound: Samples) -> int:
+    """How often a stream with a speech gate is woken by the last of two seconds of sound in blocks of 20 ms."""
+    wakes = 0
+
+    def wake() -> None:
+        nonlocal wakes
+        wakes += 1
+        stream.listen()
+        stream.gates.judge_speech()
+        stream.finish_round()
+
+    intake = Intake("hall", wake)
+    stream = SourceStream(intake, [classifier_input()], 4.0, LoudIsSpeech())
+    intake.begin("a device", RATE)
+    for start in range(0, len(sound), 320):
+        wakes = 0 if start == RATE else wakes
+        intake.offer(sound[start : start + 320].copy())
+    return wakes
+
+
+def test_a_quiet_stream_is_woken_ten_times_a_second_and_one_that_speaks_once_a_step() -> None:
+    assert wakes_in_a_second(noise(2 * RATE, -60)) == 10
+    assert wakes_in_a_second(tone(2 * RATE, 1000)) in (31, 32)  # steps of 32 ms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import fcntl
 import os
@@ -54,6 +55,7 @@ class Pty:
         )
         os.close(terminal)
         self.output = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a read may end within a character
 
     def __enter__(self) -> Self:
         return self
@@ -103,7 +105,7 @@ class Pty:
                 data = os.read(self._fd, 1 << 16)
             except OSError:  # nobody holds the terminal any more
                 return
-            self.output += data.decode(errors="replace")
+            self.output += self._decoder.decode(data)
             wait = 0.0
 
 

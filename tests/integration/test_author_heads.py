@@ -136,6 +136,7 @@ def test_a_value_never_goes_on_and_what_makes_scores_is_shown(
 def test_a_reload_names_the_labels_otherwise_at_once_and_no_answer_from_before_is_given(
     expected: tuple[Path, dict[str, Scores]], daemon: Daemon, heard: dict[str, Any]
 ) -> None:
+    """The last one: afterwards the labels are others."""
     client, clip, path = Client(daemon.address), encoded(CLIP, subtype="FLOAT"), "/models/test/named"
     before = [client.post(clip, path, content_type="audio/wav").scores for _ in range(2)][-1]
     settings = expected[0] / "earmark.toml"

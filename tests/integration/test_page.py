@@ -105,7 +105,7 @@ def test_the_level_and_the_gates_of_the_source_move(page: Browser) -> None:
 
 
 def test_the_reasons_are_in_words(page: Browser) -> None:
-    explained = page.until("store.rows.find((row) => row.span?.event.why)?.id")
+    explained = page.until("store.rows.find((row) => row.span?.event.why && row.id !== view.open)?.id")
 
     page.do("click", on=f'.row[data-id="{explained}"] .line')
 
@@ -115,7 +115,7 @@ def test_the_reasons_are_in_words(page: Browser) -> None:
 
 def test_a_threshold_that_is_dragged_and_applied_is_what_the_next_detection_obeys(page: Browser) -> None:
     page.do("click", on="[data-classifier=commands] .tune")
-    page.until("document.querySelector('score-chart .u-over')")
+    page.until("document.querySelector('[data-classifier=commands] score-chart .u-over')")
     page.do("drag", **{"from": 0.8, "to": 0.5})
     chosen = page.until("view.tuning.changes.decide?.on")
     seen = page.value("store.spans.length")
@@ -140,7 +140,7 @@ def test_nothing_serious_bars_anybody_from_the_page(demo: Daemon, page: Browser,
     page.do("open", url=f"http://{demo.address}/", theme=theme, width=width, motion="reduce")
     page.until("store.rows.length && store.status.size")
     page.do("click", on="[data-classifier=emotion] .tune")
-    page.until("document.querySelector('score-chart .u-over')")
+    page.until("document.querySelector('[data-classifier=emotion] score-chart .u-over')")
     page.do("click", on=".row .line")
 
     assert page.do("axe") == []

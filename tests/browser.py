@@ -74,5 +74,13 @@ class Browser:
         """Wait until an expression over `store`, `view` and `stream` of the page is true; return its value."""
         return self.do("until", holds=holds)
 
+    def click_in_row(self, row: str, on: str) -> str:
+        """Click in a detection's row, once the list has it, and return its id, which the expression `row` tells.
+
+        At once: a detection that comes while a browser looks for the place to click moves all rows.
+        """
+        there = f"document.querySelector(`.row[data-id='${{{row}}}'] {on}`)"
+        return str(self.until(f"{there} && ((id) => ({there}.click(), id))({row})"))
+
     def value(self, of: str) -> Any:
         return self.do("value", of=of)

@@ -334,8 +334,8 @@ def test_the_page_plays_the_sound_of_a_detection(heard: Heard) -> None:
         kept = heard.kept()  # the newest detection may have no clip: not yet, or not any more
         browser.until(f"store.rows.some(({{ id, span }}) => id === '{kept}' && span.to)")
         browser.do("fill", on="#filter-label", value="stop")
-        browser.do("click", on=f'.row[data-id="{kept}"] .line')
-        browser.do("click", on=f'.row[data-id="{kept}"] .play')
+        browser.click_in_row(f"'{kept}'", ".line")
+        browser.click_in_row(f"'{kept}'", ".play")
         assert browser.until("view.heard && !view.heard.playing && view.heard") == {"id": kept}
         assert browser.do("problems") == []
 

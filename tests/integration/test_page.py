@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
 CONFIG = f"""
 journal = false
-worker.max_age = 60.0
+worker.max_age = 10.0
 [[source]]
 kind = "file"
 name = "demo"
@@ -105,9 +105,7 @@ def test_the_level_and_the_gates_of_the_source_move(page: Browser) -> None:
 
 
 def test_the_reasons_are_in_words(page: Browser) -> None:
-    explained = page.until("store.rows.find((row) => row.span?.event.why && row.id !== view.open)?.id")
-
-    page.do("click", on=f'.row[data-id="{explained}"] .line')
+    explained = page.click_in_row("store.rows.find(({ id, span }) => span?.event.why && id !== view.open)?.id", ".line")
 
     assert "reached the threshold" in page.do("text", of=f'.row[data-id="{explained}"] .why p')
     page.do("press", key="Escape")

@@ -70,6 +70,15 @@ async def closed(connection: ClientConnection) -> tuple[int, str]:
     return caught.value.rcvd.code, caught.value.rcvd.reason
 
 
+async def leave_behind(seconds: float, serving: Serving, phone: Phone) -> None:
+    """Send sound in one message and go, so that the daemon sees at once that the client has gone."""
+    client = await serving.connect("source=phone&rate=8000&format=f32le", AUDIO, close_timeout=0).__aenter__()
+    await client.send(pcm(ramp(0, round(seconds * 8000))))
+    await serving.until(lambda: len(phone.samples()) > 0)
+    await client.close()
+    await serving.until(lambda: not phone.network.is_taken)
+
+
 def test_sound_arrives_whole_and_in_order_wherever_messages_end() -> None:
     async def scenario(serving: Serving, phone: Phone) -> None:
         sent = ramp(0, RATE) / np.float32(RATE)
@@ -111,6 +120,36 @@ def test_what_a_fast_sender_left_behind_is_heard_before_another_may_send_or_drop
         with pytest.raises(websockets.exceptions.InvalidStatus, match="409"):
             await serving.connect("source=phone", AUDIO).__aenter__()
         phone.network.close()
+        await serving.until(lambda: not phone.network.is_taken)
+
+    run(scenario)
+
+
+def test_of_many_that_come_while_another_is_heard_one_waits_and_all_others_are_refused_at_once() -> None:
+    async def scenario(serving: Serving, phone: Phone) -> None:
+        await leave_behind(6.0, serving, phone)
+        waits = await serving.connect("source=phone&format=f32le", AUDIO).__aenter__()
+        await serving.until(lambda: phone.network.is_taken)
+        for _ in range(20):
+            with pytest.raises(websockets.exceptions.InvalidStatus, match="409"):
+                await serving.connect("source=phone", AUDIO).__aenter__()
+        await waits.send(pcm(ramp(0, 100)))
+        await waits.close()  # before its turn
+        await serving.until(lambda: not phone.network.is_taken)  # so that a third may wait too
+        async with serving.connect("source=phone&format=f32le", AUDIO) as third:
+            await third.send(pcm(ramp(0, 100)))
+            await serving.until(lambda: len(phone.samples()) == 6 * 8000 + 200)
+
+    run(scenario)
+
+
+def test_a_client_that_waits_for_its_turn_is_told_when_the_source_is_paused() -> None:
+    async def scenario(serving: Serving, phone: Phone) -> None:
+        await leave_behind(30.0, serving, phone)
+        async with serving.connect("source=phone&format=f32le", AUDIO) as waits:
+            await serving.until(lambda: phone.network.is_taken)
+            phone.network.close()
+            assert await closed(waits) == (1001, "the source was paused or removed")
         await serving.until(lambda: not phone.network.is_taken)
 
     run(scenario)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from earmark.devices.suspension import Suspension
 
 ROOM_SECONDS = 0.02  # between two looks at a full intake
 PIECES_PER_SECOND = 10  # in which a message is delivered
+MAX_CLIENTS = 8  # one that is heard, and others that wait for their turn; all but the last of them have gone
 NOBODY = "waits for a client that sends its sound"
 
 
@@ -36,7 +38,8 @@ class Network:
     """A source that delivers what a client sends, one client at a time.
 
     It has no thread: whoever receives the sound calls connect(), and then the Feed. A client that has gone is `lost`,
-    and whatever comes from the next one has a gap before it.
+    and whatever comes from the next one has a gap before it. What it sent before is heard to its end, and the next one
+    waits for its turn meanwhile.
     """
 
     def __init__(
@@ -52,11 +55,11 @@ class Network:
         self.suspension = suspension or Suspension()
         self.clock = clock
         self.pace = Pace(clock())  # over all connections: a client that comes back may make up for its absence
-        self._feed: Feed | None = None
+        self.feeds: deque[Feed] = deque()  # the first of them has its turn
 
     def start(self) -> None:
         """Wait for a client, unless one is there already: the port is open while models are loaded."""
-        if self._feed is None:
+        if not self.feeds:
             self.intake.fail("starting", NOBODY)
 
     def close(self) -> None:
@@ -70,30 +73,30 @@ class Network:
 
     @property
     def is_taken(self) -> bool:
-        """Whether a client is sending. One that has gone is not, though what it sent may still be delivered."""
-        return self._feed is not None and not self._feed.has_gone
+        """Whether a client sends or waits for that. One that has gone does not, though its sound may be on its way."""
+        return not all(feed.has_gone for feed in self.feeds)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the sound of so many clients that have gone is still to be heard that no other may wait for it."""
+        return len(self.feeds) >= MAX_CLIENTS
 
     def connect(self, client: str, sound: Sound) -> Feed | None:
-        """Return the feed of a client that has connected, or None while there is another. `client` is for people."""
-        if self._feed is not None:
+        """Return the feed of a client that has connected, or None if another may not. `client` is for people."""
+        if self.is_taken or self.is_full:
             return None
-        if sound.lost is not None:
-            self.pace.excuse()
-        self._feed = Feed(self, client, sound)
-        return self._feed
-
-    def leave(self, feed: Feed) -> None:
-        """Make room for another client."""
-        if self._feed is feed:
-            self._feed = None
+        feed = Feed(self, client, sound)
+        self.feeds.append(feed)
+        return feed
 
 
 class Feed:
     """The sound of one client, from its connection to its end.
 
-    For each message, the caller delivers its pieces() with put(), each after waiting until wait() is 0. Not reading
-    meanwhile is what slows a client down that is faster than its sound: TCP tells it. When no message has come for a
-    moment, the caller calls idle(). Nothing is lost on a connection, so a client that stood still goes on where it was.
+    The caller waits until the feed has its turn, and then calls begin(). For each message, it delivers its pieces()
+    with put(), each after waiting until wait() is 0. Not reading meanwhile is what slows a client down that is faster
+    than its sound: TCP tells it. When no message has come for a moment, the caller calls idle(). Nothing is lost on a
+    connection, so a client that stood still goes on where it was.
     """
 
     def __init__(self, network: Network, client: str, sound: Sound) -> None:
@@ -107,6 +110,18 @@ class Feed:
         self._begun = False
         self.has_gone = False  # set by the caller, who still delivers what has come
         self.held = 0.0  # seconds for which the client had to wait
+
+    @property
+    def has_turn(self) -> bool:
+        """Whether all clients that came before this one were heard to their ends."""
+        return self._network.feeds[0] is self
+
+    def begin(self) -> None:
+        """Say that its turn has come."""
+        network = self._network
+        if self._sound.lost is not None:
+            network.pace.excuse()
+        self._delivery = Delivery(network.settings.stall_s, network.clock())
 
     def pieces(self, message: bytes) -> Iterator[Samples]:
         """Yield the samples in a message, a tenth of a second at a time. It may end in the middle of a sample."""
@@ -151,6 +166,9 @@ class Feed:
 
     def end(self, reason: str) -> None:
         """Say that the client has gone; `reason` says how."""
-        self._network.leave(self)
+        had_turn = self.has_turn
+        self._network.feeds.remove(self)
+        if not had_turn:
+            return
         self._intake.pause(long=True)  # what is there was said to its end
         self._intake.fail("lost", f"{self._client} {reason}; {NOBODY}")

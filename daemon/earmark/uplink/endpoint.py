@@ -20,7 +20,6 @@ log = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 1024 * 1024  # 2.7 s at 48 kHz in stereo as floats
 MAX_WAITING_MESSAGES = 1  # what waits when a client goes away is still heard, and the next client waits meanwhile
-HEARD_SECONDS = 10.0  # for which it waits at most
 MAX_MESSAGES_PER_SECOND = 2000  # of 20 ms each: 10 s that a client has kept come within one
 MAX_SENDERS = 256
 RETRY_AFTER_SECONDS = 5  # of a client for whose source there is a pause
@@ -66,6 +65,9 @@ def _found(name: str, networks: Mapping[str, Network | None], names: Collection[
     if network is not None:
         if network.is_taken:
             raise RequestError(409, f'source: another client is sending for "{name}"; one at a time can')
+        if network.is_full:
+            sentence = f'source: what other clients have sent for "{name}" is still to be heard'
+            raise RequestError(503, sentence, retry_after=RETRY_AFTER_SECONDS)
         return network
     choice = f"sound can be sent for {', '.join(networks)}" if networks else 'no source has kind = "network"'
     if name in names:
@@ -86,28 +88,21 @@ class SenderConversation:
         """Take the client's sound until one of the two ends."""
         peer = connection.remote_address
         client, said = str(peer[0]) if isinstance(peer, tuple) else "a client", self._announced
-        self._feed = feed = await self._connect(client)
+        sound = Sound(said.rate, said.channels, said.format, said.lost)
+        self._feed = feed = self._network.connect(client, sound)
         if feed is None:  # two came at the same moment
             connection.end(TRY_AGAIN_LATER, "another client is sending")
             return
-        log.info("%s sends sound for %s", client, said.source)
         try:
+            while not feed.has_turn and not self._network.closed:
+                await asyncio.sleep(CHECK_SECONDS)
+            log.info("%s sends sound for %s", client, said.source)
+            feed.begin()
             await self._receive(connection, feed)
         finally:
             ended = connection.close_code in (NORMAL_CLOSURE, GOING_AWAY, NO_STATUS)
             feed.end("has ended" if ended else "was cut off")
             log.info("%s sends no sound for %s any more; it was held back for %.1f s", client, said.source, feed.held)
-
-    async def _connect(self, client: str) -> Feed | None:
-        """Take the place of a client that has gone, when what it sent was heard. None if there is no such place."""
-        said = self._announced
-        sound = Sound(said.rate, said.channels, said.format, said.lost)
-        deadline = asyncio.get_running_loop().time() + HEARD_SECONDS
-        while (feed := self._network.connect(client, sound)) is None:
-            if self._network.is_taken or asyncio.get_running_loop().time() > deadline:
-                return None
-            await asyncio.sleep(CHECK_SECONDS)
-        return feed
 
     async def _receive(self, connection: WebSocketConnection, feed: Feed) -> None:
         while not self._network.closed:

@@ -6,7 +6,7 @@ import pytest
 from earmark.audio.types import Block
 from earmark.capture.intake import Intake
 from earmark.capture.items import Failed, Gap, Item, Paused, Started
-from earmark.capture.network import Feed, Network, Sound
+from earmark.capture.network import MAX_CLIENTS, Feed, Network, Sound
 from earmark.config import sources as config
 from earmark.devices.suspension import Suspension
 
@@ -32,6 +32,8 @@ class Bench:
     def connect(self, lost: float | None = None, *, rate: int = RATE, channels: int = 1) -> Feed:
         feed = self.network.connect("10.0.0.5", Sound(rate, channels, "s16le", lost))
         assert feed is not None
+        if feed.has_turn:
+            feed.begin()
         return feed
 
     def told(self) -> list[str]:
@@ -90,6 +92,34 @@ def test_one_client_at_a_time_sends() -> None:
     assert bench.network.connect("10.0.0.6", Sound(RATE, 1, "s16le")) is None
     feed.end("has ended")
     assert bench.network.connect("10.0.0.6", Sound(RATE, 1, "s16le")) is not None
+
+
+def test_clients_that_come_while_another_is_heard_have_their_turns_in_order() -> None:
+    bench = Bench()
+    first = bench.connect()
+    first.has_gone = True
+    second = bench.connect()
+    assert (first.has_turn, second.has_turn, bench.network.is_taken) == (True, False, True)
+    assert bench.network.connect("10.0.0.6", Sound(RATE, 1, "s16le")) is None
+
+    second.has_gone = True
+    third = bench.connect()
+    first.end("has ended")
+    assert (second.has_turn, third.has_turn) == (True, False)
+    third.end("has ended")  # it has not had its turn, so nothing is said of it
+    second.end("was cut off")
+    lost = [line.partition(";")[0] for line in bench.told() if line.startswith("lost")]
+    assert lost == ["lost: 10.0.0.5 has ended", "lost: 10.0.0.5 was cut off"]
+    assert not bench.network.is_taken
+
+
+def test_only_so_many_clients_that_have_gone_may_leave_sound_behind() -> None:
+    bench = Bench()
+    for _ in range(MAX_CLIENTS):
+        bench.connect().has_gone = True
+    assert bench.network.is_full
+    assert not bench.network.is_taken
+    assert bench.network.connect("10.0.0.6", Sound(RATE, 1, "s16le")) is None
 
 
 @pytest.mark.parametrize("lost", [None, 3.5, 0.0])

@@ -25,7 +25,8 @@ async def load(
     """Wait until these models are loaded and warm, and return the plans with what the models read of their labels.
 
     While the model process is away it is waited for, and if it had failed before, until it has failed once more.
-    Raises ConfigError if a model cannot be loaded, and WorkerError if nobody could try. Neither loads any of them.
+    Raises ConfigError if a model cannot be loaded, and WorkerError if nobody could try. Then the engine serves what it
+    served before: a model that it was told of already stays.
     """
     new = [name for name in checkpoints if name not in engine.state.loaded]
     reading = [
@@ -35,6 +36,7 @@ async def load(
     ]
     needed = tuple(dict.fromkeys((*new, *reading)))
     began = engine.state
+    known = began.loaded | began.loading | began.refused.keys()
     for name in new:
         engine.load(checkpoints[name])
     try:
@@ -53,7 +55,8 @@ async def load(
         return await with_heads(plans, vectors)
     except BaseException as error:
         for name in new:
-            engine.unload(name)
+            if name not in known:
+                engine.unload(name)
         if isinstance(error, TimeoutError):
             why = f": {engine.state.detail}" if engine.state.detail else ""
             raise Unavailable(f"{', '.join(needed)}: not loaded within {within:g} s{why}") from None

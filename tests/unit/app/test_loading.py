@@ -70,6 +70,18 @@ def test_a_process_that_dies_once_more_is_no_fault_of_the_configuration(phase: P
     play(engine, scene)
 
 
+def test_a_model_that_the_engine_was_told_of_before_stays_with_it_when_nothing_can_be_loaded() -> None:
+    engine = away("restarting")
+    engine.become(loading=frozenset({MODEL}))  # as the default model of a daemon that has no classifier
+
+    async def run() -> None:
+        with pytest.raises(Unavailable):
+            await load(engine, TextVectors(engine), {MODEL: PLANS["moods"].checkpoint}, PLANS, within=0)
+
+    asyncio.run(run())
+    assert engine.unloads == []
+
+
 def test_a_model_under_which_a_process_that_was_ready_dies_again_and_again_is_refused() -> None:
     engine = away("ready", restarts=0)
 

@@ -10,6 +10,10 @@ same. They are let through where they do something:
   that would join there; people also write it after those that never do, as in کار‌ها;
 * U+200D between two pictures (emoji ZWJ sequences, UTS #51).
 
+Variation selectors choose one of a character's shapes, and are let through after the kinds of characters that have
+several: U+FE0E and U+FE0F after pictures, signs and the characters of a keycap, others after ideographs, letters of
+Mongolian, 'Phags-pa and Myanmar, and mathematical signs.
+
 All other characters without a shape are none of a name: controls, marks of direction, the zero width space, the byte
 order mark, tags, and the letters that are blank.
 """
@@ -20,7 +24,9 @@ import unicodedata
 from collections.abc import Callable
 
 NON_JOINER, JOINER = "\u200c", "\u200d"
-BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # fillers and the like, which Python prints
+BLANK = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U0001d159"
+)  # fillers and the like, which Python prints
 JOINED_UP = (  # how the names of letters begin, in scripts of Unicode's ArabicShaping.txt
     *("ADLAM", "ARABIC", "CHORASMIAN", "HANIFI ROHINGYA", "MANDAIC", "MANICHAEAN", "MONGOLIAN", "NKO", "OLD UYGHUR"),
     *("PHAGS-PA", "PSALTER PAHLAVI", "SOGDIAN", "SYRIAC"),
@@ -35,6 +41,9 @@ PICTURES = (
 )
 DRESS = frozenset("\ufe0f\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff")  # what follows a picture: colours of skin
 VIRAMA = 9  # canonical combining class
+AS_TEXT, AS_PICTURE, KEYCAP = "\ufe0e", "\ufe0f", "\u20e3"
+SELECTORS = ((0x180B, 0x180D), (0x180F, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
+WITH_SHAPES = ("CJK ", "MONGOLIAN ", "PHAGS-PA ", "MYANMAR ")  # how the names of such letters begin
 
 
 def is_visible(text: str) -> bool:
@@ -57,6 +66,8 @@ def _is_seen(text: str, place: int) -> bool:
     char = text[place]
     if char in (NON_JOINER, JOINER):
         return _joins(text, place)
+    if any(first <= ord(char) <= last for first, last in SELECTORS):
+        return _selects(text, place)
     return char.isprintable() and char not in BLANK
 
 
@@ -72,6 +83,18 @@ def _joins(text: str, place: int) -> bool:
     if text[place] == NON_JOINER:
         return _is_joined_up(_past(text, place, -1, _is_mark)) and _is_joined_up(_past(text, place, 1, _is_mark))
     return _is_picture(_past(text, place, -1, DRESS.__contains__)) and _is_picture(after)
+
+
+def _selects(text: str, place: int) -> bool:
+    """Return whether the variation selector at a place follows a character of several shapes."""
+    before, after = text[max(0, place - 1) : place], text[place + 1 : place + 2]
+    if not before:
+        return False
+    if text[place] in (AS_TEXT, AS_PICTURE):
+        if before.isascii():
+            return after == KEYCAP
+        return before == "ℹ" or unicodedata.category(before) in ("So", "Sm", "Po", "Pd")
+    return unicodedata.category(before) == "Sm" or unicodedata.name(before, "").startswith(WITH_SHAPES)
 
 
 def _past(text: str, place: int, step: int, passed: Callable[[str], bool]) -> str:

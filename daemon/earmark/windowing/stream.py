@@ -46,6 +46,7 @@ class SourceStream:
         self.gates = SharedGates(intake.name, self.kept, self._times, self._messages, live=intake.live)
         self._end = 0  # position after the last block, at the source's rate
         self._rate = 0
+        self._begins = False  # whether the source has begun, and its sound may have another rate than before
         self._failure = ""  # the state in which the source last failed; empty while it delivers
         self._ended = False
         self._meter: Meter | None = None
@@ -68,6 +69,7 @@ class SourceStream:
                 case Block() as block:
                     self._take(block)
                 case Started(device, rate):
+                    self._begins = True
                     self._change(self._health.started(device, rate))
                 case Failed(state, detail):
                     self._failure = state
@@ -90,7 +92,7 @@ class SourceStream:
         """Make the windows that became complete while gates are open, and return the messages of the round."""
         self.gates.advance()
         self.kept.answer()
-        self._intake.expect(int(self.gates.seconds_wanted * self._rate))
+        self._intake.expect(0 if self._begins else int(self.gates.seconds_wanted * self._rate))
         return self._take_messages()
 
     def meter(self, on: bool) -> None:
@@ -160,7 +162,7 @@ class SourceStream:
     def _take(self, block: Block) -> None:
         if block.position != self._end or (self._rate and block.rate != self._rate):
             self._jump(block.position, block.rate)
-        self._end, self._rate = block.position + len(block.samples), block.rate
+        self._end, self._rate, self._begins = block.position + len(block.samples), block.rate, False
         self._times.hear(self._end, len(block.samples), block.rate)
         self._failure = ""
         self._captured = block.captured

@@ -295,3 +295,18 @@ def wakes_in_a_second(sound: Samples) -> int:
 def test_a_quiet_stream_is_woken_ten_times_a_second_and_one_that_speaks_once_a_step() -> None:
     assert wakes_in_a_second(noise(2 * RATE, -60)) == 10
     assert wakes_in_a_second(tone(2 * RATE, 1000)) in (31, 32)  # steps of 32 ms
+
+
+def test_a_source_that_begins_again_at_a_lower_rate_is_heard_from_its_first_block() -> None:
+    by_hand = ByHand()
+    intake = by_hand.add("hall", classifier_input())
+    intake.begin("a device", 192_000)
+    intake.offer(np.zeros(192_000, np.float32))
+    by_hand.round()
+    intake.begin("another device", 8_000, 0.0)
+    by_hand.round()  # between its beginning and its first sound
+    intake.offer(np.zeros(800, np.float32))
+    assert intake.has_enough
+    by_hand.round()
+    intake.offer(np.zeros(799, np.float32))
+    assert not intake.has_enough

@@ -197,10 +197,11 @@ class Intake:
     def expect(self, samples: int) -> None:
         """Call `wake` for sound only when so many samples are queued, from now on. On the segmenter thread.
 
-        Nothing is overlooked: either offer() sees the new number, or what it has queued is seen here.
+        Nothing is overlooked: either offer() sees the new number, or what it has queued is seen here. What drain() held
+        back is queued no more, but wakes too.
         """
         self._expected = samples
-        if self._blocks and self._queued() >= samples:
+        if self._held_back or (self._blocks and self._queued() >= samples):
             self._wake()
 
     @property

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Callable
 
 import numpy as np
 from hypothesis import given
@@ -336,6 +337,30 @@ def test_what_was_queued_wakes_as_soon_as_no_more_is_expected() -> None:
     assert (len(wakes), intake.has_enough) == (0, False)
     intake.expect(20)
     assert (len(wakes), intake.has_enough) == (1, True)
+
+
+class Looked(threading.Event):
+    """Calls `then` when it is looked at, which drain() does between the blocks and the notices."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.then: Callable[[], None] = lambda: None
+
+    def is_set(self) -> bool:
+        self.then()
+        return super().is_set()
+
+
+def test_what_came_while_the_queue_was_drained_wakes_once_more() -> None:
+    wakes: list[str] = []
+    room = Looked()
+    intake = Intake("test", lambda: wakes.append("woken"), room=room)
+    room.then = lambda: intake.pause(long=False)
+    assert intake.drain() == []
+    room.then = lambda: None
+    wakes.clear()
+    intake.expect(1000)
+    assert (len(wakes), intake.has_enough, intake.drain()) == (1, True, [Paused(long=False)])
 
 
 def test_nothing_wakes_where_nothing_is_queued() -> None:

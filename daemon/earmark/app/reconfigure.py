@@ -102,6 +102,7 @@ class Reconfigurer:
         self._publish = publish
         self._clock = clock
         self._lock = asyncio.Lock()
+        self._listening_lock = asyncio.Lock()  # for the part of a change that begins when its models are loaded
         self._begun = asyncio.Event()
         self._asked = asyncio.Event()  # by a signal
         self._applied = self._refused = 0  # reloads
@@ -220,8 +221,9 @@ class Reconfigurer:
                 raise ConfigError(without_table(str(error), index)) from None
 
     async def patch_source(self, name: str, changes: Mapping[str, object]) -> Changed:
-        """Pause a source or let it go on. Raises ConfigError."""
-        async with self._turn():
+        """Pause a source or let it go on, even while another change waits for models. Raises ConfigError."""
+        await self._begun.wait()
+        async with self._listening_lock:
             if all(source.name != name for source in self.settings.source):
                 raise ConfigError(f'there is no source "{name}"')
             for key in changes:
@@ -255,28 +257,29 @@ class Reconfigurer:
         before = checkpoints_of(self.plans.values()).keys()
         new = {name: each for name, each in checkpoints.items() if name not in before}
         plans = await load(self._engine, self._vectors, new, wanted.plans)
-        found = wanted.found
-        self._functions |= scorings(plans.values())
-        self._engine.require(checkpoints.keys())
-        going = steps(self.settings, found.config)
-        # Those who hear of other labels must hear it before the first result with them, which may be the next window
-        relabelled = going.relabelled(self.settings, found.config)
-        if self._listening.relabel({name: plans[name] for name in relabelled}):
-            self._tell(cause)
-        told = self._config(cause) if relabelled else None
-        await self._listening.change(going, plans, found.config.source)
-        self._keep_clips(found.config.clips)
-        self.settings = found.config
-        entered = self._replace_access(*entry) if entry is not None else ()
-        self._registry.replace(wanted.entries, default_model(found.config))
-        await self._live.until_retired(RETIRE_SECONDS)
-        if found.changes and self._config(cause) != told:
-            self._tell(cause)
-        await self._publishing.change(found.config.publish, wanted.logins)
-        forgotten = (self._engine.state.loaded | self._engine.state.loading) - wanted.entries.keys()  # by requests
-        for name in (before - checkpoints.keys() - {self._registry.default.id}) | forgotten:
-            self._engine.unload(name)
-        return Changed((*found.changes, *entered), found.restart)
+        async with self._listening_lock:
+            found = wanted.found
+            self._functions |= scorings(plans.values())
+            self._engine.require(checkpoints.keys())
+            going = steps(self.settings, found.config)
+            # Those who hear of other labels must hear it before the first result with them, perhaps the next window
+            relabelled = going.relabelled(self.settings, found.config)
+            if self._listening.relabel({name: plans[name] for name in relabelled}):
+                self._tell(cause)
+            told = self._config(cause) if relabelled else None
+            await self._listening.change(going, plans, found.config.source)
+            self._keep_clips(found.config.clips)
+            self.settings = found.config
+            entered = self._replace_access(*entry) if entry is not None else ()
+            self._registry.replace(wanted.entries, default_model(found.config))
+            await self._live.until_retired(RETIRE_SECONDS)
+            if found.changes and self._config(cause) != told:
+                self._tell(cause)
+            await self._publishing.change(found.config.publish, wanted.logins)
+            forgotten = (self._engine.state.loaded | self._engine.state.loading) - wanted.entries.keys()  # by requests
+            for name in (before - checkpoints.keys() - {self._registry.default.id}) | forgotten:
+                self._engine.unload(name)
+            return Changed((*found.changes, *entered), found.restart)
 
     def _replace_access(self, access: Access, pair: Pair | None) -> tuple[Change, ...]:
         before, replaced = self._admit(access, pair)

@@ -366,6 +366,23 @@ def test_a_pause_by_request_outlasts_a_reload() -> None:
     play(scene)
 
 
+def test_a_source_is_paused_at_once_while_a_reload_waits_for_the_model_process() -> None:
+    async def scene(bench: Bench) -> None:
+        bench.wanted = with_classifiers(WORDS, MOODS)
+        loading = asyncio.create_task(bench.reconfigurer.reload())
+        while not bench.engine.loads:
+            await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            await bench.reconfigurer.patch_source("desk", {"paused": True})
+        assert bench.devices[0].closed
+        assert not loading.done()
+        bench.engine.become(loaded=frozenset({"earmark/commands", "earmark/emotion"}))
+        await loading
+        assert bench.listening.is_paused("desk")
+
+    play(scene)
+
+
 def test_a_publisher_without_its_password_refuses_the_reload_and_nothing_changes() -> None:
     async def scene(bench: Bench) -> None:
         broken = Mqtt(username="earmark", password_file="/nowhere/password")

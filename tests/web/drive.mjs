@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
 const [executablePath, ...args] = process.argv.slice(2);
-const PATIENCE = 40_000; // ms
+const PATIENCE = 120_000; // ms; the machine may be busy
 const problems = []; // whatever the page complains of
 let requests = [];
 let said = []; // on the console, and requests that failed; for the sentence about what did not become true

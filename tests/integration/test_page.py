@@ -105,7 +105,11 @@ def test_the_level_and_the_gates_of_the_source_move(page: Browser) -> None:
 
 
 def test_the_reasons_are_in_words(page: Browser) -> None:
-    explained = page.click_in_row("store.rows.find(({ id, span }) => span?.event.why && id !== view.open)?.id", ".line")
+    explained = page.click_in_row(
+        "[...document.querySelectorAll('.row')].map(({ dataset }) => dataset.id).find((there) => there !== view.open"
+        " && store.rows.some(({ id, span }) => id === there && span?.event.why))",
+        ".line",
+    )
 
     assert "reached the threshold" in page.do("text", of=f'.row[data-id="{explained}"] .why p')
     page.do("press", key="Escape")

@@ -47,7 +47,7 @@ def infect() -> None:
         if wanted == "cpu" or (wanted == "auto" and gpu() == "gone"):
             return choose("cpu")
         if gpu() == "gone":
-            raise ModelError('worker.device: this machine, or this build of torch, has no "cuda"')
+            raise ModelError('worker.device: this machine, or this build of torch, has no "cuda"; take "auto" or "cpu"')
         return torch.device("cuda")
 
     def load_on_cpu(name: str, path: Path, wanted: torch.device, precision: str) -> model.AudioModel:

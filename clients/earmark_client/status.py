@@ -101,7 +101,10 @@ def _dicts(told: object) -> list[Mapping[str, Any]]:
 
 
 def _source(told: Mapping[str, Any]) -> str:
-    return ", ".join(str(told[name]) for name in ("state", "device", "detail") if told.get(name))
+    device, detail = str(told.get("device") or ""), str(told.get("detail") or "")
+    if detail.startswith(device):  # such as "192.168.1.20 has ended"
+        device = ""
+    return ", ".join(filter(None, (str(told.get("state") or ""), device, detail)))
 
 
 def _classifier(told: Mapping[str, Any]) -> str:
@@ -138,7 +141,8 @@ def _named(told: Mapping[str, Any], *names: str) -> str:
 
 
 def _lost(told: Mapping[str, Any]) -> str:
-    return f"{_flat(told.get('seconds', 0))} s in {_flat(told.get('times', 0))} pieces"
+    times = told.get("times", 0)
+    return f"{_flat(told.get('seconds', 0))} s in {_flat(times)} {'piece' if times == 1 else 'pieces'}"
 
 
 def classifiers(daemon: Address, token: str | None = None) -> list[Mapping[str, Any]]:

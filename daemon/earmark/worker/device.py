@@ -34,7 +34,7 @@ def choose_device(wanted: str) -> torch.device:
         wanted = next(device for device, there in present.items() if there)
     kind, _, number = wanted.partition(":")
     if not present[kind]:
-        raise ModelError(f'worker.device: this machine, or this build of torch, has no "{kind}"')
+        raise ModelError(f'worker.device: this machine, or this build of torch, has no "{kind}"; take "auto" or "cpu"')
     if number and int(number) >= (count := torch.cuda.device_count()):
         raise ModelError(f'worker.device: there is no "{wanted}"; the last GPU of this machine is cuda:{count - 1}')
     return torch.device(wanted)

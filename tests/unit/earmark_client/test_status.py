@@ -97,3 +97,12 @@ def test_a_summary_leaves_out_what_a_daemon_of_another_version_does_not_tell(inf
 def test_nothing_in_a_summary_moves_the_cursor_of_a_terminal() -> None:
     told = summary({"sources": [{"name": "a\x1b[2J", "state": "lost", "detail": "b\x1b[2J\nready"}]})
     assert all(line.isprintable() for line in told)
+
+
+def test_a_device_that_the_detail_begins_with_is_told_once() -> None:
+    phone = {"name": "phone", "state": "lost", "device": "192.168.1.20", "detail": "192.168.1.20 has ended"}
+    assert "source phone  lost, 192.168.1.20 has ended" in summary({"sources": [phone]})
+
+
+def test_one_loss_is_one_piece() -> None:
+    assert "lost by worker  0.5 s in 1 piece" in summary({"lost": {"worker": {"times": 1, "seconds": 0.5}}})

@@ -48,7 +48,7 @@ def line(event: Event, colour: bool = False, zone: tzinfo | None = None, left_ou
             return _styled(_DIM, (clock(event.time, zone), event.source, event.classifier, labels, *suppressed), colour)
         case Source():
             state = f"{event.state}: {event.detail}" if event.detail else event.state
-            device = (event.device,) if event.device else ()
+            device = (event.device,) if tells_device(event) else ()
             return _styled(_DIM, (clock(event.time, zone), event.source, state, *device), colour)
         case Loss():
             more = f" ({left_out} more since the last line)" if left_out else ""
@@ -75,6 +75,11 @@ def line(event: Event, colour: bool = False, zone: tzinfo | None = None, left_ou
             return _styled(_DIM, (f"connected to Earmark {event.version}, which hears {sources}",), colour)
         case _:
             return None
+
+
+def tells_device(event: Source) -> bool:
+    """Return whether the device is told beside the detail, which may begin with it: "192.168.1.20 has ended"."""
+    return bool(event.device) and not event.detail.startswith(event.device)
 
 
 def unknown(event: Label, reason: str, time: str, colour: bool = False, zone: tzinfo | None = None) -> str:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from earmark.broadcast.sink import Published
 from earmark.protocol.events import Config, Loss, Source, SourceState
+from earmark.protocol.text import tells_device
 from earmark.sparing import Sparing
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ class SourceLog:
             self._write_state(kept.newest, left_out)
 
     def _write_state(self, event: Source, left_out: int) -> None:
-        device = f" ({event.device})" if event.device else ""
+        device = f" ({event.device})" if tells_device(event) else ""
         detail = f": {event.detail}" if event.detail else ""
         more = f" ({left_out} more changes since the last line)" if left_out else ""
         level = logging.WARNING if event.state in WARNED else logging.INFO

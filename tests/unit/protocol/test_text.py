@@ -54,6 +54,10 @@ LINES: list[tuple[Event, str | None]] = [
         "07:31:05  desk        emotion     nothing         suppressed: margin",
     ),
     (Source(1, TIME, "desk", "lost", "retrying in 0.5 s"), "07:31:05  desk        lost: retrying in 0.5 s"),
+    (
+        Source(1, TIME, "phone", "lost", "192.168.1.20 has ended; waiting", "192.168.1.20"),
+        "07:31:05  phone       lost: 192.168.1.20 has ended; waiting",
+    ),
     (Source(1, TIME, "desk", "listening", device="USB"), "07:31:05  desk        listening   USB"),
     (Loss(1, TIME, "desk", 19.4, 20.1, "device"), "07:31:05  desk        lost 0.70 s of sound: device"),
     (

@@ -76,6 +76,11 @@ def test_each_change_of_a_source_is_a_line(bench: Bench) -> None:
     ]
 
 
+def test_a_device_that_the_detail_begins_with_is_told_once(bench: Bench) -> None:
+    bench.state("lost", "192.168.1.20 has ended", device="192.168.1.20")
+    assert bench.lines() == [("WARNING", "source desk: lost: 192.168.1.20 has ended")]
+
+
 def test_a_record_says_the_source_and_its_state_in_fields(bench: Bench) -> None:
     bench.state("muted")
     [record] = bench.caplog.records

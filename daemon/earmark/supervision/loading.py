@@ -44,6 +44,8 @@ class EngineLog:
         elif state.phase in ("starting", "loading") and state.detail:
             if state.detail != self._told:
                 log.info("model process: %s", state.detail)
+        elif state.phase == "ready" and self._trouble[0] == "unresponsive":
+            log.info("model process: ready: it answers again", extra=extra)
         else:
             log.debug("model process: %s", detail)
         self._told, self._trouble = state.detail, (state.phase, state.detail)

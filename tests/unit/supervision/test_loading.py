@@ -73,6 +73,20 @@ def test_the_log_tells_each_death_once_however_often_the_state_changes_meanwhile
     ]
 
 
+def test_the_log_tells_once_that_a_process_which_did_not_answer_answers_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    changed = EngineLog().changed
+    silent = EngineState("unresponsive", "the model process has sent nothing for 1.5 s")
+    with caplog.at_level(logging.INFO):
+        for state in (EngineState("ready"), silent, EngineState("ready"), EngineState("ready", pid=7)):
+            changed(state)
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", f"model process: unresponsive: {silent.detail}"),
+        ("INFO", "model process: ready: it answers again"),
+    ]
+
+
 def test_everybody_is_told_once_that_the_models_run_on_the_cpu_instead_and_once_that_they_do_not(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -93,7 +93,7 @@ def verify(settings: config.Config, machine: Machine | None = None) -> Report:
                 continue
             found = login(each, f"publish[{index}]")
             report.lines.append(f"publisher {each.name}: MQTT, {found.address}, as {found.node}")
-    report.warnings += useless(settings)
+    report.warnings += useless(settings, functools.cache(machine.has_gpu))
     try:
         keeping.check(settings.journal, machine.environ)
     except (ConfigError, JournalError) as error:

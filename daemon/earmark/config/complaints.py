@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from ipaddress import ip_network
 
@@ -92,11 +92,14 @@ def _is_here(endpoint: str) -> bool:
     return host == "localhost" or host == "::1" or host.startswith("127.")
 
 
-def useless(config: Config) -> Iterator[str]:
-    """Yield a sentence for each setting that is not the default and has no effect beside the others."""
+def useless(config: Config, has_gpu: Callable[[], bool] = lambda: True) -> Iterator[str]:
+    """Yield a sentence for each setting that is not the default and has no effect beside the others.
+
+    `has_gpu` is called if that depends on whether this machine has a GPU.
+    """
     if config.gateway is not None:
         yield "gateway: has no effect without --gateway"
-    yield from _useless_on_gpu(config.worker)
+    yield from _useless_on_gpu(config.worker, has_gpu)
     if not config.source:
         return  # classifiers then only name the models that are loaded at the start
     heard = {name for classifier in config.classifier for name in classifier.sources}
@@ -123,7 +126,7 @@ def useless(config: Config) -> Iterator[str]:
                 yield f'{where}.vad.{name}: has no effect with gate = "{gate}"'
 
 
-def _useless_on_gpu(worker: Worker) -> Iterator[str]:
+def _useless_on_gpu(worker: Worker, has_gpu: Callable[[], bool]) -> Iterator[str]:
     for field in msgspec.structs.fields(Cuda):
         if getattr(worker.cuda, field.name) == field.default:
             continue
@@ -131,6 +134,8 @@ def _useless_on_gpu(worker: Worker) -> Iterator[str]:
             yield f'worker.cuda.{field.name}: has no effect with worker.device = "{worker.device}"'
         elif worker.engine in ("onnx", "oip"):
             yield f'worker.cuda.{field.name}: has no effect with worker.engine = "{worker.engine}"'
+        elif worker.device == "auto" and not has_gpu():
+            yield f"worker.cuda.{field.name}: has no effect, because torch would find no GPU on this machine"
     if worker.cuda.transfers == "overlapped" and worker.depth == 1:
         yield "worker.cuda.transfers: no batches overlap with worker.depth = 1"
 

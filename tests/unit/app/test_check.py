@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 from earmark.app.check import Machine, Report, verify
 from earmark.config import settings as config
 from earmark.config.file import anchored, parse
-from earmark.config.settings import Classifier, Config, Decide, Model, Remote, Server, Worker
+from earmark.config.settings import Classifier, Config, Cuda, Decide, Model, Remote, Server, Worker
 from earmark.config.sources import Command, File, Microphone
 from earmark.devices.portaudio import Input
 from earmark.errors import ConfigError, ModelError, SourceError
@@ -184,6 +184,13 @@ def test_what_takes_the_place_of_endpoints_is_told_and_what_it_lacks_is_a_warnin
     assert report.errors == []
     lacks = "onnxruntime is not installed: pip install 'earmark[daemon]'; nothing would take the place of the endpoints"
     assert report.warnings == [lacks]
+
+
+def test_a_setting_for_gpus_is_a_warning_on_a_machine_without_one() -> None:
+    settings = Config(worker=Worker(cuda=Cuda(graphs="auto")))
+    told = "worker.cuda.graphs: has no effect, because torch would find no GPU on this machine"
+    assert warned(settings) == told
+    assert verify(settings, replace(WHOLE, has_gpu=lambda: True)).warnings == []
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu"])

@@ -323,3 +323,11 @@ def test_what_would_have_no_effect_at_the_port_is_told(server: Server, told: str
 def test_what_only_a_gpu_of_nvidia_can_do_has_no_effect_elsewhere(worker: Worker, told: str) -> None:
     assert list(useless(Config(worker=worker))) == [f"worker.cuda.{told}"]
     assert list(useless(Config(worker=Worker(cuda=Cuda(graphs="auto", transfers="overlapped"))))) == []
+
+
+def test_what_only_a_gpu_can_do_has_no_effect_on_a_machine_without_one() -> None:
+    wanted = Config(worker=Worker(cuda=Cuda(graphs="auto", transfers="pinned")))
+    assert list(useless(wanted, has_gpu=lambda: False)) == [
+        f"worker.cuda.{name}: has no effect, because torch would find no GPU on this machine"
+        for name in ("graphs", "transfers")
+    ]

@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     """Print events until the stream ends or Ctrl-C comes. Raises EarmarkError."""
     filters: dict[str, Filter | None] = {name: getattr(args, name) for name in FILTERS}
     watcher, types = _watcher(args)
-    if args.types is None and args.shape != "api":
+    if args.shape != "api":
         filters["types"] = types
     notices = _Notices(quiet=args.quiet)
     file = PositionFile(args.position) if args.position and args.shape != "api" else None
@@ -95,6 +95,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def with_ticks(types: str) -> str:
+    """Return the types of events to ask the daemon for, so that the last one of many losses is told soon."""
+    return f"{types},tick" if "loss" in types and "tick" not in types else types
+
+
 def _watcher(args: argparse.Namespace) -> tuple[Watcher, str]:
     """Return what takes the messages, and the types of events that it wants. Raises SubscriptionError."""
     api = args.shape == "api"
@@ -103,10 +108,13 @@ def _watcher(args: argparse.Namespace) -> tuple[Watcher, str]:
     if args.csv:
         if args.types not in (None, "result"):
             raise SubscriptionError("--csv prints results, so --types can only be result")
-        return Table(split(args.classifiers or ""), quiet=args.quiet), "result"
+        return Table(split(args.classifiers or ""), quiet=args.quiet), args.types or "result"
     if args.exec is not None:
-        return Program(args.exec, quiet=args.quiet), "label"
-    return Raw() if args.json or api else Lines(quiet=args.quiet), DEFAULT_TYPES
+        return Program(args.exec, quiet=args.quiet), "label" if args.types is None else args.types
+    types = DEFAULT_TYPES if args.types is None else args.types
+    if args.json or api:
+        return Raw(), types
+    return Lines(quiet=args.quiet, ticks="tick" in types), with_ticks(types)
 
 
 class _Notices:

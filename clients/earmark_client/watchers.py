@@ -16,10 +16,11 @@ import msgspec
 
 from earmark.columns import cell
 from earmark.errors import EarmarkError
-from earmark.protocol.events import Error, Event, Gap, Hello, Label, Level, Loss, Result, Source, Tick
+from earmark.protocol.events import Error, Gap, Hello, Label, Level, Loss, Result, Source, Tick
 from earmark.protocol.losses import LossLines
 from earmark.protocol.text import header, line, unknown
 from earmark_client.following.follow import Message
+from earmark_client.following.lit import Lit
 from earmark_client.programs import not_started, variables, why_not
 from earmark_client.request import ForPrograms, complain
 
@@ -38,27 +39,6 @@ class Watcher(Protocol):
         ...
 
 
-class Lit:
-    """The labels that are on, as far as the stream has told."""
-
-    def __init__(self) -> None:
-        self._labels: dict[str, Label] = {}
-
-    def take(self, event: Event) -> None:
-        """Note whether `event` turns a label on or off."""
-        if isinstance(event, Label):
-            if event.state == "on" and event.end is None:
-                self._labels[event.id] = event
-            else:
-                self._labels.pop(event.id, None)
-
-    def forget(self) -> list[Label]:
-        """Return each `on` that nothing is known of any more."""
-        labels = list(self._labels.values())
-        self._labels.clear()
-        return labels
-
-
 class Raw:
     """Prints the messages unchanged."""
 
@@ -70,10 +50,14 @@ class Raw:
 
 
 class Lines:
-    """Prints a line for each event, and the greeting on standard error."""
+    """Prints a line for each event, and the greeting on standard error.
 
-    def __init__(self, *, quiet: bool) -> None:
+    Without `ticks`, a tick has no line: it is only the time at which losses are told that no other has followed.
+    """
+
+    def __init__(self, *, quiet: bool, ticks: bool = False) -> None:
         self._quiet = quiet
+        self._ticks = ticks
         self._colour = has_colour(sys.stdout)
         self._lit = Lit()
         self._lines = LossLines()
@@ -87,8 +71,14 @@ class Lines:
         self._lit.take(event)
         if isinstance(event, Hello):
             greet(event, self._quiet)
-        elif (shown := self._lines.line(event, self._colour)) is not None:
-            print(shown, flush=True)
+            return
+        if isinstance(event, Tick):
+            for shown in self._lines.due(event.time, self._colour):
+                print(shown, flush=True)
+            if not self._ticks:
+                return
+        if (text := self._lines.line(event, self._colour)) is not None:
+            print(text, flush=True)
 
     def lost(self) -> None:
         for shown in self._lines.rest(self._colour):

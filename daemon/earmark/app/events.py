@@ -24,7 +24,7 @@ from earmark.journal.journal import Journal
 from earmark.listening.loop import call_if_open
 from earmark.listening.plan import Plan
 from earmark.outputs.outputs import Outputs
-from earmark.protocol.events import ClassifierInfo, Error, Hello
+from earmark.protocol.events import ClassifierInfo, Error, Hello, Passing, Tick
 from earmark.publish.daemon import Daemon
 from earmark.publish.publishing import Publishing
 from earmark.supervision.source_log import SourceLog
@@ -100,7 +100,7 @@ class Events:
         self.publisher = Publisher(sinks, epoch=epoch, seq=newest)
         # no id has a higher number than its event has, so a daemon that goes on with these numbers gives no id again
         self._numbers = itertools.count(newest + 1)
-        self.passing = PassingEvents(self.hub.broadcast, lambda: self.publisher.seq, utc=self.publisher.now)
+        self.passing = PassingEvents(self._pass, lambda: self.publisher.seq, utc=self.publisher.now)
 
     def new_id(self) -> str:
         """Return an id for a label that no label had before."""
@@ -109,6 +109,11 @@ class Events:
     def tell(self, trouble: str) -> None:
         """Tell subscribers what is the matter with the daemon itself. On any thread."""
         call_if_open(self._loop, self.hub.tell, Error(trouble))
+
+    def _pass(self, event: Passing) -> None:
+        self.hub.broadcast(event)
+        if isinstance(event, Tick):
+            self.outputs.tick(event)
 
     def hello(self) -> Hello:
         """Return the first message to a subscriber."""

@@ -15,7 +15,7 @@ import msgspec
 from earmark.broadcast.sink import Published
 from earmark.errors import EarmarkError
 from earmark.outputs.line_writer import LineWriter
-from earmark.protocol.events import Label, Loss, Source
+from earmark.protocol.events import Label, Loss, Source, Tick
 from earmark.protocol.losses import LossLines
 from earmark.protocol.text import header
 
@@ -102,6 +102,11 @@ class Outputs:
             self._json.write(published.text)
         if self._lines is not None and isinstance(event, Label | Source | Loss):
             self._show(self._shown.line(event, self._colour))
+
+    def tick(self, tick: Tick) -> None:
+        """Write the lines for losses that no other has followed for a while."""
+        for text in self._shown.due(tick.time, self._colour):
+            self._show(text)
 
     def _show(self, text: str | None) -> None:
         """Write the line as the terminal shows it. What its encoding lacks is escaped."""

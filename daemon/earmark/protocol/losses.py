@@ -24,7 +24,7 @@ class _Kept:
 class LossLines:
     """Writes few lines about many losses. A line tells how much was lost since the one before.
 
-    The time is that of the events.
+    The time is that of the events. The caller calls due() with each tick: losses are told that no other follows.
     """
 
     def __init__(self) -> None:
@@ -38,6 +38,12 @@ class LossLines:
         kept.lost += event.end - event.start
         kept.newest = event
         return _told(kept, colour) if kept.lines.passes(_seconds(event.time)) else None
+
+    def due(self, time: str, colour: bool = False) -> list[str]:
+        """Return the lines for losses that had none, of which it is the turn at `time`."""
+        now = _seconds(time)
+        waiting = [each for each in self._kept.values() if each.newest is not None and not each.lines.wait(now)]
+        return [text for kept in waiting if kept.lines.passes(now) and (text := _told(kept, colour, of_them=1))]
 
     def rest(self, colour: bool = False) -> list[str]:
         """Return the lines for all losses that had none, at the end."""

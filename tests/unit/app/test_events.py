@@ -14,7 +14,7 @@ from earmark.config import settings as config
 from earmark.detection.detectors import Detectors
 from earmark.detection.draft import Draft
 from earmark.journal.journal import Journal
-from earmark.protocol.events import Source
+from earmark.protocol.events import Source, Tick
 from earmark.windowing.segmenter import Segmenter
 
 SOURCE = Draft(Source(0, "", "desk", "listening"), 0)
@@ -92,3 +92,15 @@ def test_beside_a_journal_memory_holds_enough_for_a_replay_to_end_in_it() -> Non
         return len(events.recent)
 
     assert asyncio.run(scenario()) == MIN_RECENT
+
+
+def test_a_tick_comes_to_the_lines_for_people_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> list[int]:
+        events = made(InMemory("e", 41, lambda published: None))
+        ticks: list[Tick] = []
+        monkeypatch.setattr(events.outputs, "tick", ticks.append)
+        with events.passing:
+            events.passing.tick()
+        return [tick.seq for tick in ticks]
+
+    assert asyncio.run(scenario()) == [41]

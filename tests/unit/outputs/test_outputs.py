@@ -12,7 +12,8 @@ import pytest
 from earmark.broadcast.sink import Published
 from earmark.errors import EarmarkError
 from earmark.outputs.outputs import MAX_WAITING_LINES, Outputs, OutputsStats
-from earmark.protocol.events import Label, Loss, Numbered, Result, Source
+from earmark.protocol.events import Label, Loss, Numbered, Result, Source, Tick
+from earmark.protocol.losses import AT_ONCE
 
 TIME = "2026-11-22T07:31:05.120Z"
 LABEL = Label(1, TIME, "desk", "words", "e-1", "stop", "on", 1.0, score=0.9, end=1.6)
@@ -83,6 +84,22 @@ def test_people_are_told_of_labels_sources_and_losses_and_not_of_results(become_
         "desk        words       stop            0.90",
         "desk        lost",
         "desk        lost 1.50 s of sound: device",
+    ]
+
+
+def test_a_tick_brings_the_sum_of_losses_that_had_no_line_and_that_no_other_followed(
+    become_stdout: Callable[[], Console],
+) -> None:
+    console = become_stdout()
+    sink = outputs()
+    with sink:
+        publish(sink, *[LOSS] * (AT_ONCE + 2))
+        sink.tick(Tick(4, "2026-11-22T07:31:15.120Z"))
+        publish(sink, SOURCE)
+    lines = console.written.decode().splitlines()[AT_ONCE:]
+    assert [line.split("  ", 1)[1] for line in lines] == [
+        "desk        lost 3.00 s of sound: device (1 more since the last line)",
+        "desk        lost",
     ]
 
 

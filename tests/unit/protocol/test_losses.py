@@ -9,9 +9,12 @@ from earmark.protocol.text import line
 BEGIN = datetime(2026, 11, 22, 7, 31, 5, tzinfo=UTC)
 
 
+def moment(after: float) -> str:
+    return (BEGIN + timedelta(seconds=after)).isoformat()
+
+
 def loss(after: float = 0.0, source: str = "desk", seconds: float = 3.0) -> Loss:
-    moment = (BEGIN + timedelta(seconds=after)).isoformat()
-    return Loss(1, moment, source, 10.0, 10.0 + seconds, "overload", "sounds")
+    return Loss(1, moment(after), source, 10.0, 10.0 + seconds, "overload", "sounds")
 
 
 def ends(lines: list[str | None]) -> list[str | None]:
@@ -47,6 +50,24 @@ def test_at_the_end_all_that_had_no_line_is_told_once() -> None:
     lines.line(loss())
     assert ends([*lines.rest()]) == ["6.00 s of sound: overload (1 more since the last line)"]
     assert lines.rest() == []
+
+
+def test_losses_that_no_other_follows_are_told_once_when_it_is_their_turn() -> None:
+    lines = LossLines()
+    for _ in range(AT_ONCE + 3):
+        lines.line(loss())
+    lines.line(loss(source="kitchen"))
+    assert lines.due(moment(SECONDS / 2)) == []
+    assert ends([*lines.due(moment(SECONDS))]) == ["9.00 s of sound: overload (2 more since the last line)"]
+    assert lines.due(moment(9 * SECONDS)) == lines.rest() == []
+
+
+def test_a_line_for_losses_that_no_other_follows_counts_as_one() -> None:
+    lines = LossLines()
+    for _ in range(AT_ONCE + 1):
+        lines.line(loss())
+    assert ends([*lines.due(moment(SECONDS))]) == ["3.00 s of sound: overload"]
+    assert lines.line(loss(SECONDS)) is None
 
 
 def test_losses_that_come_seldom_have_a_line_each() -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from earmark.broadcast.sink import Published
-from earmark.protocol.events import Config, Loss, Source, SourceState
+from earmark.protocol.events import Config, Loss, LossCause, Source, SourceState
 from earmark.protocol.text import tells_device
 from earmark.sparing import Sparing
 
@@ -36,15 +36,18 @@ class _Kept:
     states: Sparing = field(default_factory=lambda: Sparing(*STATES))
     losses: Sparing = field(default_factory=lambda: Sparing(*LOSSES))
     lost: float = 0.0  # seconds, since the last line about losses
+    cause: LossCause | None = None  # of the newest loss
     newest: Source | None = None
     timer: Timer | None = None  # for the state that was left out last
+    loss_timer: Timer | None = None  # for the losses that were left out
 
 
 class SourceLog:
     """A sink that logs. On the event loop.
 
     A source that flaps gets its first lines at once, and then one line every ten seconds with the state that it has
-    then and how many changes were left out. So the last line about a source always tells its state.
+    then and how many changes were left out. So the last line about a source always tells its state. Its losses have a
+    line a minute, with their sum.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, later: Later | None = None) -> None:
@@ -71,6 +74,9 @@ class SourceLog:
             if kept.timer is not None:
                 kept.timer.cancel()
                 self._catch_up(name)
+            if kept.loss_timer is not None:
+                kept.loss_timer.cancel()
+                self._sum_up(name)
 
     def _tell_state(self, event: Source) -> None:
         kept = self._sources.setdefault(event.source, _Kept())
@@ -102,13 +108,30 @@ class SourceLog:
     def _tell_loss(self, event: Loss) -> None:
         kept = self._sources.setdefault(event.source, _Kept())
         kept.lost += event.end - event.start
-        if not kept.losses.passes(self._clock()):
-            return
-        more = f" ({left_out} more losses since the last line)" if (left_out := kept.losses.told()) else ""
-        extra = {"source": event.source, "state": event.cause}
-        log.warning("source %s: lost %.2f s of sound: %s%s", event.source, kept.lost, event.cause, more, extra=extra)
+        kept.cause = event.cause
+        now = self._clock()
+        if kept.loss_timer is None and kept.losses.passes(now):
+            self._write_losses(event.source, kept, kept.losses.told())
+        elif kept.loss_timer is None:
+            kept.loss_timer = self._later(kept.losses.wait(now), partial(self._sum_up, event.source))
+        else:
+            kept.losses.left_out += 1
+
+    def _sum_up(self, name: str) -> None:
+        kept = self._sources[name]
+        kept.loss_timer = None
+        left_out = kept.losses.told() - 1  # one of them is told now
+        kept.losses.passes(self._clock())
+        self._write_losses(name, kept, left_out)
+
+    def _write_losses(self, name: str, kept: _Kept, left_out: int) -> None:
+        losses = "loss" if left_out == 1 else "losses"
+        more = f" ({left_out} more {losses} since the last line)" if left_out else ""
+        extra = {"source": name, "state": kept.cause}
+        log.warning("source %s: lost %.2f s of sound: %s%s", name, kept.lost, kept.cause, more, extra=extra)
         kept.lost = 0.0
 
     def _forget(self, name: str) -> None:
-        if (timer := self._sources.pop(name).timer) is not None:
+        kept = self._sources.pop(name)
+        for timer in filter(None, (kept.timer, kept.loss_timer)):
             timer.cancel()

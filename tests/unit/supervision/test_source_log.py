@@ -129,17 +129,33 @@ def test_what_was_left_out_is_written_at_the_end(bench: Bench) -> None:
 def test_losses_are_summed_up_once_a_minute(bench: Bench) -> None:
     for _ in range(10):
         bench.loss("overload", 0.5)
-    bench.at(60)
+    bench.at(59)
     bench.loss("device", 1.0)
-    assert bench.lines() == [
-        ("WARNING", "source desk: lost 0.50 s of sound: overload"),
-        ("WARNING", "source desk: lost 5.50 s of sound: device (9 more losses since the last line)"),
-    ]
+    assert bench.lines() == [("WARNING", "source desk: lost 0.50 s of sound: overload")]
+    bench.at(60)
+    told = "source desk: lost 5.50 s of sound: device (9 more losses since the last line)"
+    assert bench.lines() == [("WARNING", told)]
+    bench.at(1000)
+    assert bench.lines() == []  # nothing was lost since
+    bench.loss("device", 2.0)
+    assert bench.lines() == [("WARNING", "source desk: lost 2.00 s of sound: device")]
+
+
+def test_losses_that_had_no_line_are_told_at_the_end(bench: Bench) -> None:
+    for _ in range(3):
+        bench.loss("overload", 0.5)
+    bench.lines()
+    bench.log.close()
+    told = "source desk: lost 1.00 s of sound: overload (1 more loss since the last line)"
+    assert bench.lines() == [("WARNING", told)]
+    bench.at(99)
+    assert bench.lines() == []
 
 
 def test_a_source_that_was_removed_is_forgotten(bench: Bench) -> None:
     for _ in range(9):
         bench.state("lost")
+        bench.loss("device", 1.0)
     bench.lines()
     bench.publish(Config(1, "", (), (), "reload"))
     bench.at(99)

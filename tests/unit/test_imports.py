@@ -345,6 +345,7 @@ SHELLS: dict[str, str] = {
     "placement.forecast": "nothing; it looks for the files of models",
     "placement.gpu": "a process that asks the driver of a GPU",
     "placement.known_threads": "the file of what was measured",
+    "placement.network_file": "nothing; it reads some bytes of a file that may be a network",
     "placement.probe": "a process that looks for a device",
     "placement.processor": "nothing; it reads what the system says of the processor",
     "placement.resident": "nothing; it asks the system for the memory of a process",

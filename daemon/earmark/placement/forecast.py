@@ -16,6 +16,7 @@ from earmark.errors import ModelError
 from earmark.placement import gpu
 from earmark.placement.choice import Choice, Engine, choose
 from earmark.placement.fallback import on_cpu
+from earmark.placement.network_file import is_onnx
 
 CPU_DEVICES = ("auto", "cpu")
 REMOTE_PACKAGES = ("grpc",)  # protobuf comes with onnxruntime too
@@ -97,6 +98,12 @@ def forecast(worker: config.Worker, checkpoints: Collection[Checkpoint], machine
             found.errors.append(only_on_torch(checkpoint.name))
         elif choice.engine == "onnx" and not (Path(checkpoint.path) / file).is_file():
             found.errors.append(no_export(checkpoint.name, file))
+        elif choice.engine == "onnx" and (wrong := _trash(checkpoint.name, Path(checkpoint.path) / file)):
+            if choice.strict:
+                found.errors.append(ModelError(wrong))
+            else:
+                found.warnings.append(f"{wrong}. Until then torch runs it")
+                engines.add("torch")
     needed = [name for engine in sorted(engines) for name in PACKAGES[engine]]
     if absent := [name for name in needed if not machine.has_package(name)]:
         found.errors.append(ModelError(f"{absent[0]} is not installed: pip install 'earmark[daemon]'"))
@@ -109,6 +116,15 @@ def forecast(worker: config.Worker, checkpoints: Collection[Checkpoint], machine
             else:
                 found.warnings.append(f"{error}; the models would run on the CPU")
     return found
+
+
+def _trash(name: str, file: Path) -> str:
+    """Return why the file of an exported network is none, and empty where it looks like one."""
+    again = f"`earmark export {name}` makes it anew"
+    try:
+        return "" if is_onnx(file) else f"{name}: its {file.name} is no file of ONNX, or only a part of one; {again}"
+    except OSError as error:
+        return f"{name}: its {file.name} cannot be read ({error.strerror}); {again}"
 
 
 def only_on_torch(name: str) -> ModelError:

@@ -69,6 +69,9 @@ def test_the_default_is_right_and_its_classifier_is_told() -> None:
     assert report == Report(lines=[told, "model earmark/commands: torch, because worker.engine asks for it"])
 
 
+GRAPH = b"\x3a\x01g"  # the least that looks like a file of ONNX
+
+
 def write_weights(folder: Path) -> None:
     """Put a head's weights, and nothing else, into the folder."""
     head = {"projector.weight": (3, 3), "projector.bias": (3,), "classifier.weight": (2, 3), "classifier.bias": (2,)}
@@ -83,8 +86,22 @@ def test_an_engine_that_a_model_has_no_file_for_is_an_error(folder: Path) -> Non
         classifier=(Classifier(name="c", model="a/b"),),
     )
     assert refused(settings) == ("a/b: its folder holds no model.onnx; `earmark export a/b` makes one", 1)
-    (folder / "model.onnx").touch()
+    (folder / "model.onnx").write_bytes(GRAPH)
     assert verify(settings, WHOLE).errors == []
+
+
+def test_a_file_that_is_no_network_is_told_and_is_an_error_where_no_other_engine_may_run_the_model(
+    folder: Path,
+) -> None:
+    write_weights(folder)
+    (folder / "model.onnx").write_text("trash")
+    model, classifier = (Model(name="a/b", path=str(folder)),), (Classifier(name="c", model="a/b"),)
+    told = "a/b: its model.onnx is no file of ONNX, or only a part of one; `earmark export a/b` makes it anew"
+    assert refused(Config(worker=Worker(engine="onnx"), model=model, classifier=classifier)) == (told, 1)
+    settings = Config(model=model, classifier=classifier)
+    assert warned(settings) == f"{told}. Until then torch runs it"
+    lacking = replace(WHOLE, has_package=lambda name: name != "torch")
+    assert refused(settings, lacking) == ("torch is not installed: pip install 'earmark[daemon]'", 1)
 
 
 def test_an_absent_device_is_a_warning_because_the_daemon_waits_for_it() -> None:
@@ -207,7 +224,7 @@ def test_torch_that_is_not_installed_is_an_error_whatever_the_device() -> None:
 
 def test_torch_need_not_be_installed_where_no_model_runs_on_it(folder: Path) -> None:
     write_weights(folder)
-    (folder / "model.onnx").touch()
+    (folder / "model.onnx").write_bytes(GRAPH)
     settings = Config(
         model=(Model(name="a/b", path=str(folder)),), classifier=(Classifier(name="c", model="a/b"),), source=()
     )

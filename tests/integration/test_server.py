@@ -597,37 +597,53 @@ def echo(limits: Limits, ended: list[str], token_scope: TokenScope = "send") -> 
     return Endpoint("echoes", limits, accept, "there are too many echoes", token_scope, "echo.v9")
 
 
+ECHO = {"path": "/v1/echo"}
+
+
 def test_another_endpoint_has_its_own_limits_subprotocol_and_places() -> None:
     async def scenario(serving: Serving) -> None:
-        path = {"path": "/v1/echo"}
         offers = ["earmark.v1", "echo.v9"]
-        async with serving.connect("prefix=a", **path, subprotocols=offers) as one, serving.subscriber() as subscriber:
+        async with serving.connect("prefix=a", **ECHO, subprotocols=offers) as one, serving.subscriber() as subscriber:
             assert (one.subprotocol, subscriber.subprotocol) == ("echo.v9", None)
             await one.send(b"x" * 70_000)  # more than a subscriber may send
             assert len(await one.recv()) > 70_000
-            assert (await refusal(serving, "prefix=b", **path))[:2] == (503, "there are too many echoes")
+            assert (await refusal(serving, "prefix=b", **ECHO))[:2] == (503, "there are too many echoes")
             async with serving.subscriber():  # places are counted for each endpoint
                 pass
             await one.send(b"x" * 100_001)
             assert (await closing(one))[0] == 1009
         await serving.until(lambda: ended == ["a"])
-        assert (await refusal(serving, **path))[:2] == (400, "prefix: it must be given")
-        async with serving.connect("prefix=c", **path) as other:
-            with contextlib.suppress(ConnectionClosed):
-                for _ in range(1000):
-                    await other.send("hello")
-            assert await closing(other) == (1008, "more than 3 messages a second")
-        await serving.until(lambda: ended == ["a", "c"])
-        async with serving.connect("prefix=d", **path) as last:
-            await last.send("enough")
-            assert (await closing(last))[0] == 1000
-        await serving.until(lambda: ended == ["a", "c", "d"])
+        assert (await refusal(serving, **ECHO))[:2] == (400, "prefix: it must be given")
         assert (await refusal(serving, path="/v1/other"))[1] == (
             "no WebSocket here; events are at /v1/events; echoes are at /v1/echo"
         )
 
     ended: list[str] = []
-    serve(scenario, endpoints={"/v1/echo": echo(Limits(100_000, 1, 3), ended)})
+    serve(scenario, endpoints={ECHO["path"]: echo(Limits(100_000, 1), ended)})
+
+
+def test_another_endpoint_has_its_own_limit_of_messages() -> None:
+    async def scenario(serving: Serving) -> None:
+        async with serving.connect("prefix=c", **ECHO) as other:
+            with contextlib.suppress(ConnectionClosed):
+                for _ in range(1000):
+                    await other.send("hello")
+            assert await closing(other) == (1008, "more than 3 messages a second")
+        await serving.until(lambda: ended == ["c"])
+
+    ended: list[str] = []
+    serve(scenario, endpoints={ECHO["path"]: echo(Limits(100_000, 1, 3), ended)})
+
+
+def test_another_endpoint_may_end_a_conversation() -> None:
+    async def scenario(serving: Serving) -> None:
+        async with serving.connect("prefix=d", **ECHO) as last:
+            await last.send("enough")
+            assert (await closing(last))[0] == 1000
+        await serving.until(lambda: ended == ["d"])
+
+    ended: list[str] = []
+    serve(scenario, endpoints={ECHO["path"]: echo(Limits(100_000, 1), ended)})
 
 
 def test_a_refused_handshake_is_told_whole_whatever_the_query_held() -> None:

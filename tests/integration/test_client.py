@@ -252,6 +252,7 @@ def test_the_client_needs_none_of_the_daemons_packages() -> None:
         "tomlfile.explain",
         "tomlfile.lines",
         "tomlfile.reading",
+        "visible",
     )
     assert ours == [f"earmark.{name}" for name in modules]
 

@@ -249,6 +249,7 @@ def test_a_client_that_sends_to_no_source_is_told(daemon: Daemon) -> None:
 
 
 def test_ctrl_c_ends_the_sending_of_a_file_without_a_traceback(daemon: Daemon, folder: Path) -> None:
+    """The last of those that send to the daemon, since it sends words for which nobody waits."""
     file = str(folder / "talk.wav")
     command = [sys.executable, "-m", "earmark_client", "send", "phone", file, "--url", daemon.address]
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment(), text=True) as process:

@@ -245,7 +245,7 @@ def test_one_more_than_the_limit_is_refused_until_another_leaves() -> None:
             status, error, headers = await refusal(serving)
             assert (status, headers["Retry-After"]) == (503, "5")
             assert "server.max_subscribers" in error
-        await serving.until(lambda: serving.hub.stats().subscribers == 0)
+        await serving.until(lambda: serving.server.stats().open == 0)
         async with serving.subscriber():
             pass
 

@@ -132,7 +132,7 @@ class Daemon:
 
     def until_told(self) -> None:
         """Return when all that there is to say of the sound so far was said, where no more sound comes."""
-        while any((info := self.info())["windows"][where] for where in ("queued", "in_flight")):
+        while (windows := (info := self.info())["windows"])["queued"] or windows["in_flight"]:
             time.sleep(0.02)
         if self.events[-1]["seq"] < info["seq"]:
             self.until(lambda event: bool(event["seq"] >= info["seq"]))

@@ -46,6 +46,7 @@ WHY = Why(0.91, 0.9, 0.8, 2, 2, "speech")
 HOST = "earmark.test"  # a name that a browser does not take for this machine
 PREFIX = b"/any/path"  # under which the proxy serves the page
 DEADLINE = 60.0  # seconds until it serves; the machine may be busy
+KEPT = 20_000  # events of the past: minutes at the rates of tests, because a page may be slow on a busy machine
 
 
 class Played:
@@ -84,7 +85,7 @@ class Played:
             ClassifierInfo(name, "made/up", self._labels, ("desk",), "speech", "sliding", 1.0, 0.1) for name in NAMES
         )
         hub = Hub(1000, lambda: Hello("0", recent.epoch, recent.newest, 1, (SourceInfo("desk", "listening"),), infos))
-        recent = Recent("9f2c61d0")
+        recent = Recent("9f2c61d0", events=KEPT, max_bytes=1000 * KEPT)
         publisher = Publisher([recent, hub], epoch=recent.epoch)
         settings = self._settings
         served = {endpoints.EVENTS: events_endpoint(hub, Replayer(hub, recent, recent), settings.max_subscribers)}

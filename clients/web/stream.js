@@ -74,16 +74,16 @@ export class Stream {
     this.changed();
   }
 
-  /** Return what is kept of the time from `from` to `to`, oldest first. */
-  past(from, to, types, most) {
-    return this._gather({ from: new Date(from), to: new Date(to), types }, most);
+  /** Return what is kept of the time from `from` to `to`, oldest first; nothing before the event that `isFirst` finds. */
+  past(from, to, types, most, isFirst) {
+    return this._gather({ from: new Date(from), to: new Date(to), types }, most, isFirst);
   }
 
-  async _gather(asked, most) {
+  async _gather(asked, most, isFirst = () => false) {
     const found = [];
     for await (const event of this.client.past({ ...asked, limit: 500 })) {
       found.push(event);
-      if (found.length >= most) break;
+      if (found.length >= most || isFirst(event)) break;
     }
     return found.reverse();
   }

@@ -6,15 +6,17 @@ import wave
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
 
 from earmark.config.resolve import DEMO
+from earmark.protocol.events import Label
 from tests.browser import Browser, missing
 from tests.daemon import Daemon
 from tests.killing import Lives
-from tests.played import HOST, Played
+from tests.played import HOST, LABELS, NAMES, WHY, Played
 from tests.ports import free_port
 from tests.signals import demo_parts
 
@@ -272,6 +274,22 @@ def test_a_reader_filters_opens_links_and_downloads_while_the_list_stands_still(
         browser.until("document.querySelector('.row .why')")
         assert browser.do("text", of=".row.selected .name") == first
         assert browser.do("problems") == []
+
+
+def test_a_link_finds_its_detection_behind_thousands_that_came_after_it(browser: Browser) -> None:
+    with Played(20) as played:
+        browser.do("open", url=played.url)
+        linked = browser.until("store.rows.find(({ kind }) => kind === 'label')?.id")
+        at = browser.value(f"new Date(store.rows.find(({{ id }}) => id === '{linked}').span.from).toISOString()")
+        for number in range(1200):
+            on = Label(0, "", "desk", NAMES[0], f"after-{number}", LABELS[0], "on", 0.0, 0.9, why=WHY)
+            played.publish(on)
+            played.publish(msgspec.structs.replace(on, state="off", end=0.1, why=None, reason="quiet"))
+            if number % 120 == 119:  # no more than a subscriber may have waiting
+                browser.until(f"store.rows.some(({{ id }}) => id === 'after-{number}')")
+
+        browser.do("open", url=f"{played.url}#id={linked}&at={at}")
+        browser.until(f"document.querySelector('.row.selected[data-id=\"{linked}\"] .why')")
 
 
 @pytest.mark.parametrize("width", [360, 1280])

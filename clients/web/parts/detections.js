@@ -8,6 +8,7 @@ import { clock, gapSentence, plain, score, seconds, t } from "../words.js";
 import { why } from "./why.js";
 
 const SHOWN = 150; // rows in the document at once
+const MOST_ASKED = 20_000; // labels of the minutes after a linked one
 const TOP = 8; // px; who has scrolled further reads
 
 export function detections(page) {
@@ -152,10 +153,11 @@ function follow(page) {
   view.followed = true;
   if (!id || Number.isNaN(at)) return;
   Object.assign(view, { open: id, selected: id, paused: true });
-  stream.past(at - 60_000, at + 600_000, ["label"], 2000).then((events) => {
-    const past = new Store();
-    for (const event of events) past.take(event, 0);
-    const row = past.rows.find((each) => each.id === id);
+  const isIt = (event) => event.id === id && event.state === "on";
+  stream.past(at - 60_000, at + 600_000, ["label"], MOST_ASKED, isIt).then((events) => {
+    const past = new Store(); // its list is bounded
+    for (const event of events) if (event.id === id) past.take(event, 0);
+    const [row] = past.rows;
     if (row && !store.rows.some((each) => each.id === id)) store.rows.unshift(row);
     view.first = id;
     page.draw();

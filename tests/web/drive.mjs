@@ -14,6 +14,10 @@ let said = []; // on the console, and requests that failed; for the sentence abo
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", ...args] });
 let page;
 
+const unlessAbsent = (error) => {
+  if (!/Cannot read properties of (null|undefined)/.test(error.message)) throw error;
+};
+
 const act = {
   async open({ url, width = 1280, height = 900, theme = "light", motion = "no-preference", known = true }) {
     await page?.context().close();
@@ -33,10 +37,10 @@ const act = {
     await page.goto(url);
     if (known) await act.until({ holds: "store.known" });
   },
-  /** Wait until an expression over `earmark` (the page's state) holds, and return its value. */
+  /** Wait until an expression over `earmark` (the page's state) holds, and return its value. What is not drawn yet is null. */
   async until({ holds }) {
     for (const end = Date.now() + PATIENCE; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
-      const found = await act.value({ of: holds });
+      const found = await act.value({ of: holds }).catch(unlessAbsent);
       if (found) return found;
       if (Date.now() > end) throw new Error(`it did not become true: ${holds}; ${await act.state()}`);
     }
